@@ -55,6 +55,7 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
  * 2^32 - 1.
  *
  * @param {Uint8Array} bytes
+ * @returns {number}
  */
 export function crc32(bytes) {
   let crc = -1;
@@ -66,6 +67,7 @@ export function crc32(bytes) {
  * Return bytes as lower-case hexadecimal digits, two for each byte.
  *
  * @param {Uint8Array} bytes
+ * @returns {string}
  */
 export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
@@ -80,6 +82,7 @@ const unhex = (text) => Uint8Array.from(text.match(/../g) ?? [], (pair) => Numbe
  * Return a new array of all bytes of several arrays, one after the other.
  *
  * @param {Uint8Array[]} parts
+ * @returns {Uint8Array<ArrayBuffer>}
  */
 export function joined(parts) {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
@@ -212,7 +215,7 @@ function unpackStripe(bytes, begin) {
  * @param {Header} header - Its digests are hexadecimal: 64 digits of sha256 and
  *     identity, 16 of the canary.
  * @param {Stripe[]} stripes - At least one, in the order of their images.
- * @returns A new array.
+ * @returns {Uint8Array<ArrayBuffer>} A new array.
  */
 export function pack({ sha256, identity, member, images, canary }, stripes) {
   const bytes = new Uint8Array(headerBytes(VERSION) - CRC_BYTES);
@@ -273,6 +276,7 @@ const numberOf = (number) => (number < 128 ? [number] : [(number & 127) | 128, .
  *
  * @param {number[]} labels - Indices of labels, from 0 to count - 1.
  * @param {number} count - Number of labels that the model has; the base of the number.
+ * @returns {Uint8Array<ArrayBuffer>}
  */
 export function packLabels(labels, count) {
   const parts = [];

@@ -60,6 +60,7 @@ function power(n) {
  *
  * @param {number} x - Any number but NaN. Below about -745 the result is 0; above about
  *     709.8 it is Infinity.
+ * @returns {number}
  */
 export function exp(x) {
   const bounded = Math.min(Math.max(x, -800), 800);
@@ -76,6 +77,7 @@ export function exp(x) {
  *
  * @param {number} x - Above 0. The result is meaningless for any other number; no error
  *     is raised.
+ * @returns {number}
  */
 export function log(x) {
   // A subnormal number has no exponent of its own, so it is scaled first.
@@ -94,6 +96,7 @@ export function log(x) {
  * Return the base-2 logarithm of a positive finite number.
  *
  * @param {number} x
+ * @returns {number}
  */
 export const log2 = (x) => log(x) / Math.LN2;
 
@@ -103,6 +106,7 @@ export const log2 = (x) => log(x) / Math.LN2;
  * @param {ArrayLike<number>} terms - Numbers whose partial sums do not overflow; 0 is
  *     returned if there are none. With a number that is not finite, the result is that
  *     of plain addition: an infinity or NaN.
+ * @returns {number}
  */
 export function exactSum(terms) {
   // The parts do not overlap, the smallest is first, and their sum is exactly the sum so far.
@@ -159,6 +163,7 @@ function rounded(parts) {
  *
  * @param {ArrayLike<number>} terms - At least one logarithm, and at least one that is
  *     finite.
+ * @returns {number}
  */
 export function logSum(terms) {
   const top = largest(terms);
@@ -170,6 +175,7 @@ export function logSum(terms) {
  *
  * @param {ArrayLike<number>} terms - At least one logarithm, and at least one that is
  *     finite.
+ * @returns {number}
  */
 export const logMean = (terms) => logSum(terms) - logCount(terms);
 
@@ -177,6 +183,7 @@ export const logMean = (terms) => logSum(terms) - logCount(terms);
  * Return ln of the length of an array.
  *
  * @param {{length: number}} things - Its length must be above 0.
+ * @returns {number}
  */
 export const logCount = (things) => log(things.length);
 
@@ -185,7 +192,7 @@ export const logCount = (things) => log(things.length);
  *
  * @param {ArrayLike<number>} logTerms - Natural logarithms of the terms; at least one
  *     is finite, and -Infinity stands for 0.
- * @returns Numbers from 0 to 1 in the same order.
+ * @returns {number[]} Numbers from 0 to 1 in the same order.
  */
 export function shares(logTerms) {
   const top = largest(logTerms);
@@ -201,6 +208,7 @@ export function shares(logTerms) {
  *     1.
  * @param {number} uniform - A uniform number in [0, 1). The same number always chooses
  *     the same index.
+ * @returns {number}
  */
 export function chosenBy(weights, uniform) {
   let sum = 0;
@@ -217,6 +225,7 @@ export function chosenBy(weights, uniform) {
  *     one is finite.
  * @param {number} uniform - A uniform number in [0, 1). The same number always chooses
  *     the same index.
+ * @returns {number}
  */
 export const chosen = (logWeights, uniform) => chosenBy(shares(logWeights), uniform);
 
@@ -224,6 +233,7 @@ export const chosen = (logWeights, uniform) => chosenBy(shares(logWeights), unif
  * Return the sample standard deviation (with the divisor n - 1).
  *
  * @param {number[]} values - At least two numbers.
+ * @returns {number}
  */
 export function deviation(values) {
   const mean = exactSum(values) / values.length;
@@ -235,6 +245,7 @@ export function deviation(values) {
  * Return the largest number of an array.
  *
  * @param {ArrayLike<number>} values - At least one number.
+ * @returns {number}
  */
 export function largest(values) {
   let top = values[0];
@@ -246,5 +257,6 @@ export function largest(values) {
  * Return the index of the largest number; of several equal ones, the first.
  *
  * @param {ArrayLike<number>} values - At least one number.
+ * @returns {number}
  */
 export const argmax = (values) => Array.prototype.indexOf.call(values, largest(values));

@@ -86,7 +86,7 @@ export async function readJson(url) {
  * @param {URL} url - Absolute URL.
  * @param {string} digest - Expected sha256 of the unpacked content, 64 hexadecimal
  *     digits.
- * @returns The unpacked bytes.
+ * @returns {Promise<Uint8Array<ArrayBuffer>>} The unpacked bytes.
  * @throws {EngineError} if the file cannot be read or unpacked, or if the digest
  *     differs.
  */

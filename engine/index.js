@@ -79,6 +79,7 @@ async function guideOf({ orientation, member, ...own }, guided, weightsOf) {
  *
  * @param {string | URL} url - Absolute, or relative to the page; in Node, relative to
  *     the working directory.
+ * @returns {URL}
  * @throws {TypeError} if the URL cannot be parsed.
  */
 export function folderAt(url) {

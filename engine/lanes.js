@@ -120,7 +120,7 @@ class DecodingLane {
  * @param {number} lanes - Number of streams, at least 1.
  * @param {Size3} size - Shape of an image.
  * @param {number[]} [labels] - Index of each image's label, if the model has labels.
- * @returns The bytes of each lane.
+ * @returns {Uint8Array<ArrayBuffer>[]} The bytes of each lane.
  * @throws {EngineError} if the network gives logits that are not finite.
  */
 export function encodeLanes(stage, images, lanes, size, labels) {
@@ -141,8 +141,8 @@ export function encodeLanes(stage, images, lanes, size, labels) {
  * @param {number} count - Number of images in all lanes together.
  * @param {Size3} size - Shape of an image.
  * @param {number[]} [labels] - Index of each image's label, if the model has labels.
- * @returns The values (channels, height, width) of each image in the orientation of the
- *     stage's network.
+ * @returns {Uint8Array<ArrayBufferLike>[]} The values (channels, height, width) of each
+ *     image in the orientation of the stage's network.
  * @throws {EngineError} if the network gives logits that are not finite.
  */
 export function decodeLanes(stage, streams, count, size, labels) {
@@ -205,7 +205,7 @@ function code(stage, count, lanes, { height }, drawing, ended) {
  * @param {Size3 & {values: number}} image - Shape of an image and its number of values.
  * @param {boolean} hasLabels - True if the model has labels; the fixed image has the
  *     first label then.
- * @returns 16 hexadecimal digits.
+ * @returns {Promise<string>} 16 hexadecimal digits.
  */
 export async function canary(stage, image, hasLabels) {
   const { channels, height, width, values } = image;

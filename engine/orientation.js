@@ -45,6 +45,7 @@ export const ORIENTATIONS = /** @type {Orientation[]} */ ([
  * Return true if a name is that of one of the eight orientations.
  *
  * @param {string} name
+ * @returns {boolean}
  */
 export const isOrientation = (name) => Object.hasOwn(STEPS, name);
 
@@ -57,7 +58,8 @@ export const isOrientation = (name) => Object.hasOwn(STEPS, name);
  *     that exchanges rows and columns.
  * @param {number} width
  * @param {Orientation} orientation
- * @returns A new array of the same length, each value as a byte.
+ * @returns {Uint8Array<ArrayBuffer>} A new array of the same length, each value as a
+ *     byte.
  */
 export function turn(values, height, width, orientation) {
   const from = placesOf(height, width, orientation);
@@ -74,6 +76,7 @@ export function turn(values, height, width, orientation) {
  *     exchanges rows and columns.
  * @param {number} width
  * @param {Orientation} orientation
+ * @returns {number[]}
  */
 export function placesOf(height, width, orientation) {
   const [exchanged, columns, rows] = STEPS[orientation];
@@ -92,7 +95,8 @@ export function placesOf(height, width, orientation) {
  * @param {number} height
  * @param {number} width
  * @param {Orientation} orientation
- * @returns A new array of the same length: the upright maps, each value as a byte.
+ * @returns {Uint8Array<ArrayBuffer>} A new array of the same length: the upright maps,
+ *     each value as a byte.
  */
 export const turnBack = (values, height, width, orientation) =>
   turn(values, height, width, UNDONE_BY[orientation] ?? orientation);

@@ -174,6 +174,7 @@ export function cut(png, count, { channels, height, width, palette }) {
  *     empty one the result is always true.
  * @param {boolean} isSheet - True if the picture has lines between images, whose grey
  *     stands behind the palette if there is room.
+ * @returns {boolean}
  */
 export function hasColours({ palette: colours, opacity }, palette, isSheet) {
   const hasGrey = isSheet && palette.length > 0 && palette.length < MOST_COLOURS;
@@ -207,5 +208,6 @@ function square({ pixels, width, channels }, top, left, colour, scale) {
  *
  * @param {number} value - From 0 to levels - 1.
  * @param {number} levels - Number of values V of the model, at least 2.
+ * @returns {number}
  */
 export const toByte = (value, levels) => Math.floor((value * 255 + Math.floor((levels - 1) / 2)) / (levels - 1));

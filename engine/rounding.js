@@ -37,6 +37,8 @@ const SMALLEST = Uint8Array.from([
 
 /**
  * Return true if this machine's WebAssembly has the relaxed multiply-add instruction.
+ *
+ * @returns {boolean}
  */
 export const hasRelaxed = () => WebAssembly.validate(SMALLEST);
 
@@ -45,6 +47,7 @@ export const hasRelaxed = () => WebAssembly.validate(SMALLEST);
  *
  * @param {Instance} instance - A new instance of a relaxed module. Its free memory is
  *     overwritten and may grow.
+ * @returns {boolean}
  * @throws {EngineError} if there is too little memory.
  */
 export function roundsOnce(instance) {

@@ -74,8 +74,8 @@ function labelsOfEach(labels, n, description) {
  * @param {string | number | null | undefined} label - Name of a label, or its index as
  *     a number or as decimal digits. A name wins over an index.
  * @param {Description} description
- * @returns The index in the model's list of labels; undefined if `label` is undefined
- *     or null.
+ * @returns {number | undefined} The index in the model's list of labels; undefined if
+ *     `label` is undefined or null.
  * @throws {EngineError} if the model has no labels or no such label.
  */
 export function labelNumber(label, { name, labels }) {
@@ -96,7 +96,7 @@ export function labelNumber(label, { name, labels }) {
  *     truthy value marks a given pixel.
  * @param {{height: number, width: number}} image - Size of the model's images in
  *     pixels.
- * @returns A new array of height x width bytes.
+ * @returns {Uint8Array<ArrayBuffer>} A new array of height x width bytes.
  * @throws {EngineError} if the number of entries is not height x width.
  */
 export function maskOf(keep, { height, width }) {
@@ -114,7 +114,8 @@ export function maskOf(keep, { height, width }) {
  *     a pixel can have.
  * @param {Uint8Array} [keep] - Mask of the pixels to check, 1 for a given one; values
  *     of other pixels may be anything. Default: check all pixels.
- * @returns A copy. A value that was not checked is converted to a byte, modulo 256.
+ * @returns {Uint8Array<ArrayBuffer>} A copy. A value that was not checked is converted
+ *     to a byte, modulo 256.
  * @throws {EngineError} if the number of values is wrong, or if a checked value is not
  *     a whole number from 0 to V - 1.
  */

@@ -494,7 +494,7 @@ export function seat(chains, uniform) {
  * particles on the way.
  *
  * @param {Start[]} starts - At least one.
- * @returns A number of at least 1, not always whole.
+ * @returns {number} A number of at least 1, not always whole.
  */
 export function counted(starts) {
   const parts = starts.flatMap((start) => start.parts);

@@ -21,7 +21,7 @@ const CHOICE = 0;
  * component.
  *
  * @param {Target} target - The distribution to draw from.
- * @returns True if fillings x members x labels are at most 256.
+ * @returns {boolean} True if fillings x members x labels are at most 256.
  */
 export function hasFewFillings({ known, keep, image, mixture }) {
   const missing = (known.length / keep.length) * inverted(keep).reduce((sum, each) => sum + each, 0);

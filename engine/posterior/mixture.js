@@ -235,7 +235,7 @@ export class Mixture {
  * Return ln of the sum over the rows of a matrix of logarithms.
  *
  * @param {number[][]} logP - At least one row, all of the same length: (N, B).
- * @returns One logarithm for each column: (B,).
+ * @returns {number[]} One logarithm for each column: (B,).
  */
 export const summed = (logP) => logP[0].map((_, b) => logSum(logP.map((row) => row[b])));
 
@@ -246,7 +246,7 @@ export const summed = (logP) => logP[0].map((_, b) => logSum(logP.map((row) => r
  * @param {number[][]} logP - ln p of each image by each member: (M, N).
  * @param {number} [but] - Index of a member whose probabilities count as 0. The divisor
  *     is M all the same.
- * @returns One logarithm for each image: (N,).
+ * @returns {number[]} One logarithm for each image: (N,).
  */
 export function mixed(logP, but) {
   return summed(logP.filter((_, m) => m !== but)).map((each) => each - logCount(logP));

@@ -19,7 +19,7 @@ const CHOICE = 1n << 63n;
  *
  * @param {number} sweep - Number of the sweep, below 2^46.
  * @param {number} particle - Index of the particle, below 2^16.
- * @returns A different word for each pair.
+ * @returns {bigint} A different word for each pair.
  */
 export const particleNoise = (sweep, particle) => PARTICLE | (BigInt(sweep) << 16n) | BigInt(particle);
 

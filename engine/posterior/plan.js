@@ -15,7 +15,7 @@ const COLUMNS_BETWEEN_STOPS = 4;
  * Return the index of the first pixel that is not given.
  *
  * @param {Uint8Array} keep - Mask, row by row: 1 for a given pixel, 0 for a hole pixel.
- * @returns The index; the number of pixels if all are given.
+ * @returns {number} The index; the number of pixels if all are given.
  */
 export function firstHole(keep) {
   const first = keep.indexOf(0);
@@ -26,6 +26,7 @@ export function firstHole(keep) {
  * Return how many given pixels lie behind the first pixel of the hole.
  *
  * @param {Uint8Array} keep - Mask, row by row: 1 for a given pixel, 0 for a hole pixel.
+ * @returns {number}
  */
 export const givenBehind = (keep) => keep.subarray(firstHole(keep)).reduce((sum, each) => sum + each, 0);
 
@@ -33,6 +34,7 @@ export const givenBehind = (keep) => keep.subarray(firstHole(keep)).reduce((sum,
  * Return true if more than half of the hole's pixels lie behind the last given pixel.
  *
  * @param {Uint8Array} keep - Mask, row by row: 1 for a given pixel, 0 for a hole pixel.
+ * @returns {boolean}
  */
 export function isMostlyLast(keep) {
   const last = keep.length - 1 - keep.lastIndexOf(1);
@@ -44,8 +46,8 @@ export function isMostlyLast(keep) {
  *
  * @param {number} stop - Number of pixels before the stop, row by row; at least 1.
  * @param {number} width - Pixels of a row.
- * @returns [row, columns]; columns are from 1 to `width`, so a stop at the end of a row
- *     belongs to that row.
+ * @returns {number[]} [row, columns]; columns are from 1 to `width`, so a stop at the
+ *     end of a row belongs to that row.
  */
 export function rowAndColumn(stop, width) {
   const y = Math.floor((stop - 1) / width);
@@ -56,6 +58,7 @@ export function rowAndColumn(stop, width) {
  * Return a mask with 1 and 0 exchanged.
  *
  * @param {Uint8Array} mask
+ * @returns {Uint8Array<ArrayBuffer>}
  */
 export const inverted = (mask) => mask.map((each) => 1 - each);
 
@@ -63,7 +66,8 @@ export const inverted = (mask) => mask.map((each) => 1 - each);
  * Return the height and width of a window, a part of a hole that is drawn at once.
  *
  * @param {Size} size - Height and width of the image in pixels.
- * @returns [height, width]: a quarter of the image's, rounded down, but at least 2.
+ * @returns {number[]} [height, width]: a quarter of the image's, rounded down, but at
+ *     least 2.
  */
 export const windowSize = ({ height, width }) => [Math.max(2, height >> 2), Math.max(2, width >> 2)];
 
@@ -74,8 +78,9 @@ export const windowSize = ({ height, width }) => [Math.max(2, height >> 2), Math
  * @param {Size} size - Height and width of the image.
  * @param {number} dy - Rows by which the grid of windows is shifted up.
  * @param {number} dx - Columns by which it is shifted to the left.
- * @returns A mask for each window that contains a pixel of the hole, from the top left.
- *     They do not overlap, and together they are the hole.
+ * @returns {Uint8Array<ArrayBufferLike>[]} A mask for each window that contains a pixel
+ *     of the hole, from the top left. They do not overlap, and together they are the
+ *     hole.
  */
 export function windows(hole, size, dy, dx) {
   const { width } = size;
@@ -103,7 +108,7 @@ export function windows(hole, size, dy, dx) {
  *
  * @param {Uint8Array} keep - Mask, row by row: 1 for a given pixel, 0 for a hole pixel.
  * @param {Size} size - Height and width of the image.
- * @returns Numbers of pixels before each stop, ascending.
+ * @returns {number[]} Numbers of pixels before each stop, ascending.
  */
 export function stops(keep, { height, width }) {
   const first = firstHole(keep);
@@ -135,7 +140,7 @@ export function stops(keep, { height, width }) {
  * @param {Uint8Array} keep - Mask, row by row: 1 for a given pixel, 0 for a hole pixel.
  * @param {Size} size - Height and width of the image.
  * @param {number[]} compared - Stops at which particles are compared.
- * @returns Numbers of pixels before each stop, ascending, each once.
+ * @returns {number[]} Numbers of pixels before each stop, ascending, each once.
  */
 export function withRowEnds(keep, { height, width }, compared) {
   const found = new Set(compared);

@@ -68,8 +68,8 @@ export const receiptWith = (facts, label) => ({ ...NOTHING, ...facts, ...(label 
  * Return the receipt of a completion whose images nobody asked for.
  *
  * @param {Receipt} receipt - Stays as it is.
- * @returns A copy without `label` and with empty lists of nats and qualities; the other
- *     figures describe the hole.
+ * @returns {Omit<Receipt, "label">} A copy without `label` and with empty lists of nats
+ *     and qualities; the other figures describe the hole.
  */
 export const ofNoImage = ({ label: _, ...facts }) => ({ ...facts, nats: [], qualities: [] });
 
@@ -80,6 +80,7 @@ export const ofNoImage = ({ label: _, ...facts }) => ({ ...facts, nats: [], qual
  * @param {number | null} strangeNats - Nats at temperature 1 that only 1 % of ordinary
  *     images exceed; null if unknown.
  * @param {number} values - Number of values V of a variable.
+ * @returns {Receipt}
  */
 export function receiptOf(drawn, strangeNats, values) {
   const evidence = drawn.flatMap(({ logEvidence }) => logEvidence);
@@ -113,6 +114,7 @@ export function receiptOf(drawn, strangeNats, values) {
  * @param {number[]} natsAtOne - Nats of each image at temperature 1.
  * @param {number | null} strangeNats - Nats at temperature 1 that only 1 % of ordinary
  *     images exceed; null if unknown.
+ * @returns {Receipt}
  */
 export function acceptedReceipt(accepting, natsAtOne, strangeNats) {
   const { mixture, member, size, ess, logEvidence, evidenceSd, nats } = accepting;

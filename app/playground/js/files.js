@@ -12,6 +12,8 @@ const EMBEDDED = "script[data-file]";
 /**
  * Return the paths of all files that the page contains; an empty list unless the page
  * is one file.
+ *
+ * @returns {string[]}
  */
 export function embeddedPaths() {
   const elements = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(EMBEDDED));
@@ -33,7 +35,8 @@ function elementOf(path) {
  * Return the content of a file that the page contains.
  *
  * @param {string} path - Path relative to the page's folder, such as "img/digits.png".
- * @returns The bytes; null if the page does not contain the file.
+ * @returns {Uint8Array<ArrayBuffer> | null} The bytes; null if the page does not
+ *     contain the file.
  */
 export function embeddedFile(path) {
   const base64 = elementOf(path)?.text;
@@ -44,7 +47,7 @@ export function embeddedFile(path) {
  * Return the value of a JSON file that the page contains.
  *
  * @param {string} path - Path relative to the page's folder.
- * @returns The parsed value; null if the page does not contain the file.
+ * @returns {any} The parsed value; null if the page does not contain the file.
  * @throws {SyntaxError} if the file is not JSON.
  */
 export function embeddedJson(path) {
@@ -57,6 +60,7 @@ export function embeddedJson(path) {
  * URL if the page contains the file.
  *
  * @param {string} name - File name.
+ * @returns {string}
  */
 export function assetUrl(name) {
   const element = elementOf(`img/${name}`);

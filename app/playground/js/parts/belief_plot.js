@@ -30,7 +30,7 @@ const GREY = ["brightness", t("Brightness")];
  * @param {ColourBelief[]} beliefs - Distribution of each colour, in the order of the
  *     model's channels.
  * @param {Model} model
- * @returns New elements, not yet in the page.
+ * @returns {HTMLElement[]} New elements, not yet in the page.
  */
 export function beliefPlots(beliefs, model) {
   const names = beliefs.length === 1 ? [model.palette?.length ? ["", t("Colour")] : GREY] : COLOURS;
@@ -131,6 +131,7 @@ function axis(value, model) {
  * @param {string} tag - Name of the element.
  * @param {Record<string, string | number>} attributes - Names and values of its
  *     attributes.
+ * @returns {SVGElement}
  */
 export function svg(tag, attributes) {
   const node = document.createElementNS(SPACE, tag);

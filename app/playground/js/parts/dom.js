@@ -61,6 +61,7 @@ export function cloneTemplate(id) {
  * @param {string} name - Name of the colour, for its title and for screen readers.
  * @param {() => void} take - Called when it is pressed.
  * @param {any} [value] - Value of the button. Default: the colour.
+ * @returns {HTMLButtonElement}
  */
 export function swatch(colour, name, take, value = colour) {
   const look = { type: "button", class: "swatch", title: name, "aria-label": name };
@@ -83,6 +84,7 @@ export function announce(text) {
  * be shortcuts.
  *
  * @param {EventTarget | null} place
+ * @returns {boolean}
  */
 export function isTextInput(place) {
   return place instanceof HTMLInputElement && !["range", "radio", "checkbox", "file"].includes(place.type);
@@ -95,6 +97,7 @@ let lastId = 0;
  * Return an id that no other element of the page has.
  *
  * @param {string} prefix - Beginning of the id.
+ * @returns {string}
  */
 export function uniqueId(prefix) {
   lastId += 1;

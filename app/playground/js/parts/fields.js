@@ -12,6 +12,7 @@ import { explain, Unreachable } from "../service/problems.js";
  * @param {string} label - Text of the label.
  * @param {HTMLElement} control - Its id is changed.
  * @param {...(Node | null)} beside - Elements beside the control.
+ * @returns {HTMLDivElement}
  */
 export function field(name, label, control, ...beside) {
   control.id = uniqueId(name);
@@ -32,6 +33,7 @@ export function field(name, label, control, ...beside) {
  * @param {string} name - Name of the field, to which error messages refer.
  * @param {string} legend - Text of the heading.
  * @param {...(Node | null)} children
+ * @returns {HTMLFieldSetElement}
  */
 export function group(name, legend, ...children) {
   const error = troubleLine();
@@ -115,6 +117,7 @@ export function showTrouble(form, error) {
  * Return the form's button with room for an error message that belongs to no field.
  *
  * @param {string} text - Text of the button.
+ * @returns {HTMLDivElement}
  */
 export function submitRow(text) {
   return el(

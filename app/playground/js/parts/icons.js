@@ -25,6 +25,7 @@ const STROKES = {
  * Return an icon as a new SVG element, hidden from screen readers.
  *
  * @param {string} name - A name of STROKES.
+ * @returns {SVGSVGElement}
  */
 export function icon(name) {
   const drawing = document.createElementNS(SPACE, "svg");

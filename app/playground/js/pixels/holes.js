@@ -16,7 +16,7 @@ const APART = 4;
  * model's size less a margin of 4 pixels.
  *
  * @param {Size} model - Size of the model's images in pixels.
- * @returns Width and height in pixels.
+ * @returns {{width: number, height: number}} Width and height in pixels.
  */
 export function largestHole({ width, height }) {
   return { width: width - APART, height: height - APART };
@@ -34,8 +34,8 @@ const LOOKED_AT = 16 * MOST_HOLES;
  * @param {Uint8Array} hole - Mask, row by row: 1 for a pixel to fill.
  * @param {Size} size - Size of the picture.
  * @param {Size} model - Size of the model's images.
- * @returns `count`: number of holes found; `isLarge`: true if one is larger than the
- *     model can fill.
+ * @returns {{count: number, isLarge: boolean}} `count`: number of holes found;
+ *     `isLarge`: true if one is larger than the model can fill.
  */
 export function holesIn(hole, { width }, model) {
   const most = largestHole(model);

@@ -9,7 +9,7 @@ const SPACE = "http://www.w3.org/2000/svg";
  *
  * @param {Uint8Array} hole - Mask, row by row: 1 for a pixel of the hole.
  * @param {Size} size - Width and height in pixels.
- * @returns The value of a `d` attribute; "" without a hole.
+ * @returns {string} The value of a `d` attribute; "" without a hole.
  */
 export function edgeOf(hole, { width, height }) {
   const isHole = (/** @type {number} */ x, /** @type {number} */ y) =>

@@ -14,6 +14,7 @@ const GAP = "rgb(128, 128, 128)";
  *
  * @param {number} width - Width in pixels.
  * @param {number} height - Height in pixels.
+ * @returns {HTMLCanvasElement}
  */
 export function blankCanvas(width, height) {
   const canvas = document.createElement("canvas");
@@ -27,6 +28,7 @@ export function blankCanvas(width, height) {
  * because the page reads them often.
  *
  * @param {HTMLCanvasElement} canvas
+ * @returns {CanvasRenderingContext2D}
  */
 export function contextOf(canvas) {
   return /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
@@ -78,6 +80,7 @@ export function cropTo(source, size, paper = "black") {
  * @param {ImageData} picture - Any colours.
  * @param {Model} model - With a palette, the nearest colour of it is taken; with one
  *     channel, grey; else the nearest of the model's values.
+ * @returns {ImageData}
  */
 export function quantise(picture, model) {
   const { data } = picture;
@@ -105,8 +108,8 @@ const CLEAR = [0, 0, 0, 0];
  * Return red, green, blue and opacity of a colour of a palette, 0 to 255.
  *
  * @param {string} colour - "#rrggbb" or "#rrggbbaa".
- * @returns Four numbers. Every fully transparent colour gives [0, 0, 0, 0], as in the
- *     service.
+ * @returns {number[]} Four numbers. Every fully transparent colour gives [0, 0, 0, 0],
+ *     as in the service.
  */
 export function rgbaOf(colour) {
   const parts = [1, 3, 5, 7].map((at) => parseInt(colour.slice(at, at + 2) || "ff", 16));
@@ -121,6 +124,7 @@ export function rgbaOf(colour) {
  *     `rgbaOf` returns them.
  * @param {ArrayLike<number>} pixel - Red, green, blue and opacity. A fully transparent
  *     pixel counts as [0, 0, 0, 0].
+ * @returns {number}
  */
 export function nearestColour(palette, pixel) {
   const wanted = pixel[3] ? pixel : CLEAR;
@@ -161,7 +165,7 @@ export function writeBytes({ data, width }, base64, { channels, palette }, y = 0
  *     `writeBytes` reads it.
  * @param {Size & {channels: number, palette?: string[] | null}} job - Size, channels
  *     and palette of the job's images.
- * @returns A new picture.
+ * @returns {ImageData} A new picture.
  */
 export function pictureOfEstimate({ mean }, job) {
   const picture = new ImageData(job.width, job.height);
@@ -173,7 +177,8 @@ export function pictureOfEstimate({ mean }, job) {
  * Return the size of the small image that a Multi-Scale model draws first.
  *
  * @param {{small_width: number, small_height: number}} made - A model or a job.
- * @returns Width and height in pixels, 0 for other models.
+ * @returns {{width: number, height: number}} Width and height in pixels, 0 for other
+ *     models.
  */
 export function smallSize({ small_width, small_height }) {
   return { width: small_width, height: small_height };
@@ -183,6 +188,7 @@ export function smallSize({ small_width, small_height }) {
  * Return a new canvas element that shows a picture at its own size.
  *
  * @param {ImageData} picture
+ * @returns {HTMLCanvasElement}
  */
 export function canvasOf(picture) {
   const canvas = blankCanvas(picture.width, picture.height);
@@ -194,6 +200,7 @@ export function canvasOf(picture) {
  * Return a picture as the data URL of a PNG file.
  *
  * @param {ImageData} picture
+ * @returns {string}
  */
 export function dataUrlOf(picture) {
   return canvasOf(picture).toDataURL("image/png");
@@ -247,6 +254,7 @@ export async function dataUrlOfFile(blob) {
  * Return the pixels of a picture file.
  *
  * @param {Blob} file
+ * @returns {Promise<ImageData>}
  * @throws {EncodingError} if the file is no picture.
  */
 export async function pictureOf(file) {
@@ -263,6 +271,7 @@ export async function pictureOf(file) {
  *
  * @param {string} url - Address, or a data or blob URL.
  * @param {Size} [size] - Size to which it is cropped. Default: its own.
+ * @returns {Promise<ImageData>}
  * @throws {EncodingError} if it cannot be fetched or is no picture.
  */
 export async function pixelsOf(url, size) {
@@ -275,6 +284,7 @@ export async function pixelsOf(url, size) {
  *
  * @param {Uint8Array} hole - Mask, row by row: 1 for a pixel to fill.
  * @param {Size} size - Width and height in pixels.
+ * @returns {ImageData}
  */
 export function maskPicture(hole, { width, height }) {
   const picture = new ImageData(width, height);
@@ -298,7 +308,7 @@ export function holeOf(mask) {
  * them, as the server does.
  *
  * @param {ImageData[]} pictures - At least one, all of the same size.
- * @returns A new picture.
+ * @returns {ImageData} A new picture.
  */
 export function gridOf(pictures) {
   const [{ width, height }] = pictures;
@@ -322,7 +332,7 @@ export function gridOf(pictures) {
  * @param {ImageData} grid - The whole picture.
  * @param {number} many - Number of images.
  * @param {Size} size - Size of one image.
- * @returns A new picture for each image, row by row.
+ * @returns {ImageData[]} A new picture for each image, row by row.
  */
 export function splitGrid(grid, many, { width, height }) {
   const columns = Math.ceil(Math.sqrt(many));

@@ -357,8 +357,8 @@ export function labelsOf({ result }) {
  *
  * @param {Job} job - Any job.
  * @param {number} sample - Index of the image.
- * @returns `nats`: -ln p; `bits_per_dim`: the same in bits for each value. Null if the
- *     job does not state it.
+ * @returns {{nats: number, bits_per_dim: number} | null} `nats`: -ln p; `bits_per_dim`:
+ *     the same in bits for each value. Null if the job does not state it.
  */
 export function probabilityOf({ result }, sample) {
   if (result?.type !== "images" || !result.nats || !result.bits_per_dim) return null;
@@ -379,6 +379,7 @@ export function receiptOf({ result }) {
  * Return a promise that is resolved after some milliseconds.
  *
  * @param {number} ms
+ * @returns {Promise<void>}
  */
 export function pause(ms) {
   return new Promise((resolve) => setTimeout(resolve, ms));

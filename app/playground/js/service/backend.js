@@ -18,12 +18,14 @@ const PATIENCE_MS = 1500;
  * Answers the questions of views, by the service or by this browser. main.js makes one
  * for the page.
  *
- * `sample`, `complete`, `score`, `scoreMap`, `classify` and `pixel` take a model, a
- * wish and options, and return a promise; a view need not know who answers. The model's
- * compiled engine and weights are fetched when this browser answers first. Errors:
- * Problem and Unreachable as `Api` raises them, FieldTrouble with a sentence if nobody
- * can answer or the job failed, the engine's errors, and the signal's reason if the
- * caller aborts.
+ * `sample` and `complete` return a promise of drawn images, `score` and `scoreMap` of
+ * the nats of a picture (and the bits of each pixel), `classify` of the probability of
+ * each label, `pixel` of the distribution of one pixel. Each takes a model, a wish
+ * (picture, seed and options) and the signal and listeners of the question; a view need
+ * not know who answers. `begin` starts a job that the service keeps. The engine and a
+ * model's weights are fetched when this browser first answers. Errors: Problem and
+ * Unreachable as `Api` raises them, FieldTrouble with a sentence if nobody can answer
+ * or the job failed, the engine's errors, and the signal's reason if the caller aborts.
  */
 export class Backend {
   /**

@@ -26,9 +26,13 @@ const CALLS = ["sample", "rows", "complete", "score", "scoreMap"];
 /**
  * Answers views with the engine in this browser. `Backend` makes one.
  *
- * `can` and `canDraw` say whether it can answer; the other methods fetch the model if
- * necessary, raise FieldTrouble if that fails, and otherwise the engine's errors.
- * Models stay loaded for the lifetime of the page, each in its own Web Worker.
+ * `can(call, model)` and `canDraw(job)` say whether it can answer. `sample`,
+ * `complete`, `score`, `scoreMap` and `classify` answer like those of `ServiceBackend`.
+ * `redraw` draws a job's images again, `verificationOf` compares a PNG with them,
+ * `decodeFile` reads a file of coded pictures. All of these fetch the model if
+ * necessary and raise FieldTrouble if that fails, and otherwise the engine's errors;
+ * `redraw` returns null instead. Models stay loaded for the lifetime of the page, each
+ * in its own Web Worker.
  */
 export class BrowserBackend {
   /**
@@ -278,11 +282,12 @@ let load = async ({ engine, model }) => {
 };
 
 /**
- * Replace the function that loads models for the whole page.
+ * Replace the function that loads a model into a worker, for the whole page.
  *
  * The page that is one file does so, since it cannot fetch.
  *
- * @param {Load} other
+ * @param {Load} other - Takes the addresses of the engine's and the model's folders,
+ *     and returns a promise of the model.
  */
 export function setLoader(other) {
   load = other;

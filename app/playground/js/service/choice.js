@@ -10,6 +10,7 @@ import { kindOf, rankOf } from "./kinds.js";
  * was never measured costs more than any other.
  *
  * @param {Model} model
+ * @returns {number}
  */
 export function costOf({ test_bits_per_dim: bits }) {
   return bits ?? Number.MAX_VALUE;
@@ -22,6 +23,7 @@ export function costOf({ test_bits_per_dim: bits }) {
  * scores depend on a label that is found from the whole picture.
  *
  * @param {Model} model
+ * @returns {boolean}
  */
 export function isInOneOrder({ members, labels, small_width: hasStages }) {
   return members.length === 1 && members[0] === "none" && !labels.length && !hasStages;
@@ -31,6 +33,7 @@ export function isInOneOrder({ members, labels, small_width: hasStages }) {
  * Return true if a model's pictures are black and white.
  *
  * @param {Model} model
+ * @returns {boolean}
  */
 export function isPaper({ values, channels }) {
   return values === 2 && channels === 1;
@@ -41,6 +44,7 @@ export function isPaper({ values, channels }) {
  * colours of a palette.
  *
  * @param {Model} model
+ * @returns {boolean}
  */
 export const hasInk = (model) => isPaper(model) || model.palette?.length > 0;
 
@@ -65,7 +69,7 @@ const TASKS = {
  * @param {string} task - "watch", "bet", "draw" or "guess"; another name raises
  *     TypeError.
  * @param {Model[]} models - All models that workers have loaded.
- * @returns A new list.
+ * @returns {Model[]} A new list.
  */
 export function modelsFor(task, models) {
   const { can, fits } = TASKS[task];
@@ -82,6 +86,7 @@ export function modelsFor(task, models) {
  *
  * @param {Model[]} models
  * @param {Model} model
+ * @returns {Model[]}
  */
 export function similarModels(models, model) {
   const isAlike = (/** @type {Model} */ { width, height }) => width === model.width && height === model.height;

@@ -42,12 +42,14 @@ export function withOneLabel(model) {
 }
 
 /**
- * Draw a new picture and score it.
+ * Draw a new picture at temperature 1 and score it.
  *
  * @param {Backend} backend
  * @param {Model} model
  * @param {AnswerOptions} how - Signal and listeners.
  * @param {number} [seed] - Seed of the picture. Default: a random one.
+ * @returns {Promise<Drawing>} The picture, the bits that each pixel cost (null if the
+ *     model scores in another order), and their sum.
  * @throws the errors of `Backend`.
  */
 export async function drawPicture(backend, model, how, seed = friendlySeed()) {
@@ -55,13 +57,16 @@ export async function drawPicture(backend, model, how, seed = friendlySeed()) {
 }
 
 /**
- * Keep the first pixels of a picture, draw the others anew, and score the result.
+ * Keep the first pixels of a picture, draw the others anew at temperature 1 with a
+ * random seed, and score the result.
  *
  * @param {Backend} backend
  * @param {Model} model
  * @param {ImageData} picture
  * @param {number} at - Index of the first pixel that is drawn anew, row by row.
  * @param {AnswerOptions} how - Signal and listeners.
+ * @returns {Promise<Drawing>} The new picture, the bits that each pixel cost (null if
+ *     the model scores in another order), and their sum.
  * @throws the errors of `Backend`.
  */
 export async function redrawFrom(backend, model, picture, at, how) {
@@ -69,7 +74,8 @@ export async function redrawFrom(backend, model, picture, at, how) {
 }
 
 /**
- * Keep the first pixels of a picture and draw several completions of the others.
+ * Keep the first pixels of a picture and draw several completions of the others, at
+ * temperature 1 with a random seed.
  *
  * @param {Backend} backend
  * @param {Model} model
@@ -78,6 +84,9 @@ export async function redrawFrom(backend, model, picture, at, how) {
  *     new pictures.
  * @param {number} n - Number of completions.
  * @param {AnswerOptions} how - Signal and listeners.
+ * @returns {Promise<DrawResult>} `job`: the job; `images`: the completed pictures,
+ *     empty if `how` listens to rows and the service drew them; `mean`: expected value
+ *     of each pixel, or null; `isHere`: whether this browser drew them.
  * @throws the errors of `Backend`.
  */
 export function completionsFrom(backend, model, picture, at, n, how) {
@@ -121,6 +130,7 @@ async function drawingOf(backend, model, { job, images: [picture], isHere }, how
  * @param {ImageData} picture - A black and white picture.
  * @param {number[]} bits - Bits that each pixel cost.
  * @param {number} at - Index of the pixel, row by row.
+ * @returns {number}
  */
 export function chanceOfWhite({ data }, bits, at) {
   const chance = 2 ** -bits[at];

@@ -21,7 +21,8 @@ const PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 5000;
 
 /**
- * Yield every event of a job, up to and including its last one.
+ * Yield every event of a job, up to and including its last one, with its name, id and
+ * data.
  *
  * @param {Api} api
  * @param {string} jobId - Id of the job.
@@ -29,9 +30,10 @@ const LONGEST_PAUSE_MS = 5000;
  * @param {(connected: boolean) => void} onConnection - Called with false each time that
  *     a lost connection could not be opened again at once, and with true when events
  *     arrive again.
- * @returns {AsyncGenerator<ServerEvent>}
- * @throws {Problem} if the server refuses the stream, such as for a job that is gone.
- *     Errors that may pass lead to another try.
+ * @returns {AsyncGenerator<ServerEvent>} It ends after the event done, error or
+ *     canceled, and when the signal is aborted.
+ * @throws {Problem} if the server refuses the stream, such as for a job that is gone. A
+ *     server that is overloaded or does not answer is tried again.
  */
 export async function* follow(api, jobId, signal, onConnection) {
   let lastId = "";
@@ -85,12 +87,12 @@ async function* connection(api, jobId, lastId, signal) {
 }
 
 /**
- * Yield the server-sent events of a stream. Comments and events without data are
- * skipped.
+ * Yield the server-sent events of a stream, each with its name, id (null without one)
+ * and data. Comments and events without data are skipped.
  *
  * @param {ReadableStream<Uint8Array>} body - Bytes of the stream, cut anywhere.
  * @returns {AsyncGenerator<ServerEvent>}
- * @throws {SyntaxError} if the data of an event is not JSON.
+ * @throws {SyntaxError} if the data of an event is not JSON; the errors of the stream.
  */
 export async function* parse(body) {
   const reader = body.pipeThrough(/** @type {any} */ (new TextDecoderStream())).getReader();

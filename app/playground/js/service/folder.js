@@ -12,9 +12,10 @@ import { Unreachable } from "./problems.js";
 /**
  * Takes the place of `Api` in an exported page, which has no service.
  *
- * main.js makes one instead of an `Api`. `models`, `info` and `portable` read the
- * exported files; every other call raises Unreachable. `models` and `portable` raise it
- * if the list of models cannot be fetched.
+ * main.js makes one instead of an `Api`. `models()` returns the list of models,
+ * `portable(name)` the addresses and digests of a model, `info()` states only that this
+ * browser draws. `models` and `portable` raise Unreachable if the list cannot be
+ * fetched; every other call raises it always.
  */
 export class Folder extends Api {
   /**

@@ -16,9 +16,10 @@ const MOST = 60;
 /**
  * The jobs that were drawn in this browser. main.js makes one for the page.
  *
- * They are kept in the browser's storage, which all tabs share. `keep` and `replace`
- * change it and call the listeners of `watch`. Nothing raises an error: if the storage
- * is full, the older half is dropped.
+ * They are kept in the browser's storage, which all tabs share. `all()`, `get(id)` and
+ * `drawnWith(settings)` return entries; `keep(entry)` and `replace(entries)` change
+ * them and call the listeners of `watch`. Nothing raises an error: if the storage is
+ * full, the older half is dropped.
  */
 export class History {
   /**

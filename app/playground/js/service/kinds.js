@@ -22,6 +22,7 @@ const KINDS = /** @type {const} */ ([
  * Return true if a model draws photographs.
  *
  * @param {Model} model
+ * @returns {boolean}
  */
 export function drawsPhotographs(model) {
   return kindOf(model) === t("Photographs");
@@ -34,19 +35,22 @@ export function drawsPhotographs(model) {
 const GOOD_BITS = 3.6;
 
 /**
- * Return the kind of picture that a model draws; of a model of the user's own, its
- * name.
+ * Return the kind of picture that a model draws, in the reader's language, such as
+ * "Digits". Of a model with other data, such as the user's own, return its name.
  *
  * @param {Model} model
+ * @returns {string}
  */
 export function kindOf({ name, data }) {
   return KINDS.find(([pattern]) => pattern.test(data))?.[1] ?? name;
 }
 
 /**
- * Return a description of a model's network: its kind, orientations and labels.
+ * Return a description of a model's network in the reader's language: its title, and
+ * whether it has two scales, orientations or labels.
  *
  * @param {Model} model
+ * @returns {string}
  */
 export function networkOf({ title, small_width: hasStages, members, labels }) {
   const scales = hasStages ? "Multi-Scale " : "";
@@ -55,9 +59,11 @@ export function networkOf({ title, small_width: hasStages, members, labels }) {
 }
 
 /**
- * Return a title that tells a model from others of its kind.
+ * Return a title that tells a model from others of its kind: kind and network. Of a
+ * model with other data, return its name.
  *
  * @param {Model} model
+ * @returns {string}
  */
 export function titleOf(model) {
   const kind = kindOf(model);
@@ -65,21 +71,23 @@ export function titleOf(model) {
 }
 
 /**
- * Return true if a model enlarges pictures well enough to be offered. A model that was
- * never measured is.
+ * Return true if a model can do upsample jobs and does them well enough to be offered.
+ * A model that was never measured is.
  *
  * @param {Model} model
+ * @returns {boolean}
  */
 export function canEnlarge({ can, test_bits_per_dim: bits }) {
   return can.includes("upsample") && (bits === null || bits < GOOD_BITS);
 }
 
 /**
- * Return a number that orders models: those in black and white first, then by kind as
- * in the list of kinds.
+ * Return a number that orders models, the smallest first: black and white ones before
+ * the others, then by kind as in the list of kinds.
  *
  * @param {Model} model - where its word stands among others: black and white before
  *     colours, then as in the list
+ * @returns {number}
  */
 export function rankOf(model) {
   const place = KINDS.findIndex(([, word]) => word === kindOf(model));

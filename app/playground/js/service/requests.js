@@ -14,7 +14,8 @@ const FRIENDLY_SEEDS = 1_000_000;
  * @param {ImageData} picture - A picture of the model's size.
  * @param {Uint8Array} hole - Mask, row by row: 1 for a pixel to fill.
  * @param {Record<string, any>} settings - Further fields of the request.
- * @returns `path` and `body` of the request; `given`: picture and mask as data URLs.
+ * @returns {Promise<{path: string, body: FormData, given: {image: string, mask: string}}>}
+ *     `path` and `body` of the request; `given`: picture and mask as data URLs.
  */
 export async function completionOf(model, picture, hole, settings) {
   const mask = maskPicture(hole, picture);
@@ -32,8 +33,9 @@ export async function completionOf(model, picture, hole, settings) {
  * @param {Blob} image - File of the picture.
  * @param {Blob} mask - File of the mask, of the same size.
  * @param {Record<string, any>} settings - Further fields of the request.
- * @returns `path` and `body` of the request; `given`: picture and mask as blob URLs,
- *     which stay valid until the page is closed.
+ * @returns {{path: string, body: FormData, given: {image: string, mask: string}}}
+ *     `path` and `body` of the request; `given`: picture and mask as blob URLs, which
+ *     stay valid until the page is closed.
  */
 export function cropOf({ name, palette }, image, mask, settings) {
   const body = new FormData();
@@ -48,8 +50,8 @@ export function cropOf({ name, palette }, image, mask, settings) {
  *
  * @param {Model} model
  * @param {ImageData} picture - A picture of the model's size.
- * @returns Fields `model`, `image`, with a palette `colours`, and `label` if one was
- *     chosen for the model.
+ * @returns {Promise<FormData>} Fields `model`, `image`, with a palette `colours`, and
+ *     `label` if one was chosen for the model.
  */
 export async function scoreForm({ name, palette, label }, picture) {
   const body = new FormData();
@@ -61,7 +63,11 @@ export async function scoreForm({ name, palette, label }, picture) {
   return body;
 }
 
-/** Return a random seed below 1,000,000. */
+/**
+ * Return a random seed below 1,000,000.
+ *
+ * @returns {number}
+ */
 export function friendlySeed() {
   return crypto.getRandomValues(new Uint32Array(1))[0] % FRIENDLY_SEEDS;
 }

@@ -13,10 +13,10 @@ import { statusLine } from "./words.js";
 /**
  * Answers views by jobs of the service. `Backend` makes one.
  *
- * Each method starts a job, waits for its end and returns its result. Jobs are canceled
- * if the caller aborts. Errors: Problem and Unreachable as `Api` raises them,
- * FieldTrouble with a sentence if the job failed or was canceled, and the signal's
- * reason.
+ * `sample`, `complete`, `score`, `scoreMap`, `classify` and `pixel` start a job, wait
+ * for its end and return a promise of its result. A job is canceled if the caller
+ * aborts. Errors: Problem and Unreachable as `Api` raises them, FieldTrouble with a
+ * sentence if the job failed or was canceled, and the signal's reason.
  */
 export class ServiceBackend {
   /** @param {Api} api */

@@ -18,11 +18,11 @@ const OF_ALL = /** @type {Record<string, string>} */ ({ n: "integer", seed: "int
 const typesOf = (kind) => ({ ...OF_ALL, ...(PIXEL_OPTIONS[kind] ?? PIXEL_OPTIONS.sample) });
 
 /**
- * Return the settings of a job; nothing else of the job is copied.
+ * Return the settings of a job: `kind`, `model` and the options that change pixels;
+ * nothing else of the job is copied.
  *
  * @param {Partial<Job>} job - A job, or some of its fields.
- * @returns {Settings} `kind`, `model` and the options that change pixels. Options
- *     without a value, false ones and `first` 0 are left out.
+ * @returns {Settings} Options without a value, false ones and `first` 0 are left out.
  */
 export function settingsIn(job) {
   const names = ["model", ...Object.keys(typesOf(String(job.kind)))];

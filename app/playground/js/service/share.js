@@ -18,14 +18,17 @@ const FACED = "sample?";
 const VIEWS = /** @type {Record<string, string>} */ ({ sample: "sample", complete: "complete", upsample: "upsample" });
 
 /**
- * Return the link that draws a job's images again: the part of an address behind #.
+ * Return the link that draws a job's images again: the part of an address behind #,
+ * such as "sample?model=...".
  *
- * Small given pictures are part of the link. If it would be too long, it leads to the
- * job itself, which the server keeps for a while.
+ * It states the settings and the SHA-256 of the pixels. Small given pictures are part
+ * of it. If it would be too long, it leads to the job itself ("complete/ID"), which the
+ * server keeps for a while.
  *
  * @param {Job} job
  * @param {Painting[]} paintings - All images of the job, finished.
  * @param {JobInput} given - Data URLs of the pictures that the job was given.
+ * @returns {Promise<string>}
  */
 export async function linkTo(job, paintings, given) {
   const { id, digest, identity } = job;
@@ -46,6 +49,7 @@ export async function linkTo(job, paintings, given) {
  *
  * @param {string} link - Part of an address behind #. Only links to samples have a
  *     preview page, /s; others give "#" and the link.
+ * @returns {string}
  */
 export function previewAddress(link) {
   return link.startsWith(FACED) ? `/s?${link.slice(FACED.length)}` : `#${link}`;
@@ -74,8 +78,8 @@ export function recipeFrom(view, text) {
  * Return the SHA-256 of the pixels of images, in order.
  *
  * @param {Painting[]} paintings - Finished images.
- * @returns 64 hexadecimal digits; "" if the browser has no SHA-256, as on pages without
- *     https.
+ * @returns {Promise<string>} 64 hexadecimal digits; "" if the browser has no SHA-256,
+ *     as on pages without https.
  */
 export async function fingerprint(paintings) {
   if (!globalThis.crypto.subtle) return "";

@@ -10,6 +10,7 @@ import { rgbaOf } from "../pixels/raster.js";
  * Return a number of images in words, such as "3 images".
  *
  * @param {number} count
+ * @returns {string}
  */
 export function images(count) {
   return count === 1 ? t("1 image") : t("{count} images", { count: formatNumber(count) });
@@ -31,6 +32,7 @@ function duration(seconds) {
  * Return an ordinal number in the reader's language, such as "2nd".
  *
  * @param {number} place - At least 1.
+ * @returns {string}
  */
 export function ordinal(place) {
   if (language !== "en") return `${place}.`;
@@ -45,6 +47,7 @@ export function ordinal(place) {
  *
  * @param {Pick<Model, "palette" | "names">} model - Its palette and names.
  * @param {number} value - Index of the colour.
+ * @returns {string}
  */
 export function colourName({ palette, names }, value) {
   if (names[value]) return names[value];
@@ -77,6 +80,7 @@ const GREYEST = 0.15;
  *
  * @param {string} colour - `#rrggbb` or `#rrggbbaa`; a fully transparent colour is
  *     called clear.
+ * @returns {string}
  */
 export function colourWord(colour) {
   const [red, green, blue, opacity] = rgbaOf(colour).map((byte) => byte / 255);
@@ -110,6 +114,7 @@ function shade(colour, light) {
  * Return a model's network, size and colours in one line.
  *
  * @param {Model} model
+ * @returns {string}
  */
 export function modelFacts(model) {
   const greys = model.values === 2 ? t("black and white") : t("grey");
@@ -122,6 +127,7 @@ export function modelFacts(model) {
  * instead.
  *
  * @param {Model} model
+ * @returns {string}
  */
 export function modelScore(model) {
   if (model.state === "compiling") return t("compiling for this processor: its jobs wait");
@@ -136,6 +142,7 @@ export function modelScore(model) {
  * Return a model's number of weights and its training data in one line.
  *
  * @param {Model} model
+ * @returns {string}
  */
 export function modelOrigin(model) {
   return t("{count} weights, trained on {data}", {
@@ -167,6 +174,7 @@ export const STATES = {
  * Return the state of a job in one line: place in the queue, progress, result or error.
  *
  * @param {Job} job
+ * @returns {string}
  */
 export function statusLine(job) {
   // Less than a second is not worth an estimate.
@@ -197,6 +205,7 @@ export function statusLine(job) {
  *
  * @param {Job} job - Job of the service or of this browser.
  * @param {Model[] | null} models - Models that workers have loaded, or null.
+ * @returns {string}
  */
 export function originLine({ model: name, seed, temperature, label }, models) {
   const known = models?.find((one) => one.name === name);
@@ -224,11 +233,12 @@ const MOST_SHARE = 0.99;
 const LEAST_SHARE = 0.0001;
 
 /**
- * Return the quality of a completion with its explanation; if images differ, that of
- * the worst.
+ * Return the quality of a completion with its explanation, in the reader's language; if
+ * images differ, that of the worst.
  *
  * @param {Receipt} receipt - Receipt of the completion; without a quality it counts as
  *     poor.
+ * @returns {string}
  */
 export function quality(receipt) {
   const worst = QUALITIES[receipt.quality ?? "poor"];
@@ -239,6 +249,7 @@ export function quality(receipt) {
  * Return how well the holes of a larger picture are filled.
  *
  * @param {string[]} words - Quality of each hole, in reading order; at least one.
+ * @returns {string}
  */
 export function holeQualities(words) {
   if (new Set(words).size === 1) return QUALITIES[words[0]];
@@ -274,6 +285,7 @@ function durationOf(job) {
  * @param {Receipt} receipt - Receipt of a completion.
  * @param {string} word - Its quality. For "poor", and without an estimate, the result
  *     is "".
+ * @returns {string}
  */
 export function chanceOfGiven({ evidence_nats: nats, evidence_sd: spread }, word) {
   if (word === "poor" || nats === null || nats === undefined) return "";
@@ -294,6 +306,7 @@ export function chanceOfGiven({ evidence_nats: nats, evidence_sd: spread }, word
  * its kind if that is known.
  *
  * @param {ScoreResult} score - Score of a whole picture.
+ * @returns {string}
  */
 export function chanceOfPicture({ nats, p_value: rarer }) {
   const chance = likelihood(nats / Math.LN2);
@@ -309,6 +322,7 @@ export function chanceOfPicture({ nats, p_value: rarer }) {
  * Return a chance of 2^-bits in words, such as "1 in 1,000".
  *
  * @param {number} bits - At least 0.
+ * @returns {string}
  */
 export function likelihood(bits) {
   if (bits < LEAST_BITS) return t("nearly 1");
@@ -324,6 +338,7 @@ export function likelihood(bits) {
  *
  * @param {number} bits - Surprise of its colour.
  * @param {boolean | null} isWhite - Whether it is white; null for a picture in colours.
+ * @returns {string}
  */
 export function costOfPixel(bits, isWhite) {
   const facts = { percent: percent(2 ** -bits), bits: formatFixed(bits, 1) };
@@ -338,6 +353,7 @@ export function costOfPixel(bits, isWhite) {
  * 0.01%".
  *
  * @param {number} share - From 0 to 1.
+ * @returns {string}
  */
 export function percent(share) {
   const least = share > 0 && share < LEAST_SHARE;

@@ -184,7 +184,8 @@ export class SightView {
  * out.
  *
  * @param {Model[]} models - Models that workers have loaded.
- * @returns A new list, the better the further to the right; empty if no model fits.
+ * @returns {Model[]} A new list, the better the further to the right; empty if no model
+ *     fits.
  */
 export function comparableModels(models) {
   /** @type {Map<string, Map<string, Model>>} */
