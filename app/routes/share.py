@@ -47,11 +47,11 @@ _PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <title>{title}</title>
-<meta name="description" content="{told}">
+<meta name="description" content="{description}">
 <meta property="og:type" content="website">
 <meta property="og:title" content="{title}">
-<meta property="og:description" content="{told}">
-<meta property="og:url" content="{here}">
+<meta property="og:description" content="{description}">
+<meta property="og:url" content="{address}">
 <meta property="og:image" content="{picture}">
 <meta property="og:image:type" content="image/png">
 <meta property="og:image:width" content="{width}">
@@ -82,13 +82,13 @@ class _Recipe(BaseModel):
 
     @property
     def query(self) -> str:
-        said = {
-            # as the page reads and writes it
+        fields = {
+            # The page reads and writes a flag as the text true.
             name: "true" if value is True else value
             for name, value in self.model_dump().items()
             if value not in ("", [], None) and value is not False
         }
-        return urllib.parse.urlencode(said, doseq=True)
+        return urllib.parse.urlencode(fields, doseq=True)
 
 
 def _with_pixel_options() -> type[_Recipe]:
@@ -114,22 +114,20 @@ ModelQuery = Annotated[str, Query(min_length=1, max_length=128)]
 async def shared(
     recipe: RecipeQuery, services: ServicesDep, request: Request
 ) -> Response:
-    """The page of a link."""
-    base = (services.settings.public_url or str(request.base_url)).rstrip("/")
-    told = (
-        f"A neural network drew this pixel by pixel, from the seed {recipe.seed}. Open it: it is drawn again before "
-        "your eyes, the same bytes."
+    """Return the page of a link that draws images again."""
+    model = urllib.parse.urlencode({"model": recipe.model})
+    return _page_with_preview(
+        _base(services, request),
+        title=f"Drawn pixel by pixel by {recipe.model}",
+        description=(
+            "A neural network drew this pixel by pixel, "
+            f"from the seed {recipe.seed}. "
+            "Open it: it is drawn again before your eyes, the same bytes."
+        ),
+        address=f"/s?{recipe.query}",
+        page=f"/#sample?{recipe.query}",
+        preview=f"/s/preview.png?{model}",
     )
-    facts = {
-        "title": f"Drawn pixel by pixel by {recipe.model}",
-        "told": told,
-        "here": f"{base}/s?{recipe.query}",
-        "page": f"/#sample?{recipe.query}",
-        "picture": f"{base}/s/preview.png?{urllib.parse.urlencode({'model': recipe.model})}",
-    }
-    safe = {name: html.escape(value) for name, value in facts.items()}
-    page = _PAGE.format(**safe, width=WIDTH, height=HEIGHT)
-    return HTMLResponse(page, headers={**_POLICY, "Cache-Control": _KEPT_A_DAY})
 
 
 class Bets(BaseModel):
@@ -150,16 +148,38 @@ async def shared_bets(
     bets: Annotated[Bets, Query()], services: ServicesDep, request: Request
 ) -> Response:
     """Return the page of a link to the same bets; its preview is the half-drawn picture."""
-    base = (services.settings.public_url or str(request.base_url)).rstrip("/")
-    here = urllib.parse.urlencode(bets.model_dump())
+    address = urllib.parse.urlencode(bets.model_dump())
     page = urllib.parse.urlencode(bets.model_dump(exclude={"job"}))
-    shown = urllib.parse.urlencode(bets.model_dump(include={"model", "job"}))
+    preview = urllib.parse.urlencode(bets.model_dump(include={"model", "job"}))
+    return _page_with_preview(
+        _base(services, request),
+        title=f"{bets.of} pixels against a neural network",
+        description=f"Black or white? I paid {bets.bits:.1f} bits for these pixels. Bet on the same ones.",
+        address=f"/s/bet?{address}",
+        page=f"/#bet/{page}",
+        preview=f"/s/preview.png?{preview}",
+    )
+
+
+def _base(services: Services, request: Request) -> str:
+    """Return the public address of this service, without a slash at the end."""
+    return (services.settings.public_url or str(request.base_url)).rstrip("/")
+
+
+def _page_with_preview(
+    base: str, *, title: str, description: str, address: str, page: str, preview: str
+) -> Response:
+    """Return a page that shows a preview where its link is pasted and leads to `page`.
+
+    address: path and query of this page. preview: those of its picture. Every text may
+    contain anything, because all of them are escaped.
+    """
     facts = {
-        "title": f"{bets.of} pixels against a neural network",
-        "told": f"Black or white? I paid {bets.bits:.1f} bits for these pixels. Bet on the same ones.",
-        "here": f"{base}/s/bet?{here}",
-        "page": f"/#bet/{page}",
-        "picture": f"{base}/s/preview.png?{shown}",
+        "title": title,
+        "description": description,
+        "address": base + address,
+        "page": page,
+        "picture": base + preview,
     }
     safe = {name: html.escape(value) for name, value in facts.items()}
     text = _PAGE.format(**safe, width=WIDTH, height=HEIGHT)
