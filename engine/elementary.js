@@ -69,7 +69,8 @@ export function exp(x) {
   const part = polynomial(EXP, rest);
   const half = Math.trunc(whole / 2);
   if (whole > -1000 && whole < 1000) return part * power(whole);
-  return part * power(half) * power(whole - half); // the first product is exact, so one rounding is left
+  // The first product is exact, so the result is rounded once.
+  return part * power(half) * power(whole - half);
 }
 
 /**

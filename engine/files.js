@@ -48,7 +48,8 @@ export async function read(url) {
   const own = embedded.get(url.href);
   if (own) return own;
   if (url.protocol === "file:") {
-    const fs = /** @type {string} */ ("node:fs/promises"); // a page never asks for it
+    // A variable keeps bundlers from resolving this import, which only Node needs.
+    const fs = /** @type {string} */ ("node:fs/promises");
     const { readFile } = await import(fs);
     return readFile(url).then(
       (/** @type {Uint8Array} */ bytes) => new Uint8Array(bytes),

@@ -210,7 +210,7 @@ export class Table {
   /**
    * Return the names of the arrays that each image starts anew.
    *
-   * @returns {string[]} the arrays that each image begins anew
+   * @returns {string[]}
    */
   get kept() {
     return this.named(({ kept }) => kept);

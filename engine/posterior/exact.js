@@ -1,5 +1,6 @@
 /**
- * Exact completions by a mixture, of a hole that every member draws last: model_core/posterior/exact.py.
+ * Complete exactly by a mixture whose members all draw the hole last, as in
+ * model_core/posterior/exact.py.
  */
 
 /** @import {Target} from "./completion.js" */
@@ -8,31 +9,45 @@ import { chosen, logCount, logSum } from "../elementary.js";
 import { givenBehind, inverted } from "./plan.js";
 import { receiptWith } from "./receipt.js";
 
+/** Number of the sweep whose noise chooses a component. */
 const CHOICE = 0;
+/** Number of the sweep that draws an image. */
 const DRAW = 0;
+/** Number of the first sweep of the images behind the marginals. */
 const POOL = 1;
+/** Images behind the marginals; with fewer, pixels would look certain. */
 const POOLED = 8;
 
 /**
- * Return true if no given pixel lies behind the hole's first one in the order of any member.
+ * Return true if no given pixel lies behind the hole's first one in the order of any
+ * member.
  *
- * @param {Target} target
+ * @param {Target} target - The distribution to draw from.
+ * @returns {boolean}
  */
 export function isDrawnLast({ keep, mixture }) {
   return mixture.ways.every((way) => !givenBehind(way.turned(keep)));
 }
 
-/** The images of a completion of which every member of a mixture draws the hole last, one after the other. */
+/**
+ * Draws the images of one completion exactly, if every member of the mixture draws the
+ * hole after all given pixels.
+ *
+ * `complete` makes one if `isDrawnLast` is true. `steps(i)` draws image i; the first
+ * image also draws the images behind the marginals. `receipt()` describes the images
+ * drawn so far, at least one; `marginals()` returns the mean and the entropy of each
+ * pixel after the first image.
+ */
 export class ExactRun {
-  /** @type {number[]} - ln of each component's prior and of its p of the given pixels (M * K,) */
+  /** ln of each component's prior and of its p of the given pixels (M * K,). @type {number[]} */
   #logBefore = [];
-  /** @type {number[]} */
+  /** -ln p of each drawn image. @type {number[]} */
   #nats = [];
   /** The component that drew the last image. */
   #last = 0;
   #shares;
 
-  /** @param {Target} target */
+  /** @param {Target} target - The distribution to draw from. */
   constructor(target) {
     this.target = target;
     this.hole = inverted(target.keep);
@@ -40,8 +55,8 @@ export class ExactRun {
   }
 
   /**
-   * Draw image i: after each step how much of it is done, 0 to 1; returns it. The first image also draws the images
-   * behind the marginals.
+   * Draw image i. Yield after each step how much is done, 0 to 1; return the image,
+   * upright (C, H, W).
    *
    * @param {number} i
    * @returns {Generator<number, Uint8Array>}
@@ -71,6 +86,7 @@ export class ExactRun {
     }
     this.#logBefore = before;
     for (let number = 0; number < POOLED; number++) {
+      // Evenly spaced numbers draw each component as often as its weight says.
       const k = chosen(before, (number + 0.5) / POOLED);
       const images = this.#drawn(k, 0, POOL + number);
       const [m, label] = mixture.wayOf(k);
@@ -82,11 +98,11 @@ export class ExactRun {
   }
 
   /**
-   * Return one draw of component k, the right way up.
+   * Return one draw of component k, upright.
    *
    * @param {number} k
    * @param {number} sample
-   * @param {number} number - of the sweep
+   * @param {number} number - Number of the sweep; its noise depends on it.
    */
   #drawn(k, sample, number) {
     const [m, which] = this.target.mixture.wayOf(k);
@@ -98,7 +114,9 @@ export class ExactRun {
     return sweep.images.map((image) => way.upright(image));
   }
 
-  /** Of all images that were drawn, at least one. */
+  /**
+   * Return the receipt of the images drawn so far. At least one must have been drawn.
+   */
   receipt() {
     const { mixture } = this.target;
     const [m, k] = mixture.wayOf(this.#last);
@@ -113,6 +131,7 @@ export class ExactRun {
     return receiptWith(facts, mixture.ways[m].components[k].label);
   }
 
+  /** Return the marginals. An image must have been drawn. */
   marginals() {
     return this.#shares.result();
   }

@@ -151,7 +151,7 @@ export class Sweep {
    * Report the hole pixels drawn since the last stop, before resampling makes particles
    * identical.
    *
-   * @param {number} stop - tell of the hole pixels up to here
+   * @param {number} stop - Number of pixels before the stop.
    */
   #report(stop) {
     if (!this.passed) return;

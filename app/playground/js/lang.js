@@ -17,7 +17,8 @@ const SPOKEN = ["aria-label", "title", "placeholder"];
 /** Code of the page's language, two letters. */
 export const language = chooseLanguage();
 /** @type {Record<string, string>} */
-const texts = language === "en" ? {} : await textsIn(language); // without its file the page speaks English
+// Without the file of its language the page is in English.
+const texts = language === "en" ? {} : await textsIn(language);
 
 /**
  * Return the language that was chosen on this page before, else the first of the

@@ -74,7 +74,7 @@ let keyQuestion = null;
  *
  * One question is open at a time, however many requests wait for the answer.
  *
- * @returns {Promise<string>} "" = none
+ * @returns {Promise<string>} The key; "" if the person has none.
  */
 function askForKey() {
   const dialog = /** @type {HTMLDialogElement} */ (find(document, "#key"));
@@ -131,7 +131,8 @@ function instanceOf(name) {
       return done;
     },
     (error) => {
-      instances.delete(element); // it may be there later
+      // The next attempt may find the code.
+      instances.delete(element);
       note(explain(error).text);
       return null;
     },
@@ -165,7 +166,8 @@ async function route() {
   const [path, query] = location.hash
     .slice(1)
     .replace(/^model=/, "sample?$&")
-    .split("?"); // earlier folders' links
+    // Links of folders that earlier versions exported begin with #model=.
+    .split("?");
   const [name, jobId = "", further] = path.split("/");
   const wanted = viewAt(name)?.place ?? FIRST;
   if (section(wanted).hidden) scrollTo(0, 0);
@@ -243,11 +245,13 @@ function showCorners(room, wanted) {
   const bar = find(document, ".corners");
   const models = world.models.value;
   const offered = room.filter(({ place, isOffered }) => {
-    const isFit = !models || !isOffered || isOffered(models); // while nobody knows, the bar has its place
+    // Until the models are known, all links are shown, so that the bar does not move.
+    const isFit = !models || !isOffered || isOffered(models);
     return place === wanted || (viewAt(place) && isFit);
   });
   const key = [wanted, ...offered.map(({ place }) => addressOf(place))].join(" ");
-  if (bar.dataset.shown === key) return; // the keyboard may be in it
+  // Unchanged links stay, because one of them may have the focus.
+  if (bar.dataset.shown === key) return;
   bar.dataset.shown = key;
   bar.hidden = offered.length < 2;
   const links = offered.map(({ place, title }) => {
@@ -276,11 +280,14 @@ async function pollModels() {
   let again = LOOK_MS;
   try {
     const learn = (/** @type {Info} */ info) => (world.info.value = info);
-    const limits = world.info.value ?? api.info().then(learn, () => {}); // else they stay as the page has them
+    // Without an answer the page keeps its own limits.
+    const limits = world.info.value ?? api.info().then(learn, () => {});
     const [models] = await Promise.all([api.models(), limits]);
     const isStarting = !models.length && !world.models.value && performance.now() < STARTING_MS;
-    world.isOnline.value = true; // before those who ask hear of models
-    // whoever watches them is told of news only
+    // This comes before the models, because their listeners ask whether the server
+    // answers.
+    world.isOnline.value = true;
+    // Listeners are called only if the models have changed.
     if (!isStarting && JSON.stringify(models) !== JSON.stringify(world.models.value)) world.models.value = models;
     const ready = models.filter((model) => model.state === "ready").length;
     if (isStarting || ready < models.length) again = LOOK_AGAIN_MS;
@@ -330,7 +337,9 @@ async function takeFile(file) {
     const kept = isCompletion ? await bestMatch(jobs, file, settings.n) : jobs[0];
     const kind = settings.kind || kept?.kind || "sample";
     location.hash = kind;
-    const unsaid = text.version ? {} : { ...kept, first: 0 }; // a picture of an earlier version lacks some options
+    // The text of an earlier version's picture lacks some options; the history may have
+    // them.
+    const unsaid = text.version ? {} : { ...kept, first: 0 };
     (await instanceOf(kind))?.restore?.({ ...unsaid, ...settings }, kept?.given ?? {});
     const { seed, temperature } = settings;
     const facts = { name: file.name, seed, temperature: formatNumber(temperature, { maximumSignificantDigits: 17 }) };
@@ -392,7 +401,7 @@ function note(text, ...pictures) {
 /**
  * Call a function with the first file that is dropped or pasted anywhere on the page.
  *
- * @param {(file: File) => void} take - called with the first file
+ * @param {(file: File) => void} take - Called with the file.
  */
 function receiveFiles(take) {
   const mark = (/** @type {Event} */ event) => {
@@ -415,11 +424,13 @@ function receiveFiles(take) {
 
 addEventListener("hashchange", route);
 addEventListener("pagehide", () => api.cancelAll());
-addEventListener("pageshow", ({ persisted }) => persisted && location.reload()); // its questions were taken back
+// The browser shows a page whose requests were canceled when it was left.
+addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 addEventListener("submit", () => (find(document, "#notice").hidden = true));
 receiveFiles(takeFile);
 find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) => {
-  event.preventDefault(); // the address names the view
+  // The link's own address would replace that of the view.
+  event.preventDefault();
   const element = section(currentPlace);
   element.tabIndex = -1;
   element.focus();
@@ -427,9 +438,11 @@ find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) =
 offerLanguages(find(document, "#language"));
 new ResizeObserver(() => {
   const tab = document.querySelector(".tabs [aria-current]");
-  if (tab instanceof HTMLElement) reveal(tab); // what stands beside the tabs has taken some of their room
+  // Elements beside the tabs may have become wider.
+  if (tab instanceof HTMLElement) reveal(tab);
 }).observe(find(document, ".tabs"));
-find(document, "#late").remove(); // all modules are there
+// index.html shows this notice until all modules are loaded.
+find(document, "#late").remove();
 route();
 world.models.watch(() => showRoom(currentPlace));
 pollModels();

@@ -72,7 +72,7 @@ export class LatestRequest {
   /**
    * Abort the request before, and return the signal of the next one.
    *
-   * @returns {AbortSignal} aborted as soon as the answer is unwanted
+   * @returns {AbortSignal}
    */
   start() {
     this.#controller.abort();

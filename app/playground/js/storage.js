@@ -12,7 +12,8 @@ class Store {
     try {
       this.#storage = open();
     } catch {
-      this.#storage = null; // the person or a policy has blocked it
+      // The person or a policy may block the storage.
+      this.#storage = null;
     }
   }
 
@@ -40,7 +41,7 @@ class Store {
    *
    * @param {string} key
    * @param {string} text
-   * @returns {boolean} false where less text would find room
+   * @returns {boolean}
    */
   set(key, text) {
     try {

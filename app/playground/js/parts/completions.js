@@ -92,7 +92,7 @@ export class Completions {
    * Use the models that draw the same kind of picture as this one.
    *
    * @param {Model[]} models
-   * @param {Model} model - whose kind of picture is drawn
+   * @param {Model} model - Model whose kind of picture is painted.
    */
   suit(models, model) {
     this.#models = similarModels(models, model);
@@ -202,7 +202,8 @@ export class Completions {
         onJob: (job, given) => this.#tiles.lay(job, given),
         onRow: (row) => this.#tiles.put(row),
         onMean: (mean, sample) => {
-          this.#tiles.paintings[sample]?.showMean(mean); // the fog moves while particles work
+          // The fog changes while particles are computed.
+          this.#tiles.paintings[sample]?.showMean(mean);
           this.#pad.showMean(mean);
         },
       },

@@ -29,11 +29,12 @@ const VIEWS = /** @type {const} */ ([
 /**
  * Return buttons that send a picture to the views that can take it.
  *
- * Pressing one calls `onGo` and then opens the view with the picture, or calls
- * `onTrouble` if the picture is incomplete.
+ * Pressing one calls `result.onGo` and then opens the view with the picture; if the
+ * picture is incomplete, it calls `result.onTrouble` with a sentence instead.
  *
  * @param {Shared} shared - State and services of the page.
- * @param {Result} result - The picture.
+ * @param {Result} result - The picture, its model and size, and the two functions that
+ *     are called.
  * @param {string} here - Name of the view that shows it already. Default: none.
  * @returns {(Node | string)[]} New elements; instead of the button "Upsample it", a
  *     sentence that names the sizes that can be enlarged, or "".

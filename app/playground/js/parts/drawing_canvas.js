@@ -52,7 +52,8 @@ export class DrawingCanvas {
     brush.imageSmoothingEnabled = true;
     brush.drawImage(this.#fog.canvas, 0, 0, side * width, side * height);
     const row = side * Math.floor(at / width);
-    brush.clearRect(0, 0, side * width, row); // no fog is seen through a colour that is clear
+    // The fog must not show through transparent colours of finished pixels.
+    brush.clearRect(0, 0, side * width, row);
     brush.clearRect(0, row, side * (at % width), side);
     this.#drawTop(drawing.picture, at);
     brush.imageSmoothingEnabled = false;

@@ -91,7 +91,8 @@ export class FormCode {
     const place = { origin: location.origin, isGuarded: this.#api.hasKey };
     const texts = LANGUAGES.map(({ name, lines }) => ({ name, text: lines(call, place) }));
     const pieces = [...this.#lines.querySelectorAll("pre")];
-    // The form reports a change often, also of nothing that the lines contain: "Copied." then stays.
+    // Forms report many changes that do not concern the code; the note "Copied." stays
+    // then.
     if (texts.some(({ text }, i) => pieces[i]?.textContent !== text)) this.#note.textContent = "";
     if (pieces.length === texts.length) pieces.forEach((piece, i) => (piece.textContent = texts[i].text));
     else this.#lines.replaceChildren(...texts.map(({ name, text }) => this.#piece(name, text)));

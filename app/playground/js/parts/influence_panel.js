@@ -110,7 +110,7 @@ export class InfluencePanel {
   /**
    * Show a sentence while there is no answer.
    *
-   * @param {string} text - what is said until there is an answer
+   * @param {string} text - The sentence.
    */
   wait(text) {
     if (!this.#slopes) this.#sentence.textContent = text;

@@ -169,7 +169,7 @@ export class JobBoard {
    * Handle an event of the job.
    *
    * @param {ServerEvent} event
-   * @param {Job} job - as it leaves the job
+   * @param {Job} job - State of the job after the event.
    */
   async #take({ name, data }, job) {
     if (name === "snapshot") await this.#begin(job);
@@ -253,7 +253,8 @@ export class JobBoard {
     const how = { signal, onRow, onBegin: () => this.#sayHere() };
     const result = await this.#shared.backend.help(job, this.#given, how, isWaiting);
     if (!result || signal.aborted || this.#job?.finished_at) return;
-    this.#browserResult = result; // all of it is seen, however far the service is
+    // All images are shown, however far the service is.
+    this.#browserResult = result;
     this.#offer({ files: false });
     this.#tell(job);
   }
@@ -312,7 +313,8 @@ export class JobBoard {
   async #checkThere(kind, model, wish, signal) {
     this.#onBack = () => {};
     const found = await this.#shared.backend.service[kind](model, wish, { signal }).catch(() => null);
-    if (!found) return; // away once more, or nobody looks at them
+    // The service is away again, or another job is shown.
+    if (!found) return;
     const pictures = this.#tiles.paintings.map((painting) => painting.whole("final"));
     const isSame = found.images.every(({ data }, i) => String(data) === String(pictures[i]?.data));
     this.#sayEnd(t("Done: {images}", { images: images(pictures.length) }), "succeeded");
@@ -418,7 +420,7 @@ export class JobBoard {
       this.#tiles.showMap(t("Uncertain where bright"), entropy);
       this.onExpect(mean, job);
     } catch {
-      // the images are there without it
+      // The images are complete without these maps.
     }
   }
 
@@ -437,7 +439,7 @@ export class JobBoard {
       const { score } = await this.#shared.backend.score(/** @type {Model} */ (model), wish, { signal });
       if (!signal.aborted) this.#tiles.rankOriginal(score.nats);
     } catch {
-      // its likelihood is extra: the completions are ranked without it
+      // The completions are ranked without the original.
     }
   }
 
@@ -487,7 +489,8 @@ export class JobBoard {
       await navigator.clipboard.writeText(new URL(address, location.href).href);
       find(this.#link, "span").textContent = t("Copied.");
     } catch {
-      location.hash = link; // then it can be copied from the address
+      // The person can copy the link from the address then.
+      location.hash = link;
     }
   }
 
@@ -556,7 +559,9 @@ export async function givenOf({ api, history }, { id, kind }) {
     const image = await dataUrlOfFile(await api.given(id, "image"));
     return kind === "complete" ? { image, mask: await dataUrlOfFile(await api.given(id, "mask")) } : { image };
   } catch {
-    return kept; // a server of an earlier version, or the connection: the images are seen without it
+    // An earlier server cannot return the pictures. The images can be shown without
+    // them.
+    return kept;
   }
 }
 

@@ -44,7 +44,8 @@ export class KindPicker {
     this.#offered = names;
     for (const radio of this.#place.querySelectorAll("input")) radio.checked = radio.value === chosen?.name;
     const chip = this.#place.querySelector(":checked")?.parentElement;
-    this.#place.scrollLeft = (chip?.offsetLeft ?? 0) - this.#place.offsetLeft - 4; // on a phone they are one row
+    // On a phone the buttons are one row, which is scrolled.
+    this.#place.scrollLeft = (chip?.offsetLeft ?? 0) - this.#place.offsetLeft - 4;
   }
 
   /**

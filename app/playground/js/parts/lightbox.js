@@ -135,7 +135,8 @@ export class Lightbox {
     this.#showFiles();
     this.#showDestinations();
     find(this.#dialog, "[data-act=check]").hidden = this.#job.kind !== "sample" || !this.#browser.canDraw(this.#job);
-    if (this.#job.cutouts) find(this.#dialog, "select").value = "1"; // it is large as it is
+    // A larger picture needs no enlargement.
+    if (this.#job.cutouts) find(this.#dialog, "select").value = "1";
     const service = { origin: location.origin, isGuarded: this.#api.hasKey };
     const recipe = /** @type {const} */ ([this.#job, this.#sample, service]);
     find(this.#dialog, "[data-code=curl]").textContent = curlLine(...recipe);

@@ -234,5 +234,6 @@ function inOrder(models) {
 export function showPicture(place, name) {
   if (!document.body.dataset.pictures?.split(" ").includes(name)) return;
   const src = assetUrl(`model-${encodeURIComponent(name)}.webp`);
-  place.replaceChildren(el("img", { loading: "lazy", alt: "", src })); // most views are never opened
+  // Pictures are loaded lazily, because most views are never opened.
+  place.replaceChildren(el("img", { loading: "lazy", alt: "", src }));
 }

@@ -383,7 +383,7 @@ export class Pad {
   /**
    * Show a completion in place of the fog; null shows the fog again.
    *
-   * @param {ImageData | null} completion - in place of the fog
+   * @param {ImageData | null} completion - A picture of the pad's size.
    */
   show(completion) {
     this.#completion = completion;

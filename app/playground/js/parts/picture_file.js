@@ -33,7 +33,7 @@ const STRIP_PIXELS = 1e6;
  * pixels.
  *
  * @param {Blob} file
- * @returns {Promise<OwnPicture>} no side above MOST_SIDE
+ * @returns {Promise<OwnPicture>} The picture; no side has more than MOST_SIDE pixels.
  * @throws {FieldTrouble} of the field "image" if the file is no such picture, damaged
  *     or too large.
  */
@@ -45,7 +45,8 @@ export async function readPicture(file) {
   if (width * height > MOST_PIXELS) throw tooLarge();
   const share = Math.min(1, MOST_SIDE / Math.max(width, height));
   try {
-    const bitmap = await createImageBitmap(file); // a picture that is turned by its camera is turned here
+    // The browser applies the orientation that a camera has stored.
+    const bitmap = await createImageBitmap(file);
     if (share === 1) return { bitmap, file, isSmaller: false };
     const [wide, high] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(share * side)));
     return { bitmap: await shrink(bitmap, wide, high), file: null, isSmaller: true };
@@ -92,7 +93,7 @@ function unreadable() {
  * Return the width and height that a file states; null if it is no PNG, JPEG or WebP.
  *
  * @param {DataView} file
- * @returns {number[] | null} width and height; null for anything else
+ * @returns {number[] | null}
  */
 function sizeOf(file) {
   try {
@@ -100,7 +101,7 @@ function sizeOf(file) {
     if (file.getUint16(0) === 0xffd8) return sizeOfJpeg(file);
     if (file.getUint32(0) === 0x52494646 && file.getUint32(8) === 0x57454250) return sizeOfWebp(file);
   } catch {
-    // shorter than it says
+    // The file ends within its header.
   }
   return null;
 }

@@ -224,7 +224,8 @@ export class PicturePicker {
   #showOwn(own) {
     const model = /** @type {Model} */ (this.#model);
     this.#strip.querySelector(`[title="${OWN}"]`)?.remove();
-    const paper = model.palette?.length ? "transparent" : model.channels === 1 ? "black" : "white"; // as the server has it
+    // The server puts the same colours behind transparent pixels.
+    const paper = model.palette?.length ? "transparent" : model.channels === 1 ? "black" : "white";
     this.#strip.prepend(this.#example(OWN, quantise(cropTo(own.bitmap, this.#sizeFor(model), paper), model)));
     this.#whole?.offer(own, model);
   }

@@ -77,7 +77,8 @@ export class PixelNote {
     const { offsetLeft, offsetTop, offsetWidth } = this.#canvas;
     const box = this.#canvas.getBoundingClientRect();
     const left = event.clientX - box.left;
-    const isRight = left > offsetWidth / 2; // it stays within the picture, and above the finger
+    // The note stays within the picture and above the finger.
+    const isRight = left > offsetWidth / 2;
     this.#note.style.left = `${offsetLeft + left}px`;
     this.#note.style.top = `${offsetTop + event.clientY - box.top}px`;
     this.#note.style.translate = `${isRight ? "-100%" : "0"} calc(-100% - 14px)`;
@@ -86,7 +87,7 @@ export class PixelNote {
   /**
    * Hide the note: at once for a mouse, later for a finger.
    *
-   * @param {string} kind - of pointer
+   * @param {string} kind - Type of the pointer.
    */
   #leave(kind) {
     clearTimeout(this.#timer);

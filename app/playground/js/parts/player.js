@@ -407,7 +407,7 @@ export class Player {
   /**
    * Show everything about the present place; return true if something is still moving.
    *
-   * @returns {boolean} whether something is still moving
+   * @returns {boolean}
    */
   #showNow() {
     const drawing = /** @type {Drawing} */ (this.#drawing);

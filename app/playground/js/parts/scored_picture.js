@@ -182,7 +182,8 @@ export class ScoredPicture {
    */
   #look(pixel) {
     this.#pointer.cursor = pixel;
-    const isElsewhere = String(pixel) !== String(this.chosen); // what is chosen is said beside it
+    // The chosen pixel is described beside the picture.
+    const isElsewhere = String(pixel) !== String(this.chosen);
     find(this.element, ".looked-at").textContent = isElsewhere ? this.wordsOf(pixel) : "";
     this.#draw();
   }
@@ -263,8 +264,8 @@ function glowing(shares, picture) {
 /**
  * Return red, green and blue of a share.
  *
- * @param {number} share - of a uniform guess
- * @returns {number[]} red, green, blue
+ * @param {number} share - Bits as a share of a uniform guess.
+ * @returns {number[]}
  */
 function heatColour(share) {
   return [3 * share, 3 * share - 1, 3 * share - 2].map((part) => Math.round(255 * Math.min(1, Math.max(0, part))));

@@ -74,7 +74,8 @@ export class Tiles {
     const ground = isHoled ? await groundOf(job, image, mask) : null;
     const small = job.kind === "upsample" && image ? cropTo(await load(image), smallSize(job)) : null;
     const original = isHoled ? await pixelsOf(image) : null;
-    if (this.#job !== job) return; // another one was laid meanwhile
+    // Another job was laid while the pictures were decoded.
+    if (this.#job !== job) return;
     this.#ground = ground;
     this.#small = small;
     this.#outline = ground && outlineOf(holeIn(ground), ground);

@@ -95,9 +95,10 @@ export class TrainingBoard {
     for (const part of [this.#grid, this.#curve, this.#draw, this.#download]) part.hidden = true;
     this.#note.textContent = "";
     this.#serverWords.textContent = "";
-    this.#facts.textContent = "\u00a0"; // its line has its place
+    // A blank keeps the height of the line.
+    this.#facts.textContent = "\u00a0";
     this.#status.textContent = t("Connecting…");
-    // Until its first progress no event says that a trainer has begun with it.
+    // No event reports that a trainer has started, until the first progress.
     const followed = new FollowedJob(this.#shared.api, id, { needsLook: ({ progress }) => !progress });
     followed.onConnection = (isBack) => this.#tell(!isBack);
     followed.onLook = (job) => {
@@ -132,7 +133,8 @@ export class TrainingBoard {
     this.#plot({ ...job.result, share: 1 });
     if (job.result.warning) this.#serverWords.textContent = job.result.warning;
     this.#lead();
-    const grid = await this.#shared.api.image(job.id).catch(() => null); // it may have ended before it drew any
+    // A training may end before it has drawn a picture.
+    const grid = await this.#shared.api.image(job.id).catch(() => null);
     if (grid && !signal.aborted) this.#show(await dataUrlOfFile(grid));
   }
 
@@ -207,7 +209,8 @@ export class TrainingBoard {
     this.#serverWords.textContent = told.replaceAll("\n", "; ");
     this.#describe(progress);
     this.#tell();
-    if (progress.uniform_bits !== null) this.#plot(progress); // else it is still being prepared
+    // Without this figure the training is still being prepared.
+    if (progress.uniform_bits !== null) this.#plot(progress);
   }
 
   /** Show the state. */
@@ -235,7 +238,8 @@ export class TrainingBoard {
       passing.set(POINTS + this.#jobId, JSON.stringify(this.#points));
       this.#finish.disabled = false;
     }
-    const top = 1.1 * Math.max(guessing, Math.min(png, 2 * guessing)); // of tiny pictures PNG needs far more
+    // PNG needs far more for tiny pictures, and would flatten the curve.
+    const top = 1.1 * Math.max(guessing, Math.min(png, 2 * guessing));
     const y = (/** @type {number} */ value) => HEIGHT * (1 - Math.min(0.93, value / top));
     const look = { role: "img", "aria-label": t("How it learns"), viewBox: `0 0 ${WIDTH} ${HEIGHT}` };
     const plot = svg("svg", { ...look, fill: "none", stroke: "currentColor", "font-size": 15 });

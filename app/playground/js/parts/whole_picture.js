@@ -66,7 +66,8 @@ export class WholePicture {
     this.element.hidden =
       !this.isWanted || !options.length || bitmap.width * bitmap.height === model.width * model.height;
     this.#choice.replaceChildren(...options, new Option(t("fitted to {size}", { size: inWords(model) }), ""));
-    const usual = isPaper(model) || !options.length ? "" : String(2 ** usualSize(sizes, model)); // letters fill theirs
+    // Black and white pictures, such as letters, usually fill their whole size.
+    const usual = isPaper(model) || !options.length ? "" : String(2 ** usualSize(sizes, model));
     const kept = [...this.#choice.options].find(({ value }) => value === this.#wantedSize);
     this.#choice.value = kept ? kept.value : usual;
     const most = { size: inWords(largestHole(model)) };

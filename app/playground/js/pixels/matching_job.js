@@ -32,7 +32,8 @@ export async function bestMatch(jobs, file, count) {
   let best = /** @type {Kept | null} */ (null);
   let least = Infinity;
   for (const job of jobs) {
-    const apart = await distance(picture, count, job.given).catch(() => Infinity); // of another size, or no picture
+    // A job's picture may be unreadable.
+    const apart = await distance(picture, count, job.given).catch(() => Infinity);
     if (apart < least) [best, least] = [job, apart];
   }
   return best;

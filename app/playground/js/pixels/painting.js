@@ -195,7 +195,7 @@ export class Painting {
    * Return a finished picture, or null if rows are missing.
    *
    * @param {Stage} stage - "small" for the first stage of a Multi-Scale model.
-   * @returns {ImageData | null} once all of its rows are there
+   * @returns {ImageData | null}
    */
   whole(stage) {
     const rows = stage === "small" ? this.small : this.large;

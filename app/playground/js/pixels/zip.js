@@ -21,7 +21,8 @@ export function zipArchive(files) {
   let at = 0;
   for (const { name, bytes } of files) {
     const title = new TextEncoder().encode(name);
-    const facts = [20, 0x800, 0, 0, 0x21, crc(bytes), bytes.length, bytes.length, title.length, 0]; // UTF-8; 1 January 1980
+    // Version 2.0, names in UTF-8, not compressed, 1 January 1980.
+    const facts = [20, 0x800, 0, 0, 0x21, crc(bytes), bytes.length, bytes.length, title.length, 0];
     const local = record("4HHHHH444HH", [0x04034b50, ...facts]);
     directory.push(record("4HHHHHH444HHHHH44", [0x02014b50, 20, ...facts, 0, 0, 0, 0, at]), title);
     parts.push(local, title, bytes);

@@ -101,9 +101,9 @@ export class Bet {
 /**
  * Return the surprise of a colour in bits.
  *
- * @param {number} chance - of white
+ * @param {number} chance - Probability of white.
  * @param {boolean} isWhite
- * @returns {number} bits
+ * @returns {number}
  */
 function price(chance, isWhite) {
   return -Math.log2(isWhite ? chance : 1 - chance);

@@ -69,7 +69,8 @@ export class BrowserBackend {
    */
   canDraw({ kind, model: name, numerics, cutouts, width, height }) {
     const model = this.#models.value?.find((one) => one.name === name);
-    if (!model || width !== model.width || height !== model.height) return false; // the engine draws no larger pictures
+    // The engine draws only pictures of the model's size.
+    if (!model || width !== model.width || height !== model.height) return false;
     const isOurs = [null, undefined, ARITHMETIC].includes(numerics) && !cutouts;
     return Boolean(isOurs && this.can(kind === "sample" ? "rows" : kind, model));
   }
@@ -109,7 +110,8 @@ export class BrowserBackend {
       kind === "complete"
         ? drawer.complete(wish).then(({ receipt }) => resultOf({ posterior: receipt }))
         : drawer.sample({ ...wish, weighed }).then((images) => resultOf(weighed ? probabilitiesOf(images) : {}));
-    return result.catch(() => null); // the service draws it
+    // If the engine fails, the service draws the job.
+    return result.catch(() => null);
   }
 
   /**
@@ -263,7 +265,8 @@ export class BrowserBackend {
     const known = fetched.get(key) ?? fetchDrawer(this.#api.portable(name), key);
     fetched.set(key, known);
     const drawer = await known.catch(() => null);
-    if (!drawer) fetched.delete(key); // it may be there later
+    // The next attempt may succeed.
+    if (!drawer) fetched.delete(key);
     return drawer;
   }
 }
@@ -380,7 +383,7 @@ function labelOf(model, wish) {
  *
  * @param {number} nats
  * @param {Model} model
- * @returns {any} as the service tells it
+ * @returns {any}
  */
 function scoreFrom(nats, { width, height, channels, values }) {
   const perDim = nats / Math.LN2 / (width * height * channels);

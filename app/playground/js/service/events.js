@@ -114,7 +114,7 @@ export async function* parse(body) {
  * Return the event that a block of lines describes.
  *
  * @param {string} block
- * @returns {ServerEvent | null} null for a comment
+ * @returns {ServerEvent | null} Null for a comment.
  */
 function eventOf(block) {
   /** @type {Record<string, string>} */

@@ -105,7 +105,7 @@ export async function someCharacters(model, many) {
  *
  * @template T
  * @param {T[]} items
- * @returns {T[]} in an order that nobody can foresee
+ * @returns {T[]}
  */
 export function shuffle(items) {
   const keys = crypto.getRandomValues(new Uint32Array(items.length));

@@ -40,7 +40,8 @@ export class Folder extends Api {
    */
   models() {
     this.#list ??= this.#listed().catch(() => {
-      this.#list = null; // it may be read later
+      // The next attempt may succeed.
+      this.#list = null;
       throw new Unreachable();
     });
     return this.#list;

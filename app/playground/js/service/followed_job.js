@@ -105,8 +105,10 @@ export class FollowedJob {
       await pause(wait);
       await untilVisible();
       if (!isWanted() || !this.#needsLook(/** @type {Job} */ (this.job))) continue;
-      const found = await this.#api.job(this.#id, 0, signal).catch(() => null); // the stream says what is wrong
-      if (!found || found.finished_at || !isWanted()) continue; // its last event is on the way
+      // Errors are ignored here, because the stream of events reports them.
+      const found = await this.#api.job(this.#id, 0, signal).catch(() => null);
+      // The last event of a job that has ended is on its way.
+      if (!found || found.finished_at || !isWanted()) continue;
       this.job = { ...found, progress: Math.max(found.progress, this.job?.progress ?? 0) };
       this.onLook(this.job);
     }

@@ -148,7 +148,8 @@ export class Forecasts {
     } catch {
       if (signal.aborted) return;
       this.#isAsking = false;
-      this.#source = null; // the picture is drawn without it
+      // The picture is shown without further forecasts.
+      this.#source = null;
     }
   }
 }

@@ -101,6 +101,7 @@ export class History {
  */
 export function historyEntry(job, given, thumbnail) {
   const { id, kind, status } = job;
-  const kept = job.cutouts ? {} : given; // a larger picture has no room there
+  // The browser's storage has no room for larger pictures.
+  const kept = job.cutouts ? {} : given;
   return { ...settingsIn(job), id, kind, status, at: Date.parse(job.created_at), given: kept, thumbnail };
 }

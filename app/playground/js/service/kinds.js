@@ -85,8 +85,7 @@ export function canEnlarge({ can, test_bits_per_dim: bits }) {
  * Return a number that orders models, the smallest first: black and white ones before
  * the others, then by kind as in the list of kinds.
  *
- * @param {Model} model - where its word stands among others: black and white before
- *     colours, then as in the list
+ * @param {Model} model
  * @returns {number}
  */
 export function rankOf(model) {

@@ -98,7 +98,7 @@ function listIn(text) {
  *
  * @param {(string | undefined)[]} texts
  * @param {string} type
- * @returns {any} undefined if nothing, or nonsense, is said
+ * @returns {any}
  */
 function valueOf(texts, type) {
   const [text] = texts;

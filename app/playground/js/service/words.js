@@ -43,7 +43,8 @@ export function ordinal(place) {
 /**
  * Return the name of a value of a palette: its own name, or else a word for its colour.
  *
- * If several colours have the same word, the colour's number is added.
+ * If several colours of the palette have the same word, the colour's code is added, as
+ * in "red #d04648".
  *
  * @param {Pick<Model, "palette" | "names">} model - Its palette and names.
  * @param {number} value - Index of the colour.

@@ -51,7 +51,8 @@ export class BetView {
     });
     find(element, "form").addEventListener("submit", (/** @type {Event} */ event) => this.#press(event));
     find(element, "[data-act=again]").addEventListener("click", () => this.#begin(friendlySeed(), ""));
-    const today = new Date().toLocaleDateString("sv").replaceAll("-", ""); // as 20160119
+    // This locale writes 2016-01-19; the seed is 20160119.
+    const today = new Date().toLocaleDateString("sv").replaceAll("-", "");
     find(element, "[data-act=today]").href = `#bet/seed=${today}&of=${OF_A_DAY}`;
     this.#result = find(element, "[data-act=result]");
     this.#result.addEventListener("click", () => this.#copyResult());
@@ -327,7 +328,8 @@ export class BetView {
       this.#result.textContent = t("Copy the result");
       this.#link.textContent = t("Copied.");
     } catch {
-      location.hash = link; // then it can be copied from the address
+      // The person can copy the link from the address then.
+      location.hash = link;
     }
   }
 
@@ -357,7 +359,8 @@ export class BetView {
       this.#link.textContent = t("The same bets for a friend");
       this.#result.textContent = t("Copied.");
     } catch {
-      this.#tell(lines.join(" · ")); // then it can be copied from the page
+      // The person can copy the text from the page then.
+      this.#tell(lines.join(" · "));
     }
   }
 

@@ -254,7 +254,7 @@ export class DrawView {
   /**
    * Put a chosen picture on the pad.
    *
-   * @param {ImageData} picture - that was chosen
+   * @param {ImageData} picture - The chosen picture.
    */
   #lay(picture) {
     const { model } = this.#models;

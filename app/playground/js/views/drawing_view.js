@@ -238,7 +238,8 @@ export class DrawingView {
     if (!models.model || pictures || !isIdle()) return;
     const { model } = models;
     const { browser } = this.#shared.backend;
-    const request = await this.#ask(model).catch(() => null); // nobody asked for it
+    // Nothing is reported about an example that cannot be drawn.
+    const request = await this.#ask(model).catch(() => null);
     if (!request?.wish || !browser.can("rows", model) || !(await browser.fetch(model.name, model)) || !isIdle()) return;
     this.#drawHere(model, request, false);
   }

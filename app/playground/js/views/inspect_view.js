@@ -288,7 +288,7 @@ export class InspectView {
    * Return a score when it has succeeded.
    *
    * @param {string} jobId
-   * @returns {Promise<Job>} a score that has succeeded
+   * @returns {Promise<Job>}
    * @throws {FieldTrouble} if it failed or was canceled.
    */
   async #succeededJob(jobId) {

@@ -122,7 +122,8 @@ export class PanoramaView {
     const able = models.filter((model) => model.field && model.can.includes("sample"));
     if (able.map(({ name }) => name).join() === [...this.#model.options].map(({ value }) => value).join()) return;
     this.#model.replaceChildren(...able.map((model) => new Option(titleOf(model), model.name)));
-    find(this.#form, "[data-field=model]").hidden = able.length === 1; // there is nothing to choose
+    // With one model there is nothing to choose.
+    find(this.#form, "[data-field=model]").hidden = able.length === 1;
   }
 
   /**

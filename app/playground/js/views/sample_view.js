@@ -179,7 +179,7 @@ export class SampleView {
    * Put a comparison into the form. Return a sentence if it cannot be drawn, else "".
    *
    * @param {URLSearchParams} query
-   * @returns {string} why that cannot be drawn; "" if it can
+   * @returns {string}
    */
   #restore(query) {
     const [n, seed, temperature] = ["n", "seed", "temperature"].map((name) => Number(query.get(name)));

@@ -157,7 +157,7 @@ export class SightView {
   /**
    * Show a sentence in each panel in place of an answer.
    *
-   * @param {string} text - in each panel, in the place of an answer
+   * @param {string} text - The sentence.
    */
   #wait(text) {
     for (const panel of this.#panels) panel.wait(text);

@@ -90,7 +90,8 @@ export class TeachView {
     if (id) return this.#board.watch(id);
     const answer = this.#shared.api.send("/jobs?kind=train", {}).then((sent) => sent.json());
     /** @type {Job[]} */
-    const jobs = (await answer.catch(() => null))?.jobs ?? []; // a new one can be begun without
+    // A new training can be started without the list.
+    const jobs = (await answer.catch(() => null))?.jobs ?? [];
     const open = jobs.find((job) => !job.finished_at);
     if (open && !this.#element.hidden) this.#shared.onJob(open.id);
   }
@@ -135,7 +136,7 @@ export class TeachView {
    * Use files; return false if there are none.
    *
    * @param {Found[]} found
-   * @returns {boolean} whether there are any
+   * @returns {boolean}
    */
   #take(found) {
     if (!found.length) return false;
@@ -219,7 +220,8 @@ function withPaths(files) {
  * @returns {Promise<Found[]>}
  */
 async function droppedFiles({ items, files }) {
-  const entries = Array.from(items, (item) => item.webkitGetAsEntry()); // gone as soon as anything is waited for
+  // The browser empties the list at the first await.
+  const entries = Array.from(items, (item) => item.webkitGetAsEntry());
   if (!entries.some((entry) => entry?.isDirectory)) return withPaths(files);
   return (await Promise.all(entries.map(filesIn))).flat();
 }
@@ -227,7 +229,7 @@ async function droppedFiles({ items, files }) {
 /**
  * Return the files of an entry of a file system.
  *
- * @param {any} entry - of a file system, or null
+ * @param {any} entry - Entry of a file system, or null.
  * @returns {Promise<Found[]>}
  */
 async function filesIn(entry) {
@@ -235,7 +237,8 @@ async function filesIn(entry) {
   const reader = entry?.createReader();
   const found = [];
   for (let some = [null]; reader && some.length; ) {
-    some = await new Promise((resolve, no) => reader.readEntries(resolve, no)); // a hundred at a time
+    // Browsers return at most a hundred entries at a time.
+    some = await new Promise((resolve, no) => reader.readEntries(resolve, no));
     for (const one of some) found.push(...(await filesIn(one)));
   }
   return found;
