@@ -15,7 +15,6 @@ smc.py           one sweep: particles that are drawn through a hole side by side
 island.py          their weights and resampling;  particles.py  what draws them
 plan.py            where they are compared
 receipt.py       how good the images are;  marginals.py  what is expected of each pixel
-so_far.py        the same while images are still being drawn
 classify.py      the label of a picture
 
 A member is one network of a mixture; a component is a member with one of its labels. A

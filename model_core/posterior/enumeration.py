@@ -16,12 +16,11 @@ from model_core.elementary import log_sum, shares
 from model_core.posterior.chain import chosen
 from model_core.posterior.exact import ExactRun, is_drawn_last
 from model_core.posterior.islands import CHAINS, IslandsRun, StageOf, way_of
-from model_core.posterior.marginals import Marginals, Weighted
+from model_core.posterior.marginals import Marginals, SoFar, Weighted
 from model_core.posterior.mixture import Images, Mixture, Way
 from model_core.posterior.particles import Stages
 from model_core.posterior.plan import first_hole
 from model_core.posterior.receipt import Receipt
-from model_core.posterior.so_far import SoFar
 from model_core.posterior.targets import Target
 from model_core.sampling.noise import choice_noise
 

@@ -18,12 +18,11 @@ from model_core.elementary import log_count, log_sum
 from model_core.orientation import turn
 from model_core.posterior.chain import chosen
 from model_core.posterior.islands import CHAINS, StageOf, way_of
-from model_core.posterior.marginals import Marginals, Weighted
+from model_core.posterior.marginals import Marginals, SoFar, Weighted
 from model_core.posterior.mixture import Given, Images, Mixture
 from model_core.posterior.particles import Stages
 from model_core.posterior.plan import given_behind
 from model_core.posterior.receipt import Receipt
-from model_core.posterior.so_far import SoFar
 from model_core.posterior.targets import Target
 from model_core.sampling.noise import choice_noise
 

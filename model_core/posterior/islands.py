@@ -16,7 +16,7 @@ from model_core.elementary import shares
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.posterior.accepting import Accepting
 from model_core.posterior.chain import FEW, Chain, counted, seat
-from model_core.posterior.marginals import Marginals, Shares, Weighted
+from model_core.posterior.marginals import START, Marginals, Shares, SoFar, Weighted
 from model_core.posterior.mixture import Mixture, Way
 from model_core.posterior.particles import StageParticles, Stages
 from model_core.posterior.plan import given_behind, is_mostly_last
@@ -28,7 +28,6 @@ from model_core.posterior.receipt import (
     receipt_of,
 )
 from model_core.posterior.smc import Took
-from model_core.posterior.so_far import START, SoFar
 from model_core.posterior.targets import Target
 from model_core.sampling.noise import choice_noise
 from model_core.sampling.stages import stage_for

@@ -6,8 +6,7 @@ from numpy.typing import NDArray
 
 from model_core.models import Model
 from model_core.posterior.islands import IslandsRun
-from model_core.posterior.marginals import Weighted
-from model_core.posterior.so_far import START, SoFar
+from model_core.posterior.marginals import START, SoFar, Weighted
 from model_core.posterior.targets import Target
 from tests.posterior.tiny import CENTRE, LEFT, awake, mask, mixture
 
