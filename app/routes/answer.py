@@ -1,4 +1,5 @@
-"""A POST that made a job is answered: with the job, with the finished job, with its events, or with the picture."""
+"""The response to a POST that made a job: the job, the finished job, its events, or its
+picture."""
 
 import math
 
@@ -23,25 +24,30 @@ from worker.contract.jobs import JobStatus
 async def answer(
     submitted: Submitted, wanted: Preferences, request: Request
 ) -> Response:
-    """Answer as the client prefers. When the job takes longer than the client waits, it gets the unfinished job; where
-    it waits for a picture, a problem, so that no document is kept as one."""
+    """Return the response that the client prefers, after the wait that it asks for.
+
+    A client that waits for a picture, and gets none in time, gets a problem and not the
+    job, so that it does not store a document as a picture.
+    """
     services: Services = request.app.state.services
     account = request.scope["state"]["caller"].account
-    job, headers = (
-        submitted.job,
-        {"Location": submitted.job.links.self, **rate_limit_headers(submitted.quotas)},
-    )
+    job = submitted.job
+    headers = {"Location": job.links.self, **rate_limit_headers(submitted.quotas)}
     if submitted.again:
         headers["Idempotent-Replayed"] = "true"
+
     if wanted.media is Media.EVENTS:
         return event_stream(services, job, 0, headers, account)
     if wanted.wait_s:
         headers |= applied_header(wanted.wait_s)
         job = await waited_for(job, wanted.wait_s, services, request.receive, account)
-    if wanted.media in PICTURE_FORMATS and job.status is JobStatus.SUCCEEDED:
+
+    wants_picture = wanted.media in PICTURE_FORMATS
+    if wants_picture and job.status is JobStatus.SUCCEEDED:
         return await _picture(job, wanted, headers, services)
-    if wanted.media in PICTURE_FORMATS and wanted.wait_s:
-        problem = problem_of(error := _why_no_picture(job))
+    if wants_picture and wanted.wait_s:
+        error = _why_no_picture(job)
+        problem = problem_of(error)
         return JSONResponse(
             problem.model_dump(exclude_none=True),
             problem.status,
@@ -53,19 +59,25 @@ async def answer(
 
 
 def _why_no_picture(job: Job) -> RefusedError:
+    """Return the error for a client that has waited for a job's picture in vain."""
     if job.status.is_terminal:
         why = job.error.detail if job.error else f"it is {job.status}"
         return UnfinishedJobError(f"the picture of job {job.id} is not there: {why}")
     waits = f", and waits for {job.waits_for}" if job.waits_for else ""
-    then = f"get {job.links.self}?wait=30 until it has succeeded, then {job.links.image}; or repeat this request"
-    detail = f"job {job.id} is {job.status}{waits}: {then} with its Idempotency-Key"
-    return NotInTimeError(detail, retry_after_s=max(1, math.ceil(job.eta_s or 0)))
+    detail = (
+        f"job {job.id} is {job.status}{waits}: get {job.links.self}?wait=30 until it "
+        f"has succeeded, then {job.links.image}; or repeat this request with its "
+        "Idempotency-Key"
+    )
+    retry_s = max(1, math.ceil(job.eta_s or 0))
+    return NotInTimeError(detail, retry_after_s=retry_s)
 
 
 async def _picture(
     job: Job, wanted: Preferences, headers: dict[str, str], services: Services
 ) -> Response:
-    """The only sample, or all of them in a grid; where none is drawn the expected one."""
+    """Return the picture of a job that has succeeded: its only sample, all samples in a
+    grid, or the expected picture if it draws no sample."""
     kind = PICTURE_FORMATS[wanted.media]
     record = await services.jobs.record(job.id)
     sample = 0 if job.n <= 1 else None

@@ -43,7 +43,7 @@ _log = structlog.get_logger("pixelrnn.api")
 class BodyRoute(KnownQueryRoute):
     """Refuses with 413 and 415. FastAPI's own `max_body_size` does too, but answers in plain text."""
 
-    def takes_further_words(self, request: Request) -> bool:
+    def takes_other_parameters(self, request: Request) -> bool:
         """An array comes with the form's fields in the query, and the form's model judges them."""
         return _form_of(self) is not None and _declared_type(request) == NPY
 

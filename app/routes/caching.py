@@ -1,4 +1,5 @@
-"""Caching by readers: how long they may keep an answer, and when it need not be sent again."""
+"""Caching by clients: how long they may keep a response, and when it need not be sent
+again."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,14 +11,19 @@ from worker.contract.jobs import JobRecord
 
 IfNoneMatch = Annotated[str | None, Header()]
 _MAX_AGE_S = 3600
+"""Seconds for which a response about a job that has ended may be kept."""
 _TAGS = re.compile(r'(?:W/)?("[^"]*")')
 
 
 def kept_when_ended(
     record: JobRecord, which: str, *, packed: bool = False
 ) -> dict[str, str]:
-    """Headers of `which` of what there is to see of a job. It may be kept once the job has ended: from then on it never
-    changes. packed: some readers get it compressed, so that the tag stands for more than one sequence of bytes."""
+    """Return the caching headers of one representation of a job. It may be kept once
+    the job has ended, because it never changes from then on.
+
+    which: identifies the representation among all of this job. packed: it is sent to
+        some clients compressed, so that its ETag must be a weak one.
+    """
     if not record.status.is_terminal:
         return {"Cache-Control": "no-store"}
     tag = f'"{record.spec.id}.{which}"'
@@ -28,13 +34,15 @@ def kept_when_ended(
 
 
 def has_seen(if_none_match: str | None, tag: str | None) -> bool:
-    """True if a reader names this tag among those that it has, compared weakly (RFC 9110, section 8.8.3.2)."""
+    """Return True if an If-None-Match header contains an ETag, by weak comparison (RFC
+    9110, section 8.8.3.2)."""
     if if_none_match is None or tag is None:
         return False
     return tag.removeprefix("W/") in _TAGS.findall(if_none_match)
 
 
 def has_whatever_is_there(if_none_match: str | None) -> bool:
+    """Return True if an If-None-Match header is `*`, which matches any response."""
     return if_none_match is not None and if_none_match.strip() == "*"
 
 
@@ -43,8 +51,11 @@ async def unless_seen(
     headers: Mapping[str, str],
     make: Callable[[], Awaitable[Response]],
 ) -> Response:
-    """The response that `make` makes, or 304 if the reader has it already. `*` stands for whatever there is: it must be
-    made to see that there is anything."""
+    """Return the response that `make` makes, or 304 if the client has it already.
+
+    headers: of both responses. For `*` the response is made even if 304 is sent,
+    because `make` raises the error if there is none.
+    """
     unchanged = Response(status_code=304, headers=headers)
     if has_seen(if_none_match, headers.get("ETag")):
         return unchanged

@@ -1,4 +1,4 @@
-"""A job's events over HTTP: server-sent events, as the page and the clients read them."""
+"""A job's events over HTTP, as server-sent events."""
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +14,10 @@ from app.services.row_feed import SERVER_STOPPING, SNAPSHOT, FeedEvent
 from app.services.row_reader import Follower
 
 RETRY_MS = 1000
-_SAYING_WHEN_TO_RETRY = (SNAPSHOT, SERVER_STOPPING)
+"""Milliseconds after which a client reconnects."""
+_WITH_RETRY = (SNAPSHOT, SERVER_STOPPING)
+"""Events that contain RETRY_MS: the first of a stream, and one after which clients come
+back."""
 
 
 def event_stream(
@@ -24,9 +27,10 @@ def event_stream(
     headers: dict[str, str],
     account: str,
 ) -> StreamedResponse:
-    """Return the job's events behind entry `after`; 0 = all.
+    """Return a response with a job's events.
 
-    account: of the reader, who holds a seat meanwhile.
+    after: number of the last entry that the client has; 0 for all events. headers:
+        further ones. account: the client's, who takes a seat meanwhile.
     """
 
     @contextlib.contextmanager
@@ -44,22 +48,23 @@ def event_stream(
 
 
 async def _chunks_of(batches: AsyncIterator[list[FeedEvent]]) -> AsyncIterator[bytes]:
-    """One chunk for each batch; a comment where nothing came for a while."""
+    """Yield a chunk for each batch, and a comment for an empty one, which comes if
+    nothing happened for a while."""
     try:
         async for batch in batches:
             yield b"".join(map(_event, batch)) or KEEPALIVE_COMMENT
-    except (
-        RefusedError
-    ) as error:  # the job is gone: deleted, or lost with the store's data
+    # The job was deleted, or lost with the store's data.
+    except RefusedError as error:
         yield format_sse_event(
             event="error", data_str=problem_of(error).model_dump_json(exclude_none=True)
         )
 
 
 def _event(event: FeedEvent) -> bytes:
+    """Return the text of one event."""
     return format_sse_event(
         event=event.name,
         data_str=event.data,
         id=None if event.seq is None else f"{event.seq}-0",
-        retry=RETRY_MS if event.name in _SAYING_WHEN_TO_RETRY else None,
+        retry=RETRY_MS if event.name in _WITH_RETRY else None,
     )

@@ -1,5 +1,5 @@
-"""A form that is sent otherwise: as JSON, with its files as base64; or as an array, with its other fields in the query.
-The model of the form is the model of all."""
+"""Forms that are not sent as multipart/form-data: as JSON, with files in base64, or as
+an array, with the other fields in the query. All are checked by the same model."""
 
 import base64
 import io
@@ -17,22 +17,25 @@ from app.schema.job_options import FILES
 
 Form = TypeVar("Form", bound=BaseModel)
 _MOST_MARKS = 256
-"""Commas and brackets. Base64 has none, and a form has a few dozen; a body of nothing else would take fifty times its
-length once it is read."""
+"""Commas and brackets in a body, at most. Base64 has none and a form has a few dozen,
+but a body of nothing else would take fifty times its length when it is parsed."""
 _DATA_URL = re.compile(
     r"data:[\w.+/-]{0,64}(?:;[\w.+=-]{1,64}){0,2};base64,", re.ASCII | re.IGNORECASE
 )
 
 
 def json_limit(file_bytes: int) -> int:
-    """How long the base64 of all files may be, with their data: prefixes."""
+    """Return the bytes that the files of a form may have in base64, with their prefixes
+    `data:...`. file_bytes: limit of one file."""
     return len(FILES) * (4 * (file_bytes // 3 + 1) + 256)
 
 
 def read_form(body: bytes, model: type[Form], file_bytes: int) -> Form:
-    """The form that a body of JSON says. file_bytes: the most that one file may have, judged before it is decoded.
+    """Read a form from a body of JSON. file_bytes: limit of one file, which is checked
+    before it is decoded.
 
-    Raises RequestValidationError as FastAPI does, BadParameterError for what is no base64, TooLargeError.
+    Raises RequestValidationError, as FastAPI does, for a body that does not fit the
+    model; BadParameterError for a file that is not base64; TooLargeError.
     """
     fields = _fields(body)
     if isinstance(fields, dict):
@@ -48,7 +51,8 @@ def read_form(body: bytes, model: type[Form], file_bytes: int) -> Form:
 
 
 def read_array_form(body: bytes, query: Mapping[str, str], model: type[Form]) -> Form:
-    """The form whose image is an array, and whose other fields stand in the query. Raises RequestValidationError."""
+    """Return the form whose image is an array, and whose other fields are in the query.
+    Raises RequestValidationError if they do not fit the model."""
     array = UploadFile(io.BytesIO(body), filename="image")
     is_list = get_origin(model.model_fields["image"].annotation) is list
     return form_of(
@@ -57,7 +61,11 @@ def read_array_form(body: bytes, query: Mapping[str, str], model: type[Form]) ->
 
 
 def form_of(model: type[Form], fields: Any, place: str, is_text: bool = False) -> Form:
-    """is_text: numbers are written out."""
+    """Check the fields of a form. Raises RequestValidationError.
+
+    place: where errors say that the fields are: `body` or `query`. is_text: True if
+        numbers are sent as text.
+    """
     try:
         return model.model_validate(fields, strict=not is_text)
     except ValidationError as error:
@@ -69,6 +77,8 @@ def form_of(model: type[Form], fields: Any, place: str, is_text: bool = False) -
 
 
 def _fields(body: bytes) -> Any:
+    """Parse a body of JSON. Raises BadParameterError if it is nested, and
+    RequestValidationError if it is not JSON."""
     if sum(body.count(mark) for mark in (b",", b"[", b"{")) > _MOST_MARKS:
         raise BadParameterError(
             "expected one object with the fields of this call, and nothing nested in it"
@@ -84,15 +94,18 @@ def _fields(body: bytes) -> Any:
 def _uploads(
     role: str, texts: object, file_bytes: int
 ) -> UploadFile | list[UploadFile]:
-    """One file, or one for each text of a list; if one file is expected, the model refuses a list."""
+    """Return the file of a text, or the files of a list, which the model refuses if it
+    expects one file. role: the field's name."""
     if isinstance(texts, list):
         return [_upload(role, text, file_bytes) for text in texts]
     return _upload(role, texts, file_bytes)
 
 
 def _upload(role: str, text: object, file_bytes: int) -> UploadFile:
-    data = text if isinstance(text, str) else "?"
-    if prefix := _DATA_URL.match(data):
+    """Decode a file. Raises TooLargeError and BadParameterError."""
+    data = text if isinstance(text, str) else "?"  # which is not base64
+    prefix = _DATA_URL.match(data)
+    if prefix:
         data = data[prefix.end() :]
     if len(data) > 4 * (file_bytes // 3 + 1):
         raise TooLargeError(

@@ -1,4 +1,5 @@
-"""Routes that take no query parameters but those that they declare: a misspelt one would otherwise pass unnoticed."""
+"""Routes that reject query parameters which they do not declare, because a misspelt one
+would otherwise have no effect."""
 
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -12,29 +13,33 @@ from pydantic import BaseModel
 
 
 class KnownQueryRoute(APIRoute):
-    """Refuses with 422, as an unknown field of a body is refused."""
+    """A route that responds to an unknown query parameter with 422, as to an unknown
+    field of a body."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = self.get_checked_handler()
         known = frozenset(_names(self.dependant))
 
         async def checked(request: Request) -> Response:
-            if request.scope["query_string"] and not self.takes_further_words(request):
-                _expect(known, request.scope["query_string"])
+            query = request.scope["query_string"]
+            if query and not self.takes_other_parameters(request):
+                _expect(known, query)
             return await handle(request)
 
         return checked
 
-    def takes_further_words(self, request: Request) -> bool:
-        """True if it is not for this route to say which parameters there may be."""
+    def takes_other_parameters(self, request: Request) -> bool:
+        """Return True if something else checks the parameters of this request."""
         return False
 
     def get_checked_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """The handler of a request whose query is known."""
+        """Return the handler of requests whose query has been checked."""
         return super().get_route_handler()
 
 
 def _names(dependant: Dependant) -> Iterator[str]:
+    """Yield the names of the query parameters that a route and its dependencies
+    take."""
     for field in dependant.query_params:
         kind = field.field_info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -46,24 +51,24 @@ def _names(dependant: Dependant) -> Iterator[str]:
 
 
 def _expect(known: frozenset[str], query: bytes) -> None:
+    """Raise RequestValidationError if a query has a parameter that is not known."""
     sent = dict.fromkeys(
         name for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     )
     unknown = [name for name in sent if name not in known]
-    if unknown:
-        told = (
-            f"expected one of {', '.join(sorted(known))}"
-            if known
-            else "this call takes no query parameters"
-        )
-        raise RequestValidationError(
-            [
-                {
-                    "type": "extra_forbidden",
-                    "loc": ("query", name),
-                    "msg": told,
-                    "input": None,
-                }
-                for name in unknown
-            ]
-        )
+    if not unknown:
+        return
+    message = "this call takes no query parameters"
+    if known:
+        message = f"expected one of {', '.join(sorted(known))}"
+    raise RequestValidationError(
+        [
+            {
+                "type": "extra_forbidden",
+                "loc": ("query", name),
+                "msg": message,
+                "input": None,
+            }
+            for name in unknown
+        ]
+    )

@@ -1,4 +1,4 @@
-"""A picture over HTTP, with a name under which it may be saved."""
+"""Responses that are one picture, with the file name under which a browser saves it."""
 
 from collections.abc import Mapping
 
@@ -9,22 +9,22 @@ from worker.contract.events import Stage
 
 
 def name_of(job_id: str, stage: Stage, sample: int | None) -> str:
-    """File name of one of a job's pictures, without its ending; sample None = all samples in a grid."""
+    """Return the file name, without its ending, of one of a job's pictures. sample:
+    None for all samples in a grid."""
     which = "grid" if sample is None else str(sample)
-    return (
-        f"{job_id}-{which}"
-        if stage is Stage.FINAL
-        else f"{job_id}-{stage.value}-{which}"
-    )
+    if stage is Stage.FINAL:
+        return f"{job_id}-{which}"
+    return f"{job_id}-{stage.value}-{which}"
 
 
 def inline_header(name: str) -> dict[str, str]:
-    """The header by which a browser shows a picture, and saves it under this name."""
+    """Return the header with which a browser shows a picture, and saves it under this
+    name."""
     return {"Content-Disposition": f'inline; filename="{name}"'}
 
 
 class PngResponse(Response):
-    """A picture as the schema describes it where no other format can be asked for."""
+    """The type of a picture in the schema, for calls that offer no other format."""
 
     media_type = PictureFormat.PNG.media_type
 
@@ -32,6 +32,7 @@ class PngResponse(Response):
 def picture_response(
     content: bytes, kind: PictureFormat, name: str, headers: Mapping[str, str]
 ) -> Response:
-    """name: without its ending, and safe between quotes."""
+    """Return the response with a picture. name: its file name without the ending, and
+    without characters that need quoting."""
     named = {**headers, **inline_header(f"{name}.{kind.value}")}
     return Response(content, headers=named, media_type=kind.media_type)

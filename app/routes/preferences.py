@@ -1,7 +1,8 @@
-"""How the client of a POST wants to be answered: its headers Accept, Prefer and Idempotency-Key.
+"""What kind of response the client of a POST wants: its headers Accept, Prefer and
+Idempotency-Key.
 
-app.schema.preference_headers describes them. They are read here, because FastAPI would take as long to look at each as
-all of this together.
+app.schema.preference_headers describes them. They are read here and not by FastAPI,
+which takes as long for each parameter as all of this together.
 """
 
 import re
@@ -18,7 +19,6 @@ from app.schema.preference_headers import MAX_KEY_LENGTH, Media
 
 _QUALITY = re.compile(r"(?i);\s*q=([0-9.]+)")
 
-
 PICTURE_FORMATS = MappingProxyType(
     {
         Media.PNG: PictureFormat.PNG,
@@ -31,43 +31,48 @@ PICTURE_FORMATS = MappingProxyType(
 
 @dataclass(frozen=True)
 class Preferences:
+    """What a client prefers; `preferences_of` reads it from the headers."""
+
     media: Media
+    """Media type of the response."""
     wait_s: int
-    """How long to wait for the end of the job; 0 = answer at once."""
+    """Seconds to wait for the end of the job; 0: respond at once."""
     idempotency_key: str | None
+    """None if the client sent none."""
     scale: int = 1
     """Side of the square that each pixel of a picture becomes."""
 
     def with_picture(self, scale: int, picture: str | None) -> "Preferences":
-        """The same, with a picture so large; picture: the name of its format, which wins over `Accept`."""
-        media = next(
-            (media for media, kind in PICTURE_FORMATS.items() if kind.value == picture),
-            self.media,
-        )
-        return replace(self, scale=scale, media=media)
+        """Return a copy with this scale, and with the media type of this picture
+        format, which overrides the Accept header. picture: None for no format."""
+        for media, kind in PICTURE_FORMATS.items():
+            if kind.value == picture:
+                return replace(self, scale=scale, media=media)
+        return replace(self, scale=scale)
 
     @property
     def keep_the_connection(self) -> bool:
-        """True if the answer takes as long as the job."""
+        """True if the response takes as long as the job."""
         return self.wait_s > 0 or self.media is Media.EVENTS
 
 
 def preferences_of(headers: Headers) -> Preferences:
-    """BadParameterError for an `Idempotency-Key` that is too short or too long."""
+    """Read a request's headers. Raises BadParameterError for an `Idempotency-Key` that
+    is empty or too long."""
     key = headers.get("idempotency-key")
     if key is not None and not 1 <= len(key) <= MAX_KEY_LENGTH:
         raise BadParameterError(
             f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} characters"
         )
+    media = preferred_media(headers.get("accept", ""), tuple(Media))
     wait_s = preferred_wait_s(headers.get("prefer", ""))
-    return Preferences(
-        preferred_media(headers.get("accept", ""), tuple(Media)), wait_s, key
-    )
+    return Preferences(media, wait_s, key)
 
 
 def preferred_media(accept: str, among: Sequence[Media]) -> Media:
-    """The type among some that this `Accept` prefers; of equals, and where it takes none, the first. `image/*` and
-    `*/*` speak for types that are not named (RFC 9110, section 12.5.1)."""
+    """Return the media type that an Accept header prefers among some; of equal ones,
+    and if it accepts none, the first. `image/*` and `*/*` stand for types that it does
+    not name (RFC 9110, section 12.5.1)."""
     ranges = {
         part.partition(";")[0].strip().lower(): _quality(part)
         for part in accept.split(",")
@@ -76,11 +81,13 @@ def preferred_media(accept: str, among: Sequence[Media]) -> Media:
 
 
 def _liking(media: Media, ranges: Mapping[str, float]) -> float:
+    """Return the quality of a type, 0 to 1, by the most specific range that matches."""
     names = media.value, f"{media.partition('/')[0]}/*", "*/*"
     return next((ranges[name] for name in names if name in ranges), 0.0)
 
 
 def _quality(part: str) -> float:
+    """Return the value of `q=` in a part of an Accept header. Default: 1."""
     found = _QUALITY.search(part)
     try:
         return float(found[1]) if found else 1.0

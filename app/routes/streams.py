@@ -13,25 +13,26 @@ from app.redis_connections import STORE_TROUBLE
 from app.services.followed_picture import UnfinishedPictureError
 
 _PIECE = 4096
-"""Bytes handed to the server at once: a reader that takes so many in `stall_s` seconds, or few more, is kept."""
+"""Bytes that are sent at once. A client that takes about so many in `stall_s` seconds
+keeps its connection."""
 
 NOT_KEPT = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+"""Headers against caching, and against buffering by a proxy (nginx)."""
 
 
 class Source(Protocol):
-    """Produces a body's chunks."""
+    """What produces the chunks of a body."""
 
     def end(self) -> None:
-        """The reader has left: there need not be any more."""
+        """Stop producing chunks, because the client has left."""
 
 
 class StreamedResponse(Response):
-    """A body that comes chunk by chunk.
+    """A response whose body is sent chunk by chunk.
 
-    seat: of app.services.seats, held until the body has ended, however that happens.
-
-    It differs from Starlette's StreamingResponse in two ways: a reader costs one task instead of three, and a reader
-    that takes nothing for `stall_s` seconds is let go.
+    It differs from Starlette's StreamingResponse in two ways: a client costs one task
+    instead of three, and a client that takes nothing for `stall_s` seconds loses its
+    connection.
     """
 
     def __init__(
@@ -44,6 +45,8 @@ class StreamedResponse(Response):
         stall_s: float,
         headers: Mapping[str, str],
     ) -> None:
+        """open_body: gives the source and its chunks while it is entered. seat: of
+        app.services.seats; it is held until the body has ended, whatever the reason."""
         self.media_type = media_type
         self.status_code = 200
         self.background = None
@@ -58,8 +61,10 @@ class StreamedResponse(Response):
             leaving.add_done_callback(lambda _: source.end())
             try:
                 await self._send_all(chunks, send)
+            # Returning in the middle of a body makes the server close the connection,
+            # which is how the client learns that the body is not complete.
             except (TimeoutError, UnfinishedPictureError, RefusedError, *STORE_TROUBLE):
-                return  # in the middle of a body: the server closes the connection, so that the reader sees it
+                return
             finally:
                 leaving.cancel()
                 if isinstance(chunks, AsyncGenerator):
@@ -79,7 +84,8 @@ class StreamedResponse(Response):
         await self._send(send, b"", is_last=True)
 
     async def _send(self, send: Send, piece: bytes, is_last: bool = False) -> None:
-        """Raises TimeoutError where the reader takes nothing of what was sent before."""
+        """Send a piece of the body. Raises TimeoutError if the client takes nothing of
+        the pieces before."""
         async with asyncio.timeout(self._stall_s):
             await send(
                 {"type": "http.response.body", "body": piece, "more_body": not is_last}

@@ -1,4 +1,5 @@
-"""Waiting for the end of a job: as long as a client asks to, by `Prefer: wait` or `?wait=`, and as long as it may."""
+"""Waiting for the end of a job, as long as a client asks for by `Prefer: wait` or
+`?wait=`, but at most MAX_WAIT_S."""
 
 import asyncio
 import re
@@ -11,13 +12,18 @@ from app.schema.answers import Job
 from app.schema.preference_headers import MAX_WAIT_S
 
 _BETWEEN = re.compile(r"[,;]")
+"""Separators of preferences."""
 _ENOUGH_DIGITS = 6
-"""Digits that are read of a number of seconds: so many already say that it is above the limit."""
+"""Digits of a number of seconds that are read. Longer ones exceed the limit anyway.
+"""
 
 
 def preferred_wait_s(prefer: str) -> int:
-    """The seconds of a header `Prefer` (RFC 7240), MAX_WAIT_S at most and where it names none; 0 where it says nothing
-    of waiting, or nothing that can be understood."""
+    """Return the seconds of `wait` in a Prefer header (RFC 7240), at most MAX_WAIT_S,
+    which is also the value of `wait` without a number.
+
+    Return 0 if the header does not ask to wait, or if its number is malformed.
+    """
     for preference in _BETWEEN.split(prefer):
         name, _, value = (word.strip(' \t"') for word in preference.partition("="))
         if name.lower() == "wait":
@@ -26,6 +32,7 @@ def preferred_wait_s(prefer: str) -> int:
 
 
 def _granted_s(value: str) -> int:
+    """Return the seconds that a value of `wait` is granted."""
     if not value:
         return MAX_WAIT_S
     if not (value.isascii() and value.isdigit()):
@@ -34,17 +41,18 @@ def _granted_s(value: str) -> int:
 
 
 def applied_header(seconds: float) -> dict[str, str]:
-    """The header that says that a wait was granted, and how long."""
+    """Return the header that confirms a wait of so many seconds."""
     return {"Preference-Applied": f"wait={seconds:g}"}
 
 
 async def waited_for(
     job: Job, seconds: float, services: Services, receive: Receive, account: str
 ) -> Job:
-    """Return the job when it has ended, the time is up, this process stops or the client
-    has left.
+    """Return the state of a job when it has ended, the time is up, this process stops,
+    or the client has left.
 
-    account: of the client, who holds a seat meanwhile, which was free a moment ago.
+    receive: the ASGI function of the request, which reports that the client has left.
+    account: the client's, who takes a seat meanwhile. Call `seats.expect_free` before.
     """
     if job.status.is_terminal:
         return job
