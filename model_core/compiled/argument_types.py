@@ -1,8 +1,8 @@
 """The numba types of the arguments of the drawing loops.
 
 They do not depend on a network's size, so the loops can be compiled before there is a
-network, and before torch is installed. `CompiledStage.handed` makes the arguments
-themselves; a test compares their types with these.
+network, and before torch is installed. `CompiledStage.loop_arguments` makes the
+arguments themselves; a test compares their types with these.
 """
 
 from typing import Any, get_args, get_type_hints

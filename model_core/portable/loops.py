@@ -36,9 +36,11 @@ def _loop(kind: str) -> Program:
     )
     with torch.random.fork_rng(devices=[]):
         network = PixelNetwork(smallest)
-    handed = CompiledStage(network.eval().requires_grad_(False), 1).handed([0])
+    arguments = CompiledStage(network.eval().requires_grad_(False), 1).loop_arguments(
+        [0]
+    )
     return Program.of(
         "draw",
         part(smallest.kind.compiled).code.advance,
-        [typeof(each) for each in handed.values()],
+        [typeof(each) for each in arguments.values()],
     )

@@ -13,7 +13,7 @@ from model_core.models import Model
 from model_core.models_directory import CARD
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.portable.modules import modules
-from model_core.portable.table import described
+from model_core.portable.table import describe_table
 from model_core.posterior.targets import strange_nats
 from model_core.sampling.stages import compiled_loops, loops_of
 
@@ -94,7 +94,7 @@ def _member(
     assert isinstance(member.network, PixelNetwork), (
         "only a Multi-Scale model's network is another"
     )
-    table, weights = described(member.network)
+    table, weights = describe_table(member.network)
     digest = hashlib.sha256(weights).hexdigest()
     file = f"weights-{digest[:16]}.bin.gz"
     (folder / file).write_bytes(gzip.compress(weights, 9, mtime=0))

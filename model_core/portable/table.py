@@ -73,7 +73,7 @@ class Weights:
         return b"".join(self._pieces)
 
 
-def described(network: PixelNetwork) -> tuple[list[Entry], bytes]:
+def describe_table(network: PixelNetwork) -> tuple[list[Entry], bytes]:
     """Return the description of a network's table, and the bytes of its weights.
 
     The process must have been started with target.ENVIRONMENT before it imported numba,
@@ -117,7 +117,7 @@ def _values(network: PixelNetwork, images: int) -> dict[str, Any]:
     """Return everything that a loop takes to draw this number of images, by name."""
     values = {}
     for name, record in (
-        CompiledStage(network, images).handed(list(range(images))).items()
+        CompiledStage(network, images).loop_arguments(list(range(images))).items()
     ):
         if isinstance(record, np.ndarray):
             values[name] = record

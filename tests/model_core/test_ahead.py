@@ -32,8 +32,9 @@ def test_argument_types_are_those_of_every_network(
     """Sizes, colours, conditions and categories leave the types as they are."""
     config = NetworkConfig(kind, height=6, width=4, layers=2, head=8, **sizes)
     stage = CompiledStage(PixelNetwork(config).eval().requires_grad_(False), 2)
-    handed = tuple(numba.typeof(value) for value in stage.handed([0]).values())
-    assert handed == loop_types(part(KINDS[kind].compiled).code.Layers)
+    arguments = stage.loop_arguments([0]).values()
+    found = tuple(numba.typeof(value) for value in arguments)
+    assert found == loop_types(part(KINDS[kind].compiled).code.Layers)
 
 
 def test_every_kind_with_compiled_loops_is_compiled_ahead() -> None:

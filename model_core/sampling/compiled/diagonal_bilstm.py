@@ -16,8 +16,8 @@ from model_core.sampling.compiled.layout import layer_by_layer, whole_columns
 from model_core.sampling.compiled.weights import (
     Room,
     condition_weights,
-    filled,
     gate_bias,
+    repeat_states,
     zeros,
 )
 
@@ -55,7 +55,7 @@ def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
     L, W, gates = len(left), sizes.width, maps.gates.width
     # Rows, and pixels, are padded to multiples of four.
     row_pixels = (sizes.slots + 3) * W + 4
-    right_map = filled(
+    right_map = repeat_states(
         [lstm.initial_hidden for lstm in right],
         maps.hidden,
         sizes.slots * 2 * (W + 1) + 1,
@@ -63,17 +63,17 @@ def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
     outside = (slice(None), -1), 0
     return {
         "ring_rows": sizes.ring_rows,
-        "hidden": filled(
+        "hidden": repeat_states(
             [lstm.initial_hidden for lstm in left], maps.hidden, sizes.ring_cells
         ),
-        "cell": filled(
+        "cell": repeat_states(
             [lstm.initial_cell for lstm in left], maps.hidden, sizes.ring_cells
         ),
         "above": zeros(L, sizes.slots * min(W, diagonal_bilstm.COLUMNS), gates),
         "gates": zeros(L, sizes.step_pixels, gates),
         "out": zeros(L, sizes.step_pixels, maps.hidden.width),
         "right": right_map._replace(starts=(*right_map.starts, outside)),
-        "right_cell": filled(
+        "right_cell": repeat_states(
             [lstm.initial_cell for lstm in right], maps.hidden, sizes.slots * (W + 1)
         ),
         "right_gates": zeros(row_pixels, gates),

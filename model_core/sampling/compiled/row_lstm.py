@@ -16,8 +16,8 @@ from model_core.sampling.compiled.layout import layer_by_layer, whole_columns
 from model_core.sampling.compiled.weights import (
     condition_weights,
     few_pixels,
-    filled,
     gate_bias,
+    repeat_states,
     zeros,
 )
 
@@ -55,10 +55,10 @@ def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
     L, gates = len(layers), maps.gates.width
     return {
         "ring_rows": sizes.ring_rows,
-        "hidden": filled(
+        "hidden": repeat_states(
             [layer.initial_hidden for layer in layers], maps.hidden, sizes.ring_cells
         ),
-        "cell": filled(
+        "cell": repeat_states(
             [layer.initial_cell for layer in layers], maps.hidden, sizes.ring_cells
         ),
         "above": zeros(L, sizes.ahead_cells, gates),

@@ -24,7 +24,13 @@ from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.compiled.colour_order import Maps
 from model_core.sampling.compiled.kind import CompiledKind, Sizes
 from model_core.sampling.compiled.layout import Floats
-from model_core.sampling.compiled.weights import Prepared, Room, made, prepared, zeros
+from model_core.sampling.compiled.weights import (
+    Prepared,
+    Room,
+    make_arrays,
+    prepared,
+    zeros,
+)
 from model_core.sampling.main_memory import in_main_memory
 from model_core.sampling.stage import Drawing, SlotRow, condition_of
 
@@ -100,16 +106,16 @@ class CompiledStage:
         self._slots = sizes.slots
         self._rows_at_once = sizes.rows_at_once
         self._layers = kind.code.Layers(
-            **weights, **made(kind.state(network, maps, sizes))
+            **weights, **make_arrays(kind.state(network, maps, sizes))
         )
         self._code = kind.code
         self._streams = kind.code.STREAMS
         self._by_column = kind.by_column
         self._kept = [getattr(self._layers, name) for name in kind.kept]
         self._outside = [kept[:, :1].copy() for kept in self._kept]
-        self._state = State(**made(_state(network, maps, sizes)))
-        self._front = Front(**made(_front(sizes)))
-        self._places = Places(**made(_places(sizes)))
+        self._state = State(**make_arrays(_state(network, maps, sizes)))
+        self._front = Front(**make_arrays(_front(sizes)))
+        self._places = Places(**make_arrays(_places(sizes)))
         self._records = (
             self._front,
             self._shared,
@@ -386,7 +392,7 @@ class CompiledStage:
         front.done[slots, ys], front.first_row[slots] = self._shared.width, ys + 1
         return self._rows(slots, ys, names)
 
-    def handed(self, slots: list[int]) -> dict[str, Any]:
+    def loop_arguments(self, slots: list[int]) -> dict[str, Any]:
         """Return the arguments of the compiled loop that draws in these slots, by the
         names of its parameters. Other programs, such as portable/, pass them to a loop
         of their own."""

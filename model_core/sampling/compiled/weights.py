@@ -136,7 +136,7 @@ class Room(NamedTuple):
         """Bytes that the array will take."""
         return prod(self.shape) * np.dtype(self.dtype).itemsize
 
-    def made(self) -> NDArray[Any]:
+    def make(self) -> NDArray[Any]:
         """Return a new array with these first values."""
         array = np.zeros(self.shape, self.dtype)
         for place, start in self.starts:
@@ -144,10 +144,10 @@ class Room(NamedTuple):
         return array
 
 
-def made(rooms: Mapping[str, Any]) -> dict[str, Any]:
+def make_arrays(rooms: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a record with a new array in place of each Room."""
     return {
-        name: part.made() if isinstance(part, Room) else part
+        name: part.make() if isinstance(part, Room) else part
         for name, part in rooms.items()
     }
 
@@ -157,7 +157,7 @@ def zeros(*shape: int) -> Room:
     return Room(shape)
 
 
-def filled(initials: list[Tensor], hidden: Layout, cells: int) -> Room:
+def repeat_states(initials: list[Tensor], hidden: Layout, cells: int) -> Room:
     """Return the Room of an array (L, cells, width), every cell of which holds the
     initial state of its layer.
 
