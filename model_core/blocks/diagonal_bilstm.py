@@ -132,8 +132,9 @@ def sum_gates(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def continue_cells(thread, threads, block, layer, colour):
-    """Phase that computes one colour of the cells from those of the left neighbours,
-    and adds both directions into OUT."""
+    """Phase that computes one colour of the cell states from those of the left
+    neighbours, into CELLS, and of the hidden states, into MAPS; and adds both
+    directions into OUT."""
     first = size(block, HIDDEN + colour)
     units = size(block, HIDDEN + colour + 1) - first
     item = thread
@@ -246,8 +247,8 @@ def read_right_neighbours(thread, threads, block, x, colour):
 
 @njit(**PHASE)
 def continue_right_cells(thread, threads, block, x, colour):
-    """Phase that computes the cells of column x from those of column x + 1, for all
-    layers and colours.
+    """Phase that computes the cell states of column x from those of column x + 1, into
+    RIGHT_CELLS, and the hidden states, into RIGHT_MAPS, for all layers and colours.
 
     It has the column x in place of a layer.
     """

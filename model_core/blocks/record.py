@@ -158,28 +158,32 @@ PRODUCTS = OF_LAYER + 4
 
 @njit(**PHASE)
 def size(block, field):
-    """Return a number of the record, by its field. block: the addresses of the record,
-    the weights, the state and the image."""
+    """Return a number of the record, by its field.
+
+    block: a tuple of four addresses: of the record, the weights, the block's state and
+        its image.
+    """
     return load_int(block[0], field)
 
 
 @njit(**PHASE)
 def weights_at(block, field):
-    """Return the address of an array of weights, by its field of the record."""
+    """Return the address of an array of weights, by its field of the record. block: see
+    `size`."""
     return block[1] + FLOAT_BYTES * size(block, field)
 
 
 @njit(**PHASE)
 def state_at(block, field):
-    """Return the address of an array of the block's state, by its field of the
-    record."""
+    """Return the address of an array of the block's state, by its field of the record.
+    block: see `size`."""
     return block[2] + FLOAT_BYTES * size(block, field)
 
 
 @njit(**PHASE)
 def image_at(block, field):
-    """Return the address of an array of the block's image, by its field of the
-    record."""
+    """Return the address of an array of the block's image, by its field of the record.
+    block: see `size`."""
     return block[3] + CELL_BYTES * size(block, field)
 
 

@@ -344,16 +344,20 @@ ended, and `before` sums then."""
 
 @njit(inline="always")
 def before(real, count, front, shared, state, places, layers):
-    """Before the colours of a step: sum what the gates read of the row above, and find
-    for each pixel its right-to-left state above."""
+    """The function `before` of loop.draw_rows: sum what the left-to-right gates read of
+    the row above, for all layers and colours, into layers.above, and find for each
+    pixel its right-to-left state above, in layers.lists.
+
+    real, count: number of pixels without and with the padding.
+    """
     _look_up(real, front.work, shared, state, layers)
     _find(count, front.work, len(state.temperature), shared, layers)
 
 
 @njit(inline="always")
 def layer(i, colour, count, shared, state, places, layers):
-    """Compute one colour of layer i at the pixels of a step; return the spot of its
-    features."""
+    """The function `layer` of loop.draw_rows: compute one colour of layer i at `count`
+    pixels, into layers.out. Return where its features are, a spot (products.spot)."""
     _gates(i, colour, count, shared, state, places, layers)
     _left(i, colour, 0, count, shared, places, layers)
     return _join(i, colour, count, shared, places, layers)
@@ -361,7 +365,8 @@ def layer(i, colour, count, shared, state, places, layers):
 
 @njit(inline="always")
 def end_rows(rows, front, shared, state, layers):
-    """Scan the rows that a step completed from right to left."""
+    """The function `end_rows` of loop.draw_rows: scan the rows that a step completed,
+    the first `rows` of front.finished, from right to left, into layers.right."""
     _end_rows(front.finished, rows, shared, state, layers)
 
 

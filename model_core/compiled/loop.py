@@ -70,6 +70,10 @@ def draw_rows(
     front.steps steps are done. Return the number of complete rows, which are listed in
     front.finished, or -1 if a logit is not finite.
 
+    The functions of a kind of network, in which `real` is the number of pixels of a
+    step, `count` the same with the padding, and a spot says where features are
+    (products.spot):
+
     ahead(slots, front, shared, state, places, layers): sums what pixels whose turn
     comes soon read of the row above.
     before(real, count, front, shared, state, places, layers): sums, for all layers and
@@ -77,7 +81,8 @@ def draw_rows(
     layer(i, colour, count, shared, state, places, layers): computes one colour of layer
     i; returns the spot of its features.
     end_rows(rows, front, shared, state, layers): does what waits until a row is
-    complete.
+    complete, for the first `rows` rows of front.finished.
+
     streams: where streams are: IN_ORDER, IN_RING or BY_COLUMN.
     lap(part, clock): called when a part of the step is done.
     slots: the slots that are drawn. The records `front`, `state`, `places` and `layers`
@@ -135,8 +140,8 @@ def no_row_ends(rows, front, shared, state, layers):
 def begin_step(slots, front, shared, state, places, layers, streams):
     """List the pixels whose turn it is, find their cells, and begin their streams.
 
-    Return their number, their number with the padding, and how many of them need
-    logits, with padding.
+    Return their number without the padding, with the padding to 1 or a multiple of 4,
+    and the number of those that need logits, padded in the same way.
     """
     work = front.work
     real = collect(slots, front.first_row, front.done, front.stop, front.lag, work)
@@ -179,8 +184,12 @@ def begin_ahead(slots, front, shared, state, places, layers, streams):
 @njit(**LEAN)
 def begin_given(slots, first, end, front, shared, state, places, ring_rows, streams):
     """List columns first..end-1 of the next row of each slot, all of whose pixels are
-    given, column by column, and begin their streams. Return the number of pixels with
-    the padding, and how many of them need logits because they are weighed."""
+    given, column by column, and begin their streams. If there are several slots, each
+    column is padded to a multiple of 4 with pixels of the scratch slot.
+
+    Return the length of the list, and how many of its pixels need logits because they
+    are weighed, padded to 1 or a multiple of 4.
+    """
     work, count, scratch = front.work, 0, len(state.temperature) - 1
     for x in range(first, end):
         for slot in slots:

@@ -153,7 +153,8 @@ def _spread(i, colour, count, shared, state, places, layers):
 
 @njit(inline="always")
 def ahead(slots, front, shared, state, places, layers):
-    """Sum what pixels whose turn comes soon read of the row above."""
+    """The function `ahead` of loop.draw_rows: sum what pixels whose turn comes soon
+    read of the row above, into layers.above."""
     count = begin_ahead(slots, front, shared, state, places, layers, STREAMS)
     if count:
         for i in range(shared.layers):
@@ -172,16 +173,19 @@ def ahead(slots, front, shared, state, places, layers):
 
 @njit(inline="always")
 def before(real, count, front, shared, state, places, layers):
-    """Before the colours of a step: sum what the 3 x 3 convolutions read before the
-    pixels."""
+    """The function `before` of loop.draw_rows: sum what the 3 x 3 convolutions read
+    before the pixels of a step, for all layers and colours, into layers.sums.
+
+    real, count: number of pixels without and with the padding.
+    """
     for i in range(shared.layers):
         _from_before(i, count, real <= layers.few, shared, state, places, layers)
 
 
 @njit(inline="always")
 def layer(i, colour, count, shared, state, places, layers):
-    """Compute one colour of layer i at the pixels of a step; return the spot of its
-    features."""
+    """The function `layer` of loop.draw_rows: compute one colour of layer i at `count`
+    pixels, into layers.out. Return where its features are, a spot (products.spot)."""
     _down(i, colour, count, shared, state, places, layers)
     _spread(i, colour, count, shared, state, places, layers)
     return spot(layers.out, i, places.order, 0, 0)

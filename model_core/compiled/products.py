@@ -38,8 +38,14 @@ def address(array):
 
 @njit(**LEAN)
 def spot(maps, layer, cells, shift, column):
-    """Return the spot of feature `column` in the cells that are `shift` cells after
-    each of `cells`, in maps ([layers,] cells, width)."""
+    """Return a spot: three int64 that say where features of a list of pixels are. They
+    are the address of a feature in the first cell of a map, the bytes from one cell to
+    the next, and the address of the list of the pixels' cells.
+
+    maps: ([layers,] cells, width). layer: index of one of them.
+    cells: int64, the cell of each pixel. shift: how many cells further on to look.
+    column: the feature.
+    """
     first = (
         address(maps)
         + layer * maps.strides[0]
@@ -51,13 +57,14 @@ def spot(maps, layer, cells, shift, column):
 
 @njit(**LEAN)
 def at_column(place, column):
-    """Return the spot that is `column` features further on."""
+    """Return the spot (see `spot`) that is `column` features further on."""
     return place[0] + column * FLOAT_BYTES, place[1], place[2]
 
 
 @njit(**LEAN)
 def from_pixel(place, pixels):
-    """Return the spot of the pixels from number `pixels` of the list on."""
+    """Return the spot (see `spot`) of the pixels from number `pixels` of the list
+    on."""
     return place[0], place[1], place[2] + pixels * INDEX_BYTES
 
 
@@ -69,7 +76,8 @@ def vector_of(vectors, layer):
 
 @njit(**LEAN)
 def everywhere(vector, cells):
-    """Return a spot that is the same vector (width,) for every pixel."""
+    """Return a spot (see `spot`) that is the same vector (width,) for every pixel.
+    cells: the cells of a list, whose content does not matter."""
     return address(vector), np.int64(0), address(cells)
 
 
@@ -98,9 +106,10 @@ def multiply(count, read, taps, features, weights, vectors, bias, start, out, re
     """Compute out = bias + start + read @ weights for `count` pixels, 1 or a multiple
     of 4, and 16 * vectors columns.
 
-    read: a spot; `features` features of each of `taps` adjacent cells.
+    read, start, out: spots (see `spot`); of `read`, `features` features of each of
+        `taps` adjacent cells.
     weights: as `columns` returns it.
-    bias: the address of a vector. start, out: spots.
+    bias: the address of a vector.
     rectify: 1 to replace negative results by zero.
     """
     vector = 0
@@ -144,10 +153,11 @@ def one_colour(
 
     bounds, vectors: where each colour begins, in features of a map and in vectors of
         weights.
-    read: a spot.
+    read, start, out: spots (see `spot`); start and out begin with the first colour, as
+        does bias, the address of a vector.
     weights: the address of this colour's, (vectors, known, 16).
-    bias, start, out: begin with the first colour.
-    The other arguments are those of `multiply`.
+    count: pixels, 1 or a multiple of 4.
+    rectify: 1 to replace negative results by zero.
     """
     column = bounds[colour]
     multiply(

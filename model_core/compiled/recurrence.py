@@ -17,8 +17,11 @@ from model_core.compiled.vector_code import FLOAT_BYTES, LANES
 @njit(**LEAN)
 def add_input(colour, count, read, weights, start, gates, shared):
     """Set the gates of one colour of `count` pixels to `start` plus what they read of
-    the features at the spot `read`: of the colours up to their own. weights: the
-    address of this colour's."""
+    the features at `read`: of the colours up to their own.
+
+    read, start, gates: spots (products.spot) that begin with the first colour. weights:
+        the address of this colour's.
+    """
     known, zeros = shared.features[colour + 1], address(shared.zeros)
     one_colour(
         colour,
@@ -38,7 +41,10 @@ def add_input(colour, count, read, weights, start, gates, shared):
 @njit(**LEAN)
 def add_state(colour, count, read, weights, gates, shared):
     """Add what the gates of one colour of `count` pixels read of the whole hidden state
-    at the spot `read`. weights: the address of this colour's."""
+    at `read`.
+
+    read, gates: spots (products.spot). weights: the address of this colour's.
+    """
     known, zeros = shared.hidden[-1], address(shared.zeros)
     one_colour(
         colour,
@@ -58,7 +64,11 @@ def add_state(colour, count, read, weights, gates, shared):
 @njit(**LEAN)
 def continue_cells(colour, count, gates, before, cells, hiddens, shared):
     """Compute the cell and hidden states of one colour of `count` pixels from its gates
-    and the cell states `before`. All are spots that begin with the first colour."""
+    and the former cell states, `before`.
+
+    gates, before, cells, hiddens: spots (products.spot) that begin with the first
+        colour.
+    """
     first, units = (
         shared.hidden[colour],
         shared.hidden[colour + 1] - shared.hidden[colour],

@@ -83,7 +83,8 @@ def _from_before(i, count, summed, shared, state, places, layers):
 
 @njit(inline="always")
 def ahead(slots, front, shared, state, places, layers):
-    """Sum what pixels whose turn comes soon read of the row above."""
+    """The function `ahead` of loop.draw_rows: sum what pixels whose turn comes soon
+    read of the row above, into layers.above."""
     count = begin_ahead(slots, front, shared, state, places, layers, STREAMS)
     if count:
         for i in range(shared.layers):
@@ -102,15 +103,20 @@ def ahead(slots, front, shared, state, places, layers):
 
 @njit(inline="always")
 def before(real, count, front, shared, state, places, layers):
-    """Before the colours of a step: sum what the gates read of the pixels before."""
+    """The function `before` of loop.draw_rows: sum what the gates read of the pixels
+    before those of a step, for all layers and colours, into layers.gates.
+
+    real, count: number of pixels without and with the padding.
+    """
     for i in range(shared.layers):
         _from_before(i, count, real <= layers.few, shared, state, places, layers)
 
 
 @njit(inline="always")
 def layer(i, colour, count, shared, state, places, layers):
-    """Compute one colour of layer i at the pixels of a step, whose gates contain the
-    sums over the pixels before; return the spot of its hidden states."""
+    """The function `layer` of loop.draw_rows: compute one colour of layer i at `count`
+    pixels, whose gates contain the sums over the pixels before; into layers.cell and
+    layers.hidden. Return where its hidden states are, a spot (products.spot)."""
     gates, stream = (
         spot(layers.gates, i, places.order, 0, 0),
         spot(state.streams, i, places.stream, 0, 0),

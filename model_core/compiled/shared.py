@@ -103,8 +103,8 @@ def input_from_own(colour, count, shared, state, places):
 
 @njit(inline="always")
 def to_stream(layer, colour, count, hidden, shared, state, places):
-    """Compute one colour of the next stream from a layer's hidden features, at the spot
-    `hidden`."""
+    """Compute one colour of the next stream of `count` pixels from a layer's hidden
+    features. hidden: where these are, a spot (products.spot)."""
     start = everywhere(shared.zeros, places.order)
     if shared.residual:
         start = spot(state.streams, layer, places.stream, 0, 0)
@@ -128,8 +128,8 @@ def to_stream(layer, colour, count, hidden, shared, state, places):
 
 @njit(inline="always")
 def to_skips(layer, colour, count, hidden, shared, state, places):
-    """Add one colour of the skip convolution of a layer's hidden features, at the spot
-    `hidden`, to the skip sums."""
+    """Add one colour of the skip convolution of a layer's hidden features to the skip
+    sums of `count` pixels. hidden: where these are, a spot (products.spot)."""
     if shared.skip:
         sums, weights = (
             spot(state.skips, 0, places.order, 0, 0),
@@ -157,8 +157,8 @@ def to_skips(layer, colour, count, hidden, shared, state, places):
 
 @njit(inline="always")
 def from_above(layer, count, maps, weights, bias, out, shared, places):
-    """Compute out = bias + what a layer reads of the three cells above in its maps (L,
-    ring cells, h), all colours."""
+    """Compute out = bias + what a layer reads of the three cells above `count` pixels
+    in its maps (L, ring cells, h), all colours. out: a spot (products.spot)."""
     read, start = (
         spot(maps, layer, places.above, 0, 0),
         everywhere(shared.zeros, places.order),
@@ -182,11 +182,13 @@ def from_above(layer, count, maps, weights, bias, out, shared, places):
 def from_before(
     i, count, summed, maps, left, features, out, shared, state, places, layers
 ):
-    """Compute out = what layer i reads before the pixels, all colours: of its maps in
-    the row above, of the condition, and of the `features` features of the left
-    neighbour at the spot `left`.
+    """Compute out = what layer i reads before `count` pixels, all colours: of its maps
+    in the row above, of the condition, and of the `features` features of the left
+    neighbour.
 
     summed: True if what it reads of the row above is in layers.above already.
+    left, out: spots (products.spot): where the left neighbour's features are, and where
+        the result goes.
     """
     c, vectors, zeros = (
         state.conditions.shape[1],

@@ -143,8 +143,8 @@ def product_tile(
 
     The shape must be one of _SHAPES.
 
-    read, start, out: spots; of `read`, `features` floats in each of `taps` adjacent
-        cells.
+    read, start, out: spots (products.spot); of `read`, `features` floats in each of
+        `taps` adjacent cells.
     weights: the address of taps * features rows of vectors of 16; row_bytes from one
         row to the next, vector_bytes from one vector to the next.
     bias: the address of a vector.
@@ -197,7 +197,7 @@ def _elementwise(spots: int, numbers: int, operation: Callable[..., None]) -> An
 @intrinsic
 def rectify(_typing, count, vectors, source, target):
     """Set target = max(source, 0) for `vectors` vectors of 16 floats of `count` pixels;
-    NaN stays NaN. source, target: spots."""
+    NaN stays NaN. source, target: spots (products.spot)."""
     return _elementwise(
         2, 0, lambda b, source, target: store(b, relu(b, load(b, source)), target)
     )
@@ -206,7 +206,7 @@ def rectify(_typing, count, vectors, source, target):
 @intrinsic
 def add(_typing, count, vectors, left, right, target):
     """Set target = left + right for `vectors` vectors of 16 floats of `count` pixels;
-    all are spots."""
+    all are spots (products.spot)."""
     return _elementwise(
         3, 0, lambda b, x, y, target: store(b, b.fadd(load(b, x), load(b, y)), target)
     )
@@ -215,7 +215,7 @@ def add(_typing, count, vectors, left, right, target):
 @intrinsic
 def rectify_sum(_typing, count, vectors, left, right, target):
     """Set target = max(left + right, 0) for `vectors` vectors of 16 floats of `count`
-    pixels; NaN stays NaN. All are spots."""
+    pixels; NaN stays NaN. All are spots (products.spot)."""
     return _elementwise(
         3,
         0,
@@ -228,7 +228,7 @@ def rectify_sum(_typing, count, vectors, left, right, target):
 @intrinsic
 def exponentials(_typing, count, vectors, source, target):
     """Set target = exp(source), within 2e-7, for `vectors` vectors of 16 floats of
-    `count` pixels. source, target: spots."""
+    `count` pixels. source, target: spots (products.spot)."""
     return _elementwise(
         2, 0, lambda b, source, target: store(b, exp(b, load(b, source)), target)
     )
@@ -239,7 +239,8 @@ def lstm_cells(_typing, count, vectors, gates, before, cells, hiddens, gate_byte
     """Compute LSTM cells (equation 3) that continue `before`, for `vectors` vectors of
     16 units of `count` pixels.
 
-    gates: spot of the sums of o; those of f, i and g follow, gate_bytes apart.
+    gates: spot (products.spot) of the sums of o; those of f, i and g follow, gate_bytes
+        apart.
     before: spot of the former cell states. cells, hiddens: spots of the results.
     """
 

@@ -30,7 +30,7 @@ def cached_values(
 ) -> Values:
     """Return values (N, C, H, W), mapped read-only from a file in `directory`. If the
     file does not exist, it is first written from blocks(); another process that needs
-    the same file waits meanwhile.
+    the same file waits meanwhile. A lock file stays beside it.
 
     name: begins the file's name.
     facts: everything that the bytes depend on, as JSON values; other facts give another
@@ -38,8 +38,8 @@ def cached_values(
     shape: (C, H, W).
     blocks: yields the values in pieces (n, C, H, W).
 
-    Raises DataError if the directory cannot be written, and whatever blocks() raises;
-    then no file is left behind.
+    Raises DataError if the directory cannot be written, or blocks() raises OSError, and
+    every other exception of blocks(); then no values are left behind.
     """
     return cached_parts(
         directory,
@@ -58,7 +58,8 @@ def cached_splits(
 ) -> dict[Split, Values]:
     """Return the images of each split, mapped read-only from files in `directory`, one
     for each split. If one does not exist, all are first written by one call of
-    blocks(); another process that needs the same files waits meanwhile.
+    blocks(); another process that needs the same files waits meanwhile. A lock file
+    stays beside them.
 
     name: begins the files' names.
     facts: everything that the bytes depend on, as JSON values; other facts give other
@@ -66,8 +67,8 @@ def cached_splits(
     shape: (C, H, W).
     blocks: yields pieces (n, C, H, W) with their split.
 
-    Raises DataError if the directory cannot be written, and whatever blocks() raises;
-    then no file is left behind.
+    Raises DataError if the directory cannot be written, or blocks() raises OSError, and
+    every other exception of blocks(); then no values are left behind.
     """
     parts: dict[Split, tuple[str, Shape]] = {
         split: (f"{name}-{split}", shape) for split in get_args(Split)
@@ -83,15 +84,16 @@ def cached_parts(
 ) -> dict[Part, Values]:
     """Return several arrays, by key, mapped read-only from files in `directory`, one
     for each. If one does not exist, all are first written by one call of blocks();
-    another process that needs the same files waits meanwhile.
+    another process that needs the same files waits meanwhile. A lock file stays beside
+    them.
 
     facts: everything that the bytes depend on, as JSON values; other facts give other
         files.
     parts: by key, the beginning of the file's name and the shape of one record.
     blocks: yields pieces (n, ...) with the key of their file.
 
-    Raises DataError if the directory cannot be written, and whatever blocks() raises;
-    then no file is left behind.
+    Raises DataError if the directory cannot be written, or blocks() raises OSError, and
+    every other exception of blocks(); then no values are left behind.
     """
     shapes = dict.fromkeys(shape for _, shape in parts.values())
     description = json.dumps([facts, *shapes], sort_keys=True)

@@ -79,8 +79,13 @@ class ColouredDataset(Protocol):
     categories."""
 
     def palette(self, config: NetworkConfig, most: int) -> tuple[Palette, str]:
-        """Return at most `most` colours, and in words where they are from; no colours
-        if the data set has none. Raises DataError if they cannot be read."""
+        """Return colours, and in words where they are from; no colours if the data set
+        has none. A data set of pictures returns at most `most`; an archive returns its
+        own palette, however long.
+
+        Raises DataError if an archive's palette is invalid, ValueError if no picture
+        can be read.
+        """
         ...
 
 

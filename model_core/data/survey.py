@@ -39,17 +39,19 @@ ARRAYS = frozenset({".npy", ".npz"})
 
 @dataclass(frozen=True)
 class Survey:
-    """Properties of a collection of pictures; `survey` finds them. Colours and sizes
-    are those of at most 500 pictures, spread evenly over all, and of at most 64 x 64
-    pixels of each.
+    """Properties of a collection of pictures; `survey` finds them.
+
+    In a folder, at most 500 pictures are examined, spread evenly over all, and at most
+    64 x 64 pixels of each. In a file of arrays, the first pictures of the first array
+    are, at most 500, whole.
 
     pictures: number of all pictures; in a folder, of all picture files.
-    width, height: the size of nearly all of them; otherwise both are the median of
-        their shorter sides. For an array, its own size.
-    channels: 1 if nearly all pixels are grey, with a tolerance for lossy compression;
-        else 3.
-    values: 2 if nearly all pixels are black or white, with the same tolerance; else
-        256.
+    width, height: in a folder, the size of nearly all examined pictures; otherwise both
+        are the median of their shorter sides. For an array, its own size.
+    channels: 1 if nearly all examined pixels are grey, with a tolerance for lossy
+        compression; else 3.
+    values: 2 if nearly all examined pixels are black or white, with the same tolerance;
+        else 256.
     """
 
     pictures: int
@@ -58,8 +60,8 @@ class Survey:
     channels: int
     values: int
     colours: int
-    """Number of different colours, if `channels` is 3 and they are at most as many as a
-    palette can have; else 0."""
+    """Number of different colours of the examined pixels, if `channels` is 3 and they
+    are at most as many as a palette can have; else 0."""
     labels: int
     """Number of subfolders that can be labels: if all pictures are in 2 to 10 of them,
     with at least 20 pictures in each; else 0."""

@@ -129,8 +129,8 @@ def classify_steps(
     stage_of: stage_of(network, size) returns what draws `size` particles of a network;
         default: stages of its own.
 
-    The other arguments and the errors are those of `classify`; they are raised with the
-    first step.
+    The other arguments and the errors are those of `classify`. ConfigError and
+    DataError are raised by the first step, the others by the step that meets them.
     """
     _check(model, torch.from_numpy(values), torch.from_numpy(keep))
     target = Target.of(model, values, keep, 1.0)

@@ -30,7 +30,8 @@ CHOICE = 0
 
 class EnumeratedRun:
     """Draws the images of a completion of a hole with few fillings, one after the
-    other. It has the methods of IslandsRun."""
+    other, with the methods that an IslandsRun has, too: `steps`, `draw`,
+    `expected_so_far` and `receipt`. Here `draw` takes only the number of the image."""
 
     def __init__(
         self,

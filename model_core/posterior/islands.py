@@ -57,8 +57,8 @@ CHOICE = (1 << 30) - 1
 chains."""
 
 StageOf = Callable[[PixelNetwork, int], StageParticles]
-"""stage_of(network, size) returns what draws up to `size` particles of a network.
-Nothing else uses it until the sweep has ended."""
+"""stage_of(network, size) returns what draws up to `size` images of a network side by
+side. The caller uses it until its next call for the same network."""
 
 
 class IslandsRun:
@@ -80,7 +80,9 @@ class IslandsRun:
         seed: of all images.
         particles: for each image, shared by its chains.
         sweeps: maximum number of rounds of a chain.
-        stage_of: called when each sweep begins; default: stages of its own.
+        stage_of: returns what draws or scores images; called for each sweep, for each
+            scoring of images, and for other draws, each with its own number of images.
+            Default: stages of its own.
         """
         self._target = target
         self._seed = seed
@@ -328,8 +330,8 @@ def mixture_and_starts(
     target: Target, size: int, stage_of: StageOf
 ) -> tuple[Mixture, list[int]]:
     """Return the mixture of a target, and the indices of the proposers that begin a
-    chain: the two whose orders suit the hole best, that is, leave the fewest given
-    pixels behind it.
+    chain: at most two, those whose orders suit the hole best, that is, leave the fewest
+    given pixels behind it.
 
     size: particles that each network draws side by side.
 

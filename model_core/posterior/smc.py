@@ -151,8 +151,9 @@ class Sweep:
 
     def step(self) -> None:
         """Continue to the next stop, which is at the latest the end of a row, or to the
-        end of the image. Once only one particle is left, or at the end of the image,
-        set `image`, `images` and `label`: then the sweep is finished.
+        end of the image. At the end of the image, set `image`, `images` and `label`:
+        then the sweep is finished. A sweep with a retained image may be finished
+        before: when only one particle is left after the hole.
 
         Raises ImpossibleError if no particle has any weight left, FloatingPointError if
         logits are not finite.
