@@ -1,1 +1,2 @@
-"""The offline command line: verbs.py declares the verbs, the others do what a verb asks for."""
+"""The offline command line: verbs.py declares the verbs, and the other files do what a
+verb does."""

@@ -1,4 +1,5 @@
-"""Picture files to a file of coded images, and back: the work of `pixelrnn encode` and `pixelrnn decode`."""
+"""From picture files to a file of coded images, and back: what `pixelrnn encode` and
+`pixelrnn decode` do."""
 
 import os
 import time
@@ -27,10 +28,19 @@ def encode_files(
     work: Work,
     nearest: bool = False,
 ) -> dict[str, Any]:
-    """Write the file of these pictures; returns what was done. label: by which all are coded.
+    """Encode picture files into one file of coded images, and return what was done, as
+    JSON values: model, member, images, bytes, bits_per_dim, seconds and out.
 
-    Raises the errors of load_model and encode, and DataError for a picture that would not come back as it is, or a file
-    that cannot be written.
+    model_name: name of the model, or path of its directory.
+    out: the file to write, whole or not at all.
+    label: name or index of one label with which all images are encoded; None: each has
+        its likeliest one.
+    work: shows the progress.
+    nearest: with a palette, accept other colours as the nearest of the palette.
+
+    Raises DataError for a picture that would not come back as it is, and if the file
+    cannot be written; ModelError for a model that cannot be loaded; ConfigError for a
+    model that has no codec or not this label.
     """
     check_place(out)
     model = load_model(model_name, models_dir=models_dir)
@@ -58,10 +68,19 @@ def encode_files(
 def decode_file(
     path: Path, out: Path, model_name: str | None, models_dir: Path | None, work: Work
 ) -> dict[str, Any]:
-    """Write the pictures of a file into a directory, 0.png and on, in the order in which they were encoded.
+    """Decode a file of coded images into PNG files 0.png, 1.png, ... (with leading
+    zeros) in a directory, in the order in which they were encoded. Return what was
+    done, as JSON values: model, card_changed, member, images, bytes, seconds and out.
 
-    Without a model's name it is found by the digest that the file names. Raises the errors of load_model and
-    decode_stripes, and DataError when there is no such file or the directory cannot be written.
+    out: the directory, which is made if it is missing.
+    model_name: name of the model, or path of its directory; None: it is found by the
+        digest in the file.
+    work: shows the progress.
+
+    Raises DataError if there is no such file, if it is damaged or was encoded by a
+    machine that computes other bits, or if the directory cannot be written; ModelError
+    for another model, or none; ConfigError for a model that has no codec. Pictures that
+    were written before an error stay.
     """
     check_folder(out)
     data = _bytes_of(path)
@@ -94,7 +113,7 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """All of it, or nothing."""
+    """Write a file whole or not at all."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_bytes(data)
@@ -124,7 +143,8 @@ def _write_pictures(
 
 
 def _share_counter(on_share: OnShare, images: int) -> Callable[[int], None]:
-    """Told of so many more images, it tells the share of all that is done."""
+    """Return a function that is called with numbers of further images, and calls
+    on_share with the share of all that are done."""
     done = 0
 
     def count(more: int) -> None:

@@ -1,4 +1,5 @@
-"""The verbs of `pixelrnn data`: published data sets, fetched and checked. Heavy imports wait inside the verbs."""
+"""The verbs of `pixelrnn data`: download published data sets and check them. Large
+packages are imported inside the verbs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +21,7 @@ Listed = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs."""
+    """Add the verbs of this file to a command."""
     app.add_typer(data)
 
 
@@ -34,7 +35,10 @@ def fetch(
     ] = None,
     sources: Listed = None,
 ) -> None:
-    """Fetch a data set from where it is published, and check every byte. Nothing is ever overwritten."""
+    """Download a data set from its official address, and check every byte.
+
+    It is written into a new directory; nothing is overwritten.
+    """
     from model_core.data.download import fetch as fetch_into
     from model_core.data.sources import read_sources
 
@@ -48,7 +52,7 @@ def fetch(
 
 @data.command("list")
 def list_(sources: Listed = None) -> None:
-    """The data sets that can be fetched, with their size, page and licence."""
+    """List the data sets that can be downloaded, with their size, page and licence."""
     from model_core.data.sources import read_sources
 
     for name, source in read_sources(sources).items():

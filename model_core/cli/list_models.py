@@ -1,4 +1,4 @@
-"""The models there are, for people and programs."""
+"""List the models of a directory, for people and for programs."""
 
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,13 @@ from model_core.models_directory import CARD, models_in
 
 
 def describe_models(models_dir: Path | None) -> list[dict[str, Any]]:
-    """Facts of every card, by name. Raises ModelError for a damaged card, and if there is none.
+    """Return what the card of every model of a directory says, as JSON values, sorted
+    by name.
 
-    None: the models that ship with the project.
+    models_dir: the models directory. None: the default one, which contains the models
+        that ship with the project.
+
+    Raises ModelError for a damaged card, and if there is no model.
     """
     directory, names = models_in(models_dir)
     if not names:
@@ -21,7 +25,8 @@ def describe_models(models_dir: Path | None) -> list[dict[str, Any]]:
 
 
 def print_models(cards: list[dict[str, Any]]) -> None:
-    """A table on stdout, a line per model."""
+    """Print cards, as `describe_models` returns them, as a table on stdout, with a line
+    for each model."""
     print_table(
         ("model", "network", "shape", "values", "parameters", "nats", "bits/dim"),
         map(_row, cards),

@@ -1,4 +1,4 @@
-"""Options that mean the same in all verbs, and their two ways to speak."""
+"""Options that have the same meaning in all verbs, and how verbs print."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,8 @@ import typer
 
 
 def _names_beginning(incomplete: str) -> list[str]:
-    """Complete a name for the shell."""
+    """Return the names of models that begin with this text, for the shell's
+    completion."""
     from model_core.models_directory import model_names
 
     return [name for name in model_names() if name.startswith(incomplete)]
@@ -36,7 +37,8 @@ Threads = Annotated[
         envvar="PIXELRNN_DRAW_THREADS",
         min=0,
         max=64,
-        help="Threads that draw on a CPU; 0: one less than there are processors, at most 16.",
+        help="Threads that draw on a CPU; 0: one less than there are processors, at "
+        "most 16.",
     ),
 ]
 Json = Annotated[
@@ -45,7 +47,8 @@ Json = Annotated[
 Out = Annotated[
     Path,
     typer.Option(
-        help="The picture to write, .png, .webp or .jpg; - is stdout. Several images become one grid."
+        help="The picture to write, .png, .webp or .jpg; - is stdout. Several images "
+        "become one grid."
     ),
 ]
 Fit = Annotated[
@@ -57,13 +60,15 @@ Fit = Annotated[
 CropFit = Annotated[
     Literal["strict", "resize", "crop"],
     typer.Option(
-        help="A picture of another size is refused, stretched, or if larger filled in cut-outs (with --url)."
+        help="A picture of another size is refused, stretched, or if larger filled in "
+        "cut-outs (with --url)."
     ),
 ]
 FieldFit = Annotated[
     Literal["strict", "resize", "field"],
     typer.Option(
-        help="A picture of another size is refused, stretched to the model's, or if larger taken as it is."
+        help="A picture of another size is refused, stretched to the model's, or if "
+        "larger taken as it is."
     ),
 ]
 Scale = Annotated[
@@ -90,16 +95,19 @@ DataPath = Annotated[
 
 
 def say(sentence: str) -> None:
-    """One line of talk, on stderr."""
+    """Print a message for the user as one line, on stderr."""
     typer.echo(sentence, err=True)
 
 
 def expect_one_result(out: Path | None, json_: bool) -> None:
-    """BadParameter when both a picture and the JSON would go to stdout."""
+    """Raise typer.BadParameter if both a picture and the JSON would go to stdout.
+
+    out: where the picture goes; None: there is none. json_: True if JSON is printed.
+    """
     if json_ and out == Path("-"):
         raise typer.BadParameter("--json and a picture cannot both go to stdout")
 
 
 def print_json(facts: dict[str, Any]) -> None:
-    """The result as one line of stdout."""
+    """Print a result as one line of JSON on stdout."""
     typer.echo(json.dumps(facts))

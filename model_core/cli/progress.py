@@ -1,9 +1,9 @@
-"""Progress of a verb while it works: what is being done, and how much of it is done.
+"""Show the progress of a verb: what is being done, and how much of it is done.
 
-On stderr, because results are stdout's. At a terminal it is a bar, which is gone when the
-work is over; elsewhere a line that says what is being done if that takes more than a
-moment, and one a minute. Loads neither torch nor numpy, so that it is there while they
-are loaded.
+It is on stderr, because results go to stdout. At a terminal it is a bar that disappears
+at the end; elsewhere a line that says what is being done if that takes more than a
+moment, and then one a minute. This file imports neither torch nor numpy, so that it can
+be used while they are imported.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,23 +22,29 @@ from rich.progress import (
 from model_core import slow_steps
 
 OnShare = Callable[[float], None]
-"""Told how much of the work is done, 0 to 1."""
+"""on_share(share) is called with how much of the work is done, 0 to 1."""
 
 REFRESHES = 2
-"""Times a second that a bar is drawn. Each takes a processor some milliseconds."""
+"""How often a bar is drawn in a second. Each time takes a processor some
+milliseconds."""
 
 
 class Work:
-    """The work of one verb: one thing after the other."""
+    """The work of one verb, one task after the other. `working` yields one."""
 
     def __init__(self, progress: Progress) -> None:
+        """progress: the bar, which gets a task named "starting"."""
         self._progress = progress
         self._task = progress.add_task("starting", total=None)
         self._doing = "starting"
         self._share: float | None = None
 
     def begin(self, doing: str) -> OnShare:
-        """Say what is done from now on; the bar only moves to and fro until the returned function is told a share."""
+        """Show that a task begins, and return a function to call with how much of it is
+        done, 0 to 1. Until its first call the bar only moves to and fro.
+
+        doing: the task in words, such as "encoding".
+        """
         self._progress.reset(self._task, total=None, description=doing)
         self._doing = doing
         self._share = None
@@ -49,7 +55,8 @@ class Work:
         self._progress.update(self._task, total=1.0, completed=share)
 
     def line(self) -> str:
-        """Return what is being done, and how much of it is done if that is known."""
+        """Return what is being done, in words, and how much of it is done if that is
+        known."""
         if self._share is None:
             return self._doing
         return f"{self._doing}: {self._share:.0%} done"
@@ -57,7 +64,8 @@ class Work:
 
 @contextmanager
 def working() -> Iterator[Work]:
-    """Shown until the block ends, however it ends."""
+    """Context manager that yields a Work and shows its progress on stderr until the
+    block ends, also with an error."""
     console = Console(stderr=True)
     columns = (
         SpinnerColumn(),

@@ -1,4 +1,4 @@
-"""Tables on stdout, in which what a person copies is never cut."""
+"""Tables on stdout in which the names that a person may copy are never cut."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -10,8 +10,11 @@ _UNBOUNDED = 100_000
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A line for each row. The first column, which names the row, is whole at any width of the terminal; in a pipe
-    everything is."""
+    """Print a table with a line for each row. The first column, which names the row, is
+    whole at any width of the terminal; if stdout is not a terminal, all columns are.
+
+    heads: the titles of the columns.
+    """
     kept = list(rows)
     name = Column(
         heads[0], no_wrap=True, min_width=max((len(row[0]) for row in kept), default=0)

@@ -1,4 +1,4 @@
-"""Pictures in the terminal, two pixels a character."""
+"""Pictures in the terminal, two pixels in each character."""
 
 import os
 from itertools import groupby
@@ -13,7 +13,8 @@ _USUAL_COLUMNS = 80
 
 
 def show(picture: Image.Image, out: TextIO) -> bool:
-    """Show a picture, grey or RGB, in the terminal that `out` is; False where it is none."""
+    """Print a picture, grey or RGB, if `out` is a terminal, and return True; return
+    False if it is not."""
     if not out.isatty():
         return False
     out.write(
@@ -26,19 +27,19 @@ def show(picture: Image.Image, out: TextIO) -> bool:
 
 
 def half_blocks(picture: Image.Image, columns: int) -> str:
-    """Two pixels a character, one above the other, in 24 bits of colour; one that is too wide is made smaller."""
+    """Return a picture as text with 24-bit colours, two pixels in each character, one
+    above the other. A picture wider than `columns` is made smaller."""
     if picture.width > columns:
         size = columns, max(1, round(picture.height * columns / picture.width))
         picture = picture.resize(size, Image.Resampling.BOX)
     pixels = np.asarray(picture.convert("RGB")).tolist()
-    pairs = zip(
-        pixels[::2], [*pixels[1::2], None], strict=False
-    )  # of an odd height the last row has nothing below
+    # If the height is odd, there is nothing below the last row.
+    pairs = zip(pixels[::2], [*pixels[1::2], None], strict=False)
     return "".join(_line(upper, lower) for upper, lower in pairs)
 
 
 def _line(upper: list[Colour], lower: list[Colour] | None) -> str:
-    """The colours are said where they change."""
+    """Return one line of characters. Colours are given where they change."""
     cells: list[str] = []
     for (above, below), run in groupby(
         zip(upper, lower or [None] * len(upper), strict=True)

@@ -1,4 +1,5 @@
-"""`pixelrnn train FOLDER`: pictures to a model that can be served, and a look at what it draws."""
+"""`pixelrnn train FOLDER`: from pictures to a model that can be served, and a look at
+what it draws."""
 
 import json
 import math
@@ -28,7 +29,8 @@ _SHOWN_SCALE = 2
 
 
 def are_pictures(path: Path) -> bool:
-    """True of what is trained on without a recipe."""
+    """Return True if `pixelrnn train` learns from this path without a recipe: a folder,
+    or a .npy or .npz file."""
     return path.is_dir() or (path.suffix in ARRAYS and path.is_file())
 
 
@@ -42,9 +44,21 @@ def train_pictures(
     resume: bool,
     processes: int | None = None,
 ) -> dict[str, Any]:
-    """Train on pictures for so many minutes, publish the best, and show what it draws; the facts as JSON takes them.
+    """Train on pictures for some minutes, publish the best model, and show what it
+    draws. Return the facts of the run as JSON values: those of RunResult.to_dict, and
+    guessing_bits_per_dim, png_bits_per_dim, warning and mirrors.
 
-    processes: how many train. Default: as many as make it faster on this machine.
+    path: a folder of pictures, or a file of arrays.
+    minutes: of training, counted from the first update on.
+    runs_dir: the run is RUNS_DIR/NAME.
+    name: of run and model; None: one made from the name of the path.
+    models_dir: where the model is published.
+    changes: of the recipe, such as "training.batch=4".
+    resume: continue the run that is there.
+    processes: that train; None: as many as make it faster on this machine.
+
+    Raises ConfigError, DataError or ModelError if that cannot be done, and the errors
+    of `train_with`.
     """
     name = name or _model_name(path)
     directory = runs_dir / name
@@ -93,8 +107,9 @@ def train_pictures(
 
 @contextmanager
 def _compiling_for_later(update: Update | None) -> Iterator[None]:
-    """Compile an update in the other precision meanwhile, with what the training leaves
-    of the processors, so that the next training can take the faster one."""
+    """Context manager that compiles an update in the other precision meanwhile, with
+    the time that the training leaves of the processors, so that the next training can
+    use the faster one."""
     if update is None:
         yield
         return
@@ -105,13 +120,14 @@ def _compiling_for_later(update: Update | None) -> Iterator[None]:
 
 
 def _model_name(path: Path) -> str:
-    """A name that a model can have, of the pictures' own."""
+    """Return a name that a model can have, made from the pictures' own."""
     name = re.sub(r"[^a-z0-9._-]+", "-", path.resolve().stem.lower()).strip("-._")
     return name[:64] or "my-pictures"
 
 
 def _resumed(directory: Path, changes: Sequence[str]) -> Recipe:
-    """The recipe that the run has followed so far."""
+    """Return the recipe that the run has followed so far. Raises ConfigError if there
+    is none."""
     place = directory / "recipe.json"
     try:
         return Recipe.from_tree(
@@ -124,7 +140,8 @@ def _resumed(directory: Path, changes: Sequence[str]) -> Recipe:
 
 
 def _warning(result: RunResult, recipe: Recipe) -> str:
-    """Return why the model is not worth much; empty if it is, or is not done."""
+    """Return why the model is of little use; empty if there is no reason, or if it is
+    not finished."""
     if not result.finished or result.best_nats is None:
         return ""
     bits = result.best_nats / result.dimensions / math.log(2)
@@ -147,7 +164,8 @@ def _ended(result: RunResult, model: Path, warning: str) -> str:
 
 
 def _score(result: RunResult, nats: float) -> str:
-    """Return the score, its standard error and of how many pictures it is the mean."""
+    """Return the score with its standard error, and the number of pictures over which
+    it is the mean."""
     count = result.valid_images
     of = "1 picture" if count == 1 else f"{count} pictures"
     error = ""

@@ -1,6 +1,9 @@
-"""The offline verbs of `pixelrnn`, but for those that carry out a kind of job (pixelrnn/kind_verbs.py).
+"""The offline verbs of `pixelrnn`, except those that carry out a kind of job
+(pixelrnn/kind_verbs.py).
 
-Heavy imports wait inside the verbs, so that `pixelrnn --help` answers at once. Results are stdout's, talk is stderr's.
+Large packages are imported inside the verbs, so that `pixelrnn --help` answers at once.
+Results go to stdout, messages to stderr. The docstrings of verbs are the text of their
+--help; the command prints their errors as one line.
 """
 
 import difflib
@@ -55,7 +58,8 @@ def train(
         Path,
         typer.Argument(
             metavar="PICTURES|RECIPE",
-            help="A folder of pictures, or .npz; or a recipe: a TOML file, or one that comes with it, as own-pictures.",
+            help="A folder of pictures, or .npz; or a recipe: a TOML file, or the name "
+            "of a shipped one, such as own-pictures.",
         ),
     ],
     data: Annotated[
@@ -99,8 +103,8 @@ def train(
     ] = 5,
     json_: Json = False,
 ) -> None:
-    """Train a network from pictures, in so many minutes, or from a recipe. Ctrl-C stops it without loss; --resume goes
-    on."""
+    """Train a network from pictures for some minutes, or from a recipe. Ctrl-C stops it
+    without loss, and --resume continues it."""
     _expect_pictures_or_recipe(config)
     with if_slow(_say_once, f"preparing to train by {config}"):
         from model_core.cli.train_pictures import are_pictures, train_pictures
@@ -158,7 +162,8 @@ def train(
 def _expect_pictures_or_recipe(path: Path) -> None:
     """Raise ConfigError if there is neither a file or folder nor a recipe of this name.
 
-    It is called before PyTorch is loaded, so that a mistyped name is reported at once.
+    It is called before PyTorch is imported, so that a mistyped name is reported at
+    once.
     """
     recipes = sorted(recipe.stem for recipe in shipped.RECIPES.glob("*.toml"))
     if path.exists() or str(path) in recipes:
@@ -185,7 +190,8 @@ def publish(
     ],
     models_dir: ModelsDir = None,
 ) -> None:
-    """Make a servable model of a run's best checkpoint; `evaluate --write-card` then adds its test score."""
+    """Make a model that can be served of a run's best checkpoint. `evaluate
+    --write-card` then adds its test score."""
     from model_core.models_directory import own_models_dir
     from model_core.training.publish import best_checkpoint
     from model_core.training.publish import publish as write
@@ -204,14 +210,16 @@ def mix(
         list[str] | None,
         typer.Option(
             metavar="ORIENTATION",
-            help="Take the first model's weights for images turned so, too.",
+            help="Use the first model's weights for images turned in this way, too.",
         ),
     ] = None,
     models_dir: ModelsDir = None,
 ) -> None:
-    """Make one model of several: the even mixture of networks that were trained on differently turned images.
+    """Make one model of several: a mixture, with equal shares, of networks that were
+    trained on images turned in different ways.
 
-    Where images have no direction, like floor plans seen from above, one training is enough: --also rotate_180.
+    Where images have no direction, like floor plans seen from above, one training is
+    enough: --also rotate_180.
     """
     from model_core.mixing import mix as write
     from model_core.mixing import turned_copies
@@ -242,12 +250,14 @@ def guide(
         list[str],
         typer.Argument(
             metavar="ORIENTATION...",
-            help="Its networks for images turned so; of one, turned.",
+            help="Its networks for images turned in these ways; of a single network, "
+            "turned.",
         ),
     ],
     models_dir: ModelsDir = None,
 ) -> None:
-    """Let networks of a model propose draws for holes of another one, or of itself: they have no other say."""
+    """Let networks of a model propose draws for holes of another one, or of itself.
+    They do not change its probabilities."""
     from model_core.mixing import guide as write
     from model_core.models import directory_of
 
@@ -281,7 +291,8 @@ def export(
     ] = False,
     models_dir: ModelsDir = None,
 ) -> None:
-    """Write a page that draws in any browser, with the engine and models: a folder for any web server, or one file."""
+    """Write a page that draws in any browser, with the engine and models: a folder for
+    any web server, or one file."""
     os.environ.update(
         ENVIRONMENT
     )  # before numba is imported: weights are laid out for it
@@ -323,7 +334,8 @@ def evaluate(
     originals: Annotated[
         Path | None,
         typer.Option(
-            help="MNIST's files: the greys, with labels, that binarized MNIST is drawn from."
+            help="MNIST's files: the grey pictures, with labels, from which binarized "
+            "MNIST was drawn."
         ),
     ] = None,
     write_card: Annotated[
@@ -334,7 +346,8 @@ def evaluate(
     yes: Convert = False,
     json_: Json = False,
 ) -> None:
-    """Negative log-likelihood of a data set: nats per image, bits per colour variable."""
+    """Print the negative log-likelihood of a data set: nats per image, and bits per
+    colour variable."""
     from model_core import load_model
     from model_core.training.scoring import (
         expect_as_they_are,
@@ -374,7 +387,8 @@ def calibrate(
     device: Device = "cpu",
     yes: Convert = False,
 ) -> None:
-    """Keep in the model's card how improbable its validation images are: a score then comes with a p-value."""
+    """Store in the model's card how improbable its validation images are, so that a
+    score comes with a p-value."""
     from model_core import load_model
     from model_core.measures.standing import validation_scores
     from model_core.training.scoring import (
@@ -411,9 +425,11 @@ def entropy(
     yes: Convert = False,
     json_: Json = False,
 ) -> None:
-    """How many bits an image of a data set holds: an upper bound on its entropy, with a 95% interval.
+    """Estimate how many bits an image of a data set contains: an upper bound on its
+    entropy, with a 95% interval.
 
-    The bound is the closer, the better the model knows the data; it is the entropy itself for what the model drew.
+    The better the model knows the data, the closer the bound; for images that the model
+    drew it is the entropy itself.
     """
     from dataclasses import asdict
 
@@ -442,7 +458,7 @@ def entropy(
 
 
 def models(models_dir: ModelsDir = None, json_: Json = False) -> None:
-    """List the models there are."""
+    """List the models."""
     from model_core.cli.list_models import describe_models, print_models
 
     cards = describe_models(models_dir)
@@ -463,13 +479,15 @@ def bench_sampling(
         typer.Option(
             min=1,
             max=64,
-            help="Threads that draw the batch; the passes beside it are shared by as many processes.",
+            help="Threads that draw the batch; as many processes share the passes with "
+            "which it is compared.",
         ),
     ] = 1,
     device: Device = "cpu",
     json_: Json = False,
 ) -> None:
-    """Time of sampling over the time of one dense teacher-forced pass."""
+    """Measure the time of drawing, and compare it with the time of one teacher-forced
+    pass."""
     from model_core.measures.speed import measure
 
     facts = measure(preset, batch, threads, device=device)
@@ -499,7 +517,7 @@ def gpu_check(
 ) -> None:
     """Compare what a GPU draws with what the processors draw, byte for byte.
 
-    The GPU's programs are run on the processors first, so that most of it is shown
+    The GPU's programs are run on the processors first, so that most of it is checked
     without a GPU. The exit status is 1 if any byte differs.
     """
     from model_core.measures.gpu_check import check_gpu
@@ -524,14 +542,14 @@ def _by_colour(bits: list[float]) -> str:
 
 
 def _say_once(line: str) -> None:
-    """Print a line to stderr, if this is the first of several processes."""
+    """Print a line to stderr if this is the first of several processes."""
     if os.environ.get("RANK", "0") == "0":
         say(line)
 
 
 def _train_command(config: Path, changes: list[str], processes: int | None) -> str:
-    """The command that trains it again, for its card; where the data lay, and what was printed, is nobody else's
-    matter."""
+    """Return the command that repeats the training, for the model's card. The place of
+    the data and what was printed are left out, because they do not matter to others."""
     kept = [
         change for change in changes if not change.startswith(("data.path", "output."))
     ]
