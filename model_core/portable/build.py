@@ -39,8 +39,10 @@ def main() -> None:
 
 
 def write_modules(folder: Path) -> None:
-    """Write each kind's modules, compressed, and modules.json into a folder. Raises
-    ConfigError if the linker is missing or fails."""
+    """Write each kind's modules, compressed, and modules.json, which lists them, into a
+    folder, and print a line for each module. Files of these names are replaced. Raises
+    ConfigError if the linker is missing or fails, OSError if the folder cannot be
+    written."""
     from model_core.kinds import KINDS
     from model_core.portable.modules import MODULES
 

@@ -48,6 +48,7 @@ def export(
         are replaced.
     say: called with each line of the report.
 
+    The process must have been started with target.ENVIRONMENT before it imported numba.
     Raises ModelError if a model cannot be exported; ConfigError if the folder contains
     other files or is a file: nothing is written then. Raises ConfigError also if it
     cannot be written.

@@ -44,7 +44,8 @@ def missing(folder: Path, identities: Iterable[str]) -> set[str]:
 
 def take_built(folder: Path, identities: Iterable[str]) -> None:
     """Copy into `folder` the models of these identities that were written ahead of
-    time, with the engine. This takes a moment; the others are left to `lay_out`.
+    time, with the engine, and name this release in the file `release` if there is such
+    a model. This takes a moment; the others are left to `lay_out`.
 
     Raises OSError if they cannot be written.
     """
@@ -65,9 +66,11 @@ def take_built(folder: Path, identities: Iterable[str]) -> None:
 
 
 def lay_out(folder: Path, models: Iterable[Path]) -> None:
-    """Write the models in these directories, and the engine, into `folder`, and name
-    this release there as the last one. Models that cannot be exported are left out. It
-    ends early if the process that started this one has ended.
+    """Write the models in these directories, and the engine, into `folder`. Models that
+    cannot be exported are left out, and those that are there already are left as they
+    are. The file `release` names this release from the first of its models that can be
+    exported; without one it is not written. The function ends early if the process that
+    started this one has ended.
 
     The process must have been started with target.ENVIRONMENT before it imported numba.
     Raises ModelError for a model that cannot be loaded, OSError if the folder cannot be

@@ -33,12 +33,18 @@ _COMPILE = (
 
 
 def main() -> None:
-    """Compile the loops, in one process for each level, and lay out the shipped models.
-    Raises subprocess.CalledProcessError if a process fails."""
+    """Compile the loops, in one process for each level, and lay out the shipped models,
+    in the folder that `--into` names: it is deleted first. Raises
+    subprocess.CalledProcessError if a process fails."""
     parser = argparse.ArgumentParser(
         prog="python -m model_core.portable.native", description=__doc__
     )
-    parser.add_argument("--into", type=Path, default=FOLDER, help="a folder, made anew")
+    parser.add_argument(
+        "--into",
+        type=Path,
+        default=FOLDER,
+        help="a folder; what it contains is deleted first",
+    )
     names = [level.name for level in LEVELS if level.fits]
     parser.add_argument(
         "--levels",

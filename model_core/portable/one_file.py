@@ -64,6 +64,7 @@ def export_one_file(
     file: a new one, or a page that was exported before, which is replaced.
     say: called with each line of the report.
 
+    The process must have been started with target.ENVIRONMENT before it imported numba.
     Raises ModelError if a model cannot be exported; ConfigError if there is no model,
     if the file exists and is not such a page, if it cannot be written, or if the page
     cannot be bundled here.

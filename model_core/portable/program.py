@@ -49,7 +49,8 @@ class Program:
     def wrapper(self) -> str:
         """The entry as LLVM text: it reads every parameter from the table at its only
         argument, and returns what the function returns, or -2 if that raised an
-        exception."""
+        exception. Raises NotImplementedError for a type of parameter that a table has
+        no place for."""
         table = _Table()
         arguments = [
             argument for kind in self.parameters for argument in table.arguments(kind)

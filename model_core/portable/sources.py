@@ -11,8 +11,14 @@ _TOOLS = ("exact_fma.py", "relaxed.py", "program.py", "wasm.py", "target.py")
 
 
 def sources_digest(module: str) -> str:
-    """Return the digest of a drawing loop, of everything that it imports, of the noise,
-    and of the tools that compile them: it changes if the module may.
+    """Return the digest of a drawing loop, of all files of model_core/compiled that it
+    imports, of the noise, and of the tools of this folder that turn them into
+    instructions.
+
+    What also decides about a module, but is not in the digest: loops.py, which chooses
+    the functions of a module and the types of their parameters, and the versions of
+    numba and llvmlite. After a change of these, `build` has to be run although the
+    digest is the same.
 
     module: the name of a file in model_core/compiled, without `.py`.
     """
