@@ -47,6 +47,8 @@ class AsyncJob(JobView[R]):
     type of its result."""
 
     def __init__(self, client: "AsyncClient", state: documents.Job) -> None:
+        """client: the one that sends the job's calls. state: its document, as the
+        service sent it."""
         super().__init__(state)
         self._client = client
         self._flows = client.flows
@@ -70,8 +72,8 @@ class AsyncJob(JobView[R]):
     async def result(
         self, timeout_s: float | None = None, on_progress: OnProgress | None = None
     ) -> R:
-        """Wait like `wait`, and return the job's result: the addresses of images, a
-        score, a verification, facts about a file."""
+        """Wait like `wait`, with its errors, and return the job's result: the addresses
+        of images, a score, a verification, facts about a file."""
         await self.wait(timeout_s, on_progress)
         return self.result_of_success()
 
@@ -91,7 +93,8 @@ class AsyncJob(JobView[R]):
     async def array(self) -> "np.ndarray":
         """Return all images as a numpy array (n, height, width, channels): bytes
         0..255, or values in a model with a palette. Waits, and raises, like `rows`;
-        needs numpy."""
+        raises ServiceError for a job that draws no images of the model's size; needs
+        numpy."""
         return array_of(self.state, [row async for row in self.rows()])
 
     async def values(self) -> "np.ndarray":
@@ -101,7 +104,7 @@ class AsyncJob(JobView[R]):
         return values_of(await self._client.run(self._flows.image(self.id, "npy")))
 
     async def images(self) -> "list[Image.Image]":
-        """Return all images as Pillow images. Waits, and raises, like `rows`; needs
+        """Return all images as Pillow images. Waits, and raises, like `array`; needs
         numpy and Pillow."""
         return pictures_of(await self.array(), self.state.get("palette") or ())
 
@@ -125,7 +128,8 @@ class AsyncJob(JobView[R]):
 
     async def save(self, path: Path | str, **options: Unpack[Showing]) -> None:
         """Write `image(**options)` to a file, in the format of its suffix: .png, .webp,
-        .jpg; or all images as .npy or .zip. Raise ValueError for another suffix."""
+        .jpg; or all images as .npy or .zip. Raises ValueError for another suffix,
+        OSError if the file cannot be written."""
         flow = self._flows.image(self.id, format_of(path), **options)
         Path(path).write_bytes(await self._client.run(flow))
 
@@ -142,7 +146,7 @@ class AsyncJob(JobView[R]):
         return await self._client.run(self._flows.marginals(self.id, of, picture))
 
     async def blob(self, timeout_s: float | None = None) -> bytes:
-        """Wait like `wait`, and return the file of an encoding."""
+        """Wait like `wait`, with its errors, and return the file of an encoding."""
         await self.wait(timeout_s)
         return await self._client.run(self._flows.blob(self.id))
 
@@ -194,6 +198,8 @@ class AsyncClient:
         tries: int = TRIES,
         timeout: float | None = None,
     ) -> None:
+        """Make a client; nothing is sent yet. Raises AddressError for an invalid
+        URL."""
         self._http = httpx.AsyncClient(**http_options(url, key, timeout))
         self._habits = Habits(tries, timeout)
         self.flows = Flows(self._habits)
@@ -418,7 +424,8 @@ class AsyncClient:
         return AsyncJob(self, await self.run(self.flows.start(call)))
 
     async def job(self, job_id: str) -> AsyncJob[documents.Result]:
-        """Return the job with this id."""
+        """Return the job with this id. Raises ApiError if there is none: its status is
+        410 if there was one, else 404."""
         return AsyncJob(self, await self.run(self.flows.state(job_id)))
 
     async def jobs(
@@ -437,13 +444,15 @@ class AsyncClient:
                 return
 
     async def send(self, call: Call) -> httpx.Response:
-        """Send any call, with the usual retries, and return the response. Raise
-        ApiError or UnreachableError."""
+        """Send any call, with the usual retries, and return the successful response.
+        Raises ApiError or UnreachableError."""
         return await self.run(self.flows.answer(call))
 
     async def follow(self, path: str, feed: Feed) -> AsyncIterator[Row]:
         """Yield the rows of an event stream to its end, over as many connections as are
-        needed."""
+        needed. path: that of the stream. feed: a new one; it has the job's last state
+        afterwards. Raises ApiError if the job does not exist, UnreachableError after
+        the last try."""
         reading = Reading(feed, self._habits)
         while not feed.has_ended:
             try:
@@ -462,7 +471,7 @@ class AsyncClient:
             await asyncio.sleep(reading.pause_s)
 
     async def run(self, flow: Flow[T]) -> T:
-        """Execute a flow, and return its result."""
+        """Execute a flow, and return its result. Raises what the flow raises."""
         outcome: Outcome = None
         while True:
             try:

@@ -13,7 +13,8 @@ from pixelrnn.client.documents import Stage
 from pixelrnn.client.pictures import Picture, Several, file_of
 
 MapKind = Literal["mean", "entropy"]
-"""The kinds of marginal maps."""
+"""The kinds of marginal maps: `mean`, the mean of each colour of each pixel, and
+`entropy`, how uncertain it is."""
 Label = str | int
 """A label of a model's images: its name or its index."""
 _TRAINED_ON = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
@@ -139,7 +140,8 @@ class Call:
 
 
 def sample(**fields: Any) -> Call:
-    """Return the call that draws images. None means that a field is not sent."""
+    """Return the call that draws images. fields: of the JSON body; one that is None is
+    not sent."""
     return Call(
         "POST", "/sample", body=_without_none(fields), headers=_idempotency_key()
     )
@@ -148,8 +150,12 @@ def sample(**fields: Any) -> Call:
 def form(
     path: str, pictures: dict[str, Picture | Several | None], **fields: Any
 ) -> Call:
-    """Return a POST with pictures, by field name, and further fields. None means that a
-    field is not sent. Raise OSError if a file cannot be read."""
+    """Return a POST to `path` with pictures, by field name, and further form fields. A
+    list of pictures is sent under one name. None means that a picture or field is not
+    sent.
+
+    Raises OSError if a file cannot be read, ValueError for an array of Python objects.
+    """
     listed: list[tuple[str, Picture]] = []
     for name, value in pictures.items():
         several = value if isinstance(value, list | tuple) else [value]
@@ -158,7 +164,9 @@ def form(
 
 
 def encode(model: str, pictures: Iterable[Picture], **fields: Any) -> Call:
-    """Return the call that encodes pictures. Raise OSError if a file cannot be read."""
+    """Return the call that encodes pictures. fields: further form fields; one that is
+    None is not sent. Raises OSError if a file cannot be read, ValueError for an array
+    of Python objects."""
     return _form(
         "/encode",
         [("image", picture) for picture in pictures],
@@ -167,7 +175,9 @@ def encode(model: str, pictures: Iterable[Picture], **fields: Any) -> Call:
 
 
 def decode(file: Picture, **query: Any) -> Call:
-    """Return the call that decodes a file. Raise OSError if it cannot be read."""
+    """Return the call that decodes a file, given its bytes or its path. query:
+    further parameters; one that is None is not sent. Raises OSError if the file
+    cannot be read."""
     headers = {**_idempotency_key(), "Content-Type": "application/vnd.pixelrnn"}
     return Call(
         "POST",
@@ -179,8 +189,12 @@ def decode(file: Picture, **query: Any) -> Call:
 
 
 def train(pictures: Path, name: str, fields: Mapping[str, Any]) -> Call:
-    """Return the call that trains on pictures. A folder is sent as a zip of the
-    pictures in it. Raise OSError if a file cannot be read."""
+    """Return the call that trains a model with this name on pictures. A folder is sent
+    as a zip of the pictures in it and in its subfolders, any other path as that file.
+
+    fields: further form fields; one that is None is not sent. Raises OSError if a file
+        cannot be read.
+    """
     if not pictures.is_dir():
         return _form("/train", [("images", pictures)], {"name": name, **fields})
     file = io.BytesIO()
@@ -194,8 +208,14 @@ def train(pictures: Path, name: str, fields: Mapping[str, Any]) -> Call:
 
 def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
     """Return the call that adds the model in a directory, with the files that its card
-    names, in their order. Raise OSError if one cannot be read, ValueError if there is
-    no valid card."""
+    names, in their order.
+
+    shared: for everybody, and not for the caller's key alone.
+    instead_of: the identity of the model to replace; None to add a new one.
+
+    Raises OSError if the card or a file that it names cannot be read; ValueError,
+    KeyError or TypeError if the card is not valid.
+    """
     card = (directory / "card.json").read_bytes()
     facts = json.loads(card)
     members = facts.get("members") or [{"weights": "weights.safetensors"}]
@@ -225,7 +245,7 @@ def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
 
 
 def get(path: str, **query: Any) -> Call:
-    """Return a GET. None means that a parameter is not sent."""
+    """Return a GET. A parameter that is None is not sent."""
     return Call("GET", path, query=_as_text(_without_none(query)))
 
 

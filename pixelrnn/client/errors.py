@@ -19,6 +19,7 @@ class AddressError(ServiceError, ValueError):
     """The URL cannot be that of a service."""
 
     def __init__(self, url: object) -> None:
+        """url: what was given in place of an address; the message repeats it."""
         super().__init__(
             f"{url!r} is no address of a service: expected http://HOST:PORT"
         )
@@ -38,6 +39,8 @@ class ApiError(ServiceError):
     problem document (RFC 9457)."""
 
     def __init__(self, status: int, problem: documents.Problem) -> None:
+        """Take the status and the problem document of a refusal; its `detail`, or else
+        its `title`, is the message."""
         self.status = status
         self.problem = problem
         super().__init__(f"{status}: {problem['detail'] or problem['title']}")
@@ -47,7 +50,9 @@ class JobEndedError(ServiceError):
     """The job failed or was cancelled. `state`: its last state."""
 
     def __init__(self, state: documents.Job, by_you: bool = False) -> None:
-        """by_you: whether this client cancelled it."""
+        """state: the job's last state; the message gives the job's id and status, and
+        the job's error if it has one. by_you: whether this client cancelled it; the
+        message says so if there is no error."""
         self.state = state
         error = state.get("error")
         reason = ""

@@ -58,7 +58,8 @@ class Feed:
     """Parses the event stream of one job."""
 
     def __init__(self, on_estimate: OnEstimate | None = None) -> None:
-        """on_estimate: called with each estimate as it arrives."""
+        """Begin before the first event. on_estimate: called with each estimate as it
+        arrives; None: estimates are left out."""
         self._on_estimate = on_estimate
         self.state: documents.Job | None = None
         """The last state of the job in the stream."""
@@ -69,15 +70,17 @@ class Feed:
         self._incomplete_line = ""
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of a request that continues after the last event. Discard
-        the part of an event that has arrived."""
+        """Return the headers of a request that continues after the last event, or,
+        before any, starts from the first. Discards the part of an event that has
+        arrived."""
         self._fields = {}
         self._incomplete_line = ""
         resume = {"Last-Event-ID": self._last_id} if self._last_id else {}
         return {"Accept": _EVENTS, **resume}
 
     def take(self, text: str) -> list[Row | None]:
-        """Parse the next text of the stream. Return an entry for each event that it
+        """Parse the next text of the stream, which may end anywhere, and update `state`
+        and `has_ended`. Calls on_estimate. Return an entry for each event that the text
         completes: the row, or None for another event.
 
         Raises ApiError if the job no longer exists, UnexpectedAnswerError for an event
@@ -140,6 +143,8 @@ class Reading:
     opens and breaks."""
 
     def __init__(self, feed: Feed, habits: Habits) -> None:
+        """Begin before the first connection. habits: how often, and for how long, a new
+        connection is tried."""
         self.feed = feed
         self.pause_s = 0.0
         """Seconds to wait before the next connection."""
@@ -149,8 +154,8 @@ class Reading:
         """Return True if events follow; False if the connection has to be tried again
         after `pause_s`. The body of an unsuccessful response must have been read.
 
-        Raises ApiError if a further try is useless, UnexpectedAnswerError if the
-        response is no event stream.
+        Raises ApiError if a further try is useless or was the last one,
+        UnexpectedAnswerError if the response is no event stream.
         """
         pause_s = self._patience.after_answer(response)
         self.pause_s = pause_s or 0.0
@@ -159,7 +164,9 @@ class Reading:
         return pause_s is None
 
     def take(self, text: str) -> list[Row]:
-        """Parse the next text of the stream, and return the rows that it completes."""
+        """Parse the next text of the stream, and return the rows that it completes. An
+        event counts as a response: failures are counted from zero again. Raises the
+        errors of `Feed.take`."""
         events = self.feed.take(text)
         rows = [row for row in events if row is not None]
         if rows:
@@ -170,7 +177,8 @@ class Reading:
         return rows
 
     def on_close(self, error: httpx.TransportError | None = None) -> None:
-        """Set `pause_s` after the connection has ended or failed. Raise
-        UnreachableError after the last try."""
+        """Set `pause_s` after the connection has ended or failed: how long to wait
+        before the next one. If the job has ended and there is no error, nothing
+        changes. Raises UnreachableError after the last try."""
         if error is not None or not self.feed.has_ended:
             self.pause_s = self._patience.after_silence(error)

@@ -59,6 +59,7 @@ class JobView(Generic[R]):
     """A job of the service. `state`: the last Job document that was received."""
 
     def __init__(self, state: documents.Job) -> None:
+        """state: the job's document, as the service sent it."""
         self.state = state
         self.id = state["id"]
         self.was_canceled_here = False
@@ -89,6 +90,7 @@ class Flows:
     client is."""
 
     def __init__(self, habits: Habits) -> None:
+        """habits: how often each call is tried, and for how long."""
         self._habits = habits
 
     def answer(self, call: Call) -> Flow[httpx.Response]:
@@ -146,8 +148,14 @@ class Flows:
         on_progress: OnProgress | None = None,
     ) -> Flow[documents.Job]:
         """Wait until the job has succeeded, and return its state. Update `job.state`
-        with each response. Raise JobEndedError if it failed or was cancelled,
-        TimeoutError after timeout_s seconds."""
+        with each response.
+
+        timeout_s: seconds to wait; None: as long as it takes.
+        on_progress: called with the state after each response, about once a second.
+
+        Raises JobEndedError if the job failed or was cancelled, TimeoutError after
+        timeout_s seconds.
+        """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         longest_s = LONG_POLL_S if on_progress is None else _PROGRESS_S
         poll_s = self._habits.poll_s(longest_s)
@@ -166,8 +174,9 @@ class Flows:
     def image(
         self, job_id: str, kind: str = "png", **showing: Unpack[Showing]
     ) -> Flow[bytes]:
-        """Return a picture of a job in a format. The formats `npy` and `zip` contain
-        all images, unless `showing` names one."""
+        """Return a picture of a job as a file of this format: png, jpeg, webp, npy
+        or zip. The formats `npy` and `zip` contain all images, unless `showing`
+        names one."""
         call = calls.get(f"/jobs/{job_id}/image", format=kind, **showing)
         answer = yield from self.answer(call)
         check_type(answer, _TYPES.get(kind, "image/"))

@@ -28,6 +28,8 @@ class Patience:
     each."""
 
     def __init__(self, habits: Habits) -> None:
+        """Begin without a failure. habits: those of the client; `has_answered` is set
+        in them."""
         self._habits = habits
         self.renew()
 

@@ -51,8 +51,9 @@ def format_of(path: Path | str) -> str:
 
 
 def file_of(picture: Picture) -> bytes:
-    """Return the bytes to send for a picture. Raise OSError if a file cannot be read,
-    ValueError for an array of Python objects."""
+    """Return the bytes to send for a picture: of a file unchanged, of a Pillow image as
+    PNG, of an array as PNG if it is pixels, otherwise as .npy. Raises OSError if a file
+    cannot be read, ValueError for an array of Python objects."""
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, str | PathLike):
@@ -86,7 +87,8 @@ def _png_file(image: "Image.Image") -> bytes:
 
 
 def values_of(file: bytes) -> "np.ndarray":
-    """Return the array in a .npy file of the service."""
+    """Return the array in a .npy file of the service. Raises ValueError if the file is
+    none."""
     import numpy as np
 
     return np.load(io.BytesIO(file), allow_pickle=False)
