@@ -40,7 +40,7 @@ from worker.contract.size import sides
 Options = dict[str, Any]
 
 
-def settled(options: Options) -> Options:
+def with_defaults(options: Options) -> Options:
     """The options with what is usual where nothing is said, labels as a list, and a size as width and height."""
     label, n = options.get("label", ()), options.get("n", 1)
     labels = [label] if isinstance(label, str) else [*label]
@@ -59,7 +59,7 @@ def settled(options: Options) -> Options:
     return {**usual, **options, **found}
 
 
-def drawn(model: Model, options: Options, how: How, work: Work) -> Done:
+def draw(model: Model, options: Options, how: How, work: Work) -> Done:
     """New images, or the small one enlarged. Raises the errors of sample and upsample, and DataError."""
     expect_place(model, how)
     started, config = time.perf_counter(), model.config
@@ -82,7 +82,7 @@ def drawn(model: Model, options: Options, how: How, work: Work) -> Done:
         )
         values = upsample(model, small, *drawing[1:], **beside)
     picture = grid(values.cpu().numpy(), config, how.scale, model.card.palette)
-    facts = _written(
+    facts = _write(
         "upsample" if "image" in options else "sample",
         picture,
         model,
@@ -96,7 +96,7 @@ def drawn(model: Model, options: Options, how: How, work: Work) -> Done:
     return Done(facts, facts, picture)
 
 
-def completed(
+def complete_picture(
     model: Model, options: Options, how: How, work: Work, doing: str = "completing"
 ) -> Done:
     """The hole of a picture filled. Raises the errors of complete, and DataError."""
@@ -127,7 +127,7 @@ def completed(
         model, tensor_of(given), tensor_of(hole), *drawing, *by, *options["labels"]
     )
     picture = _picture_of(completion, model, how.scale)
-    facts = _written("complete", picture, model, options, how, started) | {
+    facts = _write("complete", picture, model, options, how, started) | {
         "method": method
     }
     if method == "posterior":
@@ -138,7 +138,7 @@ def completed(
     return Done(facts, facts, picture)
 
 
-def completions(
+def complete_one_of_several(
     model: Model, options: Options, how: How, work: Work, i: int, file: Path
 ) -> dict[str, Any]:
     """The completions of picture i of several, each in a file of its own."""
@@ -147,7 +147,9 @@ def completions(
     for j, out in enumerate(places(how.out, options["folder"], file, n)):
         one = {**options, "n": 1, "first": options["first"] + i * n + j, "image": file}
         doing = f"completing {i + 1} of {len(options['image'])}"
-        facts.append(completed(model, one, replace(how, out=out), work, doing).facts)
+        facts.append(
+            complete_picture(model, one, replace(how, out=out), work, doing).facts
+        )
     return {"completions": facts}
 
 
@@ -193,7 +195,7 @@ def _ranking(model: Model, completion: Completion) -> list[dict[str, Any]]:
     ]
 
 
-def _written(
+def _write(
     word: str,
     picture: Image.Image,
     model: Model,
@@ -227,7 +229,7 @@ def _provenance(word: str, model: Model, options: Options) -> dict[str, str]:
         "sample": str(options["first"]),
         "samples": str(options["n"]),
         **_job_options(word, model, options).origin(),
-        **_labels_told(model, options["labels"]),
+        **_label_names(model, options["labels"]),
     }
 
 
@@ -247,7 +249,7 @@ def _job_options(word: str, model: Model, options: Options) -> JobOptions:
     return kind.options(**said)
 
 
-def _labels_told(model: Model, asked: list[str]) -> dict[str, str]:
+def _label_names(model: Model, asked: list[str]) -> dict[str, str]:
     """Names of the labels that were asked for, as the service tells them: once where all are the same."""
     names = [
         model.card.labels[model.card.label_number(each) or 0].name for each in asked

@@ -191,7 +191,7 @@ def _verb(kind: Kind, url: tuple[Any, Any]) -> Callable[..., None]:
         expect_one_result(how.out if how.csv is None else how.csv, how.json_)
         options = {name: value for name, value in given.items() if _is_said(value)}
         _list_pictures(kind, options, how)
-        done = _carried_out(kind, options, how)
+        done = _carry_out(kind, options, how)
         _tell(kind, done, how)
 
     parameters = [_parameter("ctx", typer.Context), *_parameters(kind, url)]
@@ -252,14 +252,14 @@ def _is_on_command_line(ctx: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _carried_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
+def _carry_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
     """Do the work here, or ask the service at `how.url`."""
     # Only the modules that are needed are imported: those of work here load torch.
     if how.url:
-        from pixelrnn.kinds_there import carried_out
+        from pixelrnn.kinds_there import carry_out
     else:
-        from pixelrnn.kinds_here import carried_out
-    return carried_out(kind, options, how)
+        from pixelrnn.kinds_here import carry_out
+    return carry_out(kind, options, how)
 
 
 def _tell(kind: Kind, done: Done, how: How) -> None:

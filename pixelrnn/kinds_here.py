@@ -26,7 +26,7 @@ Options = dict[str, Any]
 """The options that were given."""
 
 
-def carried_out(kind: Kind, options: Options, how: How) -> Done:
+def carry_out(kind: Kind, options: Options, how: How) -> Done:
     """Do it. Raises PixelRNNError for what a person got wrong."""
     if kind.word not in _KINDS:
         raise typer.BadParameter("this is done by a service alone: expected --url")
@@ -68,24 +68,30 @@ def _of_each(
 
 
 def _sample(options: Options, how: How, work: Work) -> Done:
-    from pixelrnn.drawings_here import drawn, settled
+    from pixelrnn.drawings_here import draw, with_defaults
 
-    options = settled(options)
-    return drawn(_model(options, how, work), options, how, work)
+    options = with_defaults(options)
+    return draw(_model(options, how, work), options, how, work)
 
 
 def _complete(options: Options, how: How, work: Work) -> Done:
-    from pixelrnn.drawings_here import completed, completions, settled
+    from pixelrnn.drawings_here import (
+        complete_one_of_several,
+        complete_picture,
+        with_defaults,
+    )
 
     if options["fit"] == "crop":
         raise typer.BadParameter(
             "--fit crop is for a service: add --url, such as --url http://127.0.0.1:8000"
         )
-    options = settled(options)
+    options = with_defaults(options)
     model = _model(options, how, work)
     if isinstance(options["image"], list):
-        return _of_each(options, work, partial(completions, model, options, how, work))
-    return completed(model, options, how, work)
+        return _of_each(
+            options, work, partial(complete_one_of_several, model, options, how, work)
+        )
+    return complete_picture(model, options, how, work)
 
 
 def _score(options: Options, how: How, work: Work) -> Done:
@@ -100,7 +106,7 @@ def _score(options: Options, how: How, work: Work) -> Done:
     if influence and pixel is None:
         raise typer.BadParameter("--influence is that on a pixel: it needs --x and --y")
     from model_core.data.images import check_picture_place
-    from pixelrnn.pictures_here import heat_map, looked_at
+    from pixelrnn.pictures_here import examine, heat_map
 
     if how.out is not None:
         check_picture_place(how.out)
@@ -116,16 +122,16 @@ def _score(options: Options, how: How, work: Work) -> Done:
         return _of_each(
             options,
             work,
-            lambda _, file: looked_at(score.KIND, model, file, options, second)[0],
+            lambda _, file: examine(score.KIND, model, file, options, second)[0],
         )
-    facts, kept = looked_at(score.KIND, model, options["image"], options, second)
+    facts, kept = examine(score.KIND, model, options["image"], options, second)
     return Done(
         facts, facts, heat_map(kept["heat"], facts["width"], facts["height"], how)
     )
 
 
 def _classify(options: Options, how: How, work: Work) -> Done:
-    from pixelrnn.pictures_here import looked_at
+    from pixelrnn.pictures_here import examine
 
     model = _model(options, how, work)
     on_share = work.begin(f"classifying with {options['model']}")
@@ -133,9 +139,9 @@ def _classify(options: Options, how: How, work: Work) -> Done:
         return _of_each(
             options,
             work,
-            lambda _, file: looked_at(classify.KIND, model, file, options)[0],
+            lambda _, file: examine(classify.KIND, model, file, options)[0],
         )
-    facts, _ = looked_at(
+    facts, _ = examine(
         classify.KIND, model, options["image"], options, on_share=on_share
     )
     return Done(facts, facts)

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING, Any
 from model_core.cli.progress import Work, working
 from model_core.places import check_folder, check_place
 from pixelrnn.kind_results import Done, How
-from pixelrnn.remote_job import Kept, Service, calling, follow, keep_picture, picture_of
+from pixelrnn.remote_job import (
+    Destination,
+    Service,
+    client_of,
+    follow,
+    keep_picture,
+    picture_of,
+)
 from pixelrnn.several import Results
 from pixelrnn.several_there import Several
 from worker.contract.kind import Input, Kind
@@ -14,7 +21,7 @@ if TYPE_CHECKING:
     from pixelrnn.client import Client, Job
 
 
-def carried_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
+def carry_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
     """Start a job, wait for its end, and keep what it made. Raises RemoteError."""
     assert how.url is not None
     files = options.get("image")
@@ -26,11 +33,11 @@ def carried_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
         if isinstance(label, list) and len(label) == 1
         else options
     )
-    with calling(Service(how.url, how.key)) as client, working() as work:
+    with client_of(Service(how.url, how.key)) as client, working() as work:
         if isinstance(files, list):
-            return Several(
-                kind, client, options, how, options.pop("folder", None)
-            ).asked(files, work)
+            return Several(kind, client, options, how, options.pop("folder", None)).ask(
+                files, work
+            )
         job: Job[Any] = getattr(client, kind.word)(**options)
         return (
             _keep_drawn(kind, client, job, how, work)
@@ -46,7 +53,7 @@ def _check(kind: Kind, how: How) -> None:
     elif kind.input is Input.PICTURES and how.out:
         check_place(how.out)
     elif how.out or how.show:
-        Kept(how.out, how.scale, how.show).check()
+        Destination(how.out, how.scale, how.show).check()
 
 
 def _keep_drawn(
@@ -58,7 +65,9 @@ def _keep_drawn(
         return Done(
             facts,
             state,
-            keep_picture(client, job.id, Kept(how.out, how.scale, how.show), grid=True),
+            keep_picture(
+                client, job.id, Destination(how.out, how.scale, how.show), grid=True
+            ),
         )
     assert how.out is not None
     how.out.mkdir(exist_ok=True)
@@ -86,6 +95,8 @@ def _keep_found(
         how.out.write_bytes(job.blob())
         document["out"] = str(how.out)
     elif how.out or how.show:
-        picture = keep_picture(client, job.id, Kept(how.out, how.scale, how.show))
+        picture = keep_picture(
+            client, job.id, Destination(how.out, how.scale, how.show)
+        )
     beside = {"seed": job.state["seed"], "card_changed": job.state.get("card_changed")}
     return Done({"samples": 1, "changed": [], **document, **beside}, document, picture)

@@ -16,7 +16,7 @@ from model_core.cli.options import say
 from model_core.cli.progress import working
 from model_core.models_directory import CARD, check_name
 from pixelrnn.kind_verbs import HERE, Key, Url
-from pixelrnn.remote_job import RemoteError, Service, calling
+from pixelrnn.remote_job import RemoteError, Service, client_of
 
 _PATIENCE_S = 600.0
 _FILE = re.compile(r"(guides/)?[A-Za-z0-9_-][A-Za-z0-9._-]*\.(json|safetensors)")
@@ -53,13 +53,13 @@ def remote_add(
     """Add a model to a running service, and wait until it is served there."""
     from pixelrnn.client import JobEndedError
 
-    name = _named(directory)
-    with calling(Service(url, key)) as client, working() as work:
+    name = _model_name(directory)
+    with client_of(Service(url, key)) as client, working() as work:
         before = next(
             (one["identity"] for one in client.models() if one["name"] == name), None
         )
         work.begin(f"{name}: sending")
-        with _taken_name(name, "--exchange puts this one in its place"):
+        with _explain_taken_name(name, "--exchange puts this one in its place"):
             job = client.add_model(directory, shared, before if exchange else None)
         work.begin(f"{name}: being examined")
         try:
@@ -99,10 +99,10 @@ def remote_train(
     key: Key = None,
 ) -> None:
     """Train a model on pictures in a running service, which serves it then. Ctrl-C leaves it to go on there."""
-    with calling(Service(url, key)) as client, working() as work:
+    with client_of(Service(url, key)) as client, working() as work:
         work.begin(f"{name}: sending")
         taking_away = f"`pixelrnn remote remove {name}` takes it away"
-        with _taken_name(name, f"{taking_away}, or choose another --name"):
+        with _explain_taken_name(name, f"{taking_away}, or choose another --name"):
             job = client.train(
                 pictures, name, minutes=minutes, start=start, crops=crops, shared=shared
             )
@@ -129,7 +129,7 @@ def remote_train(
 
 
 @contextmanager
-def _taken_name(name: str, way_out: str) -> Iterator[None]:
+def _explain_taken_name(name: str, way_out: str) -> Iterator[None]:
     """Turn the service's refusal of a name into words for a shell.
 
     way_out: what to do if the model of this name is the user's own. Raises RemoteError.
@@ -169,7 +169,7 @@ def _score(result: Mapping[str, Any]) -> str:
 
 def remote_remove(name: Name, url: Url = HERE, key: Key = None) -> None:
     """Take your model away from a running service."""
-    with calling(Service(url, key)) as client:
+    with client_of(Service(url, key)) as client:
         client.remove_model(name)
     say(f"{name}: removed")
 
@@ -187,12 +187,12 @@ def remote_download(
     directory = models_dir / name
     if directory.exists():
         raise RemoteError(f"{directory} is there already")
-    with calling(Service(url, key)) as client:
+    with client_of(Service(url, key)) as client:
         _unpack(client.download_model(name), name, directory)
     say(f"wrote {directory}")
 
 
-def _named(directory: Path) -> str:
+def _model_name(directory: Path) -> str:
     """A model's name by its card alone, which needs no numpy to be read."""
     try:
         return str(json.loads((directory / CARD).read_bytes())["name"])

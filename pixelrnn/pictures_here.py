@@ -23,7 +23,7 @@ from worker.orders.pictures import PictureOrder
 HERE = Claim("here", "here", last_seq=0)
 
 
-def looked_at(
+def examine(
     kind: Kind,
     model: Model,
     file: Path,

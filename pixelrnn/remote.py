@@ -12,7 +12,7 @@ from model_core.cli.tables import print_table
 from pixelrnn import kind_verbs, models_there
 from pixelrnn.kind_results import show_picture
 from pixelrnn.kind_verbs import HERE, Key, Url
-from pixelrnn.remote_job import Kept, Service, calling, keep_picture
+from pixelrnn.remote_job import Destination, Service, client_of, keep_picture
 
 remote = typer.Typer(name="remote", help="Ask a running service.", no_args_is_help=True)
 
@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 @remote.command("models")
 def remote_models(url: Url = HERE, key: Key = None, json_: Json = False) -> None:
     """List the models that live workers hold."""
-    with calling(Service(url, key)) as client:
+    with client_of(Service(url, key)) as client:
         cards = client.models()
     if json_:
         print_json({"models": cards})
@@ -60,7 +60,7 @@ def remote_jobs(
     json_: Json = False,
 ) -> None:
     """List your jobs, newest first."""
-    with calling(Service(url, key)) as client:
+    with client_of(Service(url, key)) as client:
         states = [job.state for job in islice(client.jobs(status), limit)]
     if json_:
         print_json({"jobs": states})
@@ -88,7 +88,7 @@ def remote_job(
     json_: Json = False,
 ) -> None:
     """Say how a job is."""
-    with calling(Service(url, key)) as client, working() as work:
+    with client_of(Service(url, key)) as client, working() as work:
         job = client.job(job_id)
         if wait:
             work.begin(f"{job.state['model']}: {job.state['status']}")
@@ -110,12 +110,15 @@ def remote_image(
     show: Show = False,
 ) -> None:
     """Fetch what a job has drawn, or the map of a score."""
-    kept = Kept(out, scale, show)
-    kept.check()
-    with calling(Service(url, key)) as client:
+    destination = Destination(out, scale, show)
+    destination.check()
+    with client_of(Service(url, key)) as client:
         is_one = sample is not None or client.job(job_id).state["kind"] == "score"
         picture = keep_picture(
-            client, job_id, kept, **({"sample": sample} if is_one else {"grid": True})
+            client,
+            job_id,
+            destination,
+            **({"sample": sample} if is_one else {"grid": True}),
         )
     if picture is not None:
         show_picture(picture)
@@ -127,7 +130,7 @@ def remote_cancel(
     job_id: JobId, url: Url = HERE, key: Key = None, json_: Json = False
 ) -> None:
     """Ask a job to stop. One that has ended stays as it is; nothing is deleted."""
-    with calling(Service(url, key)) as client:
+    with client_of(Service(url, key)) as client:
         state = client.job(job_id).cancel()
     _say_state(state, json_)
 
@@ -135,7 +138,7 @@ def remote_cancel(
 @remote.command("delete")
 def remote_delete(job_id: JobId, url: Url = HERE, key: Key = None) -> None:
     """Delete what a job left; one that has not ended is to be canceled first."""
-    with calling(Service(url, key)) as client:
+    with client_of(Service(url, key)) as client:
         client.job(job_id).delete()
     say(f"{job_id}: deleted")
 

@@ -1,5 +1,5 @@
 """Shared parts of the verbs of `pixelrnn remote`: a client of the service, a job followed to its end, its picture
-kept."""
+destination."""
 
 import io
 import sys
@@ -37,8 +37,8 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The way a job's picture is kept: file, scale, and whether the terminal shows it."""
+class Destination:
+    """The way a job's picture is destination: file, scale, and whether the terminal shows it."""
 
     out: Path | None
     scale: int
@@ -62,7 +62,7 @@ class Kept:
 
 
 @contextmanager
-def calling(place: Service) -> Iterator["Client"]:
+def client_of(place: Service) -> Iterator["Client"]:
     """A client; whatever goes wrong with it or with files is a RemoteError."""
     from pixelrnn.client import Client, ServiceError, UnreachableError
 
@@ -90,20 +90,24 @@ def follow(job: "Job[Any]", work: Work) -> dict[str, Any]:
 
 
 def keep_picture(
-    client: "Client", job_id: str, kept: Kept, **which: Any
+    client: "Client", job_id: str, destination: Destination, **which: Any
 ) -> "Image.Image | None":
     """Write the job's picture in the format that its name ends in; returns it where it is to be shown. which: the query
     of the picture."""
-    suffix = kept.out.suffix.lower() if kept.out else ""
+    suffix = destination.out.suffix.lower() if destination.out else ""
     data = picture_of(
-        client, job_id, scale=kept.scale, format=FORMATS.get(suffix, "png"), **which
+        client,
+        job_id,
+        scale=destination.scale,
+        format=FORMATS.get(suffix, "png"),
+        **which,
     )
-    if kept.out == STDOUT:
+    if destination.out == STDOUT:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    elif kept.out:
-        kept.out.write_bytes(data)
-    return _open_picture(data) if kept.show else None
+    elif destination.out:
+        destination.out.write_bytes(data)
+    return _open_picture(data) if destination.show else None
 
 
 def picture_of(client: "Client", job_id: str, **which: Any) -> bytes:

@@ -33,7 +33,7 @@ class Several:
     folder: Path | None = None
     results: Results = field(default_factory=Results)
 
-    def asked(self, files: Sequence[Path], work: Work) -> Done:
+    def ask(self, files: Sequence[Path], work: Work) -> Done:
         """Raises ApiError for a refusal that is of no picture, and DataError where none was taken."""
         on_share = work.begin(f"{self.kind.word}: {len(files)} pictures")
         most = max(1, MAX_IMAGES // self.options.get("n", 1))
@@ -63,7 +63,7 @@ class Several:
         try:
             job = self._job(first, files)
         except (ApiError, OSError) as error:
-            refused = _refused(error, files)
+            refused = _number_of_refused(error, files)
             if (
                 isinstance(error, ApiError)
                 and error.status == _TOO_LARGE
@@ -111,7 +111,7 @@ class Several:
             self.results.pictures.append(told)
 
 
-def _refused(error: ApiError | OSError, files: Sequence[Path]) -> int | None:
+def _number_of_refused(error: ApiError | OSError, files: Sequence[Path]) -> int | None:
     """Number of the picture that is refused, or cannot be read; None where it is another thing."""
     if isinstance(error, OSError):
         return next(

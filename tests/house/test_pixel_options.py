@@ -18,7 +18,7 @@ from app.routes.share import Recipe
 from app.schema.answers import NOT_SHOWN, Job
 from model_core import load_model, shipped
 from model_core.image_request import ImageRequest, Ways
-from pixelrnn.drawings_here import _provenance, settled
+from pixelrnn.drawings_here import _provenance, with_defaults
 from tests.tiny_models import save_tiny_models
 from worker.contract.jobs import VERSION, JobSpec
 from worker.contract.kind import FOUND, Options
@@ -192,7 +192,7 @@ def test_every_reader_has_every_option(
 
     model = load_model("tiny-cnn", models_dir=models)
     said = {name: value} if name != "label" else {}
-    given = settled({"seed": 9, "n": 2, "method": "posterior", **said})
+    given = with_defaults({"seed": 9, "n": 2, "method": "posterior", **said})
     here = _provenance(word, model, given)
     if name == "label":  # this model has none; `labels` of a verb are those of a job
         return
