@@ -1,4 +1,5 @@
-"""The one command, `pixelrnn`: it runs a verb, and says in one line what a person got wrong."""
+"""The command `pixelrnn`: it runs a verb, and prints an error of the user's as one
+line."""
 
 import os
 import sys
@@ -11,17 +12,24 @@ from model_core.errors import PixelRNNError
 from pixelrnn.parts import make_importable
 
 SETTINGS = "Settings"
-"""The class of that name in `app` and `worker` reads the environment, which a person may have got wrong."""
+"""Name of the classes in `app` and `worker` that read settings from the environment. A
+validation error of one of them is the user's; any other is a bug."""
 
 SECRETS = ("API_KEYS", "LINK_SECRET", "REDIS_PASSWORD", "REDIS_URL", "WEBHOOK_SECRET")
-"""Settings that may hold a key or a password: what is wrong with them is said without repeating them."""
+"""Settings that may contain a key or a password: a message about one does not repeat
+its value."""
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run a verb. What a person got wrong is one line on stderr and exit code 2."""
+    """Run the verb that the command line names, and exit: it never returns.
+
+    The exit status is the verb's own, normally 0; 2 after an error of the user's, which
+    is printed as one line on stderr: wrong arguments, a PixelRNNError, or an invalid
+    setting; 130 after Ctrl-C. Other exceptions, which are bugs, pass through.
+    """
     make_importable()
     from pixelrnn.verbs import root
 
@@ -41,13 +49,16 @@ def main() -> None:
 
 
 def fail(sentence: str) -> NoReturn:
-    """End with one line that says what was wrong; an empty one where help was printed instead."""
+    """Print `pixelrnn: ` and the sentence as one line on stderr, and exit with status
+    2. Nothing is printed for an empty sentence: help has been printed in its place."""
     if sentence:
         print(f"pixelrnn: {' '.join(sentence.split())}", file=sys.stderr)
     raise SystemExit(EXIT_BAD_INPUT)
 
 
 def _setting(error: ValidationError) -> str:
+    """Return a sentence about the first invalid setting. The value is given only if it
+    is in the environment and no secret."""
     first = error.errors()[0]
     name = "_".join(str(part) for part in first["loc"]).upper()
     name = name.removeprefix("PIXELRNN_")

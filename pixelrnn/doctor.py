@@ -1,8 +1,8 @@
 """Report whether this machine can run the project: `make doctor` or `pixelrnn doctor`.
 
-This file runs alone, with the standard library of any Python from 3.8 on, before anything
-is installed. It imports nothing of the project. Its output can be pasted into a bug
-report: it contains no keys, no passwords and no name of a user.
+This file runs alone, with the standard library of any Python from 3.8 on, before
+anything is installed. It imports nothing of the project. Its output can be pasted into
+a bug report: it contains no keys, no passwords and no name of a user.
 """
 
 from __future__ import annotations  # Python 3.8 has no list[str]
@@ -36,7 +36,13 @@ class Finding(NamedTuple):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Print one line for each check; return 1 if one of them failed, else 0."""
+    """Print one line for each check; return 1 if one of them failed, else 0.
+
+    argv: the port at which the service would listen, as its only word, or nothing: then
+        that of the environment variable PORT, or 8000. None: the arguments of the
+        command line. Raises ValueError if the port is no integer, OverflowError if it
+        is out of range.
+    """
     arguments = sys.argv[1:] if argv is None else argv
     port = int(arguments[0]) if arguments else int(os.environ.get("PORT") or 8000)
     findings = examine(port)
@@ -46,7 +52,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def examine(port: int) -> list[Finding]:
-    """Return the findings of all checks, in the order in which an installation needs them."""
+    """Run all checks, and return their findings in the order in which an installation
+    needs them. This takes up to a minute if torch is slow to load. port: where the
+    service would listen."""
     return [
         check_system(),
         check_python(),
@@ -61,7 +69,8 @@ def examine(port: int) -> list[Finding]:
 
 
 def check_system() -> Finding:
-    """Linux and macOS are supported, and Windows by WSL2."""
+    """Check the operating system: a failure unless it is Linux or macOS, or Windows by
+    WSL2, which reports itself as Linux."""
     name = f"{platform.system()} {platform.release()} {platform.machine()}".strip()
     if platform.system() in ("Linux", "Darwin"):
         return Finding("system", OK, name)
@@ -71,7 +80,8 @@ def check_system() -> Finding:
 
 
 def check_python() -> Finding:
-    """The project needs Python 3.11 or newer, which may be another one than this."""
+    """Check for Python 3.11 or newer: this one, or another that is on the path. A
+    failure if there is none."""
     here = platform.python_version()
     if sys.version_info >= (3, 11):  # noqa: UP036  (this file runs on older ones)
         return Finding("python", OK, here)
@@ -82,7 +92,8 @@ def check_python() -> Finding:
 
 
 def check_processor() -> Finding:
-    """Count the processors that this process may use, and name the features that matter."""
+    """Count the processors that this process may use, and name their features that
+    matter for speed. A warning for an x86 processor without AVX2; never a failure."""
     try:
         usable = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
@@ -99,7 +110,7 @@ def check_processor() -> Finding:
 
 
 def processor_features() -> list[str]:
-    """Return the features that Linux lists, or an empty list."""
+    """Return the features of the processor that Linux lists; empty on other systems."""
     lines = read("/proc/cpuinfo").splitlines()
     for line in lines:
         if line.lower().startswith(("flags", "features")):
@@ -108,7 +119,9 @@ def processor_features() -> list[str]:
 
 
 def check_memory() -> Finding:
-    """Compare the available memory, and the limit of a container if there is one, with what a start needs."""
+    """Compare the available memory, or the limit of the container if that is less, with
+    the 2 GiB that a start needs. A warning if it is less; "unknown" where the system is
+    not Linux."""
     found = re.search(r"MemAvailable:\s+(\d+) kB", read("/proc/meminfo"))
     if not found:
         return Finding("memory", OK, "unknown on this system")
@@ -124,7 +137,9 @@ def check_memory() -> Finding:
 
 
 def check_disk() -> Finding:
-    """Compare the free space of this folder with what an installation takes."""
+    """Compare the free space of the current folder with what an installation takes:
+    more if there is a GPU of NVIDIA's. A failure if it is less and nothing is installed
+    yet."""
     free = shutil.disk_usage(os.curdir).free
     needed = NEEDED_DISK_CUDA if shutil.which("nvidia-smi") else NEEDED_DISK
     text = f"{free / GIB:.1f} GiB free"
@@ -135,7 +150,8 @@ def check_disk() -> Finding:
 
 
 def check_port(port: int) -> Finding:
-    """Try to listen where `make run` will."""
+    """Try to listen on this port of 127.0.0.1, as `make run` will. A warning if it is
+    taken. Raises OverflowError for a port that is out of range."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -149,7 +165,8 @@ def check_port(port: int) -> Finding:
 
 
 def check_card() -> Finding:
-    """Name the GPU and its driver, by NVIDIA's own program."""
+    """Name the GPUs and their drivers, as nvidia-smi lists them. A warning if that
+    program is installed and fails; no GPU is needed."""
     if not shutil.which("nvidia-smi"):
         return Finding("gpu", OK, "none that nvidia-smi knows; none is needed")
     query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
@@ -160,7 +177,9 @@ def check_card() -> Finding:
 
 
 def check_torch() -> Finding:
-    """Report the build of PyTorch that is installed in .venv, or for this Python."""
+    """Report the version of PyTorch, in .venv of the current folder if there is one,
+    else for this Python. A warning if the machine has a GPU and it does not see it. It
+    loads torch in another process, which may take a minute."""
     installed = Path(".venv/bin/python")
     python = str(installed) if installed.exists() else sys.executable
     program = (
@@ -178,7 +197,10 @@ def check_torch() -> Finding:
 
 
 def check_redis() -> Finding:
-    """Send PING to the server that the settings name. Without one, an embedded server is used."""
+    """Try to open a connection to the server that the environment names
+    (PIXELRNN_REDIS_URL or REDIS_URL); nothing is sent. A failure if the address is
+    malformed or nobody listens there. Without an address the embedded server is
+    used."""
     url = os.environ.get("PIXELRNN_REDIS_URL") or os.environ.get("REDIS_URL")
     if not url:
         return Finding("redis", OK, "the embedded server is used")
@@ -196,7 +218,8 @@ def check_redis() -> Finding:
 
 
 def read(path: str) -> str:
-    """Return the text of a file of the system, or an empty string if there is none."""
+    """Return the text of a file of the system, or an empty string if it cannot be
+    read."""
     try:
         return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -204,7 +227,8 @@ def read(path: str) -> str:
 
 
 def output_of(command: list[str], timeout_s: float = TIMEOUT_S) -> str:
-    """Return what a program prints, or an empty string if it fails or does not end in time."""
+    """Return what a program prints to stdout, stripped, or an empty string if it cannot
+    be started, fails, or does not end within timeout_s seconds."""
     environment: dict[str, str] = dict(os.environ, LC_ALL="C")
     try:
         ended = subprocess.run(

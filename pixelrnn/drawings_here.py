@@ -1,5 +1,5 @@
 """Draw images in this process, without a service, and write them as a picture: new
-images, enlarged ones, and completions."""
+images, images enlarged from small ones, and completions."""
 
 import json
 import math
@@ -38,10 +38,20 @@ from worker.contract.kinds import KINDS
 from worker.contract.size import sides
 
 Options = dict[str, Any]
+"""The options of a verb, by name."""
 
 
 def with_defaults(options: Options) -> Options:
-    """The options with what is usual where nothing is said, labels as a list, and a size as width and height."""
+    """Return a copy of the options in which these are added:
+
+    - seed: a random one; temperature: 1.0; first: 0; fit: "strict"; each unless it is
+      given.
+    - labels: a list of what `label` gives, which may be one label, a list, or nothing.
+    - n: 1 if it is not given; if it is 1 and there are labels, the number of labels.
+    - size: if it is given, as (width, height) instead of "WIDTHxHEIGHT".
+
+    Raises typer.BadParameter for a size that is not of that form.
+    """
     label, n = options.get("label", ()), options.get("n", 1)
     labels = [label] if isinstance(label, str) else [*label]
     usual = {
@@ -60,7 +70,17 @@ def with_defaults(options: Options) -> Options:
 
 
 def draw(model: Model, options: Options, how: How, work: Work) -> Done:
-    """New images, or the small one enlarged. Raises the errors of sample and upsample, and DataError."""
+    """Draw `n` new images, or `n` enlarged ones if the options have a small `image`,
+    and write them as one picture to `how.out`.
+
+    options: from `with_defaults`.
+    work: shows the progress.
+
+    The result's facts are its document too: model, n, seed, temperature, seconds, out,
+    and `nats` and `bits_per_dim` of each image. Raises the errors of `sample` and
+    `upsample` in sampling/offline.py, and DataError if the small image cannot be read,
+    the model has one scale, or the picture cannot be written.
+    """
     expect_place(model, how)
     started, config = time.perf_counter(), model.config
     rows = options["size"][1] if "size" in options else config.height
@@ -99,7 +119,18 @@ def draw(model: Model, options: Options, how: How, work: Work) -> Done:
 def complete_picture(
     model: Model, options: Options, how: How, work: Work, doing: str = "completing"
 ) -> Done:
-    """The hole of a picture filled. Raises the errors of complete, and DataError."""
+    """Fill the hole of a picture `n` times, and write the images as one picture to
+    `how.out`; for n = 0 the expected image. The hole is the white part of `mask`, or
+    without one the transparent part of `image`.
+
+    options: from `with_defaults`.
+    doing: what to show while it is drawn.
+
+    The result's facts are its document too: those of `draw`, without `nats`, and
+    `method`, `posterior` (how good the draws are) and `ranking` if they apply. Raises
+    the errors of `complete` in posterior/completion.py, and DataError if a file cannot
+    be read or written.
+    """
     expect_place(model, how)
     image, mask, palette, resize = (
         options["image"],
@@ -141,7 +172,11 @@ def complete_picture(
 def complete_one_of_several(
     model: Model, options: Options, how: How, work: Work, i: int, file: Path
 ) -> dict[str, Any]:
-    """The completions of picture i of several, each in a file of its own."""
+    """Complete picture number i of those in `options["image"]`, which is `file`:
+    each of its n completions is written to a file of its own below `how.out`.
+    Returns the facts of each, as `completions`. Image j of it has the number first +
+    i * n + j, so that no two pictures have the same noise. Raises the errors of
+    `complete_picture`."""
     assert how.out is not None
     facts, n = [], options["n"]
     for j, out in enumerate(places(how.out, options["folder"], file, n)):
@@ -154,13 +189,15 @@ def complete_one_of_several(
 
 
 def expect_place(model: Model, how: How) -> None:
-    """DataError where the picture could not be written: found out before it is drawn."""
+    """Raise DataError if the picture could not be written to `how.out`, so that nothing
+    is drawn in vain."""
     assert how.out is not None
     check_picture_place(how.out, model.card.palette)
 
 
 def write_picture(picture: Image.Image, out: Path, text: dict[str, str]) -> None:
-    """Write it with this text in its file. DataError where that cannot be."""
+    """Write a picture, with this text in its file. Raises DataError if that is not
+    possible."""
     try:
         save_picture(picture, out, text)
     except OSError as error:
@@ -168,13 +205,15 @@ def write_picture(picture: Image.Image, out: Path, text: dict[str, str]) -> None
 
 
 def _label(options: Options) -> str | list[str] | None:
-    """The label of all images, or those of each."""
+    """Return the label of all images if there is one, else the list with one for each;
+    None without labels."""
     labels = options["labels"]
     return labels[0] if len(labels) == 1 else labels or None
 
 
 def _picture_of(completion: Completion, model: Model, scale: int) -> Image.Image:
-    """The images, or without any the expected one."""
+    """Return the images of a completion as one picture; without any, the expected
+    image."""
     if completion.mean is None or len(completion.values):
         return grid(
             completion.values.cpu().numpy(), model.config, scale, model.card.palette
@@ -185,7 +224,7 @@ def _picture_of(completion: Completion, model: Model, scale: int) -> Image.Image
 
 
 def _ranking(model: Model, completion: Completion) -> list[dict[str, Any]]:
-    """Samples and their nats as whole images, likeliest first."""
+    """Return number and nats of each image as a whole, the likeliest first."""
     nats = [
         score_picture(model, image).nats for image in completion.values.cpu().numpy()
     ]
@@ -203,8 +242,10 @@ def _write(
     how: How,
     started: float,
 ) -> dict[str, Any]:
-    """Write a picture that was drawn since then, by time.perf_counter; the facts of it."""
+    """Write a picture to `how.out`, and return its facts. word: the kind of job.
+    started: when drawing began, by time.perf_counter."""
     assert how.out is not None
+    # Measured before the file is written: the time to draw is reported.
     seconds = time.perf_counter() - started
     write_picture(picture, how.out, _provenance(word, model, options))
     drawing = {name: options[name] for name in ("n", "seed", "temperature")}
@@ -217,7 +258,8 @@ def _write(
 
 
 def _provenance(word: str, model: Model, options: Options) -> dict[str, str]:
-    """How a picture was drawn, in the words of worker.contract.provenance; a sample can be drawn again."""
+    """Return how a picture was drawn, as the texts that worker/contract/provenance.py
+    reads, so that a sample can be drawn again."""
     return {
         "kind": word,
         "model": model.card.name,
@@ -250,7 +292,8 @@ def _job_options(word: str, model: Model, options: Options) -> JobOptions:
 
 
 def _label_names(model: Model, asked: list[str]) -> dict[str, str]:
-    """Names of the labels that were asked for, as the service tells them: once where all are the same."""
+    """Return the names of the labels in the form of the service: one if all are the
+    same, else a list; empty without labels."""
     names = [
         model.card.labels[model.card.label_number(each) or 0].name for each in asked
     ]

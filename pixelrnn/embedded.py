@@ -2,7 +2,7 @@
 per data directory. It ends with the process that started it.
 
 Each write is in the append-only file before valkey responds (`appendfsync always`), so
-that whatever it confirmed survives a kill of any process.
+that what it has confirmed survives if any process is killed.
 """
 
 import hashlib
@@ -29,7 +29,8 @@ from worker.process.redis_clients import weaknesses_of
 T = TypeVar("T")
 
 SOCKET_PATH_LIMIT = 100
-"""Bytes: the kernel's limit on a unix socket's path is 108 on Linux, 104 on macOS."""
+"""The longest path of a socket that is used, in bytes: the kernel's limit is 108 on
+Linux and 104 on macOS."""
 
 START_LIMIT_S = 30.0
 STOP_GRACE_S = 2.0
@@ -40,18 +41,24 @@ _NOT_WRITTEN = (
     "No space left",
     "Disk quota exceeded",
 )
-"""Words of the server's last line when it ends because it could not write to its disk."""
+"""What the server's last line says if it ended because it could not write to its
+disk."""
 _TRIAL_BYTES = 1024 * 1024
 
 
 class EmbeddedRedis:
-    """A valkey server over `data_dir`. `start()` and `stop()`, or a `with` block, from the main thread.
+    """A valkey server whose data is in DATA_DIR/redis. `start()` and `stop()`, or a
+    `with` block, from the main thread.
 
-    A supervisor that must not block calls `lock()`, `launch()` and `answers()` itself. `limit`: bytes of memory that it
-    may use, of which the API keeps some free (`PIXELRNN_REDIS_SHARE`); None: what memory.server_limit says.
+    A supervisor, which must not block, calls `lock()`, `launch()` and `answers()`
+    itself.
     """
 
     def __init__(self, data_dir: Path, limit: int | None = None) -> None:
+        """Take the places of files and socket; nothing is started. limit: bytes of
+        memory that the server may use, of which the API keeps some free
+        (`PIXELRNN_REDIS_SHARE`); None: memory.server_limit(). Raises StartError if
+        there is no place for the socket whose path is short enough."""
         self.directory = data_dir.absolute() / "redis"
         self.log = self.directory / "valkey.log"
         self.socket = _socket_path(self.directory)
@@ -61,10 +68,13 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> str:
+        """The server's address, for `redis.Redis.from_url`."""
         return f"unix://{quote(str(self.socket))}?db=0"
 
     def start(self) -> None:
-        """Lock, launch and wait until the server answers; StartError when it cannot."""
+        """Lock the directory, start the server and wait until it accepts commands.
+        Raises StartError if another process has the directory, or if the server does
+        not start within 30 seconds; it is stopped then."""
         self.lock()
         process = self.launch()
         deadline = time.monotonic() + START_LIMIT_S
@@ -77,23 +87,32 @@ class EmbeddedRedis:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """End the server, then give up the directory."""
+        """End the server, by force after two seconds, and unlock the directory. Does
+        nothing if neither was done."""
         if self.process is not None:
             processes.stop(self.process, STOP_GRACE_S)
             self.process = None
         self.unlock()
 
     def lock(self) -> None:
-        """Take the data directory; StartError when another server has it."""
+        """Lock the data directory, which is created if it is missing. Raises StartError
+        if another process has it or it cannot be written."""
         self._lock = lock_directory(self.directory)
 
     def unlock(self) -> None:
+        """Unlock the data directory; another process may take it when the server has
+        ended too."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def launch(self) -> subprocess.Popen[bytes]:
-        """Start the server process without waiting for it. Needs the lock, and the one before must have ended."""
+        """Start the server's process, and return it without waiting until it accepts
+        commands. The directory must be locked, and an earlier process must have ended.
+
+        Raises StartError if valkey is not installed, or if the socket's folder is
+        another user's; OSError if the process or its log cannot be started.
+        """
         assert self._lock is not None, "lock() comes first"
         assert self.process is None or self.process.poll() is not None, (
             "the server is running"
@@ -108,11 +127,14 @@ class EmbeddedRedis:
         return self.process
 
     def answers(self) -> bool:
-        """True if the server accepts commands: it does not while it reads its append-only file."""
+        """Return True if the server accepts commands: it does not while it reads its
+        append-only file, nor if it does not run."""
         return answers(self.url)
 
-    def want(self) -> str:
-        """Why it cannot write to its disk, in a few words; empty where it can."""
+    def disk_fault(self) -> str:
+        """Return why the server cannot write to its disk, in a few words; empty if it
+        can. It tries to write a file of a mebibyte, and reads the last line of the
+        server's log."""
         try:
             with tempfile.TemporaryFile(dir=self.directory) as trial:
                 trial.write(bytes(_TRIAL_BYTES))
@@ -134,18 +156,21 @@ class EmbeddedRedis:
 
 
 def connect(url: str) -> redis.Redis:
-    """A client for short questions: it waits one second and does not try again."""
+    """Return a client for short requests: it waits one second at most, and does not try
+    again. Nothing is sent yet."""
     return redis.Redis.from_url(
         url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
     )
 
 
-def asked(
+def ask(
     url: str,
     question: Callable[[redis.Redis], T],
     otherwise: Callable[[redis.RedisError], T],
 ) -> T:
-    """The answer of the server at this URL; where there is none, what the error comes to."""
+    """Connect to the server at this URL, and return what `question` returns for the
+    client. If Redis is not reachable or returns an error, return what `otherwise`
+    returns for that error."""
     with connect(url) as client:
         try:
             return question(client)
@@ -154,23 +179,25 @@ def asked(
 
 
 def answers(url: str) -> bool:
-    """True if the server at this URL accepts commands now."""
-    return asked(url, lambda client: bool(client.ping()), lambda _: False)
+    """Return True if the server at this URL accepts commands now."""
+    return ask(url, lambda client: bool(client.ping()), lambda _: False)
 
 
 def locked_out_of(url: str) -> str:
-    """Why the server at this URL does not let us in, where it says so; else nothing."""
+    """Return why the server at this URL does not accept this user, if it says so: wrong
+    user or password, or no such database. Else empty, also if it does not respond."""
 
     def let_in(client: redis.Redis) -> str:
         client.ping()
         return ""
 
-    return asked(url, let_in, locked_out)
+    return ask(url, let_in, locked_out)
 
 
 def weaknesses_at(url: str) -> tuple[str, ...]:
-    """How the server at this URL may lose jobs; none where it does not answer any more."""
-    return asked(url, weaknesses_of, lambda _: ())
+    """Return how the server at this URL may lose jobs, a sentence for each; empty if it
+    does not, or does not respond."""
+    return ask(url, weaknesses_of, lambda _: ())
 
 
 def _arguments(directory: Path, socket: Path, limit: int) -> list[str]:
@@ -191,8 +218,8 @@ def _arguments(directory: Path, socket: Path, limit: int) -> list[str]:
 
 
 def _socket_path(directory: Path) -> Path:
-    """A path in the data directory; if that path is too long, in a private directory of this user under the temporary
-    one."""
+    """Return a path for the socket: in the data directory or, if that path is too long,
+    in a private directory of this user under the temporary one."""
     path = directory / "socket"
     if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT:
         return path
@@ -206,8 +233,10 @@ def _socket_path(directory: Path) -> Path:
 
 
 def _make_private(directory: Path) -> None:
-    """Only this user may write there: another could put a socket of his own there, and answer in our place; or a link,
-    whose target we would close to its owner. Root may."""
+    """Create a directory in which only this user may write. Another user could put a
+    socket there, and respond in place of our server; or a link, whose target we would
+    close to its owner. Raises StartError if it belongs to another user than this one
+    or, as a link, root."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if directory.stat().st_uid != os.getuid() or directory.lstat().st_uid not in (
         0,

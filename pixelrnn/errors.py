@@ -1,4 +1,4 @@
-"""Why `pixelrnn up` may be unable to start."""
+"""The error of `pixelrnn up` if it cannot start."""
 
 from model_core.errors import PixelRNNError
 

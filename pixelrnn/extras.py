@@ -1,4 +1,5 @@
-"""Extras of pyproject.toml that verbs need beyond what every installation has, looked for before the verb runs."""
+"""The extras of pyproject.toml that a verb needs, beyond what every installation has.
+They are looked for before the verb runs."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from model_core.errors import PixelRNNError
 from worker.contract.kinds import KINDS
 
 _DRAWS = ("worker",)
-NEEDED = {
+EXTRAS = {
     "api": ("api",),
     "worker": _DRAWS,
     "trainer": _DRAWS,
@@ -26,11 +27,13 @@ NEEDED = {
     "gpu_check": _DRAWS,
     "fetch": _DRAWS,
 }
-"""Packages that each verb needs, but for those of kinds of job. `up` says itself what it needs."""
+"""The extras of each verb that is not a kind of job. `up` checks its own, because they
+depend on its options."""
 FOR_THIS_PROCESSOR = ("train", "trainer")
-"""Verbs whose code is compiled where they run, for all that this processor has."""
+"""Verbs that compile their code when they run, for all features of this processor,
+instead of taking code that was compiled ahead of time."""
 REMOTE = "remote_"
-"""How the verbs begin that ask a service of its jobs."""
+"""Beginning of the names of the functions behind `pixelrnn remote`."""
 NEED_NOTHING = (
     "up",
     "key",
@@ -42,23 +45,29 @@ NEED_NOTHING = (
     "models",
     "list_",
 )
+"""Verbs that run with what every installation has."""
 
 
 class MissingExtraError(PixelRNNError):
-    """Packages that a verb needs are not installed."""
+    """Packages that a verb needs are not installed. The message says how to install
+    them."""
 
 
-def needed(verb: str, url: str | None = None) -> tuple[str, ...]:
-    """The extras of a verb, which may ask a service at a `url`; LookupError when nobody said what it needs."""
+def extras_of(verb: str, url: str | None = None) -> tuple[str, ...]:
+    """Return the names of the extras that a verb needs. verb: the name of its function.
+    url: the value of its --url, if it has one. Raises KeyError for a verb that is in
+    none of the lists above."""
     if url or verb.startswith(REMOTE):
         return ("client",)
     if verb in KINDS:
         return _DRAWS
-    return () if verb in NEED_NOTHING else NEEDED[verb]
+    return () if verb in NEED_NOTHING else EXTRAS[verb]
 
 
 def expect(*extras: str) -> None:
-    """Raises MissingExtraError, which says what to install, unless every package of these extras is there."""
+    """Raise MissingExtraError unless every package of these extras is installed. If the
+    project runs from sources that were never installed, nothing can be checked, and
+    nothing is raised."""
     lacking = {
         extra: missing for extra in extras if (missing := sorted(_missing(extra)))
     }
@@ -73,13 +82,18 @@ def expect(*extras: str) -> None:
         )
 
 
-def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """A verb that first checks for its extras: after its arguments are understood, so that `--help` needs none. One
-    that draws then takes the code that was compiled ahead of time."""
+def check_extras_first(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that checks for the verb's extras and then runs it. The check
+    is inside, so that it comes after the arguments have been read and `--help` needs no
+    extra. A verb that draws here also takes the code that was compiled ahead of time
+    (model_core/levels.py).
+
+    The function raises MissingExtraError, and whatever the verb raises.
+    """
 
     @wraps(verb)
     def run(*arguments: Any, **options: Any) -> Any:
-        extras = needed(verb.__name__, options.get("url"))
+        extras = extras_of(verb.__name__, options.get("url"))
         expect(*extras)
         if extras == _DRAWS and verb.__name__ not in FOR_THIS_PROCESSOR:
             from model_core import levels
@@ -91,6 +105,7 @@ def guarded(verb: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _missing(extra: str) -> Iterator[str]:
+    """Yield the names of an extra's packages that are not installed."""
     for package in _packages(extra):
         try:
             distribution(package)
@@ -99,7 +114,8 @@ def _missing(extra: str) -> Iterator[str]:
 
 
 def _packages(extra: str) -> Iterator[str]:
-    """Names of the distributions of an extra; none where this runs from sources that were never installed."""
+    """Yield the names of an extra's packages; none if the project runs from sources
+    that were never installed."""
     try:
         requirements = requires("pixelrnn") or []
     except PackageNotFoundError:

@@ -1,5 +1,5 @@
-"""Results of the verbs that carry out kinds of job, described in sentences; and how a
-verb was told to do its work (`How`)."""
+"""Results of the verbs that carry out kinds of job, as sentences; and `How`, which says
+where a verb does its work."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,32 +13,42 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Facts = Mapping[str, Any]
+"""Facts of a result by name: those of the web API, with additions."""
 CARD_CHANGED = "; the model's card has changed since"
-"""Said of what names another identity than that of the model with the same weights."""
+"""Added to a sentence about a file that names another identity of the model than the
+present one. The weights are the same, so it is no error."""
 
 
 @dataclass(frozen=True)
 class How:
-    """The place where the work is done, and what becomes of the result."""
+    """Where the work is done, and where the result goes."""
 
     url: str | None = None
-    """The service's address; None: here."""
+    """The service's address; None: the work is done in this process."""
     key: str | None = None
+    """The user's key for the service, if it needs one."""
     models_dir: Path | None = None
+    """The models directory for work in this process; None: the usual one."""
     device: str = "cpu"
+    """Where to compute in this process: `cpu`, `cuda:0`, ..."""
     threads: int = 0
-    """In how many threads it is drawn; 0: as many as there are processors for."""
+    """Number of threads that draw; 0: one for each core that is available."""
     out: Path | None = None
+    """The file or folder to write; `-`: stdout; None: nothing is written."""
     csv: Path | None = None
-    """A place for a line on each picture."""
+    """The file for a table with a line for each picture; None: there is none."""
     scale: int = 1
+    """Pixels per side of each pixel in the written picture."""
     show: bool = False
+    """True to show the picture in the terminal too."""
     json_: bool = False
+    """True to print the result as JSON."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """The result of the work: facts, their JSON, and a picture where one is to be shown."""
+    """The result of a verb: facts for its sentences, the document that --json prints,
+    and the picture, if it may be shown."""
 
     facts: Facts
     document: dict[str, Any]
@@ -46,7 +56,7 @@ class Done:
 
 
 def show_picture(picture: "Image.Image") -> None:
-    """Show it in the terminal, or say why not."""
+    """Show a picture in the terminal on stderr, or say that stderr is no terminal."""
     from model_core.cli.terminal import show
 
     if not show(picture, sys.stderr):
@@ -54,18 +64,20 @@ def show_picture(picture: "Image.Image") -> None:
 
 
 def sentences(word: str, facts: Facts, how: How) -> Iterator[str]:
-    """All that a person is told of a verb that is done."""
+    """Yield the sentences about a result of one picture or drawing, in English. word:
+    the kind of job."""
     return _SENTENCES.get(word, _drawing_sentences)(facts, how)
 
 
 def label_rows(labels: Iterable[Facts]) -> Iterator[tuple[str, str, str]]:
-    """The rows of a table: name, p and nats of each label."""
+    """Yield a row of a table for each label: name, probability and nats, as text."""
     return (
         (each["name"], f"{each['p']:.4f}", f"{each['nats']:.2f}") for each in labels
     )
 
 
 def _end(facts: Facts) -> str:
+    """Return the end of a sentence: the job, or the seconds that the work took."""
     took = f" in {facts['seconds']:.2f} s" if "seconds" in facts else ""
     asked = f", job {facts['job']}" if "job" in facts else took
     return f"{asked}{CARD_CHANGED}" if facts.get("card_changed") else asked
@@ -88,7 +100,7 @@ def _drawing_sentences(facts: Facts, how: How) -> Iterator[str]:
 
 
 def _quality(receipt: Facts) -> str:
-    """How good completions are, in words."""
+    """Return how good completions are, in words."""
     if receipt["exact"]:
         return "exact: draws from the model's own distribution"
     if receipt["apart_nats"] is None:
@@ -135,7 +147,8 @@ def _pixel(pixel: Facts) -> Iterator[str]:
 
 
 def _most_influential(influence: list[list[float]]) -> str:
-    """The pixel that mattered most, in words."""
+    """Return a sentence about the pixel that influenced another one most. influence:
+    slopes by row and column."""
     slopes = (
         (slope, x, y) for y, row in enumerate(influence) for x, slope in enumerate(row)
     )
@@ -183,7 +196,8 @@ def _verdict_sentences(facts: Facts, how: How) -> Iterator[str]:
 
 
 def _of_sample(place: Facts) -> str:
-    """The part of the picture in which a changed pixel lies, if the facts name one."""
+    """Return the part of the picture in which a changed pixel lies, if the facts name
+    one."""
     if "sample" not in place:
         return ""
     if place["sample"] is None:

@@ -1,9 +1,10 @@
-"""The verbs sample, complete, score, ...: one for each kind of job, made of its record.
+"""The verbs sample, complete, score, ...: one for each kind of job, built from its
+record in worker/contract/kinds/.
 
 With --url a running service does the work (kinds_there.py), else this process
 (kinds_here.py). A kind's files are arguments; its options, with the descriptions of the
-web API, are options (worker/contract/kinds/). kind_results.py describes results in
-sentences. several.py lists the pictures of folders, and describes the result of each.
+web API, are options. kind_results.py describes results in sentences. several.py lists
+the pictures of folders, and describes the result of each.
 """
 
 import secrets
@@ -41,10 +42,11 @@ from worker.contract.kind import Input, Kind
 from worker.contract.kinds import KINDS
 
 HERE = "http://127.0.0.1:8000"
+"""The address of a service on this machine, as `pixelrnn up` starts it."""
 EXIT_NOT_ALL_WELL = 1
 """Exit status if a picture was not verified, or was left out."""
 MOST = 1024
-"""Images that one command draws, at most; a service may allow fewer."""
+"""The most images that one command draws; a service may allow fewer."""
 
 Url = Annotated[str, typer.Option(envvar="PIXELRNN_URL", help="Where the service is.")]
 Key = Annotated[
@@ -132,7 +134,8 @@ _OUT: Mapping[str, tuple[Any, ...]] = {
         None,
     ),
 }
-"""The place of a kind's pictures or file, unless that is KIND.png."""
+"""Where the pictures or the file of a kind go: option and default. Other kinds have
+--out, with KIND.png."""
 _HERE: Mapping[str, Mapping[str, Any]] = {
     "classify": {
         "seed": Annotated[
@@ -146,7 +149,7 @@ _HERE: Mapping[str, Mapping[str, Any]] = {
         ]
     },
 }
-"""Options of a verb that works here, and of none that asks a service."""
+"""Options that a verb has only for work in this process."""
 _THERE: Mapping[str, Any] = {
     "priority": Annotated[
         Literal["interactive", "bulk"] | None,
@@ -159,6 +162,7 @@ _THERE: Mapping[str, Any] = {
         ),
     ],
 }
+"""Options that a verb has only for work by a service."""
 _CSV = Annotated[
     Path | None,
     typer.Option(
@@ -166,12 +170,13 @@ _CSV = Annotated[
     ),
 ]
 _OF_HERE = "models_dir", "device", "threads"
-"""Options of all work here."""
+"""Options that all kinds have for work in this process."""
 _HOW = "out", "csv", "scale", "show", "json_", "url", "key", *_OF_HERE
 
 
 def register(app: typer.Typer, remote: typer.Typer) -> None:
-    """Add a verb for each kind of job; below `remote`, one that always asks a service."""
+    """Add a verb for each kind of job to `app`, which works here unless --url is given;
+    and one of the same name to `remote`, which always asks a service."""
     for kind in KINDS.values():
         app.command(kind.word)(_verb(kind, (_Elsewhere, None)))
         remote.command(kind.word)(_verb(kind, (Url, HERE)))

@@ -23,11 +23,17 @@ if TYPE_CHECKING:
     from model_core.models import Model
 
 Options = dict[str, Any]
-"""The options that were given."""
+"""The options that were given, by name."""
 
 
 def carry_out(kind: Kind, options: Options, how: How) -> Done:
-    """Do it. Raises PixelRNNError for what a person got wrong."""
+    """Do the work of a kind of job in this process, show the progress, and return the
+    result. A drawing or file is written to `how.out`.
+
+    Raises typer.BadParameter for options that do not go together or a kind that only a
+    service can do, and PixelRNNError, in particular DataError, for files, models and
+    options that cannot be used.
+    """
     if kind.word not in _KINDS:
         raise typer.BadParameter("this is done by a service alone: expected --url")
     with working() as work:
@@ -35,7 +41,8 @@ def carry_out(kind: Kind, options: Options, how: How) -> Done:
 
 
 def _use_threads(how: How) -> None:
-    """Draw in the number of threads that was asked for; of 0, in as many as there are processors for."""
+    """Set the number of threads that draw: that of --threads, or one for each core that
+    is available."""
     from model_core.sampling.compiled.threads import use_threads
 
     use_threads(how.threads or default_threads())
@@ -52,7 +59,9 @@ def _model(options: Options, how: How, work: Work) -> "Model":
 def _of_each(
     options: Options, work: Work, told: Callable[[int, Path], dict[str, Any]]
 ) -> Done:
-    """The facts of each picture, given its number and file. DataError where none can be taken."""
+    """Return the facts of each picture, for which `told` is called with its number and
+    file. A picture for which it raises DataError is left out; if all are, DataError is
+    raised."""
     files, results, on_share = (
         options["image"],
         Results(),

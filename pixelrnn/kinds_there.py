@@ -1,4 +1,4 @@
-"""Kinds of job that a verb asks of a running service."""
+"""Ask a running service to carry out kinds of job."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
 
 def carry_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
-    """Start a job, wait for its end, and keep what it made. Raises RemoteError."""
+    """Send a job to the service at `how.url`, wait for its end, and write what it made.
+    Returns its result.
+
+    options: those that were given, in the names of the client's methods. A list as
+        `image` is several pictures, which may become several jobs.
+
+    Raises RemoteError if the service refuses, does not respond or fails, and DataError
+    or MissingExtraError if the result could not be written or shown: that is checked
+    before anything is sent.
+    """
     assert how.url is not None
     files = options.get("image")
     if not isinstance(files, list):
@@ -47,7 +56,7 @@ def carry_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
 
 
 def _check(kind: Kind, how: How) -> None:
-    """An error where the result could not be written: before anything is asked."""
+    """Raise DataError or RemoteError if the result could not be written."""
     if kind.input is Input.CODED_FILE and how.out:
         check_folder(how.out)
     elif kind.input is Input.PICTURES and how.out:
@@ -59,6 +68,8 @@ def _check(kind: Kind, how: How) -> None:
 def _keep_drawn(
     kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work
 ) -> Done:
+    """Wait for a job that draws, showing its rows, and write its images: as one picture
+    or, of a decoding, each as a file in the folder `how.out`."""
     state = follow(job, work)
     facts = {**state, **state["result"], "job": job.id, "images": state["n"]}
     if kind.draws:
@@ -82,6 +93,8 @@ def _keep_drawn(
 def _keep_found(
     kind: Kind, client: "Client", job: "Job[Any]", how: How, work: Work
 ) -> Done:
+    """Wait for a job that computes something about pictures, and write its file or heat
+    map."""
     work.begin(f"{kind.word}: waiting")
     document = {"model": job.state["model"], "job": job.id, **job.result()}
     if isinstance(

@@ -1,4 +1,5 @@
-"""One server for one data directory: a lock that lives as long as any process that holds its descriptor."""
+"""A lock on a data directory, so that one server uses it. It lasts as long as any
+process has its descriptor open."""
 
 import fcntl
 import os
@@ -8,14 +9,17 @@ from pathlib import Path
 from pixelrnn.errors import StartError
 
 HANDOVER_S = 2.0
-"""How long a newcomer waits: a server whose owner was just killed needs a moment to go."""
+"""Seconds for which a locked directory is tried: a server whose owner was just killed
+needs a moment to end."""
 
 
 def lock_directory(directory: Path, wait_s: float = HANDOVER_S) -> int:
-    """Lock `directory` and return the open descriptor; closing every copy of it unlocks.
+    """Create `directory` if it is missing, lock it, and return the open descriptor. It
+    is unlocked when every copy of the descriptor is closed.
 
-    A child that inherits the descriptor keeps the lock, so a server that was orphaned after all still guards its data.
-    Raises StartError when another process holds it for longer than wait_s seconds, or the directory cannot be written.
+    A child that inherits the descriptor keeps the lock, so that a server that outlived
+    its owner still protects its data. Raises StartError if another process holds the
+    lock for longer than wait_s seconds, or if the directory cannot be written.
     """
     path = directory / "lock"
     try:

@@ -1,4 +1,4 @@
-"""How much of this machine's memory the embedded server may take."""
+"""The memory that the embedded server may use."""
 
 from worker.process.machine_memory import usable
 
@@ -7,5 +7,6 @@ LEAST = 256 * 1024 * 1024
 
 
 def server_limit() -> int:
-    """Bytes: a quarter of what there is, because workers need the most; and at least 256 MiB."""
+    """Return the bytes that the embedded server may use: a quarter of the memory that
+    this process may use, because workers need the most; at least 256 MiB."""
     return max(LEAST, usable() // SHARE)

@@ -19,13 +19,14 @@ from pixelrnn.kind_verbs import HERE, Key, Url
 from pixelrnn.remote_job import RemoteError, Service, client_of
 
 _PATIENCE_S = 600.0
+"""Seconds for which `remote add` waits for a worker to examine the model."""
 _FILE = re.compile(r"(guides/)?[A-Za-z0-9_-][A-Za-z0-9._-]*\.(json|safetensors)")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A model's name.")]
 
 
 def register(remote: typer.Typer) -> None:
-    """Add the verbs."""
+    """Add the verbs add, remove, download and train to `pixelrnn remote`."""
     own = (
         ("add", remote_add),
         ("remove", remote_remove),
@@ -193,7 +194,8 @@ def remote_download(
 
 
 def _model_name(directory: Path) -> str:
-    """A model's name by its card alone, which needs no numpy to be read."""
+    """Return a model's name from its card alone, so that numpy is not needed. Raises
+    RemoteError if there is no card."""
     try:
         return str(json.loads((directory / CARD).read_bytes())["name"])
     except OSError as error:
@@ -205,7 +207,9 @@ def _model_name(directory: Path) -> str:
 
 
 def _unpack(data: bytes, name: str, directory: Path) -> None:
-    """Write the files of a zip: those that a model may have, and nothing else."""
+    """Write the files of a zip below `directory`. Raises RemoteError if it contains a
+    file that no model has, or more bytes than it has itself: the service sends models
+    without compression."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
         entries = archive.infolist()

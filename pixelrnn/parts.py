@@ -1,6 +1,8 @@
-"""Places of `app` and `worker`: beside this package in a checkout, inside of it in an installed copy.
+"""Where the packages `app`, `worker`, `model_core` and `engine` are: beside this
+package in a checkout, inside of it in an installed copy.
 
-There a user's own modules of these names must not be hidden, so they are on no path but that of our own processes.
+In an installed copy the user's own modules may have these names, and must not be
+hidden. So they are on the path of our own processes alone.
 """
 
 import os
@@ -11,7 +13,9 @@ _INSTALLED = Path(__file__).with_name("_parts")
 
 
 def make_importable() -> None:
-    """Put them first on the path of this process, and of those that it starts. A checkout needs nothing."""
+    """Put the directory of an installed copy first on the path of this process and, by
+    PYTHONPATH, of those that it starts. Does nothing in a checkout, or when called
+    again."""
     place = str(_INSTALLED)
     if not _INSTALLED.is_dir() or place in sys.path:
         return

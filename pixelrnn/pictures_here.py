@@ -1,4 +1,5 @@
-"""A job that looks at a picture, carried out here by what carries it out in a worker's engine: the same facts."""
+"""Jobs that compute something about a picture, carried out in this process by the code
+that does so in a worker's engine: the facts are the same."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from worker.orders.claims import Claim, Outcome
 from worker.orders.pictures import PictureOrder
 
 HERE = Claim("here", "here", last_seq=0)
+"""Stands for the claim on a job, which a worker's code expects."""
 
 
 def examine(
@@ -31,7 +33,17 @@ def examine(
     second: Model | None = None,
     on_share: Callable[[float], object] = lambda _: None,
 ) -> tuple[dict[str, Any], Mapping[str, bytes]]:
-    """The facts of a picture, and the maps that are kept of it. Raises DataError for one that cannot be taken."""
+    """Carry out a job of this kind about one picture. Returns its facts and `model`,
+    and the maps that belong to it, as bytes by name.
+
+    kind: one of worker/engine/kinds.OF_PICTURES.
+    options: of the verb, with `fit`.
+    second: the model to compare with, if the kind has one.
+    on_share: called with the share of the work that is done, 0 to 1.
+
+    From then on the process keeps memory that it has freed, as workers do. Raises
+    DataError if the picture cannot be read, or does not fit the model or the options.
+    """
     keep_freed_memory()
     order = _order(kind, model, file, options)
     further = [second] if second else []
@@ -49,7 +61,9 @@ def examine(
 
 
 def heat_map(heat: bytes, width: int, height: int, how: How) -> Image.Image:
-    """The map of a score, which is written where a place is named. DataError."""
+    """Return the heat map of a score as a picture, enlarged by `how.scale`, and write
+    it to `how.out` if that is not None. heat: width * height pixels of three bytes.
+    Raises DataError if it cannot be written."""
     size = width * how.scale, height * how.scale
     picture = Image.frombytes("RGB", (width, height), heat).resize(
         size, Image.Resampling.NEAREST
@@ -62,6 +76,7 @@ def heat_map(heat: bytes, width: int, height: int, how: How) -> Image.Image:
 def _order(
     kind: Kind, model: Model, file: Path, options: Mapping[str, Any]
 ) -> PictureOrder:
+    """Return a job about this picture, as a worker's engine takes it."""
     card, config, fit = model.card, model.config, options["fit"]
     taken = fit == "resize", card.palette, options.get("colours") == "nearest"
     keep = (
@@ -103,7 +118,8 @@ def _order(
 def _expect_field(
     model: Model, file: Path, width: int, height: int, options: Mapping[str, Any]
 ) -> None:
-    """DataError for a larger picture than the model's that it cannot score, or of which more is asked."""
+    """Raise DataError for a picture larger than the model's, if the model cannot score
+    it or if the options ask for more than its score."""
     try:
         check_field(model.card, width, height)
     except ConfigError as error:

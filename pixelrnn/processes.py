@@ -1,4 +1,4 @@
-"""Start and end child processes that never outlive this one."""
+"""Start and end child processes, which on Linux end when this process does."""
 
 import json
 import os
@@ -12,10 +12,10 @@ from pathlib import Path
 _TETHER = Path(__file__).with_name("tether.py")
 
 LOG_LIMIT_BYTES = 8 * 1024 * 1024
-"""A log longer than this is put aside (NAME.log.1, one is kept), when its process starts
-again and while it runs."""
+"""A longer log is moved to NAME.log.1, of which there is one: when its process is
+started again, and while it runs."""
 _LAST_BYTES = 4096
-"""Bytes at the end of a log in which its last words are looked for."""
+"""Bytes at the end of a log in which its last line is looked for."""
 
 
 def spawn(
@@ -24,11 +24,21 @@ def spawn(
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
-    """Start a command (its first word an absolute path) in a session of its own, its output appended to `log`.
+    """Start a command in a session of its own, and return its process. Its output is
+    appended to `log`; its input is empty.
 
-    Call from the main thread: Linux ends the child when the *thread* that started it ends. The session of its own keeps
-    the terminal's Ctrl-C from reaching it, so that the order of shutting down is ours.
+    command: its first word is an absolute path.
+    env: its environment; None: that of this process.
+    pass_fds: descriptors that it inherits.
+
+    It must be called from the main thread: Linux ends the child when the *thread* that
+    started it ends. In a session of its own, Ctrl-C in the terminal does not reach the
+    child, so that this process decides on the order in which children end. Raises
+    OSError if the log cannot be opened or no process can be started. If the command
+    itself does not exist, the child ends with status 1.
     """
+    # -I -S: nothing of the user's environment is imported, and the start takes less
+    # time.
     tethered = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), *command]
     _put_aside_when_long(log)
     with log.open("ab") as output:
@@ -44,7 +54,8 @@ def spawn(
 
 
 def stop(process: subprocess.Popen[bytes], grace_s: float) -> None:
-    """Ask a child to end, wait that long, then kill it and whatever it left in its session."""
+    """Ask a child to end, kill it after grace_s seconds, and kill what it has left in
+    its process group."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -56,7 +67,8 @@ def stop(process: subprocess.Popen[bytes], grace_s: float) -> None:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of an ended child's process group."""
+    """Kill what is left of the process group of a child that has ended. Does nothing if
+    that is nothing."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (
@@ -67,7 +79,9 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 
 def last_words(log: Path) -> str:
-    """The last line that says something, for an error message; of one of our own log lines the reason that it gives."""
+    """Return the last line of a log that is not blank, for an error message; if it is
+    one of our log lines, which are JSON, its `reason`. Empty if the log is empty or
+    cannot be read."""
     try:
         with log.open("rb") as file:
             length = file.seek(0, os.SEEK_END)
@@ -83,11 +97,12 @@ def last_words(log: Path) -> str:
 
 
 def shorten_when_long(log: Path) -> None:
-    """Copy a long log of a running process to NAME.log.1, and empty it.
+    """Copy the log of a running process to NAME.log.1 and empty it, if it is longer
+    than LOG_LIMIT_BYTES.
 
-    The process holds the file open and appends to it, so that it cannot be renamed. A
-    line that is written between the copy and the truncation is lost. If there is no room
-    for the copy, the log stays as it is.
+    The process has the file open and appends to it, so it cannot be renamed. A line
+    that is written between the copy and the truncation is lost. If there is no room for
+    the copy, the log stays as it is.
     """
     try:
         if log.stat().st_size > LOG_LIMIT_BYTES:

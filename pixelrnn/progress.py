@@ -13,30 +13,38 @@ from pixelrnn import embedded
 from worker.contract.cards import FIRST, ModelCard, WorkerInfo
 
 LOOK_S = 0.1
+"""Seconds between two requests for what workers announce."""
 USUAL_S = 3.0
-"""A start that is over within so many seconds is not talked about, nor looked at: it would be slower."""
+"""Seconds that a start usually takes, at most. Until then nothing is printed about it,
+and Redis is not asked, which would slow it down."""
 
 
-class Voice:
-    """Lines on stderr that stay, and at a terminal one below them that is updated while something goes on."""
+class StatusLines:
+    """Lines on stderr that stay, and, if it is a terminal, a line below them that shows
+    what goes on and how much of it is done."""
 
     def __init__(self) -> None:
+        """Begin without any line."""
         self._console = Console(stderr=True)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
     @property
-    def is_heard_by_a_person(self) -> bool:
+    def is_at_terminal(self) -> bool:
+        """True if stderr is a terminal, so that the lower line can be seen."""
         return self._console.is_terminal
 
     def say(self, line: str) -> None:
-        """A line that stays."""
+        """Print a line that stays. If it cannot be written, for example into a file on
+        a full disk, it is left out."""
         with suppress(OSError):  # into a file on a full disk, for example
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def show(self, doing: str, done: int, of: int | None) -> None:
-        """Say what goes on, and how much of it is done; nothing if nobody looks. of: None while that is not known."""
-        if not self.is_heard_by_a_person:
+        """Show the lower line, or update it: what goes on, and how much of it is done.
+        of: the whole, in the units of `done`; None while that is not known. Does
+        nothing if stderr is no terminal."""
+        if not self.is_at_terminal:
             return
         if self._bar is None:
             columns = (
@@ -52,37 +60,43 @@ class Voice:
         assert self._task is not None
         self._bar.update(self._task, description=doing, completed=done, total=of)
 
-    def hush(self) -> None:
-        """Nothing goes on any more."""
+    def clear(self) -> None:
+        """Remove the lower line, because nothing goes on any more."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
 
 class Readiness:
-    """`look()`, again and again: reads what the workers at this Redis announce, and has `voice` tell what is new.
+    """Reads, at each call of `look()`, what the workers at a Redis announce, and prints
+    what is new: models that are ready or refused.
 
-    If nobody looks at a terminal, it says at least once a minute how far the start is.
+    If stderr is no terminal, it says at least once a minute how far the start is.
     """
 
-    def __init__(self, redis_url: str, voice: Voice) -> None:
+    def __init__(self, redis_url: str, status: StatusLines) -> None:
+        """redis_url: where the workers announce models. status: where to print. The
+        start's time counts from now."""
         self._url = redis_url
-        self._voice = voice
+        self._status = status
         self._began = time.monotonic()
         self._look_at = self._began + USUAL_S
         self._repeat_at = self._began + REPEAT_S
         self._told: set[str] | None = None
         self._refused: dict[str, str] = {}
-        """Reasons of refused models that were said."""
+        """The reasons that were printed, by the names of refused models."""
         self._left: int | None = None
 
     @property
     def is_slow(self) -> bool:
-        """It takes longer than a usual start does."""
+        """True if the start takes longer than usual."""
         return time.monotonic() > self._began + USUAL_S
 
     def look(self) -> int | None:
-        """How many models are not ready yet; None before that is known."""
+        """Return how many models are not ready yet; None while that is not known,
+        because no model is ready or the start takes no longer than usual. Asks Redis,
+        if the last time was more than LOOK_S ago, and prints what is new. If Redis does
+        not respond, nothing has been announced."""
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_S
@@ -102,53 +116,56 @@ class Readiness:
     def _announced(self) -> list[WorkerInfo]:
         from worker.jobs.announcement import announced
 
-        return embedded.asked(self._url, announced, lambda _: [])
+        return embedded.ask(self._url, announced, lambda _: [])
 
     def _tell_refused(self, workers: Iterable[WorkerInfo]) -> None:
-        """Say which models are not served, and why: each once, and again for another reason."""
+        """Print which models are not served, and why: each once, and again for another
+        reason."""
         for worker in workers:
             for model in worker.refused:
                 if self._refused.get(model.name) != model.reason:
                     self._refused[model.name] = model.reason
-                    self._voice.say(f"{model.name} is not served: {model.reason}")
+                    self._status.say(f"{model.name} is not served: {model.reason}")
 
     def _tell(self, waiting: dict[str, ModelCard], ready: set[str]) -> None:
         count = len(waiting) + len(ready)
         if not count:
-            self._voice.show("starting", 0, None)
+            self._status.show("starting", 0, None)
             self._repeat("still starting")
             return
         if self._told is None:
             self._told = set(ready)
             if any(card.cold for card in waiting.values()):
-                self._voice.say("compiling the drawing loops for this processor, once")
+                self._status.say("compiling the drawing loops for this processor, once")
         doing = ""
         if waiting:
             step = _next(waiting.values())
             doing = f"{step} ({len(ready)} of {count} models are ready)"
-            self._voice.show(doing, len(ready), count)
+            self._status.show(doing, len(ready), count)
         for name in sorted(ready - self._told):
             self._told.add(name)
-            if not self._voice.is_heard_by_a_person:
+            if not self._status.is_at_terminal:
                 self._say(f"{name} is ready ({len(self._told)} of {count} models)")
         if waiting:
             self._repeat(f"still {doing}")
         if self._told and not waiting:
-            self._voice.hush()
+            self._status.clear()
 
     def _repeat(self, line: str) -> None:
-        """Say how far the start is if nothing was said for a while, and no bar shows it."""
+        """Print how far the start is if nothing was printed for a minute and no lower
+        line shows it."""
         is_due = time.monotonic() >= self._repeat_at
-        if is_due and not self._voice.is_heard_by_a_person:
+        if is_due and not self._status.is_at_terminal:
             self._say(line)
 
     def _say(self, line: str) -> None:
         self._repeat_at = time.monotonic() + REPEAT_S
-        self._voice.say(line)
+        self._status.say(line)
 
 
 def _next(waiting: Iterable[ModelCard]) -> str:
-    """The worker's work now: it begins with loops that are on disk, with the README's model, and with small images."""
+    """Return what the worker does now. It takes models whose loops are on disk first,
+    then the README's model, then those with small images."""
     card = min(
         waiting,
         key=lambda card: (

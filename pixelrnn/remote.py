@@ -1,4 +1,5 @@
-"""The verbs of `pixelrnn remote`: the same as without a server, asked of one that runs. Needs httpx, and no torch."""
+"""The verbs of `pixelrnn remote`, which ask a running service. They need httpx, and no
+torch."""
 
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,8 @@ JobId = Annotated[str, typer.Argument(metavar="JOB", help="A job's id.")]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs, and those of every kind of job."""
+    """Add `remote` to `app`: its verbs, those of each kind of job, and those for
+    models; and to `app` itself the verbs of each kind of job."""
     kind_verbs.register(app, remote)
     models_there.register(remote)
     app.add_typer(remote)
@@ -28,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 @remote.command("models")
 def remote_models(url: Url = HERE, key: Key = None, json_: Json = False) -> None:
-    """List the models that live workers hold."""
+    """List the models that the service's workers hold."""
     with client_of(Service(url, key)) as client:
         cards = client.models()
     if json_:
@@ -87,7 +89,7 @@ def remote_job(
     key: Key = None,
     json_: Json = False,
 ) -> None:
-    """Say how a job is."""
+    """Print the state of a job."""
     with client_of(Service(url, key)) as client, working() as work:
         job = client.job(job_id)
         if wait:
@@ -109,7 +111,7 @@ def remote_image(
     key: Key = None,
     show: Show = False,
 ) -> None:
-    """Fetch what a job has drawn, or the map of a score."""
+    """Write the picture that a job has drawn, or the heat map of a score."""
     destination = Destination(out, scale, show)
     destination.check()
     with client_of(Service(url, key)) as client:
@@ -137,7 +139,7 @@ def remote_cancel(
 
 @remote.command("delete")
 def remote_delete(job_id: JobId, url: Url = HERE, key: Key = None) -> None:
-    """Delete what a job left; one that has not ended is to be canceled first."""
+    """Delete what a job left. A job that has not ended must be canceled first."""
     with client_of(Service(url, key)) as client:
         client.job(job_id).delete()
     say(f"{job_id}: deleted")

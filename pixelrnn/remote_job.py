@@ -1,5 +1,5 @@
-"""Shared parts of the verbs of `pixelrnn remote`: a client of the service, a job followed to its end, its picture
-destination."""
+"""Shared parts of the verbs of `pixelrnn remote`: a client of the service, waiting for
+a job, and writing its picture."""
 
 import io
 import sys
@@ -20,17 +20,20 @@ if TYPE_CHECKING:
     from pixelrnn.client import Client, Job
 
 TRIES = 4
+"""How often a call is tried, at most."""
 STDOUT = Path("-")
 FORMATS = {".png": "png", ".webp": "webp", ".jpg": "jpeg", ".jpeg": "jpeg"}
+"""Formats in which the service draws a picture, by suffix."""
 
 
 class RemoteError(PixelRNNError):
-    """The service refused or did not answer, a job of it did not succeed, or a file cannot be read or written."""
+    """The service refused a request or did not respond, a job did not succeed, or a
+    file cannot be read or written."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """The service's place, and who asks."""
+    """The service's address, and the user's key if it needs one."""
 
     url: str
     key: str | None
@@ -38,14 +41,16 @@ class Service:
 
 @dataclass(frozen=True)
 class Destination:
-    """The way a job's picture is destination: file, scale, and whether the terminal shows it."""
+    """Where the picture of a job goes: the file (`-`: stdout; None: none), pixels per
+    side of each pixel, and whether it is shown in the terminal too."""
 
     out: Path | None
     scale: int
     show: bool
 
     def check(self) -> None:
-        """An error where it could not be written, MissingExtraError where not shown: before anything is drawn."""
+        """Raise RemoteError or DataError if the picture could not be written there, and
+        MissingExtraError if it could not be shown: so that nothing is drawn in vain."""
         if self.show:
             expect("worker")
         if self.out == STDOUT:
@@ -63,7 +68,8 @@ class Destination:
 
 @contextmanager
 def client_of(place: Service) -> Iterator["Client"]:
-    """A client; whatever goes wrong with it or with files is a RemoteError."""
+    """Context manager that yields a client of the service. Inside, ServiceError and
+    OSError become RemoteError, with a sentence for a shell."""
     from pixelrnn.client import Client, ServiceError, UnreachableError
 
     try:
@@ -80,7 +86,9 @@ def client_of(place: Service) -> Iterator["Client"]:
 
 
 def follow(job: "Job[Any]", work: Work) -> dict[str, Any]:
-    """The job's document after its success; meanwhile it is shown how many of its rows are drawn."""
+    """Wait until a job has succeeded, showing how many of its rows are drawn, and
+    return its document. Raises JobEndedError if it failed or was canceled, and other
+    ServiceErrors."""
     on_share: OnShare = work.begin(f"{job.state['model']}: waiting")
     for i, _ in enumerate(job.rows(), 1):
         if i == 1:
@@ -92,8 +100,12 @@ def follow(job: "Job[Any]", work: Work) -> dict[str, Any]:
 def keep_picture(
     client: "Client", job_id: str, destination: Destination, **which: Any
 ) -> "Image.Image | None":
-    """Write the job's picture in the format that its name ends in; returns it where it is to be shown. which: the query
-    of the picture."""
+    """Request a job's picture, and write it in the format of its file name; nothing is
+    written if there is none. Returns the picture if it is to be shown, else None.
+
+    which: further parameters of the picture's address, such as sample. Raises
+        ServiceError, and OSError if the file cannot be written.
+    """
     suffix = destination.out.suffix.lower() if destination.out else ""
     data = picture_of(
         client,
@@ -111,7 +123,8 @@ def keep_picture(
 
 
 def picture_of(client: "Client", job_id: str, **which: Any) -> bytes:
-    """The picture as a file. which: its query."""
+    """Return a job's picture as a file. which: parameters of its address, such as scale
+    and format. Raises ServiceError."""
     from pixelrnn.client.calls import get
 
     return client.send(get(f"/jobs/{job_id}/image", **which)).content

@@ -1,25 +1,32 @@
-"""How soon a process that died is started again, and when to give up. The caller brings the clock."""
+"""When a process that died is started again, and when to give up. The caller provides
+the time."""
 
 from collections import deque
 from dataclasses import dataclass, field
 
 DEATHS_LIMIT = 5
+"""Deaths within WINDOW_S seconds after which a process is not started again."""
 WINDOW_S = 60.0
 DELAYS_S = (0.1, 0.5, 1.0, 2.0)
+"""Seconds to wait before the next start, by the number of earlier deaths in that
+time."""
 FIRST_WAIT_S = 1.0
+"""Seconds to wait after the first death for want of something."""
 LONGEST_WAIT_S = 30.0
 
 
 @dataclass
 class RestartBudget:
-    """Deaths of one child: DEATHS_LIMIT within WINDOW_S are too many."""
+    """The deaths of one child. Each method notes one, at `now_s` seconds of a clock
+    that never runs backwards, and says how long to wait before the next start."""
 
     _deaths: deque[float] = field(default_factory=deque)
     _wait_s: float = 0.0
     _waits_since: float = 0.0
 
-    def after_death(self, now_s: float) -> float | None:
-        """Seconds to wait before the next start, or None: give up."""
+    def delay_after_death(self, now_s: float) -> float | None:
+        """Return the seconds to wait: longer after each of the deaths within the last
+        WINDOW_S seconds. None after the fifth of them (DEATHS_LIMIT): give up."""
         self._deaths.append(now_s)
         while now_s - self._deaths[0] > WINDOW_S:
             self._deaths.popleft()
@@ -27,12 +34,14 @@ class RestartBudget:
             return None
         return DELAYS_S[len(self._deaths) - 1]
 
-    def after_want(self, now_s: float) -> float:
-        """Return the seconds to wait after a death that must not end the others.
+    def delay_after_shortage(self, now_s: float) -> float:
+        """Return the seconds to wait after a death that must not end the others: its
+        process lacked something that others must give back, or the others can do
+        without it. Such deaths are not counted, and nothing is given up.
 
-        Such a death is not counted: its process lacked something that others must give
-        back, or the others can do without it. Each one in a row is waited out twice as
-        long as the one before, up to LONGEST_WAIT_S.
+        The first wait is FIRST_WAIT_S. A death within WINDOW_S seconds after the end of
+        the last wait is in a row with it, and its wait is twice as long, up to
+        LONGEST_WAIT_S.
         """
         is_in_a_row = (
             self._wait_s and now_s - self._waits_since < self._wait_s + WINDOW_S

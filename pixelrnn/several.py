@@ -1,4 +1,4 @@
-"""Several pictures for one verb: which they are, and what is told of each."""
+"""Several pictures for one verb: which they are, and what is printed about each."""
 
 import csv
 import sys
@@ -25,17 +25,21 @@ _NUMBERS_OF_A_SCORE = (
     "bits_over_png",
     "quantised_pixels",
 )
+"""Facts of a score that are columns of its table."""
 
 
 @dataclass(frozen=True)
 class Results:
-    """The facts of each picture, with its `file`, and a sentence on each that was left out."""
+    """The facts of each picture, with its `file`, and a sentence for each that was left
+    out, with the reason."""
 
     pictures: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
     def done(self, model: str) -> Done:
-        """Raises DataError where no picture could be taken."""
+        """Return the result of the verb: `model`, `pictures` and `left_out`. Raises
+        DataError, with the first reason, if every picture was left out. There must have
+        been a picture."""
         if not self.pictures:
             raise DataError(self.left_out[0])
         facts = {"model": model, "pictures": self.pictures, "left_out": self.left_out}
@@ -43,7 +47,8 @@ class Results:
 
 
 def pictures_of(given: Path | Sequence[Path]) -> list[Path]:
-    """The pictures of files and folders. DataError for a folder without any."""
+    """Return the paths of these files and of all pictures in these folders. Whether a
+    file is a picture is not checked. Raises DataError for a folder without pictures."""
     return [
         file
         for path in ([given] if isinstance(given, Path) else given)
@@ -60,7 +65,9 @@ def _files(path: Path) -> list[Path]:
 
 
 def check(draws: bool, options: Facts, how: How) -> None:
-    """BadParameter for an option of one picture alone, DataError where the table could not be written."""
+    """Raise typer.BadParameter for options that only one picture can have, or for an
+    `out` that is a file; DataError if the folder or the table could not be written.
+    draws: whether the verb draws pictures, which then go into a folder."""
     if how.show or (how.out is not None and not draws) or options.get("n") == 0:
         raise typer.BadParameter("--map, --show and --n 0 are of one picture")
     if how.out is not None:
@@ -74,7 +81,14 @@ def check(draws: bool, options: Facts, how: How) -> None:
 
 
 def places(out: Path, folder: Path, file: Path, n: int) -> list[Path]:
-    """Files for the n completions of a picture: below `out` as the picture lies in its folder."""
+    """Return the paths for the n completions of a picture, and create their folder:
+    they lie below `out` as `file` does below `folder`. The completions of a.png are
+    a.png, or a-0.png, a-1.png, ... if n > 1; those of a.jpg are a.jpg.png or
+    a.jpg-0.png, ....
+
+    Raises ValueError if `file` does not lie below `folder`, OSError if the folder
+    cannot be created.
+    """
     name = (out / file.relative_to(folder)).with_suffix(
         "" if file.suffix == ".png" else file.suffix
     )
@@ -85,7 +99,10 @@ def places(out: Path, folder: Path, file: Path, n: int) -> list[Path]:
 
 
 def write_table(word: str, facts: Facts, how: How) -> None:
-    """Write a line for each picture as CSV, to stdout where no other place is named; of completions none."""
+    """Write a table with a line for each picture as CSV: to `how.csv`, or to stdout if
+    that is None. Does nothing for kinds of job other than score and classify, or if
+    stdout has the JSON and no file is named. There must be a picture. Raises OSError if
+    the file cannot be written."""
     if word not in _ROWS or (how.json_ and how.csv is None):
         return
     rows = [{"file": each["file"], **_ROWS[word](each)} for each in facts["pictures"]]
@@ -131,7 +148,8 @@ _ROWS: Mapping[str, Callable[[Facts], dict[str, Any]]] = {
 
 
 def sentences(word: str, facts: Facts, how: How) -> Iterator[str]:
-    """All that a person is told of several pictures."""
+    """Yield the sentences about several pictures, in English: how many were done, and
+    why others were left out. word: the kind of job."""
     done, left_out = len(facts["pictures"]), facts["left_out"]
     place = (
         ""

@@ -1,4 +1,4 @@
-"""Several pictures asked of a running service: in calls of as many as one may have."""
+"""Several pictures sent to a running service, in as few jobs as possible."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     from pixelrnn.client import Client, Job
 
 AHEAD = 2
-"""Jobs that are under way while another is waited for, so that the service never waits for this program."""
+"""Jobs that are sent while an earlier one is waited for, so that the service has always
+something to do."""
 _TOO_LARGE = 413
 
 
 @dataclass(frozen=True)
 class Several:
-    """Calls for several pictures, and what came of them. folder: the one that they lie in, of completions."""
+    """The jobs for several pictures, and their results. folder: the one in which the
+    pictures lie, for completions."""
 
     kind: Kind
     client: "Client"
@@ -34,7 +36,14 @@ class Several:
     results: Results = field(default_factory=Results)
 
     def ask(self, files: Sequence[Path], work: Work) -> Done:
-        """Raises ApiError for a refusal that is of no picture, and DataError where none was taken."""
+        """Send the pictures in jobs of up to MAX_IMAGES images, wait for all, write
+        completions to files below `how.out`, and return the results. A picture that the
+        service refuses, or that cannot be read, is left out, with the reason.
+
+        Raises ApiError for a refusal that is about no single picture, JobEndedError if
+        a job fails, other ServiceErrors, OSError if a file cannot be written, and
+        DataError if every picture was left out.
+        """
         on_share = work.begin(f"{self.kind.word}: {len(files)} pictures")
         most = max(1, MAX_IMAGES // self.options.get("n", 1))
         calls = (
@@ -43,6 +52,8 @@ class Several:
             for call in self._jobs(i, files[i : i + most])
         )
         waiting: deque[tuple[Sequence[Path], Job[Any]]] = deque()
+        # The calls at the end stand for no job: they make the loop take those that
+        # still wait.
         for call in chain(calls, [None] * AHEAD):
             waiting += [call] if call else []
             if waiting and (call is None or len(waiting) > AHEAD):
@@ -56,8 +67,9 @@ class Several:
     def _jobs(
         self, first: int, files: Sequence[Path]
     ) -> Iterator[tuple[Sequence[Path], "Job[Any]"]]:
-        """The jobs of these pictures, the first of which has this number: one, or more where that is too much for one
-        call; without a picture that is refused."""
+        """Send these pictures, the first of which has the number `first`. Yields one
+        job, or several if that is too much for one request; a picture that is refused
+        is left out, and the others are sent again."""
         if not files:
             return
         try:
@@ -69,6 +81,8 @@ class Several:
                 and error.status == _TOO_LARGE
                 and len(files) > 1
             ):
+                # How many bytes the service accepts is not known here, so the pictures
+                # are halved.
                 parts = (0, len(files) // 2), (len(files) // 2, len(files))
             elif refused is not None:
                 self.results.left_out.append(f"{files[refused]}: {_reason(error)}")
@@ -92,7 +106,8 @@ class Several:
         )
 
     def _take(self, files: Sequence[Path], job: "Job[Any]") -> None:
-        """Wait for a job, and keep what is told of each of its pictures."""
+        """Wait for a job, note the facts of each of its pictures, and write its
+        completions."""
         result = job.result()
         n = self.options.get("n", 1)
         for i, (file, facts) in enumerate(
@@ -112,7 +127,8 @@ class Several:
 
 
 def _number_of_refused(error: ApiError | OSError, files: Sequence[Path]) -> int | None:
-    """Number of the picture that is refused, or cannot be read; None where it is another thing."""
+    """Return the index of the picture that the service refuses, or that cannot be read;
+    None if the error is about something else."""
     if isinstance(error, OSError):
         return next(
             (i for i, file in enumerate(files) if str(file) == str(error.filename)),

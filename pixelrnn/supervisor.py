@@ -1,5 +1,5 @@
-"""Keep a few child processes running until a signal asks this process to stop. It does
-not know what they do."""
+"""Keep a few child processes running until a signal asks this process to stop. This
+file does not know what they do."""
 
 import signal
 import subprocess
@@ -14,75 +14,96 @@ from pixelrnn.errors import StartError
 from pixelrnn.restarts import DEATHS_LIMIT, WINDOW_S, RestartBudget
 
 TICK_S = 0.05
+"""Seconds between two checks of all children."""
 LOGS_LOOK_S = 5.0
-"""Seconds between two looks at the lengths of the logs."""
+"""Seconds between two checks of the lengths of the logs."""
 
 EXIT_BAD_SETTINGS = 2
-"""Exit status of a child that was told to do what it cannot: starting it again would not help."""
+"""Exit status of a child whose settings cannot be used, so that another start would not
+help."""
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class StopRequested(Exception):  # noqa: N818  (not an error: somebody wants us to end)
-    """SIGTERM or Ctrl-C came."""
+    """SIGTERM, SIGINT (Ctrl-C) or SIGHUP was received."""
 
 
 @dataclass
 class Child:
-    """One process to keep running. `launch` starts it anew; `on_death` cleans up after a death, before the restart."""
+    """One process to keep running."""
 
     name: str
+    """What it is called in messages: "the NAME died"."""
     launch: Callable[[], subprocess.Popen[bytes]]
+    """Starts the process anew, and returns it."""
     log: Path
+    """The file with its output."""
     grace_s: float
-    """How long it may take to end when asked; then it is killed."""
+    """Seconds in which it must end after it was asked to; then it is killed."""
     on_death: Callable[[], None] = lambda: None
+    """Called after each death, before the restart."""
     is_needed: Callable[[], bool] = lambda: True
-    """Is it to run? Else it is asked to end, and launched again once it is."""
-    want: Callable[[], str] = lambda: ""
-    """Says what it died for want of, where others must give that back. Such deaths are waited out, however many."""
+    """Returns False while it need not run: it is asked to end then, and is launched
+    again when it is needed."""
+    shortage: Callable[[], str] = lambda: ""
+    """Called after a death. Returns what the process lacked and others must give back,
+    such as room on the disk; else an empty string. After such a death it is started
+    again, however many there are."""
     is_vital: bool = True
-    """The service cannot run without it. A child that is not vital never ends the
-    others, however often it dies and whatever it exits with."""
+    """True if the service cannot run without it. A child that is not vital never ends
+    the others, however often it dies and with whatever status."""
     process: subprocess.Popen[bytes] | None = None
+    """The running process; None while there is none."""
     has_restarted: bool = False
+    """True after the first restart."""
     restart_at: float | None = None
+    """When to start it again, by time.monotonic; None: it is not waited for."""
     budget: RestartBudget = field(default_factory=RestartBudget)
+    """Its deaths so far."""
 
 
 class Supervisor:
-    """Runs children; `say` receives a line for each thing a person should know."""
+    """Runs children in the main thread."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
+        """Begin without children. say: called with each line that the user should
+        read."""
         self.say = say
         self.children: list[Child] = []
         self._stop_requested = False
         self._look_at_logs_at = 0.0
 
     def start(self, child: Child) -> None:
-        """Launch it, at once or when it is needed first."""
+        """Add a child, and launch it, unless it is not needed yet. Raises what its
+        `launch` raises."""
         if child.is_needed():
             child.process = child.launch()
         self.children.append(child)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Tend the children until the condition holds.
+        """Check the children every TICK_S seconds, and start those again that have
+        died, until `condition` returns True.
 
-        Raises StopRequested when a signal came, StartError when a vital child keeps
-        dying.
+        Raises StopRequested after a signal, StartError if a vital child has died
+        DEATHS_LIMIT times within WINDOW_S seconds, or could not start the first time
+        because of its settings.
         """
         while not condition():
             for child in self.children:
-                self._tend(child)
+                self._check(child)
             self._shorten_logs()
             self._sleep()
 
     def run(self) -> None:
-        """Tend the children until StopRequested or StartError."""
+        """Keep the children running. It never returns: it raises StopRequested or
+        StartError like `wait_until`."""
         self.wait_until(lambda: False)
 
     def stop_all(self) -> None:
-        """Stop the children: the first one, which others need, when those have ended. A second signal cuts it short."""
+        """Stop all children and remove them: first all but the first one, which others
+        need, then that one. A child that has not ended after the longest grace_s, or
+        when a second signal is received, is killed."""
         self._stop_requested = False
         self._stop(self.children[1:])
         self._stop(self.children[:1])
@@ -90,7 +111,8 @@ class Supervisor:
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """SIGTERM, Ctrl-C and a closed terminal end the waiting instead of the process."""
+        """Context manager inside of which SIGTERM, SIGINT (Ctrl-C) and SIGHUP (a closed
+        terminal) do not end this process: the wait raises StopRequested."""
         before = {
             number: signal.signal(number, self._on_signal) for number in _STOP_SIGNALS
         }
@@ -109,14 +131,14 @@ class Supervisor:
         time.sleep(TICK_S)
 
     def _shorten_logs(self) -> None:
-        """Put long logs aside: a process may run for months."""
+        """Shorten long logs: a process may run for months."""
         now = time.monotonic()
         if now >= self._look_at_logs_at:
             self._look_at_logs_at = now + LOGS_LOOK_S
             for child in self.children:
                 processes.shorten_when_long(child.log)
 
-    def _tend(self, child: Child) -> None:
+    def _check(self, child: Child) -> None:
         if child.restart_at is not None:
             if time.monotonic() >= child.restart_at:
                 child.restart_at = None
@@ -126,7 +148,7 @@ class Supervisor:
             if child.is_needed():
                 self._start_again(child)
         elif child.process.poll() is not None:
-            self._bury(child, child.process)
+            self._handle_death(child, child.process)
         elif not child.is_needed():
             child.process.terminate()
 
@@ -136,14 +158,15 @@ class Supervisor:
         except OSError as error:  # of its log, or for want of memory
             self._wait_out(child, error.strerror or repr(error))
 
-    def _wait_out(self, child: Child, want: str) -> None:
-        delay_s = child.budget.after_want(time.monotonic())
+    def _wait_out(self, child: Child, shortage: str) -> None:
+        delay_s = child.budget.delay_after_shortage(time.monotonic())
         self.say(
-            f"the {child.name} cannot run ({want}): trying again in {delay_s:.0f} s"
+            f"the {child.name} cannot run ({shortage}): trying again in {delay_s:.0f} s"
         )
         child.restart_at = time.monotonic() + delay_s
 
-    def _bury(self, child: Child, process: subprocess.Popen[bytes]) -> None:
+    def _handle_death(self, child: Child, process: subprocess.Popen[bytes]) -> None:
+        # What a dead child has left behind may hold its port or its lock.
         processes.kill_group(process)
         child.process = None
         child.on_death()
@@ -160,10 +183,10 @@ class Supervisor:
             # It has run with them before: what it lacks, such as a GPU, may come back.
             self._wait_out(child, processes.last_words(child.log))
             return
-        if want := child.want():
-            self._wait_out(child, want)
+        if shortage := child.shortage():
+            self._wait_out(child, shortage)
             return
-        delay_s = child.budget.after_death(time.monotonic())
+        delay_s = child.budget.delay_after_death(time.monotonic())
         if delay_s is None:
             raise StartError(
                 f"the {child.name} died {DEATHS_LIMIT} times in {WINDOW_S:.0f} s: "
@@ -176,7 +199,7 @@ class Supervisor:
 
     def _wait_out_death(self, child: Child, status: int) -> None:
         """Start a child again that the others can do without, later each time."""
-        delay_s = child.budget.after_want(time.monotonic())
+        delay_s = child.budget.delay_after_shortage(time.monotonic())
         reason = processes.last_words(child.log)
         self.say(
             f"the {child.name} died (exit {status}: {reason}), starting it again in "
@@ -185,7 +208,8 @@ class Supervisor:
         child.restart_at = time.monotonic() + delay_s
 
     def _stop(self, children: Sequence[Child]) -> None:
-        """Ask all at once; kill what is left of them when the longest grace is over, or a second signal comes."""
+        """Ask all to end at once, and kill what is left of them when the longest grace
+        is over or a second signal is received."""
         graces = {
             child.process: child.grace_s
             for child in children

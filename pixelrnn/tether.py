@@ -1,7 +1,9 @@
-"""Run a command that dies with the process that started it: `python tether.py PARENT_PID COMMAND...`.
+"""Run a command that dies with the process that started it: `python tether.py
+PARENT_PID COMMAND...`.
 
-A separate program and not a hook between fork and exec, because such a hook is not safe in a process with threads
-(torch has some). Only Linux can tell a process of its parent's death; elsewhere the command runs untethered.
+This is a program, and not a hook between fork and exec, because such a hook is not safe
+in a process with threads, which torch starts. Only Linux can tell a process of its
+parent's death; on other systems the command may outlive its parent.
 """
 
 import ctypes
@@ -13,7 +15,12 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> None:
-    """Become the command; exit at once if the parent has died before the kernel was told."""
+    """Become the command: this function does not return. arguments: the parent's
+    process id, then the command, whose first word is an absolute path.
+
+    Exits with status 1 if the parent has died before the kernel was told of it. Raises
+    OSError if the command cannot be started, ValueError if the id is no number.
+    """
     parent, *command = arguments
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

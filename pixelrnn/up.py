@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from model_core.processors import available, default_threads
 from pixelrnn import embedded, processes
 from pixelrnn.errors import StartError
-from pixelrnn.progress import Readiness, Voice
+from pixelrnn.progress import Readiness, StatusLines
 from pixelrnn.supervisor import Child, StopRequested, Supervisor
 from worker.contract import keys
 from worker.contract.added import uploads_in
@@ -30,19 +30,23 @@ API_DRAIN_S = 2
 API_GRACE_S = 3.0
 WORKER_GRACE_S = 7.0
 TRAINER_GRACE_S = 1.0
-"""It goes on from its last checkpoint."""
+"""Seconds that a trainer gets to end. Few, because it continues from its last
+checkpoint."""
 TRAINER_LOOK_S = 0.25
+"""Seconds between two checks for a training."""
 TRAINER_IDLE_S = 60.0
-"""How long it stays after the last training."""
+"""Seconds for which a trainer runs on after the last training."""
 WORKER_DRAIN_S = 3.0
-"""Running jobs get this long to end by themselves; what is not done goes on after the next start, from its last row.
-The longest grace and the server's together stay within 10 s."""
+"""Seconds that running jobs get to end by themselves. The others continue from their
+last row after the next start. Together the longest grace and that of the server stay
+within the 10 s that `docker stop` allows."""
 
 REDIS_LIMIT_S = 5.0
+"""Seconds for which a Redis of the user's own is tried."""
 
 _PRIVATE_PLACES = {"PIXELRNN_KEPT_DIR": "weights", "PIXELRNN_ADDED_DIR": "added"}
-"""Variables of directories with models and pictures of users, and their usual places in
-the data directory."""
+"""Variables that name directories with models and pictures of users, and their usual
+places in the data directory."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +58,16 @@ class UpOptions:
     data_dir: Path
     models_dir: Path
     redis_url: str | None = None
-    """A server that is already there, instead of the embedded one."""
+    """The address of a running Redis; None: the embedded server is started."""
     devices: tuple[str, ...] = ("cpu",)
-    """One worker for each."""
+    """The devices of the workers, one each."""
     redis_memory_mib: int | None = None
-    """Memory that the embedded server may use; None: a quarter of this machine's."""
+    """MiB of memory that the embedded server may use; None: a quarter of this
+    machine's."""
 
     @property
     def url(self) -> str:
+        """The address at which the service can be reached from this machine."""
         host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(
             self.host, self.host
         )
@@ -72,20 +78,30 @@ class UpOptions:
         )
 
 
-def up(options: UpOptions, voice: Voice) -> None:
-    """Start everything and keep it running until SIGTERM or Ctrl-C; StartError when that is not possible."""
+def up(options: UpOptions, status: StatusLines) -> None:
+    """Start the server, the workers, the API and, if trainings are allowed, the
+    trainer, and keep them running until SIGTERM or Ctrl-C: then stop them and return.
+    It must be called in the main thread, because it handles signals. Afterwards this
+    process keeps off the processors that it reserved for engines.
+
+    status: where to print what goes on. Raises StartError if something cannot be
+        started, or dies again and again; ValidationError of pydantic for settings that
+        cannot be used.
+    """
     _expect_models(options.models_dir)
     trains = _expect_settings(options)
     _expect_free_port(options.host, options.port)
     logs = options.data_dir / "logs"
     _make_directory(logs)
-    voice.say(f"starting PixelRNN on {options.url}; logs are in {logs}")
+    status.say(f"starting PixelRNN on {options.url}; logs are in {logs}")
     _make_private(options.data_dir)
     threads = drawing_threads(options.devices, processors.usable())
     engines = _processors_of_engines(len(options.devices), threads)
     of_engines = [processor for each in engines for processor in each]
+    # An engine draws in lockstep: whatever else runs on its processor delays every
+    # image.
     processors.keep_off(of_engines)  # this process, and its children
-    supervisor = Supervisor(voice.say)
+    supervisor = Supervisor(status.say)
     with supervisor.signals():
         try:
             if options.redis_url is None:
@@ -97,10 +113,12 @@ def up(options: UpOptions, voice: Voice) -> None:
                 api(options, url, logs),
             ]:
                 supervisor.start(child)
-            readiness = Readiness(url, voice)
+            readiness = Readiness(url, status)
             supervisor.wait_until(lambda: _is_open(readiness, options.url))
+            # The API opens before models are ready, so that jobs are accepted and the
+            # page responds.
             if not is_ready(options.url):
-                voice.say(
+                status.say(
                     f"{options.url} is open; jobs are taken while models become ready, and wait"
                 )
             supervisor.wait_until(lambda: _is_ready_with(readiness, options.url))
@@ -110,25 +128,26 @@ def up(options: UpOptions, voice: Voice) -> None:
                         options, url, "cpu", logs / "trainer.log", of_engines, trains
                     ).child()
                 )
-            voice.say(f"PixelRNN is ready: {options.url} (Ctrl-C ends it)")
+            status.say(f"PixelRNN is ready: {options.url} (Ctrl-C ends it)")
             supervisor.wait_until(lambda: readiness.look() == 0)
             supervisor.run()
         except StopRequested:
-            voice.hush()
-            voice.say("stopping")
+            status.clear()
+            status.say("stopping")
         finally:
-            voice.hush()
+            status.clear()
             supervisor.stop_all()
 
 
 def _is_open(readiness: Readiness, url: str) -> bool:
-    """The page can be had, and it is worth saying, or everything is ready already."""
+    """Return True if the page can be opened and this is worth saying because the start
+    is slow, or if everything is ready."""
     readiness.look()
     return (readiness.is_slow and answers(url, "/healthz")) or is_ready(url)
 
 
 def _is_ready_with(readiness: Readiness, url: str) -> bool:
-    """Ask like is_ready; what is worth telling meanwhile is told."""
+    """Return what is_ready does, and print what is new."""
     readiness.look()
     return is_ready(url)
 
@@ -140,6 +159,12 @@ def workers(
     engines: Sequence[Sequence[int]],
     threads: int,
 ) -> list[Child]:
+    """Return a child for the worker of each device.
+
+    logs: the folder of their logs.
+    engines: for each worker the processors of its engine; empty: any.
+    threads: in which each of them draws; 0: the worker decides.
+    """
     return [
         _Worker(
             options, redis_url, device, logs / f"worker-{i}.log", own, threads=threads
@@ -149,10 +174,13 @@ def workers(
 
 
 def drawing_threads(devices: Sequence[str], usable: Sequence[int]) -> int:
-    """Return in how many threads each worker on a CPU draws; 0 leaves it to the worker,
-    where the environment names the processors of its engine.
+    """Return in how many threads each worker on a CPU draws: 1 if there is none; else
+    what the environment names (PIXELRNN_DRAW_THREADS); else one thread for each core
+    that is available, divided among these workers. 0 leaves it to the worker, if the
+    environment names the processors of its engine (PIXELRNN_ENGINE_CPUS).
 
-    usable: the processors that this process may use, if the system names them.
+    usable: the processors that this process may use; empty if the system does not name
+        them. Raises ValueError if PIXELRNN_DRAW_THREADS is no integer.
     """
     on_cpu = devices.count("cpu")
     if not on_cpu:
@@ -164,7 +192,8 @@ def drawing_threads(devices: Sequence[str], usable: Sequence[int]) -> int:
 
 
 def _processors_of_engines(engines: int, threads: int) -> list[tuple[int, ...]]:
-    """Processors that each engine has to itself, on a small machine; none where the environment names them."""
+    """Return the processors that each engine has to itself, on a small machine; empty
+    if the environment names them."""
     if "PIXELRNN_ENGINE_CPUS" in os.environ:
         return [()] * engines
     of_torch = int(os.environ.get("PIXELRNN_THREADS", "1"))
@@ -174,6 +203,7 @@ def _processors_of_engines(engines: int, threads: int) -> list[tuple[int, ...]]:
 
 
 def api(options: UpOptions, redis_url: str, logs: Path) -> Child:
+    """Return a child for the API. logs: the folder of its log."""
     command = [
         *_module("pixelrnn"),
         "api",
@@ -192,7 +222,8 @@ def api(options: UpOptions, redis_url: str, logs: Path) -> Child:
 
 
 class _Worker:
-    """One worker process. It is started again under a new name, because RQ refuses the name of a killed worker."""
+    """One worker process. Each start gives it a new name, because RQ refuses the name
+    of a worker that was killed."""
 
     def __init__(
         self,
@@ -204,8 +235,12 @@ class _Worker:
         trains: bool = False,
         threads: int = 0,
     ) -> None:
-        """own: processors of its engine. trains: it is a trainer, whose trainings run where the engines do: they stop
-        while these draw, and would hold up all others. threads: in which it draws; 0 leaves that to the worker."""
+        """own: processors of its engine; empty: any.
+        trains: True for a trainer. Its trainings run on the processors of the engines,
+            where they stop while these draw; anywhere else they would delay all other
+            processes.
+        threads: in which it draws; 0: the worker decides.
+        """
         self.log = log
         self.device = device
         self.redis_url = redis_url
@@ -231,7 +266,7 @@ class _Worker:
                 WORKER_GRACE_S,
                 on_death=self.recover,
             )
-        is_needed = _Need(
+        is_needed = _TrainerNeed(
             self.redis_url, uploads_in(Path(self.environment["PIXELRNN_ADDED_DIR"]))
         )
         return Child(
@@ -258,18 +293,20 @@ class _Worker:
         )
 
     def recover(self) -> None:
-        """Hand the dead worker's jobs back now. When Redis is away too, their leases run out by themselves."""
+        """Give the dead worker's jobs to others now. If Redis does not respond either,
+        that happens when their leases run out."""
         from worker.queue.recovery import recover
 
-        embedded.asked(
+        embedded.ask(
             self.redis_url,
             lambda client: recover(self.name, client, self.queue),
             lambda _: None,
         )
 
 
-class _Need:
-    """Is a trainer needed? While a training is open or something of one lies there, and for a moment after that."""
+class _TrainerNeed:
+    """Returns True if a trainer is needed: while a training is open or an upload for
+    one is on disk, and for TRAINER_IDLE_S seconds after that."""
 
     def __init__(self, redis_url: str, uploads: Path) -> None:
         self._url, self._uploads = redis_url, uploads
@@ -280,15 +317,15 @@ class _Need:
         if now >= self._look_at:
             self._look_at = now + TRAINER_LOOK_S
             with suppress(OSError):
-                if any(self._uploads.glob("[!.]*")) or embedded.asked(
-                    self._url, _trains, lambda _: False
+                if any(self._uploads.glob("[!.]*")) or embedded.ask(
+                    self._url, _has_open_training, lambda _: False
                 ):
                     self._until = now + TRAINER_IDLE_S
         return now < self._until
 
 
-def _trains(client: Any) -> bool:
-    """Has anybody an open training?"""
+def _has_open_training(client: Any) -> bool:
+    """Return True if anybody has an open training."""
     return any(
         field.startswith(f"of:{keys.TRAINS}".encode())
         for field in client.hkeys(keys.LOAD)
@@ -296,12 +333,12 @@ def _trains(client: Any) -> bool:
 
 
 def is_ready(url: str) -> bool:
-    """True if `/readyz` answers 200."""
+    """Return True if `/readyz` of the service at this address answers 200."""
     return answers(url, "/readyz")
 
 
 def answers(url: str, path: str) -> bool:
-    """True if a GET of this path is answered with 200."""
+    """Return True if a GET of this path is answered with 200 within a second."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=1)
     try:
@@ -314,7 +351,8 @@ def answers(url: str, path: str) -> bool:
 
 
 def _start_embedded(supervisor: Supervisor, options: UpOptions) -> str:
-    """Start it, and return its address. It may read its file for as long as it takes: worker and API wait for it."""
+    """Start the embedded server, and return its address. Worker and API wait for it,
+    however long it reads its file."""
     limit = (
         None
         if options.redis_memory_mib is None
@@ -328,14 +366,15 @@ def _start_embedded(supervisor: Supervisor, options: UpOptions) -> str:
             server.launch,
             server.log,
             embedded.STOP_GRACE_S,
-            want=server.want,
+            shortage=server.disk_fault,
         )
     )
     return server.url
 
 
 def _expect_redis(supervisor: Supervisor, url: str) -> str:
-    """Returns the address of a server of the user's own, with its password, once it answers."""
+    """Return the address of the user's own Redis, with its password, when it responds.
+    Raises StartError if it does not, or refuses this user."""
     try:
         url = with_password(
             checked_url(url), os.environ.get("PIXELRNN_REDIS_PASSWORD", "")
@@ -369,7 +408,8 @@ def _without_password(url: str) -> str:
 
 
 def _module(name: str) -> Sequence[str]:
-    """One of ours as a program. -P: a directory named `app` where the user stands must not shadow ours."""
+    """Return the command that runs a module of ours. -P: a directory named `app` in the
+    current folder must not be imported in place of ours."""
     return [sys.executable, "-P", "-m", name]
 
 
@@ -398,8 +438,9 @@ def _expect_models(models_dir: Path) -> None:
 
 
 def _expect_settings(options: UpOptions) -> bool:
-    """True where pictures may be handed in to train on. Raises what the API or a worker would raise when it starts:
-    that it has no keys for other machines, for example, or that a name is no device's."""
+    """Return True if users may send pictures to train on. Raises what the API or a
+    worker would raise at its start, for example because no keys are set for other
+    machines, or because there is no such device."""
     from app.settings import Settings as Api
     from worker.settings import Settings as Worker
 
@@ -418,10 +459,8 @@ def _make_directory(path: Path) -> None:
 
 
 def _make_private(data_dir: Path) -> None:
-    """Let no other user of this machine read models and pictures that users add.
-
-    Places that the user has named by the environment are left as they are.
-    """
+    """Let no other user of this machine read the models and pictures that users add.
+    Places that the environment names are left as they are."""
     for name, place in _PRIVATE_PLACES.items():
         if name not in os.environ:
             _make_directory(data_dir / place)

@@ -1,7 +1,8 @@
 """All verbs of `pixelrnn`: those that the API, the worker and the models register, in
 the groups of `--help`.
 
-Nothing heavy is imported before a verb needs it, so that `--help` responds at once.
+Nothing that takes long to import is imported before a verb needs it, so that `--help`
+responds at once.
 """
 
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ import worker.cli
 from model_core.cli.options import ModelsDir
 from model_core.models_directory import default_models_dir
 from pixelrnn.doctor import main as examine_machine
-from pixelrnn.extras import expect, guarded
+from pixelrnn.extras import check_extras_first, expect
 from worker.contract.kinds import KINDS
 
 root = typer.Typer(
@@ -35,7 +36,8 @@ _PANELS = {
     "Train": "train publish mix guide evaluate calibrate entropy data",
     "Operate": "key keys health doctor bench gpu",
 }
-"""The groups of verbs that `--help` shows, in this order. A verb that none of them names is a KeyError."""
+"""The groups of verbs that `--help` shows, in this order. A verb that is in none of
+them raises a KeyError when this module is imported."""
 
 
 def _version(asked: bool) -> None:
@@ -108,7 +110,7 @@ def up(
 ) -> None:
     """Start everything on this machine: server, worker, API and playground. Ctrl-C ends it."""
     expect("api", "worker", *(() if redis_url else ("embedded",)))
-    from pixelrnn.progress import Voice
+    from pixelrnn.progress import StatusLines
     from pixelrnn.up import UpOptions
     from pixelrnn.up import up as run
 
@@ -122,11 +124,11 @@ def up(
         tuple(device or ["cpu"]),
         redis_memory_mib,
     )
-    run(options, Voice())
+    run(options, StatusLines())
 
 
 def commands() -> Iterator[CommandInfo]:
-    """Every verb, those of groups too."""
+    """Yield the record of each verb, those of groups such as `remote` included."""
     yield from root.registered_commands
     for group in root.registered_groups:
         yield from (
@@ -135,7 +137,8 @@ def commands() -> Iterator[CommandInfo]:
 
 
 def verbs() -> Iterator[tuple[str, CommandInfo | TyperInfo]]:
-    """Verbs and groups of verbs by name: all that may follow `pixelrnn`."""
+    """Yield each word that may follow `pixelrnn`, with the record of its verb or
+    group."""
     for command in root.registered_commands:
         yield command.name or getattr(command.callback, "__name__", ""), command
     for group in root.registered_groups:
@@ -156,7 +159,9 @@ for part in (
 ):
     part.register(root)
 for command in commands():
-    command.callback = guarded(command.callback) if command.callback else None
+    command.callback = (
+        check_extras_first(command.callback) if command.callback else None
+    )
 _PANEL = {name: panel for panel, names in _PANELS.items() for name in names.split()}
 for name, verb in verbs():
     verb.rich_help_panel = _PANEL[name]

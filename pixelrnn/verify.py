@@ -1,5 +1,5 @@
-"""`pixelrnn verify`: did this model draw this picture, with the seed that the picture
-names? Needs no server."""
+"""`pixelrnn verify`: check whether a model draws a picture again from the seed that the
+picture names. It needs no server."""
 
 from pathlib import Path
 from typing import Any
@@ -8,11 +8,20 @@ _NAMED = 16
 
 
 def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str, Any]:
-    """Draw a picture again and compare every pixel; return the verdict as facts.
+    """Draw the images of a picture again with the model, seed and options that its file
+    names, compare every pixel, and return the verdict as facts.
 
-    A place in `changed` names the sample and the pixel in it. A pixel of a sheet outside
-    its images has the sample None and its place in the sheet, without enlargement.
-    Raises DataError if it cannot be told, ModelError if no model has its weights.
+    picture: a PNG of a sample, or of a sheet of several, as `sample` writes it.
+    models_dir: where to look for a model with these weights; None: the usual directory.
+
+    `verified` is True if no pixel differs, `changed_pixels` the number of those that
+    do, and `changed` has the first 16 of them: the sample, and the pixel in it. A pixel
+    of a sheet that is outside its images has the sample None and its place in the
+    sheet, without enlargement. The others are model, card_changed, seed and samples.
+
+    Raises DataError if the file cannot be read, does not say how it was drawn, or was
+    drawn with other arithmetic than this machine's, so that its bytes may differ;
+    ModelError if no model has its weights, or it cannot be loaded.
     """
     import numpy as np
 
@@ -31,6 +40,7 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
     from worker.contract.provenance import Provenance, ProvenanceError, expect_numerics
     from worker.contract.size import sides
 
+    # Imported here, so that `--help` and verbs of other kinds load no torch.
     text, table = read_drawn(picture)
     try:
         provenance = Provenance.of(text)

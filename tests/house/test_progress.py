@@ -3,12 +3,12 @@
 import pytest
 
 from pixelrnn import progress
-from pixelrnn.progress import Readiness, Voice
+from pixelrnn.progress import Readiness, StatusLines
 from tests.app.hand_worker import COLOUR, GREY, HandWorker
 from worker.contract.cards import RefusedModel
 
 
-class Heard(Voice):
+class Heard(StatusLines):
     """Keeps what is said, and what is shown."""
 
     def __init__(self, by_a_person: bool) -> None:
@@ -18,7 +18,7 @@ class Heard(Voice):
         self.shown: list[tuple[str, int, int | None]] = []
 
     @property
-    def is_heard_by_a_person(self) -> bool:
+    def is_at_terminal(self) -> bool:
         return self.by_a_person
 
     def say(self, line: str) -> None:

@@ -87,7 +87,7 @@ def test_a_trainer_is_needed_while_a_training_is_open_and_for_a_moment_after_it(
     pictures are gone; not for what is just being handed in, nor for other jobs."""
     monkeypatch.setattr(up, "TRAINER_LOOK_S", 0)
     monkeypatch.setattr(up, "TRAINER_IDLE_S", 0.2)
-    is_needed = up._Need(redis_url, tmp_path / "uploads")
+    is_needed = up._TrainerNeed(redis_url, tmp_path / "uploads")
     assert not is_needed()
     (tmp_path / "uploads" / ".draft").mkdir(parents=True)
     assert not is_needed()
@@ -264,9 +264,9 @@ def test_grandchildren_are_gone_when_stopped(tmp_path: Path) -> None:
 def test_budget_forgets_old_deaths() -> None:
     """Deaths further apart than the window never add up; quick ones wait longer each time, then end it."""
     patient = RestartBudget()
-    assert all(patient.after_death(i * (WINDOW_S + 1)) == 0.1 for i in range(20))
+    assert all(patient.delay_after_death(i * (WINDOW_S + 1)) == 0.1 for i in range(20))
     hasty = RestartBudget()
-    assert [hasty.after_death(float(i)) for i in range(DEATHS_LIMIT)] == [
+    assert [hasty.delay_after_death(float(i)) for i in range(DEATHS_LIMIT)] == [
         0.1,
         0.5,
         1.0,
@@ -327,11 +327,11 @@ def test_deaths_for_want_are_waited_out_longer_and_longer() -> None:
     """Up to half a minute, however many there are; they do not count with the others, and a later want begins anew."""
     budget, now_s, waits = RestartBudget(), 0.0, list[float]()
     for _ in range(2 * DEATHS_LIMIT):
-        waits.append(budget.after_want(now_s))
+        waits.append(budget.delay_after_shortage(now_s))
         now_s += waits[-1] + 1
     assert waits == [1, 2, 4, 8, 16, *[LONGEST_WAIT_S] * 5]
-    assert budget.after_death(now_s) is not None
-    assert budget.after_want(now_s + LONGEST_WAIT_S + WINDOW_S) == 1
+    assert budget.delay_after_death(now_s) is not None
+    assert budget.delay_after_shortage(now_s + LONGEST_WAIT_S + WINDOW_S) == 1
 
 
 def test_child_that_cannot_be_launched_again_is_tried_again(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from pixelrnn.embedded import EmbeddedRedis, connect
 from pixelrnn.errors import StartError
-from pixelrnn.progress import Voice
+from pixelrnn.progress import StatusLines
 from pixelrnn.up import UpOptions, is_ready
 from pixelrnn.up import up as start_everything
 from tests.corners import pictures
@@ -249,5 +249,5 @@ def test_up_says_why_when_redis_does_not_let_it_in(
         "127.0.0.1", 0, tmp_path, models_dir, redis_url.replace(*change)
     )
     with pytest.raises(StartError, match=why) as refused:
-        start_everything(options, Voice())
+        start_everything(options, StatusLines())
     assert "wrong@" not in str(refused.value)

@@ -13,7 +13,7 @@ from model_core import levels, load_model, sample
 from model_core.compiled import keeping
 from model_core.compiled.ahead import FUNCTIONS, compile_loop
 from model_core.levels import LEVELS
-from pixelrnn.extras import guarded
+from pixelrnn.extras import check_extras_first
 
 LEVEL = next((level.name for level in LEVELS if level.fits), "")
 pytestmark = [
@@ -157,7 +157,7 @@ def test_verbs_that_draw_take_built_code(
         return os.environ.get("NUMBA_CPU_NAME")
 
     run.__name__ = verb
-    assert guarded(run)() == processor
+    assert check_extras_first(run)() == processor
 
 
 def test_a_processor_that_numba_was_told_of_stays(
