@@ -17,32 +17,34 @@ SIZES = {1: (8, 12, 2), 3: (6, 10, 3)}
 
 HEAD = """# What each network sees
 
-A network is causal when the logits of a variable never depend on the variable itself or on one that is drawn later
-(equation 2 of the paper: row by row, left to right, and red, green, blue within a pixel). This page is a measurement of
-that, and of how much of what may be seen is seen. `python docs/make_causality.py` writes it, from
-`tests/model_core/causality.py`, and the tests in `tests/model_core/test_causality.py` hold it to the code.
+A network is causal if the logits of a variable never depend on the variable itself or on one that is drawn later
+(equation 2 of the paper: row by row, left to right, and red, green, blue within a pixel). This page measures whether
+that is so, and on how many of the earlier variables the logits do depend. `python docs/make_causality.py` writes it, with
+`tests/model_core/causality.py`; the tests in `tests/model_core/test_causality.py` compare the page with the code.
 
-Each network has three layers, random weights and biases, and double precision. Every variable of an image is given
+Each network has three layers, random weights and biases, and double precision. Every variable of an image is set to
 every other value in turn, and all logits are compared with those of the unchanged image, bit by bit.
 
-- **pairs**: (changed variable, variable whose logits are watched), all of them.
-- **leaks**: pairs that moved although the changed variable is drawn later, or is the watched one. Must be 0.
-- **allowed**: pairs whose first variable is drawn before the second. **Moved**: how many of them did; **coverage** is
-  their share.
-- **predicted**: allowed pairs in the field that the paper's layers should have, below. Equal to moved when the network
-  sees exactly that; the tests compare pair by pair.
+- **pairs**: all pairs of a changed variable and a variable whose logits are compared. A pair *moved* if these logits
+  changed.
+- **leaks**: pairs that moved although the changed variable is drawn later, or is the compared one. Must be 0.
+- **allowed**: pairs whose first variable is drawn before the second. **Moved**: the number of allowed pairs that moved;
+  **coverage**: their share.
+- **predicted**: allowed pairs in the field that the paper's layers should have (see below). Equal to *moved* if the
+  network sees exactly that field; the tests compare pair by pair.
 
-The same question is put to each trained network, with the weights that it has, before it is published and when it is
-evaluated: `model_core/measures/leaks.py` cuts a small image at every variable, changes all values behind the cut, and
-refuses the network when a logit up to the cut moves.
-[judge](../../judge/README.md) asks any network, yours too, and checks sums, units and files as well.
+Each trained network is checked in the same way, with its own weights, before it is published and when it is evaluated:
+`model_core/measures/leaks.py` cuts a small image at every variable, changes all values after the cut, and refuses the
+network if a logit up to the cut changes.
+[judge](../../judge/README.md) checks any network, yours too, and its sums, units and files as well.
 """
 
 FIELDS = """
 ## The fields
 
-With L layers, as pixels above and beside the one that is predicted. Every field begins with the 7 x 7 convolution,
-mask A. Of a pixel in the field all colours are seen, of the predicted pixel the colours before.
+A network's field is the set of pixels, above and beside the predicted one, on which its logits can depend. The table is
+for L layers. Every field begins with the 7 x 7 convolution, mask A. All colours of a pixel in the field are seen; of the
+predicted pixel, the colours before the predicted one.
 
 | network | own row, to the left | d rows up, to the left | d rows up, to the right | rows |
 |---|---|---|---|---|
@@ -53,8 +55,8 @@ mask A. Of a pixel in the field all colours are seen, of the predicted pixel the
 The variable that the Diagonal BiLSTM leaves out is the last colour of the last pixel of the row above, where the 7 x 7
 convolution does not reach it; [architecture.md](../architecture.md) says why.
 
-The large stage of a Multi-Scale network sees the small image whole, before its first pixel. It was measured with the
-small image held fixed: what remains is the field of its base.
+The large stage of a Multi-Scale network sees the whole small image before its first pixel. It was measured with the
+small image held fixed, so that the field of its base remains.
 """
 
 
