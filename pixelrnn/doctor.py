@@ -119,9 +119,9 @@ def processor_features() -> list[str]:
 
 
 def check_memory() -> Finding:
-    """Compare the available memory, or the limit of the container if that is less, with
-    the 2 GiB that a start needs. A warning if it is less; "unknown" where the system is
-    not Linux."""
+    """Compare the available memory, or the limit of the container (cgroup v2) if that
+    is less, with the 2 GiB that a start needs. A warning if it is less; "unknown" where
+    the system is not Linux."""
     found = re.search(r"MemAvailable:\s+(\d+) kB", read("/proc/meminfo"))
     if not found:
         return Finding("memory", OK, "unknown on this system")
@@ -198,9 +198,13 @@ def check_torch() -> Finding:
 
 def check_redis() -> Finding:
     """Try to open a connection to the server that the environment names
-    (PIXELRNN_REDIS_URL or REDIS_URL); nothing is sent. A failure if the address is
-    malformed or nobody listens there. Without an address the embedded server is
-    used."""
+    (PIXELRNN_REDIS_URL or REDIS_URL); nothing is sent. A failure if the address does
+    not begin like redis://HOST:PORT, or if no connection is opened within five seconds.
+    Without an address the embedded server is used.
+
+    An IPv6 address is not understood, and is a failure. Raises UnicodeError for a host
+    that no name can have, such as "a..b".
+    """
     url = os.environ.get("PIXELRNN_REDIS_URL") or os.environ.get("REDIS_URL")
     if not url:
         return Finding("redis", OK, "the embedded server is used")

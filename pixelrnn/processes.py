@@ -80,8 +80,8 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 def last_words(log: Path) -> str:
     """Return the last line of a log that is not blank, for an error message; if it is
-    one of our log lines, which are JSON, its `reason`. Empty if the log is empty or
-    cannot be read."""
+    one of our log lines, which are JSON, its `reason`. Of a very long line only the
+    last 4,096 bytes are looked at. Empty if the log is empty or cannot be read."""
     try:
         with log.open("rb") as file:
             length = file.seek(0, os.SEEK_END)

@@ -69,7 +69,9 @@ class StatusLines:
 
 class Readiness:
     """Reads, at each call of `look()`, what the workers at a Redis announce, and prints
-    what is new: models that are ready or refused.
+    what is new: models that have become ready since the first call, if stderr is no
+    terminal, and models that are refused. At a terminal the lower line shows how many
+    models are ready.
 
     If stderr is no terminal, it says at least once a minute how far the start is.
     """

@@ -47,8 +47,9 @@ class Results:
 
 
 def pictures_of(given: Path | Sequence[Path]) -> list[Path]:
-    """Return the paths of these files and of all pictures in these folders. Whether a
-    file is a picture is not checked. Raises DataError for a folder without pictures."""
+    """Return the paths of these files and of all pictures in these folders and their
+    subfolders, hidden ones excepted. Whether a file exists, or is a picture, is not
+    checked. Raises DataError for a folder without pictures."""
     return [
         file
         for path in ([given] if isinstance(given, Path) else given)

@@ -41,8 +41,9 @@ class Several:
         service refuses, or that cannot be read, is left out, with the reason.
 
         Raises ApiError for a refusal that is about no single picture, JobEndedError if
-        a job fails, other ServiceErrors, OSError if a file cannot be written, and
-        DataError if every picture was left out.
+        a job fails, other ServiceErrors, OSError if a file cannot be written,
+        ValueError if a picture to complete does not lie below `folder`, and DataError
+        if every picture was left out.
         """
         on_share = work.begin(f"{self.kind.word}: {len(files)} pictures")
         most = max(1, MAX_IMAGES // self.options.get("n", 1))

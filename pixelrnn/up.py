@@ -338,7 +338,8 @@ def is_ready(url: str) -> bool:
 
 
 def answers(url: str, path: str) -> bool:
-    """Return True if a GET of this path is answered with 200 within a second."""
+    """Return True if a GET of this path is answered with 200. False if it is not, or if
+    nothing arrives for a second."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=1)
     try:

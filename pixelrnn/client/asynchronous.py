@@ -176,19 +176,20 @@ class AsyncJob(JobView[R]):
 class AsyncClient:
     """A client of the service at `url`.
 
-    key: an API key, if the service needs one. tries: how often a call is tried, or less
-        if the service has never responded. timeout: seconds without a response after
-        which a call is given up, however many tries are left. Default: none.
+    key: an API key, if the service needs one.
+    tries: how often a call is tried, or less if the service has never responded.
+    timeout: seconds without a response after which a call is given up, however many
+        tries are left. Default: none.
 
     The calls that start a job return a job as soon as the service has accepted it.
     Their pictures are image files (bytes or paths), Pillow images, or arrays. An array
-    of uint8 whose last axis is 1 or 3, and whose first axis is neither, is pixels
-    (H, W, C) like those of `AsyncJob.array`; every other array is the model's values
-    (C, H, W) like those of `AsyncJob.values`. Calls that accept several pictures take a
-    list of up to 64 of them, which is one job; its result has `pictures`.
+    of uint8 whose last axis is 1 or 3, and whose first axis is neither, is pixels (H,
+    W, C) like those of `AsyncJob.array`; every other array is the model's values (C, H,
+    W) like those of `AsyncJob.values`. Calls that accept several pictures take a list
+    of up to 64 of them, which is one job; its result has `pictures`.
 
-    The constructor raises AddressError for an invalid URL. Every call may raise
-    ServiceError.
+    Every call may raise ServiceError. A call with pictures or files also raises OSError
+    if one cannot be read, and ValueError for an array of Python objects.
     """
 
     def __init__(
@@ -405,9 +406,11 @@ class AsyncClient:
     ) -> AsyncJob[documents.AddResult]:
         """Add the model in a directory. It is served when the job has succeeded.
 
-        shared: for everybody, and not for this key alone. instead_of: the identity of
-            the caller's own model of this name, to replace it. Raises OSError if a file
-            cannot be read, ValueError if the directory has no valid card.
+        shared: for everybody, and not for this key alone.
+        instead_of: the identity of the caller's own model of this name, to replace it.
+
+        Raises OSError if the card or the weights of a member cannot be read, and the
+        errors of `calls.add_model` for a malformed card.
         """
         return await self.start(calls.add_model(directory, shared, instead_of))
 

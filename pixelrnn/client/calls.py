@@ -208,13 +208,15 @@ def train(pictures: Path, name: str, fields: Mapping[str, Any]) -> Call:
 
 def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
     """Return the call that adds the model in a directory, with the files that its card
-    names, in their order.
+    names, in their order. A guide whose file is not there is left out: it may be one of
+    the members.
 
     shared: for everybody, and not for the caller's key alone.
     instead_of: the identity of the model to replace; None to add a new one.
 
-    Raises OSError if the card or a file that it names cannot be read; ValueError,
-    KeyError or TypeError if the card is not valid.
+    Raises OSError if the card or the weights of a member cannot be read. The card is
+    not checked here: one that is malformed raises the error of the operation that
+    fails, such as ValueError, KeyError, TypeError or AttributeError.
     """
     card = (directory / "card.json").read_bytes()
     facts = json.loads(card)

@@ -39,14 +39,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Estimate:
-    """The mean image so far, in a completion by particles."""
+    """The expected image so far, in a completion by particles."""
 
     sample: int
     """Number of the image that is being drawn."""
     share: float
     """Share of the job's work that is done, 0 to 1."""
     mean: bytes
-    """H * W * C bytes 0..255: the mean of each colour of each pixel, row by row."""
+    """H * W * C bytes, row by row: the mean of each colour of each pixel, 0..255; of a
+    model with a palette the index of the likeliest colour."""
     cutout: int | None = None
     """Index of the cut-out, like that of a row."""
 

@@ -55,8 +55,10 @@ class Patience:
         return self._pause(error_of(response), _retry_after(response))
 
     def after_silence(self, error: httpx.TransportError | None) -> float:
-        """Return the seconds to pause after a connection that failed or broke. Raise
-        UnreachableError after the last try."""
+        """Return the seconds to pause after a connection that failed, or a stream that
+        ended early (error: None). Raises UnreachableError after the last try, and
+        before that if the client's timeout is over, or two seconds at an address that
+        has never responded."""
         tries = "once" if self._failures == 0 else f"{self._failures + 1} times"
         unreachable = UnreachableError(
             "no answer from the service: "

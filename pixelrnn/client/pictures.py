@@ -87,8 +87,8 @@ def _png_file(image: "Image.Image") -> bytes:
 
 
 def values_of(file: bytes) -> "np.ndarray":
-    """Return the array in a .npy file of the service. Raises ValueError if the file is
-    none."""
+    """Return the array in a .npy file of the service. For any other bytes it raises, or
+    returns, what numpy.load does."""
     import numpy as np
 
     return np.load(io.BytesIO(file), allow_pickle=False)
