@@ -37,7 +37,8 @@ _FILE = {"type": "string", "format": "binary"}
 
 
 def _body(form: dict[str, Any], files: str) -> dict[str, Any]:
-    """`openapi_extra=` of a call that takes a form, of which one field may be several files."""
+    """Return `openapi_extra` for a call that takes a form. form: its JSON schema.
+    files: its field that may be several files."""
     content = {"schema": form, "encoding": {files: {"style": "form", "explode": True}}}
     return {"requestBody": {"required": True, "content": {MULTIPART: content}}}
 
@@ -62,10 +63,8 @@ async def train(request: Request, services: ServicesDep, caller: CallerDep) -> R
     async with _form_of(
         request, services, TrainForm, "images", MAX_TRAINING_FILES + 1
     ) as form:
-        options, files = (
-            _options_of(form, services, TRAIN),
-            [sent.file for sent in form.images],
-        )
+        options = _options_of(form, services, TRAIN)
+        files = [sent.file for sent in form.images]
         submitted = await services.trainings.begin(
             identity, form.name, options, files, wanted.idempotency_key
         )
@@ -98,10 +97,8 @@ async def put_model(
 ) -> Response:
     wanted, identity = _request_of(request, services, caller)
     async with _form_of(request, services, AddForm, "weights", _MOST_FILES) as form:
-        options, files = (
-            _options_of(form, services, ADD),
-            [sent.file for sent in (form.card, *form.weights)],
-        )
+        options = _options_of(form, services, ADD)
+        files = [sent.file for sent in (form.card, *form.weights)]
         submitted = await services.trainings.add(
             identity, name, options, files, wanted.idempotency_key, if_match
         )
@@ -148,16 +145,20 @@ async def download_model(
 def _request_of(
     request: Request, services: Services, caller: Caller
 ) -> tuple[Preferences, RequestIdentity]:
-    """Who asks, and how to be answered. Raises RefusedError before anything is read."""
+    """Return what the client prefers, and who sends the request. Raises RefusedError if
+    the caller may not do this, before anything of the body is read."""
     services.added.expect_allowed(caller)
     checked_type(request, (MULTIPART,))
-    wanted, state = preferences_of(request.headers), request.scope["state"]
+    wanted = preferences_of(request.headers)
+    state = request.scope["state"]
     if wanted.keep_the_connection:
         services.seats.expect_free(caller.account)
     return wanted, RequestIdentity(caller, state["request_id"], state["traceparent"])
 
 
 def _options_of(form: Any, services: Services, kind: Kind) -> JobOptions:
+    """Return the options of a checked form. Raises BadParameterError for a retention or
+    a webhook that this service does not allow."""
     own = kind.options.model_validate(form, from_attributes=True)
     retention = services.submission.expected_retention(form.retention)
     return JobOptions(
@@ -173,7 +174,11 @@ async def _form_of(
     several: str,
     most_files: int,
 ) -> AsyncIterator[Form]:
-    """The form that is sent; several: its field that may be several files, which are open meanwhile."""
+    """Read a form, whose files are open until the block ends.
+
+    several: its field that may be several files. most_files: how many it may be.
+    Raises RequestValidationError, and what `limited` and `read_parts` raise.
+    """
     with services.added.place(request.scope["state"]["caller"].account):
         receive = limited(request, MOST_BYTES + _OVERHEAD_BYTES)
         parts = await read_parts(

@@ -41,43 +41,43 @@ _log = structlog.get_logger("pixelrnn.api")
 
 
 class BodyRoute(KnownQueryRoute):
-    """Refuses with 413 and 415. FastAPI's own `max_body_size` does too, but answers in plain text."""
+    """A route that responds with 413 and 415 to bodies that it does not take. FastAPI's
+    own `max_body_size` does so too, but in plain text."""
 
     def takes_other_parameters(self, request: Request) -> bool:
-        """An array comes with the form's fields in the query, and the form's model judges them."""
+        """Return True for an array, whose query has the fields of a form: the form's
+        model checks them."""
         return _form_of(self) is not None and _declared_type(request) == NPY
 
     def get_checked_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler, which checks a body's type and length while it reads it."""
         handle = super().get_checked_handler()
         form = _form_of(self)
         is_file = self.body_field is None
-        expected = (
-            _FILE if is_file else (_JSON,) if form is None else (_MULTIPART, _JSON, NPY)
-        )
+        if is_file:
+            expected = _FILE
+        elif form is None:
+            expected = (_JSON,)
+        else:
+            expected = (_MULTIPART, _JSON, NPY)
 
         async def checked(request: Request) -> Response:
             sent = checked_type(request, expected)
             services: Services = request.app.state.services
             file_bytes = services.settings.max_upload_bytes
+            limit = _limit(sent, is_file, form is not None, file_bytes)
             with services.bodies.place(request.state.caller.account) as place:
                 request.state.place = place
-                receive = limited(
-                    request,
-                    _limit(sent, is_file, form is not None, file_bytes),
-                    place.expect,
-                )
+                receive = limited(request, limit, place.expect)
                 if form is not None and sent != _MULTIPART:
-                    return await self.endpoint(
-                        await _form_sent_otherwise(request, receive, sent, form),
-                        request,
-                    )
+                    other = await _form_sent_otherwise(request, receive, sent, form)
+                    return await self.endpoint(other, request)
                 body = Request(request.scope, receive)
-                if (
-                    form is not None
-                ):  # what is read here FastAPI finds read; it would call each refusal a 400
-                    await expect_lone_files(
-                        await read_parts(body.form(**self.form_limits)), form
-                    )
+                # FastAPI uses what has been read here. If it read the body itself, it
+                # would turn every refusal into a 400.
+                if form is not None:
+                    parts = await read_parts(body.form(**self.form_limits))
+                    await expect_lone_files(parts, form)
                 elif not is_file:
                     await body.body()
                 return await handle(body)
@@ -88,7 +88,8 @@ class BodyRoute(KnownQueryRoute):
 async def _form_sent_otherwise(
     request: Request, receive: Receive, sent: str, form: type[Form]
 ) -> Form:
-    """The form of a body of JSON, or of an array. Only what this returns holds bytes of it."""
+    """Read a form that is sent as JSON or as an array. Nothing keeps the body's bytes
+    but the form."""
     services: Services = request.app.state.services
     body = await Request(request.scope, receive).body()
     if sent == NPY:
@@ -103,14 +104,14 @@ async def _form_sent_otherwise(
 
 
 async def read_parts(sent: Awaitable[FormData]) -> FormData:
-    """Read a multipart body. Raises TooManyBytesError where it cannot be kept."""
+    """Read a multipart body. Raises HTTPException (400) if it is malformed,
+    TooManyBytesError if there is no room on the disk for its files."""
     try:
         return await sent
     except FormParserError:
         raise HTTPException(400, "expected a body of multipart/form-data") from None
-    except (
-        OSError
-    ) as error:  # long files lie in the directory for temporary ones meanwhile
+    # Long files are written to the directory of temporary files.
+    except OSError as error:
         _log.error("upload_not_written", reason=str(error))
         raise TooManyBytesError(
             "this server has no room for a long body; send it again in a moment"
@@ -118,12 +119,11 @@ async def read_parts(sent: Awaitable[FormData]) -> FormData:
 
 
 async def expect_lone_files(parts: FormData, form: type[BaseModel]) -> None:
-    """BadParameterError for several files where one is taken: of those FastAPI would take the last."""
+    """Raise BadParameterError, and close the parts, if several files were sent in a
+    field that takes one: FastAPI would take the last of them."""
     for role, field in form.model_fields.items():
-        if (
-            field.annotation in (UploadFile, UploadFile | None)
-            and len(parts.getlist(role)) > 1
-        ):
+        takes_one = field.annotation in (UploadFile, UploadFile | None)
+        if takes_one and len(parts.getlist(role)) > 1:
             await parts.close()
             raise BadParameterError(
                 f"{role}: expected one file, not several", field=role
@@ -137,38 +137,40 @@ def largest_request(file_bytes: int) -> int:
 
 
 def _limit(sent: str, is_file: bool, is_form: bool, file_bytes: int) -> int:
-    """How many bytes a body of this type may have."""
+    """Return the bytes that a body of this type may have, all parts together."""
     if is_file or sent == NPY:
         return file_bytes
     if not is_form:
         return _OVERHEAD_BYTES
-    return _OVERHEAD_BYTES + (
-        json_limit(file_bytes) if sent == _JSON else len(FILES) * file_bytes
-    )
+    if sent == _JSON:
+        return _OVERHEAD_BYTES + json_limit(file_bytes)
+    return _OVERHEAD_BYTES + len(FILES) * file_bytes
 
 
 def _form_of(route: APIRoute) -> type[BaseModel] | None:
-    """The model of a route that takes a form. Such a route's endpoint takes the form and the request, in this order."""
+    """Return the model of a route that takes a form; None for other routes. The
+    endpoint of such a route takes the form and the request, in this order."""
     found = route.body_field and route.body_field.field_info
-    return (
-        cast(type[BaseModel], found.annotation)
-        if isinstance(found, params.Form)
-        else None
-    )
+    if not isinstance(found, params.Form):
+        return None
+    return cast(type[BaseModel], found.annotation)
 
 
 def _declared_type(request: Request) -> str:
+    """Return the media type of a request's body, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def checked_type(request: Request, expected: Sequence[str]) -> str:
-    """The one of the expected types that is sent; the first if nothing is sent."""
+    """Return the media type of a body, which is one of `expected`; the first of them if
+    there is no body. Raises WrongMediaTypeError."""
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise WrongMediaTypeError(
             "compressed bodies are not taken; send it without Content-Encoding"
         )
     if "content-type" not in request.headers and not _has_body(request):
-        return expected[0]  # the missing fields are the better answer
+        # The error about missing fields, which follows, says more.
+        return expected[0]
     kind = _declared_type(request)
     if kind not in expected:
         raise WrongMediaTypeError(
@@ -187,14 +189,21 @@ def _has_body(request: Request) -> bool:
 def limited(
     request: Request, limit: int, expect: Callable[[int], None] = lambda _: None
 ) -> Receive:
-    """A `receive` that raises TooLargeError at the first byte too many, TooManyBytesError where there is no place for
-    more, and HTTPException when the client leaves in the middle. What is declared is judged at once. expect: has room
-    for so many bytes in all."""
+    """Return the `receive` of a request with a limit on the bytes of its body.
+
+    It raises TooLargeError at the first byte above the limit, HTTPException (400) if
+    the client leaves before the end, and what `expect` raises. A declared length is
+    checked at once.
+
+    expect: called with the bytes so far; it raises TooManyBytesError if this process
+        has no room for them.
+    """
     declared = int(_digits(request.headers.get("content-length")))
     if declared > limit:
         raise _too_large(limit)
     expect(declared)
-    total, is_whole = 0, False
+    total = 0
+    is_whole = False
 
     async def receive() -> Message:
         nonlocal total, is_whole
@@ -216,6 +225,7 @@ def _too_large(limit: int) -> TooLargeError:
 
 
 def _digits(text: str | None) -> str:
-    return (
-        text if text and text.isascii() and text.isdigit() and len(text) < 20 else "0"
-    )
+    """Return a number as text; "0" if the text is missing or is not a number."""
+    if text and text.isascii() and text.isdigit() and len(text) < 20:
+        return text
+    return "0"

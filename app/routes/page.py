@@ -1,4 +1,5 @@
-"""GET / and /playground/...: the page and its files. And GET /docs. Neither page loads anything from another server."""
+"""GET / and /playground/...: the page and its files; GET /docs and /openapi.json: the
+description of the API. No page loads anything from another server."""
 
 import base64
 import hashlib
@@ -28,7 +29,7 @@ _HEADERS = MappingProxyType(
         "Referrer-Policy": "no-referrer",
     }
 )
-"""The page carries them: it speaks for the files that it loads."""
+"""Headers of the page itself, which apply to the files that it loads."""
 
 _START = 'SwaggerUIBundle({url: "openapi.json", dom_id: "#docs", deepLinking: true, defaultModelsExpandDepth: 0})'
 _DOCS = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>pixelrnn: API</title>
@@ -41,7 +42,7 @@ _DOCS_POLICY = (
     f"default-src 'none'; script-src 'self' 'sha256-{_START_HASH}'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Swagger UI writes styles of its own."""
+"""Allows inline styles, because Swagger UI writes some."""
 
 AcceptEncoding = Annotated[str, Header()]
 
@@ -78,6 +79,8 @@ async def schema(request: Request) -> Response:
 
 
 def _answer(path: str, seen_tags: str | None, encodings: str) -> Response:
+    """Return a file of the page, compressed if the client accepts that, or 304 if the
+    client has it. Raises HTTPException (404)."""
     file, is_kept = page_files.release().find(path)
     if file is None:
         raise HTTPException(404)

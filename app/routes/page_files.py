@@ -18,7 +18,7 @@ from types import MappingProxyType
 _ROOT = Path(
     os.environ.get("PIXELRNN_PAGE_DIR") or Path(__file__).parents[1] / "playground"
 )
-"""PIXELRNN_PAGE_DIR: for tests, which look at a bundle as they look at the plain modules."""
+"""Directory of the page. PIXELRNN_PAGE_DIR is for tests of a bundle."""
 PAGE = "index.html"
 HTML = "text/html; charset=utf-8"
 _TYPES = MappingProxyType(
@@ -36,34 +36,41 @@ _TYPES = MappingProxyType(
 _PACKED = frozenset({".html", ".css", ".js", ".json", ".svg"})
 _IMPORT = re.compile(rb'(?m)^(?:import\b|\} from)[^"(\n]*"(\.[^"]+)"')
 _ASKED_AT_ONCE = b"<!-- modules -->"
-"""Where the page names the modules of its first view. In a bundle they stand there already."""
+"""Place in the page for the names of the modules of its first view. A bundle contains
+them already."""
 _PICTURES = b'data-pictures=""'
 _UNSERVED = "one-file"
-"""A bundle's code for `pixelrnn export --one-file`."""
+"""Directory of a bundle's code for `pixelrnn export --one-file`, which is not served.
+"""
 _TAG_LENGTH = 16
 _PREFIXED = re.compile(rf"([0-9a-f]{{{_TAG_LENGTH}}})/(.+)")
 
 
 @dataclass(frozen=True)
 class PageFile:
-    """`packed`: the same compressed with gzip; empty for what is compressed as it is."""
+    """A file as it is sent."""
 
     content: bytes
     packed: bytes
+    """The content compressed with gzip; empty if its format is compressed already."""
     media_type: str
     tag: str
 
 
 @dataclass(frozen=True)
 class Release:
-    """All files as they are together. The page names the others below `tag`, which changes when any of them does, so
-    that a browser may keep them for ever."""
+    """All files of the page.
+
+    The page names the others below `tag`, which changes when any of them changes, so
+    that a browser may keep them for ever.
+    """
 
     tag: str
     files: Mapping[str, PageFile]
 
     def find(self, path: str) -> tuple[PageFile | None, bool]:
-        """The file at NAME or TAG/NAME, and whether it may be kept for ever: it was asked for by this release's tag."""
+        """Return the file at NAME or TAG/NAME, None if there is none; and True if it
+        may be kept for ever, because it was requested by this release's tag."""
         prefixed = _PREFIXED.fullmatch(path)
         tag, name = prefixed.groups() if prefixed else ("", path)
         return self.files.get(name), tag == self.tag
@@ -71,7 +78,7 @@ class Release:
 
 @cache
 def release() -> Release:
-    """The files as they lay there when the first of them was asked for; who works on the page restarts the API."""
+    """Read all files, once: a change of the page needs a restart of the API."""
     paths = sorted(
         path
         for path in _ROOT.rglob("*")
@@ -93,7 +100,8 @@ def release() -> Release:
 
 
 def _preloads(contents: Mapping[str, bytes]) -> bytes:
-    """All modules of the first view are asked for with the page, so that none waits until another has been read."""
+    """Return links with which a browser requests all modules of the first view together
+    with the page, so that none waits until another has been read."""
     modules = _imported(contents, "js/main.js")
     return b"\n".join(
         f'<link rel="modulepreload" href="/playground/{name}">'.encode()
@@ -104,7 +112,8 @@ def _preloads(contents: Mapping[str, bytes]) -> bytes:
 def _imported(
     contents: Mapping[str, bytes], module: str, known: tuple[str, ...] = ()
 ) -> tuple[str, ...]:
-    """`known`, this module and whatever it imports, but for what is imported when it is used."""
+    """Return `known`, this module, and all modules that it imports statically, each
+    once."""
     if module in known:
         return known
     known += (module,)
@@ -120,7 +129,8 @@ def _imported(
 
 
 def _pictures(names: Iterable[str]) -> bytes:
-    """Names of the models that have a picture, so that the page asks for no other."""
+    """Return the attribute with the names of models that have a picture, so that the
+    page requests no others."""
     models = (
         name.removeprefix("img/model-").removesuffix(".webp")
         for name in names

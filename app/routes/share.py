@@ -65,7 +65,8 @@ _PAGE = """<!doctype html>
 
 
 class _Recipe(BaseModel):
-    """The fields of the page's links: more than the picture needs, so that the page can tell whether it is the same."""
+    """The fields of the page's links: more than the picture needs, so that the page can
+    find out whether its picture is the same."""
 
     model_config = ConfigDict(extra="ignore")
     model: str = Field(min_length=1, max_length=128)
@@ -75,13 +76,14 @@ class _Recipe(BaseModel):
     label: list[Annotated[str, Field(max_length=64)]] = Field(
         default=[], max_length=MAX_IMAGES
     )
-    """The label of all images, or those of each."""
+    """The label of all images, or one for each."""
     digest: str = Field(default="", pattern=r"^[0-9a-f]{0,64}$")
     identity: str = Field(default="", pattern=r"^[0-9a-f]{0,64}$")
     sha256: str = Field(default="", pattern=r"^[0-9a-f]{0,64}$")
 
     @property
     def query(self) -> str:
+        """The link's query, without fields that have no effect."""
         fields = {
             # The page reads and writes a flag as the text true.
             name: "true" if value is True else value
@@ -138,9 +140,10 @@ class Bets(BaseModel):
     seed: int = Field(ge=0, le=MAX_SEED)
     of: int = Field(ge=1, le=20)
     bits: float = Field(ge=0, le=1000)
-    """What the sender has paid."""
+    """Bits that the sender has paid."""
     job: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")
-    """The job that drew the picture, for the preview; a service forgets it after a while."""
+    """The job that drew the picture, for the preview; the service deletes it after a
+    while."""
 
 
 @router.get("/s/bet")
@@ -221,6 +224,7 @@ async def _half_of(job: str, services: Services, caller: Caller) -> bytes | None
     return await run_sync(half_preview_of, picture, limiter=services.imaging)
 
 
-# One for each picture that is shipped: the names in links are not kept, so nobody can fill the memory.
+# One result for each shipped picture. The names in links are not kept, so that nobody can
+# fill the memory.
 _preview = cache(preview_of)
 _plain = cache(plain_preview)
