@@ -1,4 +1,5 @@
-"""The parts that FastAPI hands to handlers. All are `async`, because FastAPI would run others in a thread."""
+"""What FastAPI passes to handlers: services, the caller, and checked job ids. All these
+functions are `async`, because FastAPI would run others in threads."""
 
 import re
 from collections.abc import Callable
@@ -37,11 +38,12 @@ _JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 @dataclass(frozen=True)
 class Services:
-    """Everything that lives as long as the application; made in main.py."""
+    """Everything that lives as long as the application. main.py makes it."""
 
     settings: Settings
     keys_unread_s: Callable[[], float]
-    """Seconds since the file of keys could last be read; 0 where it can, or there is none."""
+    """Seconds since the file of keys was last readable; 0 if it is readable now, or if
+    there is none."""
     store: Store
     fleet: FleetWatch
     metrics: Metrics
@@ -63,7 +65,8 @@ class Services:
     bodies: Bodies
     stopping: Stopping
     imaging: CapacityLimiter
-    """How many threads may decode or encode pictures at once: each may hold some tens of MiB."""
+    """Limits the threads that decode or encode pictures at once, because each may hold
+    some tens of MiB."""
 
 
 async def _services(request: Request) -> Services:

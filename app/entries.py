@@ -1,4 +1,5 @@
-"""Rows and ends of a job's stream, read from what Redis answers: where rows were written together, each by itself."""
+"""The entries of a job's stream, read from Redis's replies. Rows that were written in
+one entry become one Entry each."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,44 +10,48 @@ from worker.contract.events import EventType, rows_of
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A row, or how the job ended; `seq` counts 1, 2, ... and `data` is JSON."""
+    """A row, or the end of the job."""
 
     seq: int
+    """Its number in the stream: 1, 2, ..."""
     type: EventType
     data: str
+    """JSON."""
 
     @property
     def is_last(self) -> bool:
+        """True for the end of the job."""
         return self.type.is_terminal
 
 
 def entries_of(raw: Any) -> list[Entry]:
-    """Read the answer to XRANGE, or one stream's part of the answer to XREAD."""
-    return [
-        entry for entry_id, fields in raw or [] for entry in _parts(entry_id, fields)
-    ]
+    """Read the reply to XRANGE, or one stream's part of the reply to XREAD. None is an
+    empty reply."""
+    entries: list[Entry] = []
+    for entry_id, fields in raw or []:
+        entries += _parts(entry_id, fields)
+    return entries
 
 
 def _parts(entry_id: bytes, fields: Any) -> list[Entry]:
-    """The fields are a mapping or, as they come, a list of names and values. The id is the number of the last row."""
+    """Return the entries in one of Redis. Its id is the number of the last of them.
+
+    fields: a mapping, or names and values in turn, as Redis sends them.
+    """
     if not isinstance(fields, dict):
         fields = dict(zip(fields[::2], fields[1::2], strict=True))
-    seq, type_, data = (
-        int(entry_id.partition(b"-")[0]),
-        fields[b"type"],
-        fields[b"data"],
-    )
-    rows = rows_of(type_, data)
+    seq = int(entry_id.partition(b"-")[0])
+    rows = rows_of(fields[b"type"], fields[b"data"])
     if not rows:
-        return [Entry(seq, EventType(type_.decode()), data.decode())]
-    return [
-        Entry(number, EventType.ROW, row)
-        for number, row in enumerate(rows, start=seq + 1 - len(rows))
-    ]
+        type_ = EventType(fields[b"type"].decode())
+        return [Entry(seq, type_, fields[b"data"].decode())]
+    first = seq + 1 - len(rows)
+    return [Entry(first + i, EventType.ROW, row) for i, row in enumerate(rows)]
 
 
 def streams_of(answer: Any) -> Iterable[tuple[bytes, Any]]:
-    """XREAD answers a list of [key, entries], a mapping of them, or nothing."""
+    """Return key and entries of each stream in a reply to XREAD, which is a list of
+    pairs, a mapping, or None."""
     if not answer:
         return []
     return answer.items() if isinstance(answer, dict) else answer

@@ -32,7 +32,8 @@ _NOTHING_ENDED = {
     for status in JobStatus
     if status.is_terminal
 }
-"""Told from the beginning: a counter that first appears with its first failure has not grown for Prometheus."""
+"""Reported from the start: a counter that appears with its first failure would not have
+increased in the eyes of Prometheus."""
 
 _DEFECT = 500
 _SECONDS = (
@@ -53,14 +54,13 @@ _SECONDS = (
 
 
 class Metrics:
-    """The counters of this process; numbers of the whole fleet are added when the metrics are read."""
+    """The counters of this process. Figures of the whole fleet are added when the
+    metrics are read."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        counter, gauge = (
-            partial(Counter, registry=self.registry),
-            partial(Gauge, registry=self.registry),
-        )
+        counter = partial(Counter, registry=self.registry)
+        gauge = partial(Gauge, registry=self.registry)
         self._requests = counter(
             "pixelrnn_requests", "Requests answered.", ("method", "route", "status")
         )
@@ -71,7 +71,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        # Without labels it is there from the beginning, so that the first one is seen to be more than none.
+        # Without labels it exists from the start, so that the first error increases it.
         self._errors = counter(
             "pixelrnn_server_errors",
             "Requests answered with 500: defects of the server.",
@@ -107,7 +107,8 @@ class Metrics:
     def answered(
         self, method: str, route: str, status: int, seconds: float | None
     ) -> None:
-        """Count a request that is over; `seconds` is None for a stream, which lasts as long as its job."""
+        """Count a request that has ended. seconds: None for a stream, which lasts as
+        long as its job."""
         self._requests.labels(method, route, status).inc()
         if status == _DEFECT:
             self._errors.inc()
@@ -115,16 +116,20 @@ class Metrics:
             self._seconds.labels(method, route).observe(seconds)
 
     def rejected(self, reason: str) -> None:
+        """Count a request that was refused. reason: the slug of its problem."""
         self._rejects.labels(reason).inc()
 
     def webhook(self, outcome: str) -> None:
+        """Count an attempt to call a webhook."""
         self._webhooks.labels(outcome).inc()
 
     def streamed(self, size: int) -> None:
+        """Count bytes of a stream that were sent."""
         self._streamed.inc(size)
 
     def text(self, fleet: Fleet | None) -> bytes:
-        """All metrics as text; those of the fleet are left out when `fleet` is None, because Redis does not answer."""
+        """Return all metrics in Prometheus's text format. fleet: None if Redis does not
+        respond; the figures of the fleet are then left out."""
         self._redis_answers.set(int(fleet is not None))
         registries = [self.registry]
         if fleet is not None:
@@ -135,7 +140,7 @@ class Metrics:
 
 
 class _LogCollector:
-    """Counts the lines that this process could not log."""
+    """Reports the lines that this process could not log."""
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         yield CounterMetricFamily(
@@ -144,7 +149,8 @@ class _LogCollector:
 
 
 class _FleetCollector:
-    """Figures of all workers and jobs, read from Redis: the same from every API process."""
+    """Reports figures of all workers and jobs, which are the same in every API process,
+    because they come from Redis."""
 
     def __init__(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -223,7 +229,8 @@ class _FleetCollector:
 
 
 def _first_rows(counted: Mapping[str, float]) -> HistogramMetricFamily:
-    """counted: `keys.FIRST_ROWS`."""
+    """Return the histogram of the seconds until the first row. counted: the hash
+    `keys.FIRST_ROWS`."""
     powers = range(keys.FIRST_ROW_LEAST, keys.FIRST_ROW_MOST + 1)
     within = list(accumulate(counted.get(str(power), 0) for power in powers))
     everything = sum(counted.values()) - counted.get("sum", 0)

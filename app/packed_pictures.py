@@ -1,9 +1,11 @@
-"""A job's pictures (`keys.image`) as one value, once it has ended: compressed together, without loss.
+"""A job's pictures (`keys.image`) packed into one value once the job has ended:
+compressed together, without loss.
 
     1 byte    the format, 1
-    rest      compressed: the length of each by its field, in JSON, a line's end, and then one picture after the other
+    rest      compressed: the lengths by field, as JSON, a newline, and the pictures
 
-The numbers of a map are taken apart first, all their first bytes before all second ones: alike bytes lie together.
+The bytes of a map's numbers are sorted first: all first bytes, then all second ones,
+and so on, because similar bytes compress better together.
 """
 
 import json
@@ -14,15 +16,16 @@ from itertools import accumulate
 from app.packed import UnpackableError
 
 FIELD = "packed"
-"""The field that holds the value, in place of the others."""
+"""The field that replaces all others."""
 _FORMAT = b"\x01"
 _MAPS = frozenset({"bits", "mean", "entropy"})
 _NUMBER = 4
-"""Bytes of a number of a map."""
+"""Bytes of one number in a map."""
 
 
 def packed_pictures(fields: Mapping[str, bytes]) -> bytes:
-    """All fields of the job's hash of pictures; empty where it is packed, or would not be smaller so."""
+    """Pack all fields of a job's hash of pictures. Return an empty value if they are
+    packed already, or would not become smaller."""
     lengths = json.dumps(
         {name: len(data) for name, data in fields.items()}, separators=(",", ":")
     )
@@ -34,7 +37,8 @@ def packed_pictures(fields: Mapping[str, bytes]) -> bytes:
 
 
 def unpacked_picture(value: bytes, field: str) -> bytes | None:
-    """One of them. Raises UnpackableError for another format."""
+    """Return one picture of a packed value; None if it does not contain the field.
+    Raises UnpackableError if another version packed it."""
     if value[:1] != _FORMAT:
         raise UnpackableError(
             f"packed in format {value[:1]!r}, which this version cannot read"
@@ -49,12 +53,14 @@ def unpacked_picture(value: bytes, field: str) -> bytes | None:
 
 
 def _apart(numbers: bytes) -> bytes:
+    """Return the first bytes of all numbers, then all second ones, and so on."""
     return b"".join(numbers[i::_NUMBER] for i in range(_NUMBER))
 
 
 def _together(planes: bytes) -> bytes:
     """Undo `_apart`."""
-    numbers, count = bytearray(len(planes)), len(planes) // _NUMBER
+    numbers = bytearray(len(planes))
+    count = len(planes) // _NUMBER
     for i in range(_NUMBER):
         numbers[i::_NUMBER] = planes[i * count : (i + 1) * count]
     return bytes(numbers)

@@ -8,28 +8,32 @@ from app.schema.rate_limit_headers import rate_limit_headers
 
 
 def problem_of(error: RefusedError) -> Problem:
+    """Return the document of a refusal."""
     kind = error.problem
-    fields = (
-        [FieldError(pointer=f"#/{error.field}", detail=error.detail)]
-        if error.field
-        else []
-    )
+    fields = []
+    if error.field:
+        fields = [FieldError(pointer=f"#/{error.field}", detail=error.detail)]
     return problem(kind.status, kind.slug, kind.title, error.detail, fields)
 
 
 def headers_of(error: RefusedError) -> dict[str, str]:
-    """Headers of the response that carries the document."""
+    """Return the headers of the response with the document."""
     kind = error.problem
-    said = rate_limit_headers(error.quotas) | (
-        {"WWW-Authenticate": "Bearer"} if kind.status == 401 else {}
-    )
-    retry_s = kind.retry_after_s if error.retry_after_s is None else error.retry_after_s
-    return said if retry_s is None else {**said, "Retry-After": str(retry_s)}
+    headers = rate_limit_headers(error.quotas)
+    if kind.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    retry_s = error.retry_after_s
+    if retry_s is None:
+        retry_s = kind.retry_after_s
+    if retry_s is not None:
+        headers["Retry-After"] = str(retry_s)
+    return headers
 
 
 def problem(
     status: int, slug: str, title: str, detail: str, fields: Sequence[FieldError] = ()
 ) -> Problem:
+    """Return a document. slug: the end of its `type`. fields: errors of single fields."""
     return Problem(
         type=f"urn:pixelrnn:problem:{slug}",
         title=title,

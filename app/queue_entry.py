@@ -1,7 +1,8 @@
-"""The RQ half of an accepted job, written by RQ's own code but sent by ours.
+"""The Redis commands by which RQ enqueues a job, made by RQ's own code.
 
-RQ speaks to Redis synchronously. Its commands only depend on the job, so they are recorded on a pipeline that is never
-executed and then run in the script that accepts the job: no thread, no second round trip, nothing half done.
+RQ talks to Redis synchronously. Its commands depend only on the job, so they are
+recorded on a pipeline that is never executed. The script that accepts the job executes
+them: in no thread, without a second round trip, and all or none.
 """
 
 import json
@@ -19,40 +20,41 @@ from worker.contract import keys
 _ID = "PLACE-OF-THE-ID"
 _TIME = "PLACE-OF-THE-TIME"
 _SERVER = (7, 2, 0)
-"""The command set that RQ may use; saves asking the server."""
-
+"""Version of Redis whose commands RQ may use, so that it need not ask the server."""
 
 QUEUES_KEY: str = Queue.redis_queues_keys
-"""Set of the keys of all queues that were ever used."""
+"""Key of the set of the keys of all queues that were ever used."""
 
 
 def _queue(name: str) -> Queue:
-    queue = Queue(
-        name, connection=Redis(), serializer="json"
-    )  # the client never connects
+    """Return RQ's queue of this name. Its client never connects."""
+    queue = Queue(name, connection=Redis(), serializer="json")
     queue.redis_server_version = _SERVER
     return queue
 
 
 @lru_cache
 def queue_key(name: str = keys.QUEUE) -> str:
-    """Key of the list of the ids that wait, next one first."""
+    """Return the key of the list of waiting job ids, the next one first."""
     return _queue(name).key
 
 
 def rq_job_key(job_id: str) -> str:
+    """Return the key of RQ's record of a job."""
     return f"{keys.RQ_JOB}{job_id}"
 
 
 def enqueue_commands(job_id: str, queue: str = keys.QUEUE) -> str:
-    """The commands by which RQ enqueues this job: a JSON list of Redis commands, each a list of words."""
+    """Return the commands by which RQ enqueues a job: a JSON list of Redis commands,
+    each a list of words."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # as RQ writes times
     return _template(queue).replace(_ID, job_id).replace(_TIME, now)
 
 
 @lru_cache
 def _template(name: str) -> str:
-    """The commands with placeholders for the id and the times. Recorded once, because RQ takes a millisecond for it."""
+    """Return the commands of a queue, with placeholders for the id and the times. They
+    are recorded once, because RQ takes a millisecond for that."""
     queue = _queue(name)
     recorder = queue.connection.pipeline(transaction=True)
     queue.enqueue_call(
@@ -66,23 +68,23 @@ def _template(name: str) -> str:
         retry=Retry(max=keys.CRASHES_FORGIVEN),
         pipeline=recorder,
     )
-    return json.dumps(
-        [
-            _with_times([_text(word) for word in arguments])
-            for arguments, _ in recorder.command_stack
-        ]
-    )
+    commands = []
+    for arguments, _ in recorder.command_stack:
+        words = [_text(word) for word in arguments]
+        commands.append(_with_times(words))
+    return json.dumps(commands)
 
 
 def _text(word: Any) -> Any:
-    """A word of a command as text: RQ compresses the call, and reads it uncompressed as well."""
+    """Return a word of a command as text. RQ compresses the job's call, but reads it
+    uncompressed as well."""
     if isinstance(word, Enum):
         return word.value
     return zlib.decompress(word).decode() if isinstance(word, bytes) else word
 
 
 def _with_times(command: list[Any]) -> list[Any]:
-    """The command with a placeholder for each time of creation."""
+    """Return a command with placeholders for the times of creation and of queueing."""
     before = ["", *command[:-1]]
     times = ("created_at", "enqueued_at")
     return [

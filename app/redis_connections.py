@@ -1,7 +1,9 @@
-"""Connections to Redis, each kind with the patience that suits it.
+"""Connections to Redis, with timeouts and retries for each use.
 
-command_client   short calls: may be repeated, because every write is a script that a second run finds done
-RawConnection    one connection that waits for rows; its owner decides what to do when it breaks
+command_client   short calls. They are repeated on failure, because every write is a
+                 script that has no further effect the second time
+RawConnection    one connection that waits for rows. It is not repeated: its owner
+                 decides what to do when it breaks
 """
 
 from collections.abc import Iterable
@@ -20,10 +22,12 @@ Pool = TypeVar("Pool", bound=ConnectionPool)
 
 MAX_COMMAND_CONNECTIONS = 15
 READ_BLOCK_S = 2.5
+"""Seconds for which a read waits for new rows."""
 
 
 class StoreRefusesError(redis_errors.RedisError):
-    """The server answers, and will not do it: it is full, a replica, or cannot write its file."""
+    """The server responds, but does not execute a command: it is full, it is a replica,
+    or it cannot write to its disk."""
 
 
 STORE_TROUBLE = (
@@ -31,20 +35,21 @@ STORE_TROUBLE = (
     redis_errors.TimeoutError,
     StoreRefusesError,
 )
-"""The server does not answer or refuses: it may be better a moment later."""
+"""Errors of a server that does not respond or refuses. A later attempt may succeed."""
 _COMMON: dict[str, Any] = {"socket_connect_timeout": 1.0, "protocol": 2}
 
 
 def trouble_of(error: redis_errors.ResponseError) -> redis_errors.RedisError:
-    """The same error, as one of STORE_TROUBLE where it is the server's own."""
+    """Return StoreRefusesError if an error reply is due to the server's state, else the
+    error itself."""
     if is_of_cluster(error):
         return StoreRefusesError(CLUSTER)
     return StoreRefusesError(str(error)) if is_store_trouble(error) else error
 
 
 class _SaysWhenClosed(AbstractConnection):
-    """uvloop's word for a transport that was closed a moment ago, between two steps of a connection that is being made,
-    is a RuntimeError, which redis-py hands on. It is the server that went away."""
+    """A connection that raises ConnectionError if the server closes it while it is
+    being made. uvloop raises RuntimeError then, which redis-py passes on."""
 
     async def send_packed_command(
         self, command: bytes | str | Iterable[bytes], check_health: bool = True
@@ -59,6 +64,7 @@ class _SaysWhenClosed(AbstractConnection):
 
 
 def _pool(kind: type[Pool], url: str, **options: Any) -> Pool:
+    """Return a pool whose connections are of the class that fits the URL."""
     pool = kind.from_url(url, **_COMMON, **options)
     pool.connection_class = type(
         "Connection", (_SaysWhenClosed, pool.connection_class), {}
@@ -67,6 +73,7 @@ def _pool(kind: type[Pool], url: str, **options: Any) -> Pool:
 
 
 def command_client(url: str) -> Redis:
+    """Return a client for short calls, which it repeats twice."""
     pool = _pool(
         BlockingConnectionPool,
         url,
@@ -79,8 +86,11 @@ def command_client(url: str) -> Redis:
 
 
 class RawConnection:
-    """One connection, one command at a time, each packed by the caller. Raises what redis-py raises; then it is closed,
-    and opened again with the next command."""
+    """One connection that executes one command at a time, packed by the caller.
+
+    After an error of redis-py, which is passed on, it is closed; the next command opens
+    it again.
+    """
 
     def __init__(self, url: str) -> None:
         pool = _pool(
@@ -91,9 +101,10 @@ class RawConnection:
         )
         self._connection = pool.make_connection()
         self.client_id: int | None = None
-        """The server's number for it, while it is open."""
+        """The server's id of the connection; None while it is closed."""
 
     async def ask(self, packed: bytes) -> Any:
+        """Send a packed command, and return the reply."""
         try:
             if self.client_id is None:
                 await self._connection.connect()
@@ -109,12 +120,14 @@ class RawConnection:
             raise
 
     async def close(self) -> None:
+        """Close the connection. It may be used again."""
         self.client_id = None
         await self._connection.disconnect()
 
 
 def packed(*words: bytes | str | int) -> bytes:
-    """Words of a command, without the line that says how many there are."""
+    """Return words of a command in Redis's protocol, without the line with their
+    number."""
     encoded = (
         word if isinstance(word, bytes) else str(word).encode() for word in words
     )

@@ -21,15 +21,17 @@ from worker.contract import logs
 from worker.contract.durability import CLUSTER, is_cluster
 
 _SILENCE_MS = 60_000
+"""Milliseconds after which the kernel drops a connection whose client takes nothing."""
 EXIT_BAD_SETTINGS = 2
 _M_MMAP_THRESHOLD = -3
 _OWN_MAPPING = 2**20
-"""Bytes of memory from which on a block is a mapping of its own, and goes back to the
-system when it is freed."""
+"""Bytes from which on a block of memory is a mapping of its own, which the system gets
+back when it is freed."""
 
 
 class Server(uvicorn.Server):
-    """Tells the application as soon as a signal comes: uvicorn itself waits for open streams, which never end alone."""
+    """A server that tells the application of a stop as soon as the signal arrives.
+    uvicorn alone waits for open streams, which would not end."""
 
     def __init__(
         self, config: uvicorn.Config, room: WaitingRoom, on_stop: Callable[[], None]
@@ -40,13 +42,12 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        for listener in (
-            listener for server in self.servers for listener in server.sockets
-        ):
-            _give_up_on_silent_peers(listener.fileno())
+        for server in self.servers:
+            for listener in server.sockets:
+                _limit_silence(listener.fileno())
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second."""
+        """Sweep the waiting room; uvicorn calls this ten times a second."""
         self._room.sweep()
         return await super().on_tick(counter)
 
@@ -68,9 +69,12 @@ def return_large_blocks() -> None:
             mallopt(_M_MMAP_THRESHOLD, _OWN_MAPPING)
 
 
-def _give_up_on_silent_peers(descriptor: int) -> None:
-    """Limit how long the kernel keeps what a vanished or silent reader does not take; it drops the connection then.
-    Accepted sockets take the limit from the listener. The kernel's own patience is a quarter of an hour."""
+def _limit_silence(descriptor: int) -> None:
+    """Let the kernel drop a connection whose client takes nothing for _SILENCE_MS.
+
+    By default it waits for a quarter of an hour. Accepted sockets inherit the limit
+    from the listening one. descriptor: of that socket.
+    """
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         with socket.socket(fileno=os.dup(descriptor)) as listener:
             if listener.family in (socket.AF_INET, socket.AF_INET6):
@@ -80,7 +84,7 @@ def _give_up_on_silent_peers(descriptor: int) -> None:
 
 
 def server(settings: Settings) -> Server:
-    """A server that is ready to run."""
+    """Return a server that is ready to run."""
     app = create_app(settings)
     room = WaitingRoom(settings.receive_s, CrossOrigin(settings.origins))
     config = uvicorn.Config(
@@ -100,7 +104,8 @@ def server(settings: Settings) -> Server:
 
 
 def _is_cluster(redis_url: str) -> bool:
-    """True if the server says that it runs in cluster mode; if it does not answer yet, requests say it later."""
+    """Return True if Redis reports that it runs in cluster mode; False if it does not
+    respond yet, in which case requests report it later."""
     with (
         suppress(RedisError),
         Redis.from_url(redis_url, socket_timeout=1, socket_connect_timeout=1) as client,
