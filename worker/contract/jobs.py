@@ -222,8 +222,9 @@ class JobSpec(Record):
         return self.options.work(self)
 
     def entry(self) -> str:
-        """Return the stored form as JSON, without fields that have their default, so
-        that workers of an earlier version can read it."""
+        """Return the stored form as JSON, so that workers of an earlier version can
+        read it: without fields that have their default; `options` as in
+        `Options.stored_fields`."""
         stored = self.model_dump(
             mode="json", exclude={"options"}, exclude_defaults=True
         )

@@ -56,8 +56,11 @@ class SeveralSummary(Summary):
 
     @classmethod
     def read(cls, text: str, of: type[Summary]) -> Self:
-        """Parse the stored JSON, in which each summary is of the type `of`. Raises
-        ValueError (pydantic's ValidationError included) or KeyError if it is damaged.
+        """Parse the stored JSON, an object whose list `pictures` has a summary of the
+        class `of` for each picture.
+
+        Raises ValueError (which includes pydantic's ValidationError) for damaged JSON
+        or summaries, KeyError without `pictures`.
         """
         return cls(
             pictures=tuple(

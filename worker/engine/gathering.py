@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from worker.contract.jobs import JobStatus
 from worker.engine.activities.activity import JobOutlet
 from worker.orders.claims import Outcome, StoredResult
-from worker.orders.cutouts import CutoutOrder, Filled
+from worker.orders.cutouts import CutoutOrder, FilledPixels
 from worker.orders.images import NewRow
 from worker.orders.order import Order
 from worker.orders.several import PART, SeveralOrder
@@ -23,8 +23,8 @@ class _Gathered:
     order: SeveralOrder
     shares: list[float]
     ends: dict[int, Outcome] = field(default_factory=dict)
-    filled: defaultdict[int, Filled] = field(
-        default_factory=lambda: defaultdict(Filled)
+    filled: defaultdict[int, FilledPixels] = field(
+        default_factory=lambda: defaultdict(FilledPixels)
     )
     """The holes of each picture that is completed in cut-outs, as far as they are drawn."""
 

@@ -28,7 +28,7 @@ def drawn(order: DrawOrder, log_p: Mapping[int, float]) -> Outcome:
     labelling = order.labelling
     labels: tuple[str, ...] = ()
     if labelling is not None:
-        count = range(len(labelling.asked))
+        count = range(len(labelling.requested))
         labels = tuple(_label(labelling, sample) for sample in count)
     if not order.weighed_variables:
         return succeeded(SampleSummary(labels=labels)) if labels else SUCCEEDED
@@ -39,7 +39,7 @@ def drawn(order: DrawOrder, log_p: Mapping[int, float]) -> Outcome:
 
 
 def _label(labelling: Labelling, sample: int) -> str:
-    number = labelling.asked[sample]
+    number = labelling.requested[sample]
     if number is None:
         number = chosen_label(
             labelling.seed, labelling.first + sample, labelling.priors

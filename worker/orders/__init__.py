@@ -1,1 +1,2 @@
-"""Words between the worker and its engine: orders, claims, outcomes, usage. No Redis, no queue, no torch."""
+"""Values that the worker and its engine exchange: orders, claims, outcomes, usage. They
+use no Redis, no queue and no torch."""

@@ -1,4 +1,5 @@
-"""Build the order of a claimed job, by its kind. Plain values: no Redis, no queue."""
+"""Makes the engine's order from a claimed job, by its kind. It uses no Redis and no
+queue."""
 
 from collections.abc import Callable
 
@@ -30,8 +31,12 @@ BUILDERS: dict[str, Build] = {
 
 
 def build(spec: JobSpec, card: ModelCard, material: Material) -> Order:
-    """Return the order for the engine. Raises JobRefusedError if the job cannot be done
-    with this model, or makes no sense."""
+    """Return the engine's order for a claimed job and the model that it was accepted
+    for.
+
+    Raises JobRefusedError, with the error that the client will see, if the model cannot
+    do the job, or if the stored input or rows do not fit the description.
+    """
     check_spec(spec, card)
     build_one = BUILDERS[spec.kind]
     try:
@@ -40,5 +45,5 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> Order:
         return build_one(spec, card, material)
     except (KeyError, ValueError, IndexError) as error:
         raise JobRefusedError(
-            malformed_spec(f"The job's stored image or rows make no sense: {error}")
+            malformed_spec(f"The job's stored image or rows are invalid: {error}")
         ) from error

@@ -1,4 +1,4 @@
-"""The models that a worker has to draw from."""
+"""The models from which an engine draws."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,19 +8,22 @@ from worker.contract.cards import ModelCard, RefusedModel
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The models that are loaded, by name."""
+    """The engine's models when it starts, which it reports to its worker."""
 
     cards: Mapping[str, ModelCard]
+    """The loaded models: name -> card."""
     slots: Mapping[str, int]
-    """Images of a model that can be drawn at once."""
+    """Model -> number of its images that can be drawn at once."""
     numerics: str
     """The arithmetic that draws from them (model_core.sampling.stages.numerics_of)."""
     threads: int = 1
-    """Threads in which one model is drawn, at the most."""
+    """Most threads in which one model is drawn."""
     refused: tuple[RefusedModel, ...] = ()
-    """Models that could not be loaded, and why."""
+    """Models that could not be loaded, with the reasons."""
 
 
 def kept_name(card: ModelCard) -> str:
-    """Name in the engine of weights that came while it ran: the plain name is that of those it began with."""
+    """Return the engine's name for weights that were added while it runs:
+    NAME@IDENTITY. The plain name stands for the weights with which the engine started.
+    """
     return f"{card.name}@{card.identity_or_digest}"

@@ -1,4 +1,5 @@
-"""A worker's hold on one job, and how such a hold ends. Plain values: no Redis, no network, no queue."""
+"""A worker's claim to a job, and how a claim ends. It uses no Redis, no network and no
+queue."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,49 +9,60 @@ from worker.contract.jobs import JobError, JobStatus
 
 @dataclass(frozen=True)
 class Claim:
-    """One attempt at one job. The token is new for each attempt, so that an attempt that was overtaken cannot write."""
+    """One attempt at one job. Each attempt has a new token, so that an older attempt
+    cannot write any more."""
 
     job_id: str
+    """Id of the job."""
     token: str
+    """Owner token in the job's record."""
     last_seq: int
-    """Sequence number of the newest row in the job's stream; 0 when there is none."""
+    """Number of the newest row in the job's stream; 0 if there is none."""
     attempts: int = 1
+    """Number of this attempt, from 1."""
     deaths: int = 0
-    """How many workers have died with the job, and nothing new of it was drawn in between."""
+    """Number of workers that died with the job without drawing anything new."""
     owner: str = ""
-    """The client whose turn it is."""
+    """The client whose turn is used."""
     part: int = 0
-    """The number of the picture, in the order for one of several."""
+    """Index of the picture, in the order for one of several pictures."""
 
 
 @dataclass(frozen=True)
 class StoredResult:
-    """Everything that is kept of a finished job beside its rows: a summary in JSON (worker.contract.kinds), and
-    pictures by their fields in `keys.image`."""
+    """What is stored of a finished job beside its rows."""
 
     summary: str
+    """The kind's summary as JSON."""
     pictures: Mapping[str, bytes] = field(default_factory=dict)
+    """Bytes to store, by fields of `keys.image`."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a job. `status` None: the claim is over and the job is not: someone else owns it now."""
+    """How a claim ended, and with it the job if `status` is not None."""
 
     status: JobStatus | None
+    """Final status of the job; None if the claim is over but the job is not."""
     error: JobError | None = None
+    """Why the job failed."""
     result: StoredResult | None = None
-    goes_on: bool = False
-    """True if the claim is over and the job is still ours, and goes back to the queue."""
+    """The result of a job that succeeded, if its kind has one."""
+    returns_to_queue: bool = False
+    """With status None: True if this worker still owns the job and returns it to the
+    queue, False if another worker owns it."""
 
 
 SUCCEEDED = Outcome(JobStatus.SUCCEEDED)
 CANCELED = Outcome(JobStatus.CANCELED)
 LOST = Outcome(None)
-ROWS_GONE = Outcome(None, goes_on=True)
-"""Rows that were confirmed are gone from the store: the job goes on from those that are left."""
-RETRY = Outcome(None, goes_on=True)
-"""The attempt failed: the job goes back to the queue, and another attempt begins."""
+"""Another worker owns the job."""
+ROWS_GONE = Outcome(None, returns_to_queue=True)
+"""Confirmed rows are missing from Redis: the job continues from those that are left."""
+RETRY = Outcome(None, returns_to_queue=True)
+"""The attempt failed: the job returns to the queue for another attempt."""
 
 
 def failed(error: JobError) -> Outcome:
+    """Return the outcome of a job that failed with this error."""
     return Outcome(JobStatus.FAILED, error)

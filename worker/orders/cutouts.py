@@ -1,4 +1,5 @@
-"""Cut-outs of larger pictures, filled one after the other: each is given what those before it drew."""
+"""Cut-outs of larger pictures, filled one after the other: each one is given what the
+cut-outs before it drew."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,45 +11,55 @@ from worker.orders.order import Material, Order
 
 @dataclass(frozen=True)
 class CutoutOrder(Order):
-    """A cut-out whose order is made once those before it in its picture are filled."""
+    """A cut-out, whose real order is made once the cut-outs before it in the same
+    picture are filled."""
 
     job: JobSpec
-    """The job of the cut-out, as if it came alone."""
+    """The job of the cut-out, as if it had been submitted alone."""
     card: ModelCard
+    """Card of its model."""
     material: Material
+    """Its input: pixels and mask of the cut-out alone, and its published rows."""
     build: Callable[[JobSpec, ModelCard, Material], Order]
+    """Makes the real order."""
     place: tuple[int, int]
-    """Its left and upper edge in the picture."""
+    """Its left and upper edge in the picture, in pixels."""
 
-    def after(self, filled: "Filled") -> Order:
-        """The order, with what is filled by now. Raises what `build` raises."""
+    def after(self, filled: "FilledPixels") -> Order:
+        """Return the real order, with the pixels that are filled so far as given ones.
+        Raises what `build` raises."""
         return self.build(
             self.job, self.card, replace(self.material, pixels=filled.given(self))
         )
 
 
-class Filled:
-    """The pixels of a picture's holes that are drawn by now."""
+class FilledPixels:
+    """The pixels of one picture's holes that have been drawn so far."""
 
     def __init__(self) -> None:
+        """Begin with no drawn pixel."""
         self._pixels: dict[tuple[int, int], bytes] = {}
 
     def add(self, cutout: CutoutOrder, y: int, pixels: bytes) -> None:
-        """Take a row of a cut-out. What one drew of a later hole is drawn again by that hole's own."""
+        """Store row y of a cut-out: those pixels that its mask does not give.
+
+        Pixels that belong to a later hole are drawn again by that hole's own cut-out,
+        which replaces them.
+        """
         left, top = cutout.place
-        C, W = cutout.job.channels, cutout.job.width
+        C = cutout.job.channels
+        W = cutout.job.width
         for x, is_given in enumerate(cutout.material.keep[y * W : (y + 1) * W]):
             if not is_given:
                 self._pixels[left + x, top + y] = pixels[C * x : C * (x + 1)]
 
     def given(self, cutout: CutoutOrder) -> bytes:
-        """The pixels of a cut-out, with those of earlier holes where it is given them."""
+        """Return the input pixels of a cut-out, in which the given ones that earlier
+        cut-outs drew have their drawn colours. Nothing is changed."""
         left, top = cutout.place
-        C, W, pixels = (
-            cutout.job.channels,
-            cutout.job.width,
-            bytearray(cutout.material.pixels),
-        )
+        C = cutout.job.channels
+        W = cutout.job.width
+        pixels = bytearray(cutout.material.pixels)
         for i, is_given in enumerate(cutout.material.keep):
             drawn = self._pixels.get((left + i % W, top + i // W))
             if is_given and drawn is not None:

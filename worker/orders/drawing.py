@@ -1,4 +1,4 @@
-"""Images that are drawn in slots, row by row."""
+"""Orders for images that are drawn in slots, row by row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,67 +11,83 @@ from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec, Priority
 from worker.orders.images import (
     Drawer,
-    Given,
+    GivenImage,
     PlannedImage,
-    asked_label,
     drawn_images,
     plan_images,
+    requested_label,
 )
 from worker.orders.order import Material, Order
 
 
 @dataclass(frozen=True)
 class Hole:
-    """The hole that `posterior` completes: all that is given, and at which temperature the rest is drawn, by the noise
-    of images of the seed from number `first` on."""
+    """A hole that is completed by `posterior`: the given pixels, and the noise and
+    temperature for the others."""
 
-    given: Given
+    given: GivenImage
+    """Given pixels and mask."""
     temperature: float
+    """Temperature of the draws."""
     seed: int
+    """Seed of the noise."""
     first: int = 0
+    """Number of the first image among those of the seed."""
     label: int | None = None
-    """The label that was asked for; None where all count."""
+    """Index of the requested label; None if all labels count."""
 
 
 @dataclass(frozen=True)
 class Labelling:
-    """The labels of new images."""
+    """The labels of a job's new images, which are part of its result."""
 
     names: Sequence[str]
+    """Names of the model's labels, in their order."""
     priors: Sequence[float]
-    asked: Sequence[int | None]
-    """The label of each image, by its number; None where its noise chooses one by the priors."""
+    """Their probabilities."""
+    requested: Sequence[int | None]
+    """For each image, the index of the requested label; None if the image's noise
+    chooses one by the priors."""
     seed: int
+    """Seed of the noise."""
     first: int
+    """Number of the first image among those of the seed."""
 
 
 @dataclass(frozen=True)
 class DrawOrder(Order):
-    """The images of a job that still lack rows."""
+    """The images of a job that still lack rows, or that pass the network once more to
+    be weighed."""
 
     values: int
-    """Numbers that a byte of a row tells apart."""
+    """Number of different values of a row's byte."""
     images: Sequence[PlannedImage]
+    """The images to draw."""
     priority: Priority = Priority.INTERACTIVE
+    """Who goes first if images wait for slots."""
     drawn: NDArray[np.integer] | None = None
-    """All images of a job that is looked at once it is drawn, as values (n, C, H, W), as far as earlier attempts
-    came."""
+    """All images of the job as values (n, C, H, W), with the rows that earlier attempts
+    published; only for jobs that are scored or get a receipt at the end, else None."""
     rank: bool = False
-    """They are scored."""
+    """True if the images are scored at the end."""
     hole: Hole | None = None
-    """They are exact draws from the posterior of this hole, and get a receipt."""
+    """The hole of which the images are exact draws by `posterior`, and which gets a
+    receipt; None for other jobs."""
     label: int | None = None
-    """The label of which they are scored; None: all."""
+    """Index of the label given which the images are scored; None for all labels."""
     width: int = 0
-    """How wide its images are, where they are fields; 0: as the model's."""
+    """Width of the images in pixels if they are fields; 0 for images of the model's
+    size."""
     labelling: Labelling | None = None
-    """Their labels, which are told in the end, of new images of a model that has labels."""
+    """The labels of new images that the result names; None if there are none."""
     weighed_variables: int = 0
-    """Colour variables of an image, of a job whose result says ln p of each; else 0."""
+    """Number of colour variables of an image, if the result contains ln p of each
+    image; else 0."""
 
     @property
     def seats(self) -> str:
-        """Name of the slots that draw its images: the model's, or those for fields of one width."""
+        """Name of the slots that draw the images: the model's name, or the model's with
+        the width of its fields."""
         return f"{self.model} {self.width} wide" if self.width else self.model
 
 
@@ -79,22 +95,26 @@ def draw_order(
     spec: JobSpec,
     card: ModelCard,
     material: Material,
-    given: Given | None,
+    given: GivenImage | None,
     drawer: Drawer,
     rank: bool = False,
     hole: Hole | None = None,
     weighed: bool = False,
 ) -> DrawOrder:
-    """The order for a job whose images begin with `given`. weighed: the result says ln p
-    of each image."""
+    """Return the order for a job whose images begin with `given`.
+
+    drawer: the member of the model that draws. rank, hole: see DrawOrder. weighed:
+    whether the result contains ln p of each image. Raises ValueError if the model does
+    not have a requested label, or if a published row is damaged.
+    """
     images: Sequence[PlannedImage] = plan_images(
         spec, card.levels, given, material.rows, drawer, weighed
     )
-    labels = (
-        [asked_label(spec, card, sample) for sample in range(max(1, spec.n))]
-        if card.labels
-        else []
-    )
+    labels: list[int | None] = []
+    if card.labels:
+        # A job of no images has one label too, for what it expects of the hole.
+        count = max(1, spec.n)
+        labels = [requested_label(spec, card, sample) for sample in range(count)]
     if labels:
         label_from = None if given is None else given.label_from(spec)
         images = [
@@ -108,26 +128,30 @@ def draw_order(
             for image in images
         ]
     drawn = drawn_images(spec, card.levels, material.rows) if rank or hole else None
+    # Only new images name their labels; those of a completion are in its receipt.
+    names_labels = bool(labels) and given is None
+    variables = spec.height * spec.width * spec.channels
     return DrawOrder(
         material.claim,
         spec.model,
-        card.levels,
-        images,
-        spec.effective_priority,
-        drawn,
-        rank,
-        hole,
-        next(iter(labels), None),
-        spec.width if spec.options.is_field else 0,
-        _labelling(spec, card, labels) if labels and given is None else None,
-        spec.height * spec.width * spec.channels if weighed else 0,
+        values=card.levels,
+        images=images,
+        priority=spec.effective_priority,
+        drawn=drawn,
+        rank=rank,
+        hole=hole,
+        label=next(iter(labels), None),
+        width=spec.width if spec.options.is_field else 0,
+        labelling=_labelling(spec, card, labels) if names_labels else None,
+        weighed_variables=variables if weighed else 0,
     )
 
 
 def _labelled(
     image: PlannedImage, label: int | None, label_from: NDArray[np.bool_] | None
 ) -> PlannedImage:
-    """An image that has this label, or else one that fits what was given of it."""
+    """Return the image with this label; without one, `label_from` marks the given
+    pixels by which its label is chosen."""
     return replace(
         image, request=replace(image.request, label=label, label_from=label_from)
     )
@@ -136,8 +160,6 @@ def _labelled(
 def _labelling(
     spec: JobSpec, card: ModelCard, labels: Sequence[int | None]
 ) -> Labelling:
-    names, priors = (
-        [label.name for label in card.labels],
-        [label.prior for label in card.labels],
-    )
+    names = [label.name for label in card.labels]
+    priors = [label.prior for label in card.labels]
     return Labelling(names, priors, labels, spec.seed, spec.first)

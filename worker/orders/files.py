@@ -1,4 +1,5 @@
-"""A file of coded images that is made or read, some rows in a turn."""
+"""Orders for files of coded images: pictures that are encoded, or a file that is
+decoded, some rows at a time."""
 
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -11,26 +12,27 @@ from worker.orders.claims import Outcome
 from worker.orders.order import Order
 
 CodingSteps = Generator[int | NDArray[np.uint8], None, Outcome]
-"""Pauses after every row or so, says each image (C, H, W) that is decoded, in order, and ends in what becomes of the
-job."""
+"""Pauses after every row or so. Yields each decoded image (C, H, W), in order, and an
+integer at every other pause; returns the job's outcome."""
 
 
 @dataclass(frozen=True)
 class FileOrder(Order):
-    """An order to make a file of pictures, or to read the pictures in one, which the
-    function of its kind carries out (worker.engine.kinds.OF_FILES).
+    """The pictures of a job that are encoded to a file, or the file whose pictures
+    become the job's images.
 
-    The function is called with the order and the model, and returns its steps. The
-    pictures of a file are the job's images, and are published whole.
+    The function of its kind (worker.engine.kinds.OF_FILES) takes (order, model) and
+    returns its steps. Decoded images are published when they are complete.
     """
 
     kind: str
-    """`Kind.word`."""
+    """The kind's word."""
     content: Any
-    """Values (n, C, H, W) to encode, or the bytes of a file to decode."""
+    """Pictures as values (n, C, H, W), or the bytes of a file."""
     values: int
-    """Numbers that a byte of a row tells apart."""
+    """Number of different values of a row's byte."""
     published: tuple[int, ...] = ()
-    """How many rows of each image earlier attempts published."""
+    """Number of rows of each image that earlier attempts published."""
     label: int | None = None
-    """The label by which pictures are encoded; None: each by the one that makes it shortest."""
+    """Index of the label given which pictures are encoded; None if each picture takes
+    the label with the shortest code."""

@@ -1,8 +1,9 @@
-"""Turns a job's description into the images that the engine draws: given pixels, and rows that are drawn already.
+"""Turns a job's description into the images that the engine draws: given pixels, and
+rows that were drawn before.
 
-A row that was published is a given row from then on: noise is a pure function of (seed, sample, y, x, colour), so what
-is drawn after it is the same as if nothing had happened, in both images of a Multi-Scale model. Arrays only: no Redis,
-no queue.
+A published row counts as given from then on. Noise is a pure function of (seed, sample,
+y, x, colour), so the rows after it are the same as in an undisturbed run, in both
+images of a Multi-Scale model. This file handles only arrays: no Redis and no queue.
 """
 
 from collections import Counter
@@ -31,39 +32,43 @@ from worker.orders.faults import (
 
 @dataclass(frozen=True)
 class PlannedImage:
-    """One image of a job that still lacks rows. The engine's first `skip` rows of it are published already."""
+    """An image that the engine has to draw."""
 
     request: ImageRequest
+    """What the engine draws."""
     skip: int
+    """Number of the engine's first rows that are published already."""
     first: int = 0
-    """Number of the job's sample 0 among the images of the seed."""
+    """Number of the job's image 0 among the images of the seed."""
 
     @property
     def sample(self) -> int:
-        """Its number in the job."""
+        """Index of the image in the job, from 0."""
         return self.request.sample - self.first
 
 
 @dataclass(frozen=True)
-class Given:
-    """The client's pixels as values: for a completion (C, H, W) with keep (H, W), True = given; for an upsampling the
-    small image (C, s, s)."""
+class GivenImage:
+    """The client's input as values. All fields are None if nothing is given."""
 
     values: NDArray[np.integer] | None = None
+    """Completion: values (C, H, W)."""
     keep: NDArray[np.bool_] | None = None
+    """Completion: mask (H, W), True = given."""
     small: NDArray[np.integer] | None = None
+    """Upsampling: values of the small image (C, s, s)."""
 
     def label_from(self, spec: JobSpec) -> NDArray[np.bool_] | None:
-        """(H, W): where something is given that tells the label, of a small image all of it."""
-        return (
-            self.keep
-            if self.small is None
-            else np.ones((spec.height, spec.width), bool)
-        )
+        """Return a mask (H, W) of the places with given information about the label:
+        the mask of a completion, or all places for an upsampling."""
+        if self.small is None:
+            return self.keep
+        return np.ones((spec.height, spec.width), bool)
 
 
 def check_spec(spec: JobSpec, card: ModelCard) -> None:
-    """JobRefusedError when the model is not the one that the job was accepted for, or does no such work."""
+    """Raise JobRefusedError if the model is not the one that the job was accepted for,
+    has another size, or does not do this kind of job."""
     if not card.is_of(spec):
         raise JobRefusedError(model_changed(spec.model))
     height, width = spec.options.shape(card)
@@ -75,21 +80,27 @@ def check_spec(spec: JobSpec, card: ModelCard) -> None:
 
 
 def _shape(of: JobSpec | ModelCard) -> str:
-    first = (
-        f", first {(of.channels, of.small_height, of.small_width)}"
-        if of.small_height or of.small_width
-        else ""
-    )
-    return f"{(of.channels, of.height, of.width)}{first}"
+    """Return size and small size as text, for comparison and for messages."""
+    shape = f"{(of.channels, of.height, of.width)}"
+    if of.small_height or of.small_width:
+        shape += f", first {(of.channels, of.small_height, of.small_width)}"
+    return shape
 
 
 def whole_picture(spec: JobSpec, pixels: bytes) -> NDArray[np.uint8]:
-    """A picture of the model's size as pixels (C, H, W). JobRefusedError when it does not fit."""
+    """Return pixel bytes of a picture of the job's size as an array (C, H, W), 0..255.
+
+    Raises JobRefusedError if there are more or fewer bytes.
+    """
     return picture(spec, pixels, spec.height, spec.width)
 
 
 def picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[np.uint8]:
-    """Pixel bytes as (C, height, width). JobRefusedError when there are more or fewer."""
+    """Return pixel bytes as an array (C, height, width), 0..255. The bytes are ordered
+    by row, pixel and colour.
+
+    Raises JobRefusedError if there are more or fewer bytes.
+    """
     size = height * width * spec.channels
     if len(pixels) != size:
         raise JobRefusedError(
@@ -103,7 +114,8 @@ def picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[np
 
 
 def kept_pixels(spec: JobSpec, keep: bytes) -> NDArray[np.bool_]:
-    """keep (H, W), True = given. JobRefusedError when there are more or fewer."""
+    """Return mask bytes as a mask (H, W), True = given. Raises JobRefusedError if there
+    are more or fewer than H*W bytes."""
     H, W = spec.height, spec.width
     if len(keep) != H * W:
         raise JobRefusedError(
@@ -114,35 +126,46 @@ def kept_pixels(spec: JobSpec, keep: bytes) -> NDArray[np.bool_]:
     return np.frombuffer(keep, np.uint8).reshape(H, W) != 0
 
 
-def asked_label(spec: JobSpec, card: ModelCard, sample: int = 0) -> int | None:
-    """Number of the label that is asked for in one of the images; None where all labels count. ValueError for one that
-    the model does not have."""
+def requested_label(spec: JobSpec, card: ModelCard, sample: int = 0) -> int | None:
+    """Return the index of the label that was requested for image `sample`; None if none
+    was. Raises ValueError if the model does not have it."""
     name = spec.options.label_of(sample)
     return None if name is None else [label.name for label in card.labels].index(name)
 
 
 @dataclass(frozen=True)
 class Drawer:
-    """The member of a model that draws an image. Says, too, whether the rows that it has published are a checkpoint."""
+    """Which member of a model draws an image, and whether its published rows are a
+    checkpoint."""
 
     member: int | None = None
-    """None: the image's noise decides."""
+    """Index of the member; None if the image's noise chooses it."""
     resumes: bool = True
-    """Its rows become final from the top down. Else its image comes whole, and is drawn again from nothing."""
+    """True if rows become final from the top down, so that another attempt continues
+    after them. Otherwise the image is published when it is complete, and another
+    attempt draws it again."""
 
 
 UPRIGHT = Drawer()
 
 
 def any_member(members: Sequence[str]) -> Drawer:
-    """The drawer of an image of which nothing is given; members: the orientations of the model's networks."""
+    """Return the drawer of an image without given pixels: the noise chooses the member.
+
+    members: orientations of the model's networks.
+    """
     return Drawer(resumes=set(members) == {"none"})
 
 
 def exact_drawer(members: Sequence[str], keep: NDArray[np.bool_]) -> Drawer | None:
-    """The drawer whose every image is an exact draw of p(hole | everything given): the one network of a model, if
-    nothing given lies behind the hole's first pixel in its order. None where it takes particles. keep (H, W), True =
-    given. ConfigError for an orientation that does not exist or that does not fit."""
+    """Return the drawer whose images are exact draws of p(hole | given pixels), or None
+    if particles are needed.
+
+    It exists for a model of one network, if no given pixel lies behind the hole's first
+    pixel in the network's drawing order. members: orientations of the model's networks.
+    keep: (H, W), True = given. Raises ConfigError for an unknown orientation, or one
+    that does not fit this size.
+    """
     orientations: list[Orientation] = [
         check_orientation(name, *keep.shape) for name in members
     ]
@@ -154,35 +177,36 @@ def exact_drawer(members: Sequence[str], keep: NDArray[np.bool_]) -> Drawer | No
 def plan_images(
     spec: JobSpec,
     values: int,
-    given: Given | None,
+    given: GivenImage | None,
     rows: Iterable[RowDrawn],
     drawer: Drawer = UPRIGHT,
     weighed: bool = False,
 ) -> list[PlannedImage]:
-    """The images of the job that still lack rows. `rows`: what earlier attempts published, in order.
+    """Return the images of a job that the engine still has to draw, in their order.
 
-    weighed: ln p of each image is asked for, so that images which lack none pass the
-    network once more.
+    values: number of different values of a byte. given: input of the client; None if
+    there is none. rows: rows that earlier attempts published. weighed: whether ln p of
+    each image is wanted, so that complete images pass the network once more as well.
     """
     drawn: dict[tuple[int, Stage], list[RowDrawn]] = {}
     for row in rows:
         drawn.setdefault((row.sample, row.stage), []).append(row)
-    given = given or Given()
-    untouched = _known(
-        spec, values, given, ()
-    )  # one for all that lack every row: messages have it once
+    given = given or GivenImage()
+    # All images without rows share these arrays, so that a message contains them once.
+    without_rows = _known(spec, values, given, ())
     plans = []
     for sample in range(spec.n):
-        small, final = (
-            drawn.get((sample, stage), []) for stage in (Stage.SMALL, Stage.FINAL)
-        )
+        small = drawn.get((sample, Stage.SMALL), [])
+        final = drawn.get((sample, Stage.FINAL), [])
         is_whole = len(final) == spec.height
-        if weighed or not is_whole:
-            goes_on = final and (drawer.resumes or is_whole)
-            known = _known(spec, values, given, final) if goes_on else untouched
-            plans.append(
-                _plan(spec, values, sample, given, small, final, known, drawer, weighed)
-            )
+        if is_whole and not weighed:
+            continue
+        known = without_rows
+        if final and (drawer.resumes or is_whole):
+            known = _known(spec, values, given, final)
+        plans.append(
+            _plan(spec, values, sample, given, small, final, known, drawer, weighed)
+        )
     return plans
 
 
@@ -190,7 +214,7 @@ def _plan(
     spec: JobSpec,
     values: int,
     sample: int,
-    given: Given,
+    given: GivenImage,
     small: Sequence[RowDrawn],
     final: Sequence[RowDrawn],
     known_and_keep: tuple[NDArray[np.integer], NDArray[np.bool_]],
@@ -217,22 +241,23 @@ def _plan(
     )
     skip = len(final)
     if rows is not None and first is None:
-        # the small image's rows pass once more, those of the final one if it is begun
+        # The rows of the small image are published, but pass the network once more.
         skip += len(small)
     return PlannedImage(request, skip, spec.first)
 
 
 def _known(
-    spec: JobSpec, values: int, given: Given, final: Sequence[RowDrawn]
+    spec: JobSpec, values: int, given: GivenImage, final: Sequence[RowDrawn]
 ) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
-    """Values (C, H, W) and keep (H, W) of the final image: what the client gave, and the rows that are drawn."""
+    """Return values (C, H, W) and mask (H, W) of the final image: the client's pixels
+    and the drawn rows."""
     C, H, W = spec.channels, spec.height, spec.width
-    known = (
-        np.zeros((C, H, W), np.int64)
-        if given.values is None
-        else given.values.astype(np.int64)
-    )
-    keep = np.zeros((H, W), bool) if given.keep is None else given.keep.copy()
+    known = np.zeros((C, H, W), np.int64)
+    if given.values is not None:
+        known[:] = given.values
+    keep = np.zeros((H, W), bool)
+    if given.keep is not None:
+        keep[:] = given.keep
     for row in final:
         known[:, row.y] = _row_values(row, C, values)
         keep[row.y] = True
@@ -242,7 +267,8 @@ def _known(
 def _small_rows(
     spec: JobSpec, values: int, rows: Sequence[RowDrawn]
 ) -> NDArray[np.integer] | None:
-    """The first k rows (C, k, s) of the small image, all that are drawn; None where there are none yet."""
+    """Return the first k rows (C, k, s) of the small image, which are published; None
+    if there are none."""
     if not spec.draws_small or not rows:
         return None
     small = np.zeros((spec.channels, len(rows), spec.small_width), np.int64)
@@ -252,7 +278,7 @@ def _small_rows(
 
 
 def rows_published(spec: JobSpec, rows: Iterable[RowDrawn]) -> tuple[int, ...]:
-    """How many rows there are of each final image."""
+    """Return the number of published rows of each final image."""
     counts = Counter(row.sample for row in rows if row.stage is Stage.FINAL)
     return tuple(counts[sample] for sample in range(spec.n))
 
@@ -260,7 +286,8 @@ def rows_published(spec: JobSpec, rows: Iterable[RowDrawn]) -> tuple[int, ...]:
 def drawn_images(
     spec: JobSpec, values: int, rows: Iterable[RowDrawn]
 ) -> NDArray[np.integer]:
-    """The final images as values (n, C, H, W), as far as their rows are published; zeros elsewhere."""
+    """Return the final images as values (n, C, H, W) with the published rows; rows that
+    are missing are 0."""
     images = np.zeros((spec.n, spec.channels, spec.height, spec.width), np.int64)
     for row in rows:
         if row.stage is Stage.FINAL:
@@ -269,24 +296,30 @@ def drawn_images(
 
 
 def _row_values(row: RowDrawn, channels: int, values: int) -> NDArray[np.uint8]:
-    """(C, W)."""
+    """Return the values of a row, (C, W)."""
     return pixels_to_values(
         np.frombuffer(row.pixel_bytes(), np.uint8).reshape(-1, channels), values
     ).T
 
 
 NewRow = tuple[int, int, bytes, bool]
-"""A row that was drawn: sample, y, pixels, and whether it is of a small image, as `row_entry` takes them. That is left
-to the worker: the engine draws ten thousand a second."""
+"""A drawn row: sample, y, pixels, and whether it belongs to a small image; the
+arguments of `row_entry`. The worker formats it, because the engine draws ten thousand
+rows per second."""
 
 
 def row_pixels(row: NDArray[np.integer], values: int) -> bytes:
-    """The pixels of one drawn row of values (C, W)."""
+    """Return the pixel bytes of a drawn row of values (C, W), ordered by pixel and then
+    by colour."""
     pixel_by_pixel = row.T.astype(np.uint8, copy=False).tobytes()
     return pixel_by_pixel.translate(pixel_of_value(values))
 
 
 @lru_cache
 def pixel_of_value(levels: int) -> bytes:
-    """Table for bytes.translate, which takes a tenth of the time of an array operation on a short row."""
+    """Return a table of 256 bytes for bytes.translate: value -> pixel byte, for
+    `levels` values.
+
+    For a short row, bytes.translate takes a tenth of the time of an array operation.
+    """
     return values_to_pixels(np.arange(levels), levels).tobytes().ljust(256, b"\0")

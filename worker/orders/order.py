@@ -1,4 +1,5 @@
-"""Orders of the worker to its engine, and their material. Plain values that nobody changes: no Redis, no queue."""
+"""Orders of the worker to its engine, and the stored material of a job. Instances are
+immutable and use no Redis and no queue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,24 +11,33 @@ from worker.orders.claims import Claim
 
 @dataclass(frozen=True)
 class Order:
-    """A claimed job, for a model. Its type decides which activity of the engine takes it."""
+    """A claimed job for a model. The type of an order decides which activity of the
+    engine takes it."""
 
     claim: Claim
+    """The attempt that this order belongs to."""
     model: str
+    """The engine's name of the model."""
 
 
 @dataclass(frozen=True)
 class TrainOrder(Order):
-    """A training, which asks no model: `model` is the name of what comes of it."""
+    """A training. It uses no model: `model` is the name of the model that it makes."""
 
     options: TrainOptions
+    """The training's options."""
 
 
 @dataclass(frozen=True)
 class Material:
-    """Everything that is kept of a job beside its description: its input, as in `keys.image`, and published rows."""
+    """What Redis stores of a job beside its description: its input and its published
+    rows."""
 
     claim: Claim
+    """The attempt that reads it."""
     pixels: bytes
+    """The field `pixels` of `keys.image`; empty without input."""
     keep: bytes
+    """The field `keep` of `keys.image`; empty without a mask."""
     rows: Sequence[RowDrawn]
+    """The rows that earlier attempts published, in order."""

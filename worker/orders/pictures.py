@@ -1,4 +1,5 @@
-"""A picture of which something is to be said: passes of the model between the steps of what is drawn."""
+"""Orders for questions about one picture, which passes of the model answer between the
+steps of drawing."""
 
 from dataclasses import dataclass
 
@@ -13,23 +14,24 @@ from worker.orders.order import Material, Order
 
 @dataclass(frozen=True)
 class PictureOrder(Order):
-    """An order about one picture, which the function of its kind carries out
-    (worker.engine.kinds.OF_PICTURES).
+    """The picture of a job, for kinds such as `score`.
 
-    The function is called with the order, the model, and the second model of a job that
-    asks one. It returns the Outcome, or an iterator that yields after each step how
-    much is done, 0 to 1, and at last the Outcome.
+    The function of its kind (worker.engine.kinds.OF_PICTURES) takes (order, model), and
+    for a score against a second model that model as well. It returns the Outcome, or an
+    iterator that yields the progress after each step, 0 to 1, and at last the Outcome.
     """
 
     job: JobSpec
+    """The job."""
     pixels: NDArray[np.uint8]
-    """(C, H, W), as pixels and not as values."""
+    """(C, H, W), 0..255."""
     keep: NDArray[np.bool_] | None = None
-    """(H, W), True = given; None: all of it is."""
+    """(H, W), True = given; None if all pixels are given."""
 
 
 def build(spec: JobSpec, card: ModelCard, material: Material) -> PictureOrder:
-    """JobRefusedError when the picture, or what says which part of it is given, has not the model's size."""
+    """Return the order for the picture of a job. Raises JobRefusedError if picture or
+    mask do not have the job's size."""
     keep = kept_pixels(spec, material.keep) if material.keep else None
     return PictureOrder(
         material.claim, spec.model, spec, whole_picture(spec, material.pixels), keep

@@ -1,8 +1,10 @@
-"""Several pictures: an order for each, as if it came alone."""
+"""Orders for jobs of several pictures: one order for each, as if it had been submitted
+alone."""
 
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from worker.contract.cards import ModelCard
 from worker.contract.events import RowDrawn
@@ -11,17 +13,21 @@ from worker.orders.cutouts import CutoutOrder
 from worker.orders.order import Material, Order
 
 PART = "#"
-"""Stands between a job's token and the number of a picture, in the token of that picture's order."""
+"""Separates a job's token from the index of a picture, in the token of that picture's
+order."""
 
 
 @dataclass(frozen=True)
 class SeveralOrder(Order):
-    """The orders of a job's pictures, which have `samples` images each."""
+    """The orders of a job's pictures."""
 
     parts: tuple[Order, ...]
+    """An order for each picture, or for each cut-out of each picture."""
     samples: int
+    """Number of images of each part."""
     chain: int = 1
-    """Number of parts that follow each other, each after the end of the one before: the cut-outs of a picture."""
+    """Number of consecutive parts of which each begins after the end of the one before:
+    the cut-outs of a picture."""
 
 
 def of_each(
@@ -30,52 +36,54 @@ def of_each(
     material: Material,
     build: Callable[[JobSpec, ModelCard, Material], Order],
 ) -> SeveralOrder:
-    """An order by `build` for each picture. Raises what that raises, and ValueError for input of another length."""
-    count, area = spec.options.picture_count, spec.height * spec.width
-    n, size = spec.n // count, area * spec.channels
-    if (
-        spec.n != n * count
-        or len(material.pixels) != count * size
-        or len(material.keep) not in (0, count * area)
-    ):
+    """Return an order that contains, for each picture, the order that `build` makes;
+    cut-outs wait as CutoutOrder.
+
+    Input and published rows are divided among the pictures. Raises ValueError if the
+    input has another length than the pictures need, and what `build` raises.
+    """
+    count = spec.options.picture_count
+    n = spec.n // count
+    area = spec.height * spec.width
+    size = area * spec.channels
+    is_divisible = spec.n == n * count
+    has_pixels = len(material.pixels) == count * size
+    has_mask = len(material.keep) in (0, count * area)
+    if not (is_divisible and has_pixels and has_mask):
         raise ValueError(
             f"{spec.n} images of {count} pictures, in {len(material.pixels)} bytes"
         )
     rows: defaultdict[int, list[RowDrawn]] = defaultdict(list)
     for row in material.rows:
         rows[row.sample // n].append(row.model_copy(update={"sample": row.sample % n}))
+    places = spec.options.places
     parts: list[Order] = []
     for i in range(count):
         claim = replace(
             material.claim, token=f"{material.claim.token}{PART}{i}", part=i
         )
-        pixels, keep = (
-            material.pixels[i * size : (i + 1) * size],
-            material.keep[i * area : (i + 1) * area],
-        )
-        alone, own = _alone(spec, i, n), Material(claim, pixels, keep, rows[i])
-        if places := spec.options.places:
-            parts.append(
-                CutoutOrder(
-                    claim, spec.model, alone, card, own, build, places[i % len(places)]
-                )
-            )
+        pixels = material.pixels[i * size : (i + 1) * size]
+        keep = material.keep[i * area : (i + 1) * area]
+        alone = _alone(spec, i, n)
+        own = Material(claim, pixels, keep, rows[i])
+        if places:
+            place = places[i % len(places)]
+            parts.append(CutoutOrder(claim, spec.model, alone, card, own, build, place))
         else:
             parts.append(build(alone, card, own))
-    return SeveralOrder(
-        material.claim, spec.model, tuple(parts), n, max(1, len(spec.options.places))
-    )
+    chain = max(1, len(places))
+    return SeveralOrder(material.claim, spec.model, tuple(parts), n, chain)
 
 
 def _alone(spec: JobSpec, i: int, n: int) -> JobSpec:
-    """The job of one picture, which draws the same images of the seed."""
-    first = (
-        {"first": spec.first + i * n}
-        if "first" in type(spec.options).model_fields
-        else {}
-    )
-    without = {"pictures": 0, **({"cutouts": None} if spec.options.places else {})}
-    options = spec.options.model_copy(update={**without, **first})
-    return spec.model_copy(
-        update={"n": n, "options": options, "priority": spec.effective_priority}
-    )
+    """Return the job of one picture. It draws the same images of the seed as the whole
+    job does."""
+    changed: dict[str, Any] = {"pictures": 0}
+    if spec.options.places:
+        changed["cutouts"] = None
+    if "first" in type(spec.options).model_fields:
+        changed["first"] = spec.first + i * n
+    options = spec.options.model_copy(update=changed)
+    # The priority follows from the number of images, which is smaller now.
+    priority = spec.effective_priority
+    return spec.model_copy(update={"n": n, "options": options, "priority": priority})

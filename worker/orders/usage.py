@@ -1,20 +1,28 @@
-"""How full a model's steps were: what the log says of each model, now and then and when the worker stops."""
+"""How full the steps of a model were; the log reports it now and then, and when the
+worker stops."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class Usage:
-    """Sums over the steps so far: `image_s` adds up, for each image, the seconds of the steps that drew it."""
+    """Sums over the steps of one model so far."""
 
     steps: int = 0
+    """Number of steps."""
     seconds: float = 0.0
+    """Duration of all steps."""
     image_s: float = 0.0
+    """Sum over all steps of duration times drawn images."""
     rows: int = 0
+    """Number of completed rows."""
     images: int = 0
+    """Number of completed images."""
 
     def step(self, seconds: float, busy: int, rows: int, left: int) -> None:
-        """One step drew `busy` images side by side, ended `rows` rows, and of the images `left` are done."""
+        """Add one step: its duration, the number of images that it drew side by side
+        (`busy`), the rows that it completed, and the images that it completed (`left`).
+        """
         self.steps += 1
         self.seconds += seconds
         self.rows += rows
@@ -23,5 +31,6 @@ class Usage:
 
     @property
     def occupancy(self) -> float:
-        """Images in a step, on the average of the time."""
+        """Mean number of images in a step, weighted by the steps' duration; 0 before
+        the first step."""
         return self.image_s / self.seconds if self.seconds else 0.0

@@ -22,8 +22,12 @@ class Channel:
         self._open: PubSub | None = None
 
     def next(self, within_s: float) -> bytes | None:
-        """Return the data of the next message as soon as there is one, or None after
-        `within_s` seconds. Raises RedisError, and subscribes again in the next call."""
+        """Return the data of the next message as soon as there is one, or None after at
+        most `within_s` seconds.
+
+        A call that subscribes returns None as soon as the subscription is confirmed.
+        Raises RedisError; the next call then subscribes again.
+        """
         try:
             if self._open is None:
                 self._open = self._redis.pubsub(ignore_subscribe_messages=True)

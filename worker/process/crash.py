@@ -14,10 +14,11 @@ state."""
 
 
 def end_with_any_thread() -> None:
-    """From now on, log an uncaught error of any thread and end this process with
-    EXIT_CRASHED.
+    """From now on, log an uncaught error of any thread but the main one and end this
+    process at once with EXIT_CRASHED, without cleaning up.
 
-    It replaces `threading.excepthook`. The process ends at once, without cleaning up.
+    It replaces `threading.excepthook`; an uncaught error of the main thread ends a
+    process anyway.
     """
     threading.excepthook = _crash
 

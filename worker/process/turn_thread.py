@@ -35,17 +35,22 @@ class TurnThread:
 
     def stop(self, timeout_s: float = 0.0) -> None:
         """Ask the thread to end after the current call, and wait up to `timeout_s`
-        seconds for that."""
+        seconds for that.
+
+        Raises RuntimeError if the thread was not started, or is the calling one.
+        """
         self._stopped = True
         self._woken.set()
         self.join(timeout_s)
 
     def hurry(self) -> None:
-        """Make the next call now, or as soon as the current one returns."""
+        """Make the next call now, or as soon as the current one returns, without
+        waiting in between."""
         self._woken.set()
 
     def join(self, timeout_s: float) -> None:
-        """Wait until the thread has ended, at most `timeout_s` seconds."""
+        """Wait until the thread has ended, at most `timeout_s` seconds. Raises
+        RuntimeError if it was not started, or is the calling one."""
         self._thread.join(timeout_s)
 
     def _run(self) -> None:

@@ -48,7 +48,7 @@ class Ending:
 
         Jobs that have ended are closed in one round trip: RQ's statistics count them,
         and its records of them are deleted. A job without a final status is returned to
-        the queue if its outcome says so (`goes_on`); otherwise another worker has it,
+        the queue if its outcome says so (`returns_to_queue`); otherwise another worker has it,
         and only this execution's record is deleted. Claims that are not held are
         ignored. Raises RedisError; the call may be repeated.
         """
@@ -73,7 +73,7 @@ class Ending:
     def _leave(self, execution: Execution, outcome: Outcome) -> None:
         """Return a job that has not ended to the queue, or, if another worker has it,
         delete the record of this execution."""
-        if outcome.goes_on:
+        if outcome.returns_to_queue:
             self._give_back(execution)
         else:
             with self._rq.connection.pipeline() as pipeline:

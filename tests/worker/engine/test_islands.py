@@ -32,7 +32,7 @@ from worker.engine.runner import Runner
 from worker.engine.usage_told import UsageTold
 from worker.orders.claims import Claim, Outcome
 from worker.orders.drawing import DrawOrder, Hole
-from worker.orders.images import Given, NewRow, PlannedImage
+from worker.orders.images import GivenImage, NewRow, PlannedImage
 from worker.orders.kinds.complete import ParticleOrder
 from worker.orders.pictures import PictureOrder
 
@@ -42,7 +42,7 @@ MODEL = untrained(
 )
 MODEL.network.double()  # drawn by plain code: nothing has to be compiled
 KEEP = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 5 != 1
-HOLE = Hole(Given(np.ones((1, HEIGHT, WIDTH), np.int64), KEEP), 1.0, 3)
+HOLE = Hole(GivenImage(np.ones((1, HEIGHT, WIDTH), np.int64), KEEP), 1.0, 3)
 
 
 class Heard(Outlet):

@@ -14,7 +14,7 @@ from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.engine.usage_told import UsageTold
 from worker.orders.claims import Claim
 from worker.orders.drawing import Hole
-from worker.orders.images import Given
+from worker.orders.images import GivenImage
 from worker.orders.kinds.complete import ParticleOrder
 
 HEIGHT, WIDTH = 8, 6
@@ -23,7 +23,7 @@ MODEL = untrained(
 )
 MODEL.network.double()  # drawn by plain code: nothing has to be compiled
 KEEP = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 5 != 1
-HOLE = Hole(Given(np.ones((1, HEIGHT, WIDTH), np.int64), KEEP), 1.0, 3)
+HOLE = Hole(GivenImage(np.ones((1, HEIGHT, WIDTH), np.int64), KEEP), 1.0, 3)
 
 
 def order(token: str) -> ParticleOrder:

@@ -1,1 +1,1 @@
-"""Functions that make orders of jobs: one file for each kind that needs its own."""
+"""Functions that make orders from jobs, one file for each kind that needs its own."""

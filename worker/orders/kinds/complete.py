@@ -1,4 +1,5 @@
-"""The hole of an image: drawn in slots like any image, or, where only they can, by particles."""
+"""Orders for completions: drawn in slots like any image if that is exact, otherwise by
+particles."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -11,10 +12,10 @@ from worker.orders.drawing import DrawOrder, Hole, draw_order
 from worker.orders.faults import JobRefusedError, method_refused
 from worker.orders.images import (
     Drawer,
-    Given,
-    asked_label,
+    GivenImage,
     exact_drawer,
     kept_pixels,
+    requested_label,
     rows_published,
     whole_picture,
 )
@@ -23,33 +24,47 @@ from worker.orders.order import Material, Order
 
 @dataclass(frozen=True)
 class ParticleOrder(Order):
-    """A completion whose images are drawn by particles. Such an image is published whole."""
+    """A completion whose images are drawn by particles. Each image is published when it
+    is complete."""
 
     values: int
-    """Numbers that a byte of a row tells apart."""
+    """Number of different values of a row's byte."""
     hole: Hole
+    """The hole."""
     seed: int
+    """Seed of the noise."""
     particles: int
+    """Particles for each image."""
     sweeps: int
+    """Number of times that each image is drawn again."""
     published: tuple[int, ...]
-    """Rows of each image that earlier attempts published. Complete images are drawn again too: the receipt speaks of
-    the particles of all."""
+    """Number of rows of each image that earlier attempts published. Complete images are
+    drawn again too, because the receipt is about the particles of all images."""
     priority: Priority = Priority.INTERACTIVE
+    """Who goes first if images wait."""
     rank: bool = False
+    """True if the images are scored at the end."""
     enumerates: bool = False
-    """A hole with few fillings is enumerated, and one that all members of a mixture draw
-    last is drawn exactly."""
+    """True if a hole with few fillings is enumerated, and one that all members of a
+    mixture draw last is drawn exactly."""
 
     @property
     def images(self) -> int:
-        """Images that are drawn: one, which nobody sees, where only what is expected is wanted."""
+        """Number of images that are drawn. A job of no images draws one for its
+        statistics, which is not published."""
         return max(1, len(self.published))
 
 
 def build(
     spec: JobSpec, card: ModelCard, material: Material
 ) -> DrawOrder | ParticleOrder:
-    """JobRefusedError for an input that does not fit, and for a method that the model does not have, or not so far."""
+    """Return the order for a completion: of images in slots for `clamp`, and for
+    `posterior` if that is exact; else by particles.
+
+    Raises JobRefusedError if the input does not have the job's size or the model does
+    not offer the method, and ValueError if it does not allow so many particles or does
+    not have the label.
+    """
     options = cast(CompleteOptions, spec.options)
     if not options.fits(card):
         raise JobRefusedError(
@@ -57,19 +72,20 @@ def build(
         )
     given = given_image(spec, card.levels, material.pixels, material.keep)
     if not options.by_posterior:
-        first = Drawer(
-            0, resumes=card.members[0] == "none"
-        )  # given pixels are put into the order of the first member
+        # "Above and to the left" means the drawing order of the first member.
+        first = Drawer(0, resumes=card.members[0] == "none")
         return draw_order(spec, card, material, given, first, options.rank)
     assert given.keep is not None
-    hole = Hole(given, spec.temperature, spec.seed, spec.first, asked_label(spec, card))
+    hole = Hole(
+        given, spec.temperature, spec.seed, spec.first, requested_label(spec, card)
+    )
     drawer = exact_drawer(card.members, given.keep)
     if drawer is not None:
         return draw_order(spec, card, material, given, drawer, options.rank, hole)
     particles = options.particles or PARTICLES
     if particles > card.max_particles:
         raise ValueError(
-            f"it asks for {particles} particles, and there is room for {card.max_particles}"
+            f"{particles} particles: expected at most {card.max_particles}"
         )
     return ParticleOrder(
         material.claim,
@@ -86,8 +102,9 @@ def build(
     )
 
 
-def given_image(spec: JobSpec, values: int, pixels: bytes, keep: bytes) -> Given:
-    """The image and what of it is given, as values. JobRefusedError when they do not fit."""
-    return Given(
+def given_image(spec: JobSpec, values: int, pixels: bytes, keep: bytes) -> GivenImage:
+    """Return picture and mask as values. Raises JobRefusedError if they do not have the
+    job's size."""
+    return GivenImage(
         pixels_to_values(whole_picture(spec, pixels), values), kept_pixels(spec, keep)
     )

@@ -1,4 +1,4 @@
-"""Some pictures, which become a file."""
+"""Orders for encoding pictures to a file."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,17 +8,21 @@ from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec
 from worker.orders.faults import JobRefusedError, not_encodable
 from worker.orders.files import FileOrder
-from worker.orders.images import asked_label, whole_picture
+from worker.orders.images import requested_label, whole_picture
 from worker.orders.order import Material
 
 
 def build(spec: JobSpec, card: ModelCard, material: Material) -> FileOrder:
-    """The pictures as values (n, C, H, W). JobRefusedError when they do not fit, and for a colour that is none of the
-    model's: its picture would not come back as it is."""
+    """Return the order for encoding the job's pictures, as values (n, C, H, W).
+
+    Raises JobRefusedError if a picture does not have the job's size, or has a colour
+    that is none of the model's, because decoding would not return it unchanged;
+    ValueError if the model does not have the label.
+    """
     size = len(material.pixels) // spec.n
     parts = [material.pixels[i * size : (i + 1) * size] for i in range(spec.n)]
     images = [_exact(spec, card.levels, pixels, i) for i, pixels in enumerate(parts)]
-    label = asked_label(spec, card)
+    label = requested_label(spec, card)
     return FileOrder(
         material.claim,
         spec.model,
@@ -32,6 +36,10 @@ def build(spec: JobSpec, card: ModelCard, material: Material) -> FileOrder:
 def _exact(spec: JobSpec, values: int, pixels: bytes, number: int) -> NDArray[np.uint8]:
     image, moved = nearest_values(whole_picture(spec, pixels), values)
     if moved:
-        why = f"Picture {number}, counted from 0, has {moved} pixels of other colours than the model's {values} values"
-        raise JobRefusedError(not_encodable(why))
+        raise JobRefusedError(
+            not_encodable(
+                f"Picture {number}, counted from 0, has {moved} pixels of other colours "
+                f"than the model's {values} values"
+            )
+        )
     return image

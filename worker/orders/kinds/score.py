@@ -1,4 +1,4 @@
-"""A picture that is scored, and perhaps one pixel of it."""
+"""Orders for scoring a picture, and perhaps one of its pixels."""
 
 from typing import cast
 
@@ -11,10 +11,11 @@ from worker.orders.order import Material
 
 
 def build(spec: JobSpec, card: ModelCard, material: Material) -> pictures.PictureOrder:
-    """JobRefusedError for a pixel that the picture does not have, and as for every picture."""
+    """Return the order for a score. Raises JobRefusedError if the picture does not have
+    the job's size, or the pixel lies outside of it."""
     pixel = cast(ScoreOptions, spec.options).pixel
     if pixel is not None and (pixel.x >= spec.width or pixel.y >= spec.height):
         raise JobRefusedError(
-            malformed_spec("The pixel that is asked about lies outside of the image.")
+            malformed_spec("The requested pixel lies outside of the image.")
         )
     return pictures.build(spec, card, material)
