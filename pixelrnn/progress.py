@@ -116,9 +116,9 @@ class Readiness:
         return self._left
 
     def _announced(self) -> list[WorkerInfo]:
-        from worker.jobs.announcement import announced
+        from worker.jobs.announcement import live_workers
 
-        return embedded.ask(self._url, announced, lambda _: [])
+        return embedded.ask(self._url, live_workers, lambda _: [])
 
     def _tell_refused(self, workers: Iterable[WorkerInfo]) -> None:
         """Print which models are not served, and why: each once, and again for another

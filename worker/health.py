@@ -8,7 +8,7 @@ import sys
 
 from redis.exceptions import RedisError
 
-from worker.jobs.announcement import announced
+from worker.jobs.announcement import live_workers
 from worker.process.redis_clients import COMMAND_TIMEOUT_S, connect
 from worker.settings import Settings
 
@@ -20,7 +20,7 @@ def is_warm(settings: Settings) -> bool:
     with connect(settings.redis_url, COMMAND_TIMEOUT_S) as redis:
         return any(
             worker.ready
-            for worker in announced(redis)
+            for worker in live_workers(redis)
             if worker.name.startswith(prefix)
         )
 

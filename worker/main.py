@@ -23,7 +23,7 @@ from worker.contract.tracing import Spans
 from worker.contract.trouble import locked_out
 from worker.engine_link import EngineLink, EngineLostError, RefusedError
 from worker.jobs.admission import Admission
-from worker.jobs.announcement import Announcement, ReservedNames, announced
+from worker.jobs.announcement import Announcement, ReservedNames, live_workers
 from worker.jobs.cancellation import Cancellation
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.ledger import Ledger
@@ -90,7 +90,7 @@ class Worker:
         self._publisher = Publisher(
             ledger, on_stopped=engine.withdraw, on_closed=self._closed
         )
-        others = partial(announced, self._heart)
+        others = partial(live_workers, self._heart)
         announcement, bring = self._announcement, engine.bring
         self._admission = Admission(
             ledger,
@@ -146,16 +146,16 @@ class Worker:
         words = {
             "progress": self._publisher.progress,
             "end": self._end,
-            "brought": self._admission.brought,
+            "brought": self._admission.on_fetched,
             "compiled": self._compiled,
-            "coming": partial(self._announcement.served, redis=self._heart),
+            "coming": partial(self._announcement.add_model, redis=self._heart),
             "served": self._served,
-            "dropped": self._announcement.dropped,
-            "refused": self._announcement.refused,
+            "dropped": self._announcement.remove_model,
+            "refused": self._announcement.add_refusal,
             "card_failed": self._card_failed,
             "examined": self._examined,
-            "draft_gone": self._announcement.draft_gone,
-            "unloadable": self._admission.unloadable,
+            "draft_gone": self._announcement.remove_draft,
+            "unloadable": self._admission.on_unload_proposed,
         }
         self._engine.start(self._publisher.publish, self._exhausted, words)
         # Before the first heartbeat: whoever sees a worker finds these names reserved.
@@ -207,8 +207,8 @@ class Worker:
                 break
 
     def _compiled(self, model: str) -> None:
-        self._announcement.compiled(model, self._heart)
-        self._admission.compiled()
+        self._announcement.mark_compiled(model, self._heart)
+        self._admission.on_compiled()
 
     def _exhausted(self) -> None:
         """The engine starts anew with another worker; what this one holds goes back."""
@@ -224,13 +224,13 @@ class Worker:
     def _served(self, card: ModelCard, called: str) -> None:
         if card.owner:
             self._private.add(called)
-        self._admission.served(
+        self._admission.on_served(
             card, called
         )  # first, so that no job asks the engine by another name
-        self._announcement.served(card, self._heart)
+        self._announcement.add_model(card, self._heart)
 
     def _examined(self, draft: ExaminedDraft) -> None:
-        self._announcement.examined(draft, self._heart)
+        self._announcement.add_draft(draft, self._heart)
 
     def _closed(self, claim: Claim, outcome: Outcome) -> None:
         self._engine.closed(claim, outcome)

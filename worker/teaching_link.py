@@ -32,7 +32,7 @@ from worker.contract.added import (
 )
 from worker.contract.jobs import JobStatus
 from worker.engine_link import RefusedError
-from worker.jobs.announcement import announced
+from worker.jobs.announcement import live_workers
 from worker.jobs.brake import Brake
 from worker.jobs.ledger import OPEN
 from worker.orders.catalogue import Catalogue
@@ -252,7 +252,7 @@ class TeachingLink:
             if self._stopping.is_set():
                 return
             try:
-                workers = announced(self._redis)
+                workers = live_workers(self._redis)
             except RedisError:
                 return
             drawing = [worker for worker in workers if not worker.is_trainer]

@@ -28,7 +28,7 @@ from worker.engine.examination import Repeats
 from worker.engine.offering import offer
 from worker.engine.runner import Runner
 from worker.engine_link import EngineLink
-from worker.jobs.ledger import Answer, Batch, Settled
+from worker.jobs.ledger import Answer, Batch, SettleAnswer
 from worker.jobs.publisher import Publisher
 from worker.orders.claims import ROWS_GONE, SUCCEEDED, Claim, Outcome
 from worker.orders.drawing import DrawOrder
@@ -86,8 +86,8 @@ def publisher_goes_on(logs: Logs) -> None:
         def progress(self, told: Sequence[Any]) -> list[Any]:
             return []
 
-        def settle(self, job_id: str, token: str, outcome: Outcome) -> Settled:
-            return Settled.ENDED
+        def settle(self, job_id: str, token: str, outcome: Outcome) -> SettleAnswer:
+            return SettleAnswer.ENDED
 
         def has_ended(self, job_id: str) -> bool:
             return False

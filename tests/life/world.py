@@ -25,7 +25,15 @@ from worker.contract import keys, scripts
 from worker.contract.events import TERMINAL_EVENT, EventType, row_entry
 from worker.contract.jobs import JobSpec, JobStatus, Priority
 from worker.contract.submission import SubmissionAnswer, SubmissionTerms
-from worker.jobs.ledger import OPEN, Answer, Batch, Ledger, Opened, Settled, Unclaimed
+from worker.jobs.ledger import (
+    OPEN,
+    Answer,
+    Batch,
+    Ledger,
+    OpenedJob,
+    SettleAnswer,
+    Unclaimed,
+)
 from worker.jobs.publisher import Publisher
 from worker.orders.claims import SUCCEEDED, Claim, Outcome, failed
 from worker.orders.faults import drawing_failed
@@ -103,18 +111,18 @@ class JudgedLedger(Ledger):
     def _owner(self, job_id: str) -> bytes | None:
         return self._watch.hget(keys.job(job_id), "owner")
 
-    def ask_to_open(self, pipeline: Any, job_id: str, token: str) -> None:
+    def add_open_commands(self, pipeline: Any, job_id: str, token: str) -> None:
         self._forgot = self._server.forgot
-        super().ask_to_open(pipeline, job_id, token)
+        super().add_open_commands(pipeline, job_id, token)
 
-    def opened(
+    def parse_open_replies(
         self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0
-    ) -> Opened | Unclaimed:
-        opened = super().opened(job_id, token, answers, deaths)
+    ) -> OpenedJob | Unclaimed:
+        opened = super().parse_open_replies(job_id, token, answers, deaths)
         is_kept = self._server.forgot == self._forgot
         if (
             is_kept
-            and isinstance(opened, Opened)
+            and isinstance(opened, OpenedJob)
             and self._watch.exists(keys.job(job_id))
         ):
             promise(
@@ -134,10 +142,10 @@ class JudgedLedger(Ledger):
                 )
         return answers
 
-    def settle(self, job_id: str, token: str, outcome: Outcome) -> Settled:
+    def settle(self, job_id: str, token: str, outcome: Outcome) -> SettleAnswer:
         owner, status = self._watch.hmget(keys.job(job_id), "owner", "status")
         settled = super().settle(job_id, token, outcome)
-        if settled is Settled.ENDED:
+        if settled is SettleAnswer.ENDED:
             promise(status in OPEN, "a job ends once")
             promise(
                 token in ("", (owner or b"").decode()),
@@ -185,13 +193,13 @@ class Worker:
     def is_ours(self, spec: bytes | None) -> bool:
         return True
 
-    def ask_to_open(self, job_id: str, pipeline: Any, token: str) -> None:
-        self.ledger.ask_to_open(pipeline, job_id, token)
+    def add_open_commands(self, job_id: str, pipeline: Any, token: str) -> None:
+        self.ledger.add_open_commands(pipeline, job_id, token)
 
     def open(
         self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0
     ) -> bool:
-        opened = self.ledger.opened(job_id, token, answers)
+        opened = self.ledger.parse_open_replies(job_id, token, answers)
         if isinstance(opened, Unclaimed):
             return False
         self.publisher.open(opened.claim)

@@ -13,7 +13,7 @@ from model_core.models_directory import default_models_dir
 from tests.ports import free_port
 from tests.worker.harness import Client, StartWorker
 from worker.contract.jobs import JobStatus
-from worker.jobs.announcement import announced
+from worker.jobs.announcement import live_workers
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +44,7 @@ def test_worker_of_three_threads_draws_the_bytes_of_one(
         assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
         drawn = values_to_pixels(sample(model, 24, seed).numpy(), model.config.values)
         np.testing.assert_array_equal(client.images(spec), drawn.transpose(0, 2, 3, 1))
-    (worker,) = announced(client.redis)
+    (worker,) = live_workers(client.redis)
     assert worker.threads == THREADS
     assert worker.slots >= 4 * THREADS
     address = f"http://127.0.0.1:{port}/metrics"

@@ -27,7 +27,7 @@ from worker.contract.submission import (
     input_room,
     room_of,
 )
-from worker.jobs.ledger import Answer, Batch, Ledger, Opened, Settled
+from worker.jobs.ledger import Answer, Batch, Ledger, OpenedJob, SettleAnswer
 from worker.orders.claims import Outcome, StoredResult
 from worker.queue.ending import Ending
 from worker.queue.held_jobs import HeldJobs
@@ -133,14 +133,14 @@ def draw(
     assert isinstance(job, DrawJob)
     execution, _ = held.take(job)
     opened = ledger.open(spec.id, execution.id)
-    assert isinstance(opened, Opened)
+    assert isinstance(opened, OpenedJob)
     rows = rows_of(spec)
     for first in range(0, len(rows), 64):
-        assert ledger.settle(spec.id, execution.id, outcome) is Settled.BEHIND
+        assert ledger.settle(spec.id, execution.id, outcome) is SettleAnswer.BEHIND
         assert ledger.append(
             [Batch(opened.claim, first + 1, rows[first : first + 64])]
         ) == [Answer.OK]
-    assert ledger.settle(spec.id, execution.id, outcome) is Settled.ENDED
+    assert ledger.settle(spec.id, execution.id, outcome) is SettleAnswer.ENDED
     ending.finish([(opened.claim, outcome)])
 
 
@@ -189,11 +189,14 @@ def test_room_comes_back_when_a_job_is_canceled(small_server: str) -> None:
     client: Any = redis.Redis.from_url(small_server)
     ledger = Ledger(client)
     opened = ledger.open(second.id, "token")
-    assert isinstance(opened, Opened)
+    assert isinstance(opened, OpenedJob)
     ledger.append([Batch(opened.claim, 1, ("row",))])
     room = int(client.hget(keys.LOAD, "room"))
     for spec in (first, second):
-        assert ledger.settle(spec.id, "", Outcome(JobStatus.CANCELED)) is Settled.ENDED
+        assert (
+            ledger.settle(spec.id, "", Outcome(JobStatus.CANCELED))
+            is SettleAnswer.ENDED
+        )
     freed = room - int(client.hget(keys.LOAD, "room"))
     both = room_of(first) + room_of(second)
     assert both - room_of(second) / 2 < freed < both
@@ -380,14 +383,15 @@ def test_room_is_reserved_again_for_rows_that_are_drawn_again(redis_url: str) ->
     ledger, rows, owed = Ledger(client), rows_of(spec), list[tuple[bytes, ...]]()
     for token in ("first", "second"):
         opened = ledger.open(spec.id, token)
-        assert isinstance(opened, Opened)
+        assert isinstance(opened, OpenedJob)
         owed.append(tuple(client.hmget(keys.LOAD, "work", "room")))
         assert ledger.append([Batch(opened.claim, 1, rows)]) == [Answer.OK]
         if token == "first":
             client.delete(keys.events(spec.id))
     assert owed[0] == owed[1]
     assert (
-        ledger.settle(spec.id, "second", Outcome(JobStatus.SUCCEEDED)) is Settled.ENDED
+        ledger.settle(spec.id, "second", Outcome(JobStatus.SUCCEEDED))
+        is SettleAnswer.ENDED
     )
     assert client.hmget(keys.LOAD, "work", "room") == [b"0", b"0"]
 

@@ -10,7 +10,7 @@ from tests.worker.harness import Client
 from worker.contract import keys
 from worker.contract.events import row_entry
 from worker.contract.jobs import JobSpec, JobStatus
-from worker.jobs.ledger import Answer, Batch, Ledger, Opened, Settled
+from worker.jobs.ledger import Answer, Batch, Ledger, OpenedJob, SettleAnswer
 from worker.orders.claims import CANCELED, SUCCEEDED, Claim
 
 ROWS = [row_entry(0, y, bytes(5)) for y in range(6)]
@@ -18,7 +18,7 @@ ROWS = [row_entry(0, y, bytes(5)) for y in range(6)]
 
 def claimed(client: Client, spec: JobSpec, token: str = "token") -> Claim:
     opened = Ledger(client.redis).open(spec.id, token)
-    assert isinstance(opened, Opened)
+    assert isinstance(opened, OpenedJob)
     return opened.claim
 
 
@@ -33,7 +33,10 @@ def drawn_on(client: Client, spec: JobSpec) -> None:
     assert (
         append(client, claim, claim.last_seq + 1, ROWS[claim.last_seq :]) is Answer.OK
     )
-    assert Ledger(client.redis).settle(spec.id, claim.token, SUCCEEDED) is Settled.ENDED
+    assert (
+        Ledger(client.redis).settle(spec.id, claim.token, SUCCEEDED)
+        is SettleAnswer.ENDED
+    )
     assert client.wait_end(spec.id).rows_done == 6
     assert [row.y for row in client.rows(spec.id)] == list(range(6))
 
@@ -59,7 +62,8 @@ def test_job_does_not_succeed_when_its_last_rows_are_gone(client: Client) -> Non
     append(client, claim, 5, ROWS[4:])
     older.restore()
     assert (
-        Ledger(client.redis).settle(spec.id, claim.token, SUCCEEDED) is Settled.BEHIND
+        Ledger(client.redis).settle(spec.id, claim.token, SUCCEEDED)
+        is SettleAnswer.BEHIND
     )
     assert client.status(spec.id) is JobStatus.RUNNING
     drawn_on(client, spec)
@@ -89,7 +93,10 @@ def test_job_ends_once_when_its_record_is_older_than_its_stream(client: Client) 
     claim = claimed(client, spec)
     append(client, claim, 1, ROWS[:3])
     client.redis.hset(keys.job(spec.id), "last_seq", 1)
-    assert Ledger(client.redis).settle(spec.id, claim.token, CANCELED) is Settled.ENDED
+    assert (
+        Ledger(client.redis).settle(spec.id, claim.token, CANCELED)
+        is SettleAnswer.ENDED
+    )
     assert client.wait_end(spec.id).status is JobStatus.CANCELED
 
 

@@ -1,1 +1,2 @@
-"""The life of the jobs that this worker holds: opened, published, canceled, settled. Knows Redis, and nothing of RQ."""
+"""The life of the jobs that this worker holds: opened, published, canceled, settled.
+Knows Redis, and nothing of RQ."""

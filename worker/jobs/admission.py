@@ -1,5 +1,5 @@
-"""Turns a job id into what the engine thread shall do: claim, read, check, hand over to the publisher and the
-runner."""
+"""Decides which jobs this worker opens, and opens them: claim, read, check, and pass to
+the publisher and the engine."""
 
 import threading
 import time
@@ -25,7 +25,7 @@ from worker.contract.record import OtherVersionError
 from worker.contract.tracing import trace_id
 from worker.contract.trouble import is_store_trouble
 from worker.jobs.announcement import Announcement
-from worker.jobs.ledger import Ledger, Opened, Unclaimed
+from worker.jobs.ledger import Ledger, OpenedJob, Unclaimed
 from worker.jobs.publisher import Publisher
 from worker.orders.build import build
 from worker.orders.claims import Claim, Outcome, StoredResult, failed
@@ -39,45 +39,52 @@ from worker.orders.order import Material, Order, TrainOrder
 
 UNSUPPORTED_S = 60.0
 """Seconds for which a job waits for a worker whose device supports its kind: the only
-one may be starting again."""
+such worker may be restarting."""
 
 ASK_AGAIN_S = 30.0
-"""Seconds until weights that were not there are asked for again."""
+"""Seconds until weights that are not in memory are requested from the engine again."""
 
 LOADING_S = 5.0
-"""Seconds for which a job that waits for weights is looked at more often."""
+"""Seconds after such a request in which parked jobs are looked at more often."""
 
 
 class Admission:
-    """Opens jobs. `announcement`: of this worker. `announced`: what all live workers announce; RedisError.
-    `bring(name, identity)`: make a model ready that a job waits for, or fetch it where the job was accepted for another
-    than those that this worker was started with; then `brought` is called. `opened`: hears of each job that is
-    opened. added_dir: where models are put that jobs add. `unload(called, proposal)`: answer the engine's proposal to
-    unload a model."""
+    """Decides about jobs of the queue and opens those that this worker can do.
+
+    Its methods are called by the thread that takes and opens jobs; those named `on_` by
+    the thread that receives the engine's messages.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         announcement: Announcement,
-        announced: Callable[[], Sequence[WorkerInfo]],
+        live_workers: Callable[[], Sequence[WorkerInfo]],
         publisher: Publisher,
         submit: Callable[[Order], None],
-        bring: Callable[[str, str], None] = lambda name, identity: None,
-        opened: Callable[[Claim, JobSpec], None] = lambda claim, spec: None,
+        fetch: Callable[[str, str], None] = lambda name, identity: None,
+        on_opened: Callable[[Claim, JobSpec], None] = lambda claim, spec: None,
         added_dir: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
         unload: Callable[[str, int], None] = lambda called, proposal: None,
     ) -> None:
+        """ledger: the jobs' records. announcement: this worker's. live_workers: returns
+        what all workers announce, and may raise RedisError. publisher: publishes rows
+        and ends. submit: sends an order to the engine. fetch(name, identity): asks the
+        engine to load a model for which a job waits; `on_fetched` reports it.
+        on_opened: called for each opened job. added_dir: the directory of added models.
+        clock: seconds. unload(called, proposal): accepts the engine's proposal to
+        unload a model."""
         self._ledger = ledger
         self._announcement = announcement
-        self._announced = announced
+        self._live_workers = live_workers
         self._has_ready = threading.Event()
         if announcement.info.ready or announcement.info.is_trainer:
             self._has_ready.set()
         self._publisher = publisher
         self._submit = submit
-        self._bring = bring
-        self._opened = opened
+        self._fetch = fetch
+        self._on_opened = on_opened
         self._added_dir = added_dir
         self._called: dict[tuple[str, str], str] = {}
         """Names in the engine of models that came later, by name and identity."""
@@ -90,13 +97,14 @@ class Admission:
         """Times at which jobs were first found that no worker's device supports."""
         self._log = structlog.get_logger("admission")
 
-    def compiled(self) -> None:
-        """One more model is ready."""
+    def on_compiled(self) -> None:
+        """Note that one more model is ready."""
         self._has_ready.set()
 
     @property
     def is_compiling(self) -> bool:
-        """True if jobs may be parked here for a model that will be ready in a moment."""
+        """True if a parked job may soon become possible here: a model is being
+        compiled, or weights were requested a moment ago."""
         info = self._announcement.info
         since = self._clock() - LOADING_S
         # A copy, because another thread forgets what it has asked for.
@@ -105,58 +113,70 @@ class Admission:
         return is_loading or len(info.ready) < len(info.models)
 
     def wait_until_ready(self, timeout_s: float) -> bool:
-        """True if there is a model that can be drawn from, now or within so many seconds."""
+        """Wait up to `timeout_s` seconds for the first model that can be drawn from;
+        return whether there is one. A trainer is always ready."""
         return self._has_ready.wait(timeout_s)
 
-    def ours(self, job_ids: Sequence[str]) -> list[bool]:
-        """Decide for several jobs by their ids, like `is_ours`. Raises RedisError."""
+    def are_ours(self, job_ids: Sequence[str]) -> list[bool]:
+        """Return for each job id whether this worker shall open the job, as `is_ours`
+        does. Raises RedisError."""
         return [self.is_ours(spec) for spec in self._ledger.open_specs(job_ids)]
 
     def is_ours(self, spec: bytes | None) -> bool:
-        """Shall this worker open the job of this description, None when it has ended? Not a job that it cannot do and
-        another may, now or later: one of a later version, one for weights that this worker does not hold, or one whose
-        model is still being compiled here. It waits for those. What nobody can do with these weights is opened, and
-        fails with a reason. RedisError."""
+        """Return whether this worker shall open a job.
+
+        spec: the job's description as JSON, or None if it has ended; an ended job is
+        opened, which only removes its entry. False if another worker may do the job, or
+        this one later: the job has a later version, needs weights that this worker does
+        not have in memory (which are then requested), or its model is still compiled.
+        True for an invalid job and for one that no worker can do with these weights: it
+        is opened, and fails with a reason. Raises RedisError.
+        """
         return spec is None or self._can_open(spec)
 
     def _can_open(self, spec_json: bytes) -> bool:
+        """Return the answer of `is_ours` for a job that has not ended."""
         try:
             spec = JobSpec.read(spec_json)
         except OtherVersionError:
             return False
         except ValidationError:
-            return True
-        if self._announcement.info.takes(spec):
-            if not (is_ready := self._announcement.info.is_ready(spec)):
-                self._ask_for((spec.model, spec.identity_or_digest))
-                second = self._announcement.info.second_card_of(spec)
-                if second is not None and not second.draws:
-                    self._ask_for((second.name, second.identity_or_digest))
+            return True  # no worker can do it: it fails here
+
+        info = self._announcement.info
+        if info.takes(spec):
+            is_ready = info.is_ready(spec)
+            if not is_ready:
+                self._request_models_of(spec)
             return is_ready
-        if spec.kind == ADD.word:  # it waits until it is examined, or gone
-            return (
-                self._added_dir is not None
-                and not JobFiles(self._added_dir, spec.id, spec.model).is_there
-            )
-        others = (
-            worker
-            for worker in self._announced()
-            if worker.queue == self._announcement.info.queue
-        )
+        if spec.kind == ADD.word:
+            # The job waits until its model is examined, and fails if its files are gone.
+            if self._added_dir is None:
+                return False
+            return not JobFiles(self._added_dir, spec.id, spec.model).is_there
+
+        others = (one for one in self._live_workers() if one.queue == info.queue)
         if any(worker.takes(spec) for worker in others):
             return False
-        if self._announcement.info.refusal_of(spec):
-            return True
-        if not self._announcement.info.holds(spec):
-            self._ask_for((spec.model, spec.identity_or_digest))
+        if info.refusal_of(spec):
+            return True  # it fails here, with the reason of the refusal
+        if not info.holds(spec):
+            self._request((spec.model, spec.identity_or_digest))
             return False
         return not self._may_be_supported_soon(spec)
+
+    def _request_models_of(self, spec: JobSpec) -> None:
+        """Request the job's models that are not in memory."""
+        self._request((spec.model, spec.identity_or_digest))
+        second = self._announcement.info.second_card_of(spec)
+        if second is not None and not second.draws:
+            self._request((second.name, second.identity_or_digest))
 
     def _may_be_supported_soon(self, spec: JobSpec) -> bool:
         """Return whether a job shall wait for a worker with another kind of device.
 
-        No worker that is there supports the job's kind. If the reason can be this
-        worker's device, the job waits for UNSUPPORTED_S, and then fails here.
+        No live worker supports the job's kind. If this worker's device can be the
+        reason, the job waits for UNSUPPORTED_S seconds, and then fails here.
         """
         card = self._announcement.info.card_of(spec)
         if card is None or spec.kind in card.can or card.small_height:
@@ -172,28 +192,36 @@ class Admission:
         since = self._unsupported_since.setdefault(spec.id, now)
         return now - since < UNSUPPORTED_S
 
-    def _ask_for(self, weights: tuple[str, str]) -> None:
-        """Once in a while: another worker may have kept them meanwhile."""
+    def _request(self, weights: tuple[str, str]) -> None:
+        """Ask the engine for these weights (name and identity), unless that was done
+        less than ASK_AGAIN_S ago.
+
+        It is repeated because weights that are not on this disk may have been kept by
+        another worker meanwhile.
+        """
         now = self._clock()
         if now >= self._asked_at.get(weights, now):
             self._asked_at[weights] = now + ASK_AGAIN_S
-            self._bring(*weights)
+            self._fetch(*weights)
 
-    def brought(self, card: ModelCard, called: str) -> None:
-        """These weights are here; called: their name in the engine."""
+    def on_fetched(self, card: ModelCard, called: str) -> None:
+        """Note that the engine has loaded these weights. called: their name in the
+        engine."""
         self._called[card.name, card.identity_or_digest] = called
-        self._forget_asking(card)
-        self._announcement.brought(card)
+        self._forget_request(card)
+        self._announcement.add_kept(card)
 
-    def unloadable(self, called: str, proposal: int) -> None:
-        """The engine can do without this model; see `let_go`."""
+    def on_unload_proposed(self, called: str, proposal: int) -> None:
+        """Store the engine's proposal to unload a model, for `unload_proposed_models`.
+        called: the model's name in the engine. proposal: number of the proposal."""
         self._unloadable.append((called, proposal))
 
-    def let_go(self) -> None:
-        """Let the engine unload what it has proposed.
+    def unload_proposed_models(self) -> None:
+        """Accept the engine's proposals to unload models, and announce these as
+        unloaded.
 
-        Call it from the thread that takes and opens jobs, between two of them: no job
-        that was found to be ours may lose its model before its order is sent.
+        Call it from the thread that takes and opens jobs, between two of them: a job
+        that was found to be ours must not lose its model before its order is sent.
         """
         while self._unloadable:
             called, proposal = self._unloadable.popleft()
@@ -201,40 +229,43 @@ class Admission:
             for card in (*info.models, *info.kept):
                 weights = card.name, card.identity_or_digest
                 if self._called.get(weights, card.name) == called:
-                    self._announcement.unloaded(card)
+                    self._announcement.mark_unloaded(card)
                     self._called.pop(weights, None)
-                    self._forget_asking(card)
+                    self._forget_request(card)
             self._unload(called, proposal)
 
-    def _forget_asking(self, card: ModelCard) -> None:
-        """Let the next job ask for these weights at once."""
+    def _forget_request(self, card: ModelCard) -> None:
+        """Let the next job request these weights at once."""
         for asked in (card.identity, card.digest):
             self._asked_at.pop((card.name, asked), None)
 
-    def served(self, card: ModelCard, called: str) -> None:
-        """This model has come, or other weights of it; called: its name in the engine."""
+    def on_served(self, card: ModelCard, called: str) -> None:
+        """Note that the engine serves a new model, or other weights of a known one.
+        called: its name in the engine."""
         self._called[card.name, card.identity_or_digest] = called
         self._has_ready.set()
 
-    def ask_to_open(self, job_id: str, pipeline: Any, token: str) -> None:
-        """Add to a pipeline what `open` wants to know."""
-        self._ledger.ask_to_open(pipeline, job_id, token)
+    def add_open_commands(self, job_id: str, pipeline: Any, token: str) -> None:
+        """Add to a Redis pipeline the commands whose replies `open` needs."""
+        self._ledger.add_open_commands(pipeline, job_id, token)
 
     def open(
         self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0
     ) -> bool:
-        """Begin or continue a job under a new claim, by the answers to `ask_to_open`. False when there was nothing left
-        to do. deaths: as in Claim.
+        """Begin or continue a job under a new claim, and send its order to the engine.
 
-        A job that cannot be drawn is handed to the publisher too, to be settled as failed. Raises RedisError.
+        answers: replies to `add_open_commands`. token: the new claim's. deaths: as in
+        Claim. Return True if the job is open, and False if it has ended or is missing.
+        A job that cannot be done is opened and ended as failed by the publisher. Raises
+        RedisError if one of the replies is an error.
         """
-        opened = self._ledger.opened(job_id, token, answers, deaths)
+        opened = self._ledger.parse_open_replies(job_id, token, answers, deaths)
         if isinstance(opened, Unclaimed):
             return False
         claim = opened.claim
         try:
             spec = _read_spec(opened.spec_json)
-            self._opened(claim, spec)
+            self._on_opened(claim, spec)
             order = self._order(opened, spec)
         except JobRefusedError as refusal:
             self._publisher.open(claim)
@@ -259,8 +290,11 @@ class Admission:
         return True
 
     def drop(self, name: bytes, outcome: Outcome) -> None:
-        """End a job whose queue entry is not one of ours, whoever owns it; nothing when there is no such job, or where
-        its record is none. Raises RedisError."""
+        """End a job whose queue entry is invalid, whoever owns it.
+
+        name: the job's id as the queue has it. Nothing happens if there is no such job;
+        a record that is no job's is logged. Raises RedisError.
+        """
         try:
             self._ledger.settle(name.decode(), "", outcome)
         except (ResponseError, UnicodeDecodeError) as error:
@@ -272,12 +306,12 @@ class Admission:
                 error=str(error),
             )
 
-    def _order(self, opened: Opened, spec: JobSpec) -> Order | Outcome:
-        """The order to draw or score, or the end of a job that has added a model. Raises JobRefusedError if this worker
-        cannot do it."""
+    def _order(self, opened: OpenedJob, spec: JobSpec) -> Order | Outcome:
+        """Return the engine's order, or the outcome of a job that has added a model.
+        Raises JobRefusedError if this worker cannot do the job."""
         info = self._announcement.info
         if spec.kind == ADD.word:
-            return _told(info.examined(spec))
+            return _added_outcome(info.examined(spec))
         if info.is_trainer and isinstance(spec.options, TrainOptions):
             return TrainOrder(opened.claim, spec.model, spec.options)
         card = info.card_of(spec)
@@ -285,43 +319,44 @@ class Admission:
             raise JobRefusedError(not_served(refused.reason))
         if card is None:
             raise JobRefusedError(model_changed(spec.model))
-        if named := spec.options.second_model:
-            second = info.second_card_of(spec)
-            if second is None:
-                raise JobRefusedError(model_changed(named))
-            asked = self._called.get(
-                (second.name, second.identity_or_digest), second.name
-            )
-            spec = spec.model_copy(
-                update={"options": spec.options.model_copy(update={"against": asked})}
-            )
-        order = build(
-            spec,
-            card,
-            Material(
-                opened.claim, opened.pixels, opened.keep, self._rows(opened.claim)
-            ),
-        )
-        return replace(
-            order,
-            model=self._called.get((card.name, card.identity_or_digest), card.name),
-        )
+        if spec.options.second_model:
+            spec = self._with_second_model(spec)
+        rows = self._rows(opened.claim)
+        material = Material(opened.claim, opened.pixels, opened.keep, rows)
+        order = build(spec, card, material)
+        return replace(order, model=self._name_in_engine(card))
+
+    def _with_second_model(self, spec: JobSpec) -> JobSpec:
+        """Return the job with the engine's name of its second model."""
+        second = self._announcement.info.second_card_of(spec)
+        if second is None:
+            raise JobRefusedError(model_changed(spec.options.second_model))
+        against = self._name_in_engine(second)
+        options = spec.options.model_copy(update={"against": against})
+        return spec.model_copy(update={"options": options})
+
+    def _name_in_engine(self, card: ModelCard) -> str:
+        return self._called.get((card.name, card.identity_or_digest), card.name)
 
     def _rows(self, claim: Claim) -> list[RowDrawn]:
-        """Rows that earlier attempts published."""
+        """Return the rows that earlier attempts published. Raises JobRefusedError if
+        they are damaged."""
         try:
             return self._ledger.rows(claim)
         except (KeyError, ValueError) as error:
             raise JobRefusedError(
-                malformed_spec(f"The job's stored rows make no sense: {error}")
+                malformed_spec(f"The job's stored rows are invalid: {error}")
             ) from error
 
 
-def _told(examined: ModelCard | RefusedModel | None) -> Outcome:
-    """The end of a job that has added this model; None: it is gone. Raises JobRefusedError where it is not served."""
-    if not isinstance(examined, ModelCard):
-        why = "It was taken away, or exchanged, before a worker had looked at it."
-        raise JobRefusedError(not_served(examined.reason if examined else why))
+def _added_outcome(examined: ModelCard | RefusedModel | None) -> Outcome:
+    """Return the outcome of a job that has added a model: success with its facts.
+    Raises JobRefusedError if the model is not served."""
+    if examined is None:
+        why = "It was taken away, or exchanged, before a worker had examined it."
+        raise JobRefusedError(not_served(why))
+    if isinstance(examined, RefusedModel):
+        raise JobRefusedError(not_served(examined.reason))
     summary = AddSummary(
         name=examined.name, digest=examined.digest, identity=examined.identity
     )

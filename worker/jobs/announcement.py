@@ -1,5 +1,5 @@
-"""The worker's announcement: which models it holds, for as long as it says so. And the
-names of shipped models, which stay reserved while no worker is there."""
+"""The worker's announcement of its models, which expires after the worker's death; and
+the names of shipped models, which stay reserved while no worker is running."""
 
 import hashlib
 import json
@@ -28,53 +28,61 @@ from worker.contract.cards import (
 
 
 class Announcement:
-    """Written by each heartbeat from the first on; gone when ended, or a while after the worker died. `info`: what it
-    says by now. health_file: renewed with it once a model is ready."""
+    """This worker's announcement, written to Redis by each heartbeat.
+
+    `info` is what it announces now. The changes below are written by the next heartbeat
+    unless they take a Redis client; then they are written at once, and an error of
+    Redis is ignored, because the next heartbeat repeats them. Several threads may make
+    changes.
+    """
 
     def __init__(self, info: WorkerInfo, health_file: Path | None = None) -> None:
+        """info: the first announcement. health_file: a file whose time of change is
+        renewed with each heartbeat once a model is ready; None for no file."""
         self.info = info
         self._health_file = health_file
         self._ended = False
         self._changing = threading.Lock()
 
     def _change(self, changed: Callable[[WorkerInfo], WorkerInfo]) -> None:
-        """Change what it says: the thread that hears the engine does, and the one that
-        takes jobs."""
+        """Replace `info`. The thread that receives the engine's messages and the one
+        that takes jobs do so."""
         with self._changing:
             self.info = changed(self.info)
 
-    def compiled(self, model: str, redis: Redis) -> None:
-        """One more model is ready: say so now, or with the next beat."""
+    def mark_compiled(self, model: str, redis: Redis) -> None:
+        """Announce at once that the model of this name is ready."""
         self._change(lambda info: info.with_compiled(model))
         with suppress(RedisError):
             self.beat(redis)
 
-    def served(self, card: ModelCard, redis: Redis) -> None:
-        """A model has come, or other weights of one: say so now, or with the next beat."""
+    def add_model(self, card: ModelCard, redis: Redis) -> None:
+        """Announce at once a new model, or new weights of a known one."""
         self._change(lambda info: info.with_served(card))
         with suppress(RedisError):
             self.beat(redis)
 
-    def dropped(self, model: str) -> None:
-        """A model is gone; said with the next beat."""
+    def remove_model(self, model: str) -> None:
+        """Stop announcing the model of this name."""
         self._change(lambda info: info.without_model(model))
 
-    def refused(self, model: RefusedModel) -> None:
-        """A model is not served, and why; said with the next beat."""
+    def add_refusal(self, model: RefusedModel) -> None:
+        """Announce that a model is not served, and why."""
         self._change(lambda info: info.with_refused(model))
 
-    def examined(self, draft: ExaminedDraft, redis: Redis) -> None:
-        """Announce the result of examining a draft, now or with the next beat."""
+    def add_draft(self, draft: ExaminedDraft, redis: Redis) -> None:
+        """Announce at once the result of examining a draft."""
         self._change(lambda info: info.with_draft(draft))
         with suppress(RedisError):
             self.beat(redis)
 
-    def draft_gone(self, job: str) -> None:
-        """Announce no more, from the next beat on, what this job's draft was."""
+    def remove_draft(self, job: str) -> None:
+        """Stop announcing the result of this job's draft."""
         self._change(lambda info: info.without_draft(job))
 
     def beat(self, redis: Redis) -> None:
-        """Renew. Raises RedisError."""
+        """Write the announcement again, with its lifetime, and renew the health file.
+        Do nothing after `end`. Raises RedisError."""
         if self._ended:
             return
         with redis.pipeline() as pipeline:
@@ -84,27 +92,31 @@ class Announcement:
             pipeline.sadd(keys.WORKERS, self.info.name)
             pipeline.execute()
         if self._health_file is not None and self.info.ready:
-            with suppress(OSError):  # a full disk: probes see that it is not renewed
+            # On a full disk it is not renewed, which health probes notice.
+            with suppress(OSError):
                 self._health_file.touch()
 
-    def brought(self, card: ModelCard) -> None:
-        """It holds weights that were exchanged or unloaded; said with the next beat."""
+    def add_kept(self, card: ModelCard) -> None:
+        """Announce that weights are in memory which were exchanged or unloaded
+        before."""
         self._change(lambda info: info.with_kept(card))
 
-    def unloaded(self, card: ModelCard) -> None:
-        """Weights leave its memory; said with the next beat."""
+    def mark_unloaded(self, card: ModelCard) -> None:
+        """Announce that these weights leave memory."""
         self._change(lambda info: info.without_weights(card))
 
     def end(self, redis: Redis) -> None:
-        """Take it back: the worker accepts nothing more. Raises RedisError."""
+        """Delete the announcement and the health file: the worker accepts no more jobs.
+        Raises RedisError."""
         self._ended = True
         if self._health_file is not None:
             self._health_file.unlink(missing_ok=True)
         withdraw(redis, self.info.name)
 
 
-def announced(redis: Redis) -> list[WorkerInfo]:
-    """The live workers whose announcements this version can read. Raises RedisError."""
+def live_workers(redis: Redis) -> list[WorkerInfo]:
+    """Return the announcements of all live workers that this version can use. Raises
+    RedisError."""
     client: Any = redis  # redis-py types every answer as "awaitable or not"
     names = [name.decode(errors="replace") for name in client.smembers(keys.WORKERS)]
     texts = client.mget([keys.worker(name) for name in names]) if names else []
@@ -112,7 +124,7 @@ def announced(redis: Redis) -> list[WorkerInfo]:
 
 
 def withdraw(redis: Redis, name: str) -> None:
-    """Remove a worker's announcement. Raises RedisError."""
+    """Delete the announcement of the worker of this name. Raises RedisError."""
     with redis.pipeline() as pipeline:
         pipeline.delete(keys.worker(name))
         pipeline.srem(keys.WORKERS, name)
@@ -128,11 +140,13 @@ class ReservedNames:
     """
 
     LOOK_S = 10.0
-    """Seconds between two looks at the directory."""
+    """Seconds between two reads of the directory."""
     RENEW_S = 60.0
-    """Seconds until an unchanged announcement is renewed: Redis may have lost it."""
+    """Seconds after which an unchanged announcement is renewed, because Redis may have
+    lost it."""
 
     def __init__(self, redis: Redis, directory: Path) -> None:
+        """redis: a client. directory: the models directory; it need not exist."""
         self._redis: Any = redis  # redis-py types every answer as "awaitable or not"
         self._directory = directory
         self._identities: dict[tuple[Path, int, int], str] = {}
@@ -142,9 +156,10 @@ class ReservedNames:
         self._log = structlog.get_logger("models")
 
     def turn(self) -> float:
-        """Look at the directory, and announce its models if they have changed.
+        """Read the directory and announce its models if they have changed. Return the
+        seconds until the next call.
 
-        Returns the seconds until the next turn. Logs an error of Redis or of the disk.
+        An error of Redis or of the disk is logged, not raised.
         """
         try:
             text = json.dumps(self._look(), sort_keys=True)
@@ -167,7 +182,8 @@ class ReservedNames:
         self._renew_at = time.monotonic() + self.RENEW_S
 
     def _look(self) -> dict[str, str]:
-        """Return the identities of the models by name; empty of a card that is bad."""
+        """Return the identities of the models by name; the identity of an unreadable
+        card is empty."""
         # A model hides a record of the same name, as it does when a training loads it.
         found = [*cards_in(self._directory / RECORDS), *cards_in(self._directory)]
         seen: dict[tuple[Path, int, int], str] = {}
@@ -182,7 +198,8 @@ class ReservedNames:
 def _identity_of(card: Path) -> str:
     try:
         return Card.read(card).identity
-    except Exception as error:  # the edge to whoever wrote it: the name is reserved
+    except Exception as error:
+        # Any program may have written the card. Its name is reserved all the same.
         if not isinstance(error, ModelError):
             structlog.get_logger("models").exception("card_not_read", card=str(card))
         return ""

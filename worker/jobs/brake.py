@@ -1,7 +1,9 @@
-"""Stops the processes of a training as soon as something is to be drawn, in the middle of whatever it does.
+"""Pauses the processes of a training as soon as a job has something to draw, whatever the
+training is doing.
 
-Low priority would not do. A job changes processes a dozen times between request and picture, and where a training has
-the processor, each of them waits for some milliseconds until the kernel takes it away.
+A low priority would not suffice: a job changes processes a dozen times between request
+and picture, and if a training has the processor, each change waits some milliseconds
+until the kernel takes it away.
 """
 
 import signal
@@ -18,37 +20,49 @@ from worker.process.group import signal_group
 from worker.process.redis_clients import HEARTBEAT_TIMEOUT_S, connect
 
 _LOOK_S = 0.1
+"""Seconds between two reads of the open work, when no message comes."""
 _QUIET_S = 0.5
-"""How long nothing must be drawn before it goes on."""
-_WAITS, _MOST_COUNTED_S = 9, 1.0
-"""It waits at most nine times as long as it has trained before, so that it has a tenth of the time where drawing leaves
-no pause."""
+"""Seconds without anything to draw after which a paused training continues."""
+_PAUSE_RATIO = 9
+"""A pause lasts at most so many times as long as the training ran before it, so that a
+training gets a tenth of the time even if drawing never stops."""
+_MOST_COUNTED_S = 1.0
+"""Seconds of running before a pause that count, at most."""
 
 
 class Brake:
-    """The channel makes it quick; a look at the books, now and then, makes it sure."""
+    """Pauses a training while jobs are drawn.
+
+    A channel reports new jobs quickly; reading the open work now and then finds those
+    whose message was lost.
+    """
 
     def __init__(self, redis_url: str) -> None:
+        """redis_url: the server's address. It does not connect yet."""
         self._redis: Any = connect(redis_url, HEARTBEAT_TIMEOUT_S)
         self._channel = Channel(self._redis, keys.WORK_CHANNEL)
 
     def hold(
         self, leader: "subprocess.Popen[bytes]", is_over: Callable[[], bool]
     ) -> None:
-        """Stop and continue the process group of a training, until its leader has ended
-        or is_over() is true; then it is not stopped."""
+        """Pause the leader's process group by SIGSTOP whenever a job has something to
+        draw, and continue it by SIGCONT afterwards. Return once the leader has ended or
+        `is_over()` is true, with the group not paused.
+
+        An error of Redis counts as nothing to draw. It is not raised.
+        """
         since = time.monotonic()
         while leader.poll() is None and not is_over():
             if self._is_drawing(_LOOK_S):
                 signal_group(leader, signal.SIGSTOP)
-                self._wait(
-                    _WAITS * min(time.monotonic() - since, _MOST_COUNTED_S), is_over
-                )
+                trained_s = min(time.monotonic() - since, _MOST_COUNTED_S)
+                self._wait(_PAUSE_RATIO * trained_s, is_over)
                 signal_group(leader, signal.SIGCONT)
                 since = time.monotonic()
 
     def _wait(self, most_s: float, is_over: Callable[[], bool]) -> None:
-        """Until nothing has been drawn for a while, but no longer than this."""
+        """Wait until nothing has been drawn for _QUIET_S seconds, but at most `most_s`
+        seconds."""
         quiet_at = time.monotonic() + _QUIET_S
         until = time.monotonic() + most_s
         while time.monotonic() < min(until, quiet_at) and not is_over():
@@ -56,7 +70,8 @@ class Brake:
                 quiet_at = time.monotonic() + _QUIET_S
 
     def _is_drawing(self, within_s: float) -> bool:
-        """Does a job come in that time, or do open ones lack images at its end? Trainings lack none."""
+        """Return True if a job comes within `within_s` seconds, or open jobs have
+        something to draw at the end. Trainings have nothing to draw."""
         try:
             came = self._channel.next(within_s)
             return came is not None or int(self._redis.hget(keys.LOAD, "work") or 0) > 0

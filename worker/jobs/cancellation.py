@@ -1,7 +1,7 @@
-"""Hears that a running job shall be canceled.
+"""Finds running jobs whose cancellation was requested.
 
-The channel makes it quick; a look at the open jobs each second makes it sure: a message may be published while nobody
-listens, or a moment before the job is open here.
+A channel reports requests quickly; checking all open jobs each second finds requests
+whose message came while nobody listened, or before the job was open here.
 """
 
 import os
@@ -18,7 +18,8 @@ from worker.process.redis_clients import BLOCK_S
 
 
 class Cancellation:
-    """Calls `cancel(job_id)` for each request it hears of; the same id may come more than once."""
+    """Calls `cancel(job_id)` for each request that it finds, possibly several times for
+    one job."""
 
     def __init__(
         self,
@@ -26,6 +27,8 @@ class Cancellation:
         open_jobs: Callable[[], Sequence[str]],
         cancel: Callable[[str], None],
     ) -> None:
+        """redis: a client for blocking commands. open_jobs: returns the ids of this
+        worker's open jobs. cancel: called in the thread of `turn`."""
         self._ledger = Ledger(redis)
         self._open_jobs = open_jobs
         self._cancel = cancel
@@ -33,17 +36,21 @@ class Cancellation:
         self._log = structlog.get_logger("cancellation")
 
     def turn(self) -> float:
-        """One message, or a look when none has come for a second; returns the seconds until the next turn."""
+        """Handle one message; if none comes for a second, check all open jobs. Return
+        the seconds until the next call.
+
+        An error of Redis is logged, not raised.
+        """
         try:
-            said = self._channel.next(BLOCK_S)
-            found = (
-                self._ledger.cancel_requested(self._open_jobs())
-                if said is None
-                else [os.fsdecode(said)]
-            )
+            message = self._channel.next(BLOCK_S)
+            found = self._requests() if message is None else [os.fsdecode(message)]
         except RedisError as error:
             self._log.warning("redis_away", error=str(error))
             return BLOCK_S
         for job_id in found:
             self._cancel(job_id)
         return 0.0
+
+    def _requests(self) -> list[str]:
+        """Return the open jobs whose cancellation was requested."""
+        return self._ledger.cancel_requested(self._open_jobs())

@@ -1,4 +1,5 @@
-"""Says twice a second that this worker lives: its leases, its RQ record, its announcement."""
+"""The worker's heartbeat: twice a second it renews leases, RQ's record and the
+announcement."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,18 +8,22 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 INTERVAL_S = 0.5
+"""Seconds between two beats; several fit into a lease, so that some may fail."""
 
 
 class Heartbeat:
-    """Calls each of `beats` twice a second. An error is not repeated: the next beat is the retry."""
+    """Calls each of `beats` with its Redis client, twice a second."""
 
     def __init__(self, redis: Redis, beats: Sequence[Callable[[Redis], None]]) -> None:
+        """redis: a client with a short timeout. beats: functions that write to Redis
+        and may raise RedisError."""
         self._redis = redis
         self._beats = beats
         self._log = structlog.get_logger("heartbeat")
 
     def turn(self) -> float:
-        """One beat of each; returns the seconds until the next."""
+        """Call each function once; return the seconds until the next call. An error of
+        Redis is logged and does not keep the others from being called."""
         for beat in self._beats:
             try:
                 beat(self._redis)

@@ -1,7 +1,8 @@
-"""The job life cycle over a synchronous Redis client: the scripts of the contract, called by name.
+"""The scripts of the contract as methods, over a synchronous Redis client.
 
-Every call may be repeated when its reply was lost (see worker.contract.scripts); all raise RedisError.
-It knows jobs and their streams, and nothing of queues or networks.
+All methods raise RedisError, and may be repeated if a reply was lost
+(worker.contract.scripts). This file knows jobs and their streams, but no queues and no
+networks.
 """
 
 from collections.abc import Sequence
@@ -20,98 +21,116 @@ from worker.contract.submission import client_of
 from worker.orders.claims import Claim, Outcome
 
 OPEN = (JobStatus.QUEUED.value.encode(), JobStatus.RUNNING.value.encode())
+"""The statuses, as Redis stores them, of a job that has not ended."""
 
 
 class Unclaimed(Enum):
-    """Why there is nothing to draw."""
+    """Why a job could not be claimed: it has ended, or there is no record of it."""
 
     SETTLED = "settled"
     MISSING = "missing"
 
 
 class Answer(Enum):
-    """The script's answer to rows that were handed in."""
+    """The answer of a script to rows or progress that a worker sent."""
 
     OK = "ok"
     CANCELING = "canceling"
     LOST = "lost"
     BEHIND = "behind"
-    """Rows that were confirmed are not there any more: the server came back with an older state."""
+    """Rows that had been confirmed are missing: the server came back with an older
+    state."""
     ENDED = "ended"
-    """They are written, and the job has ended with them."""
+    """The rows are written, and the job has ended with them."""
 
 
-class Settled(Enum):
-    """The script's answer about a job that shall end."""
+class SettleAnswer(Enum):
+    """The answer of a script that ends a job."""
 
     ENDED = "ended"
     NOT_OURS = "not-ours"
-    """It had ended already, is unknown, or belongs to another claim."""
+    """The job had ended before, is unknown, or belongs to another claim."""
     BEHIND = "behind"
-    """The same as in Answer."""
+    """The job cannot succeed, because confirmed rows are missing: the server came back
+    with an older state."""
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A claim, with all that tells what is to be done."""
+class OpenedJob:
+    """A claimed job with everything that says what is to be done."""
 
     claim: Claim
+    """This attempt."""
     spec_json: bytes
-    """The job's description as it was accepted; empty when there is none."""
+    """JSON of the job's JobSpec; empty if the record has none."""
     pixels: bytes
+    """The job's input, `pixels` of `keys.image`; empty if it has none."""
     keep: bytes
-    """The job's input: pixel bytes and, of a completion, H*W keep bytes; empty when it is not there."""
+    """The mask of a completion, `keep` of `keys.image`; else empty."""
 
 
 class Progress(NamedTuple):
-    """How much of a job's work is done, 0 to 1; and what is expected so far (`keys.estimate`), and a grid of samples,
-    where that is news."""
+    """The progress of a job."""
 
     share: float
+    """The part of the work that is done, 0 to 1."""
     estimate: str = ""
+    """A new estimate (`keys.estimate`); empty if there is none."""
     grid: bytes = b""
+    """A new grid of samples, a PNG; empty if there is none."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one claim, ready to be written: row i has the sequence number first_seq + i."""
+    """Rows of one claim to be written."""
 
     claim: Claim
+    """The attempt that drew them."""
     first_seq: int
+    """Sequence number of the first row; row i has first_seq + i."""
     rows: tuple[str, ...]
+    """The rows as `row_entry` formats them."""
     end: Outcome | None = None
-    """Success, where these are the last ones."""
+    """The outcome, if the job has succeeded and these are its last rows; else None."""
 
 
 class Ledger:
-    """Claims, appends, settles and releases jobs. numerics: with which arithmetic the claimer draws."""
+    """Claims, appends, settles and releases jobs in Redis."""
 
     def __init__(self, redis: Redis, numerics: str = "") -> None:
+        """redis: a client. numerics: the arithmetic with which the claiming worker
+        draws, which is stored in the job's record."""
         self._redis: Any = redis  # redis-py types every answer as "awaitable or not"
         self._numerics = numerics
 
     def claim(self, job_id: str, token: str) -> Claim | Unclaimed:
-        """Become the job's only writer."""
+        """Make `token` the owner of a job, so that only it can write. Return the claim,
+        or why there is none."""
         opened = self.open(job_id, token)
         return opened if isinstance(opened, Unclaimed) else opened.claim
 
-    def open(self, job_id: str, token: str) -> Opened | Unclaimed:
-        """Become the job's only writer and read what is to be done, in one round trip."""
+    def open(self, job_id: str, token: str) -> OpenedJob | Unclaimed:
+        """Claim a job and read its description and input, in one round trip. Return
+        them, or why there is no claim."""
         pipeline = self._redis.pipeline(transaction=False)
-        self.ask_to_open(pipeline, job_id, token)
-        return self.opened(job_id, token, pipeline.execute())
+        self.add_open_commands(pipeline, job_id, token)
+        return self.parse_open_replies(job_id, token, pipeline.execute())
 
-    def ask_to_open(self, pipeline: Any, job_id: str, token: str) -> None:
-        """Do what `open` does as part of a pipeline; `opened` is told the answers."""
+    def add_open_commands(self, pipeline: Any, job_id: str, token: str) -> None:
+        """Add the commands of `open` to a pipeline; `parse_open_replies` takes their
+        replies."""
         job = scripts.of(job_id)
         pipeline.eval(scripts.CLAIM, len(job), *job, token, self._numerics)
         pipeline.hmget(keys.job(job_id), "spec", "ticket")
         pipeline.hmget(keys.image(job_id), "pixels", "keep")
 
-    def opened(
+    def parse_open_replies(
         self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0
-    ) -> Opened | Unclaimed:
-        """Read the answers to `ask_to_open`. deaths: as in Claim. Raises RedisError when one of them is an error."""
+    ) -> OpenedJob | Unclaimed:
+        """Return what `open` returns, from the replies to `add_open_commands`.
+
+        deaths: as in Claim. Raises the RedisError that a reply contains.
+        """
         for error in answers:
             if isinstance(error, RedisError):
                 raise error
@@ -119,14 +138,16 @@ class Ledger:
         word = answer[0].decode()
         if word != "claimed":
             return Unclaimed(word)
-        last_seq, attempts = int(answer[1]), int(answer[2])
+        last_seq = int(answer[1])
+        attempts = int(answer[2])
         claim = Claim(
             job_id, token, last_seq, attempts, deaths=deaths, owner=client_of(ticket)
         )
-        return Opened(claim, spec or b"", pixels or b"", keep or b"")
+        return OpenedJob(claim, spec or b"", pixels or b"", keep or b"")
 
     def open_specs(self, job_ids: Sequence[str]) -> list[bytes | None]:
-        """The description of each job that has not ended; None for one that has, that is gone, or that is no job."""
+        """Return the description (JSON) of each of these jobs; None for one that has
+        ended, is missing, or is no job."""
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in job_ids:
             pipeline.hmget(keys.job(job_id), "status", "spec")
@@ -137,19 +158,24 @@ class Ledger:
         return [spec if status in OPEN else None for status, spec in answers]
 
     def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
-        """Write the rows of several jobs in one round trip, and end those that these are the last rows of; one answer
-        (or that job's own error) for each."""
+        """Write rows of several jobs in one round trip, and end the jobs whose batch
+        has an `end`.
+
+        Return, for each batch, the answer, or the error of that batch alone. Raises
+        RedisError if the whole round trip fails.
+        """
         answers = self._append(batches)
-        if any(
-            isinstance(answer, NoScriptError) for answer in answers
-        ):  # it is new, or has just been started
+        # A server that is new or was restarted does not know the scripts. Rows that were
+        # written in spite of that are not written again.
+        if any(isinstance(answer, NoScriptError) for answer in answers):
             for script in (scripts.APPEND, scripts.FINISH):
                 self._redis.script_load(script)
             answers = self._append(batches)
         return [_answer(answer) for answer in answers]
 
     def _append(self, batches: Sequence[Batch]) -> list[Any]:
-        """Scripts are called by their digests: the text of one is a hundred rows long."""
+        """Send all batches. Scripts are called by their digests, because the text of
+        one is as long as a hundred rows."""
         pipeline = self._redis.pipeline(transaction=False)
         for batch in batches:
             token, job = batch.claim.token, scripts.of(batch.claim.job_id)
@@ -169,11 +195,12 @@ class Ledger:
         return pipeline.execute(raise_on_error=False)
 
     def progress(
-        self, told: Sequence[tuple[Claim, Progress]]
+        self, reports: Sequence[tuple[Claim, Progress]]
     ) -> list[Answer | RedisError]:
-        """Note how far several jobs are, in one round trip; answers as `append`."""
+        """Store the progress of several jobs in one round trip. Return the answers, or
+        errors, as `append` does."""
         pipeline = self._redis.pipeline(transaction=False)
-        for claim, progress in told:
+        for claim, progress in reports:
             job = scripts.of(claim.job_id)
             words = (
                 claim.token,
@@ -184,41 +211,40 @@ class Ledger:
             pipeline.eval(scripts.PROGRESS, len(job), *job, *words)
         return [_answer(answer) for answer in pipeline.execute(raise_on_error=False)]
 
-    def settle(self, job_id: str, token: str, outcome: Outcome) -> Settled:
-        """End the job, whose claim has this token; '' asks for no claim."""
+    def settle(self, job_id: str, token: str, outcome: Outcome) -> SettleAnswer:
+        """End a job with this outcome, whose status must not be None.
+
+        token: the claim's that must own the job; '' for any owner. Return the script's
+        answer.
+        """
         assert outcome.status is not None
+        status = outcome.status.value
         error = outcome.error.model_dump_json() if outcome.error else ""
-        return Settled(
-            self._run(
-                scripts.SETTLE,
-                job_id,
-                token,
-                outcome.status.value,
-                error,
-                *_result(outcome),
-            ).decode()
-        )
+        result = _result(outcome)
+        word = self._run(scripts.SETTLE, job_id, token, status, error, *result)
+        return SettleAnswer(word.decode())
 
     def release(self, claim: Claim, counted: bool = True) -> bool:
-        """Give the unfinished job back to the queue. False when it is not ours.
+        """Return an unfinished job to the waiting ones; return False if the claim does
+        not own it.
 
-        counted: whether this claim remains one of the job's attempts.
+        counted: whether this claim stays one of the job's attempts.
         """
         words = [claim.token] if counted else [claim.token, "uncounted"]
         return bool(self._run(scripts.RELEASE, claim.job_id, *words))
 
     def has_ended(self, job_id: str) -> bool:
-        """True if the job is in a final state, or gone."""
+        """Return True if the job has a final status, or its record is gone."""
         status = self._redis.hget(keys.job(job_id), "status")
         return status not in OPEN
 
     def rows(self, claim: Claim) -> list[RowDrawn]:
-        """The rows that earlier attempts published, in their order."""
-        entries = (
-            self._redis.xrange(keys.events(claim.job_id), "-", f"{claim.last_seq}-0")
-            if claim.last_seq
-            else []
-        )
+        """Return the rows that earlier attempts published, in their order. Raises
+        ValueError or KeyError, too, if the stream is damaged."""
+        if not claim.last_seq:
+            return []
+        name = keys.events(claim.job_id)
+        entries = self._redis.xrange(name, "-", f"{claim.last_seq}-0")
         return [
             RowDrawn.model_validate_json(row)
             for _, fields in entries
@@ -226,14 +252,15 @@ class Ledger:
         ]
 
     def cancel_requested(self, job_ids: Sequence[str]) -> list[str]:
-        """The jobs among these that someone asked to cancel."""
+        """Return those of these jobs whose cancellation was requested."""
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in job_ids:
             pipeline.hexists(keys.job(job_id), "cancel_requested")
+        replies = pipeline.execute()
         return [
             job_id
-            for job_id, asked in zip(job_ids, pipeline.execute(), strict=True)
-            if asked
+            for job_id, is_requested in zip(job_ids, replies, strict=True)
+            if is_requested
         ]
 
     def _run(self, script: str, job_id: str, *arguments: str | int | bytes) -> Any:
@@ -242,7 +269,8 @@ class Ledger:
 
 
 def _result(outcome: Outcome) -> list[str | bytes]:
-    """The last arguments of a script that settles."""
+    """Return the last arguments of a script that settles: the summary, then pairs of
+    field and bytes."""
     if outcome.result is None:
         return []
     return [

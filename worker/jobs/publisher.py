@@ -1,9 +1,11 @@
-"""Rows out, and how jobs end: a thread of its own, so that a slow or absent Redis never stalls the engine.
+"""Publishes rows and ends jobs, in a thread of its own, so that a slow or absent Redis
+never delays the engine.
 
-Rows wait here until Redis has confirmed them. Each has an explicit sequence number, so a batch whose answer was lost is
-sent again and changes nothing. Rows of a job that are sent together become one entry; those of all jobs that are due go
-out in one round trip, with the ends of those that these are the last rows of. It is the round trips and their scripts
-that cost, not the rows, so each job has its pace.
+Rows wait here until Redis has confirmed them. Each has an explicit sequence number, so
+that a batch whose reply was lost can be sent again without effect. Rows of a job that
+are sent together become one entry. The rows of all jobs that are due go out in one
+round trip, together with the ends of jobs that have succeeded. Round trips and scripts
+cost time, not rows, so each job has a pace.
 """
 
 import threading
@@ -16,61 +18,79 @@ import structlog
 from redis.exceptions import RedisError
 
 from worker.contract.jobs import JobStatus
-from worker.jobs.ledger import Answer, Batch, Progress, Settled
+from worker.jobs.ledger import Answer, Batch, Progress, SettleAnswer
 from worker.orders.claims import CANCELED, LOST, ROWS_GONE, Claim, Outcome, failed
 from worker.orders.faults import rows_lost
 from worker.process.backoff import Backoff
 from worker.process.turn_thread import TurnThread
 
 MAX_ROWS_PER_BATCH = 256
-"""Rows of one job in one script call: after a long outage Redis is not blocked by a single huge one."""
+"""Most rows of one job in one script call, so that after a long outage Redis is not
+blocked by a huge one."""
 
 ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST = 20
-"""A job that was begun so often and still lacks rows when all are drawn will lack them the next time too."""
+"""A job that was begun more often than this and still lacks rows when all are drawn is
+ended as failed."""
 
 PACE_S = 0.01
-"""Seconds from one round trip to the next, at the least, while anything is drawn."""
+"""Seconds from one round trip to the next, at least."""
 
 PACE_OF_JOB_S = 0.04
-"""Seconds from one entry of a job to its next, at the least, but for its end: readers see 25 a second. Its first rows,
-and those that come after a pause, go out at once. Each entry costs its script, whatever the number of its rows."""
+"""Seconds from one entry of a job to its next, at least: readers see 25 per second. The
+first rows of a job, its end, and rows after a pause go out at once. Each entry costs
+one script call, whatever the number of its rows."""
 
 SLOWEST = 5
-"""Times as slow it goes at most, where a round trip takes long because the machine is busy."""
+"""By this factor the pace of jobs is slowed at most, if round trips take long because
+the machine is busy."""
 
 SHARE = 10
-"""Round trips take one part in so many of the time, as far as SLOWEST allows."""
+"""The pace is chosen so that round trips take one part in so many of the time, as far
+as SLOWEST allows."""
 
 
 class LedgerPort(Protocol):
-    """The part of worker.jobs.ledger.Ledger that is used here."""
+    """The methods of worker.jobs.ledger.Ledger that the publisher uses; see there. All
+    raise RedisError."""
 
-    def append(self, batches: Sequence[Batch], /) -> list[Answer | RedisError]: ...
+    def append(self, batches: Sequence[Batch], /) -> list[Answer | RedisError]:
+        """Write rows of several jobs; see Ledger.append."""
+        ...
+
     def progress(
-        self, told: Sequence[tuple[Claim, Progress]], /
-    ) -> list[Answer | RedisError]: ...
-    def settle(self, job_id: str, token: str, outcome: Outcome, /) -> Settled: ...
-    def has_ended(self, job_id: str, /) -> bool: ...
+        self, reports: Sequence[tuple[Claim, Progress]], /
+    ) -> list[Answer | RedisError]:
+        """Store the progress of several jobs; see Ledger.progress."""
+        ...
+
+    def settle(self, job_id: str, token: str, outcome: Outcome, /) -> SettleAnswer:
+        """End a job; see Ledger.settle."""
+        ...
+
+    def has_ended(self, job_id: str, /) -> bool:
+        """Return True if a job has ended; see Ledger.has_ended."""
+        ...
 
 
 @dataclass
 class _Outbox:
+    """The unconfirmed rows of one claim, and what else is to be written for it."""
+
     claim: Claim
     next_seq: int
     rows: list[str] = field(default_factory=list)
     written_at: float = 0.0
-    """When rows went out last."""
+    """Time at which rows were last written."""
     progress: Progress | None = None
-    """How far the job is, where that is news."""
+    """Progress that has not been written."""
     outcome: Outcome | None = None
 
     def has_work(self, pace_s: float) -> bool:
-        return (
-            self.progress is not None or self.outcome is not None or self.is_due(pace_s)
-        )
+        has_news = self.progress is not None or self.outcome is not None
+        return has_news or self.is_due(pace_s)
 
     def is_due(self, pace_s: float) -> bool:
-        """Are there rows that may go out now?"""
+        """Return True if there are rows that may be written now."""
         return bool(self.rows) and (
             self.outcome is not None or self.due_in_s(pace_s) <= 0
         )
@@ -79,7 +99,8 @@ class _Outbox:
         return self.written_at + pace_s - time.monotonic()
 
     def batch(self) -> Batch:
-        """The rows that go out next, and with the last ones the end, unless it is to be told as a failure."""
+        """Return the rows to write next, and with the last ones the end, if the job has
+        succeeded: other ends are settled separately, whatever rows were drawn."""
         rows = tuple(self.rows[:MAX_ROWS_PER_BATCH])
         is_end = (
             len(rows) == len(self.rows)
@@ -90,12 +111,8 @@ class _Outbox:
 
 
 class Publisher:
-    """Publishes the rows of open claims, and settles each once its rows are out.
-
-    on_stopped(token): the job shall not be drawn any further (canceled, or lost).
-    on_closed(claim, outcome): called once for each claim when nothing more will be written for it.
-    Both are called from the publisher's thread.
-    """
+    """Publishes the rows of open claims, and ends each job once its rows are
+    written."""
 
     def __init__(
         self,
@@ -104,6 +121,11 @@ class Publisher:
         on_closed: Callable[[Claim, Outcome], None],
         pace_of_job_s: float = PACE_OF_JOB_S,
     ) -> None:
+        """ledger: writes to Redis. on_stopped(token): called if the job shall not be
+        drawn any further (canceled, or lost). on_closed(claim, outcome): called once
+        for each claim, when nothing more will be written for it. Both are called from
+        the publisher's thread; `on_stopped` also from the thread that calls `cancel`.
+        pace_of_job_s: seconds between two entries of a job, at least."""
         self._ledger = ledger
         self._least_pace_s = self._pace_s = pace_of_job_s
         self._on_stopped = on_stopped
@@ -117,7 +139,8 @@ class Publisher:
         self._log = structlog.get_logger("publisher")
 
     def stop(self, timeout_s: float) -> None:
-        """Publish what is waiting, as far as that succeeds within the timeout, and end the thread."""
+        """Write what is waiting, as far as possible within the timeout, and end the
+        thread. Takes up to twice `timeout_s` seconds."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -125,24 +148,34 @@ class Publisher:
         self._loop.stop(timeout_s)
 
     def open(self, claim: Claim) -> None:
+        """Begin to publish for a claim."""
         with self._changed:
             self._outboxes[claim.token] = _Outbox(claim, next_seq=claim.last_seq + 1)
 
     def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
-        """Queue the new rows of some claims (stream entries in JSON, in order); those of ended claims are ignored."""
+        """Queue new rows of some claims: token -> rows as `row_entry` formats them, in
+        order.
+
+        Rows of claims that are unknown or have an outcome are ignored.
+        """
         with self._changed:
             for token, entries in rows.items():
                 outbox = self._outboxes.get(token)
                 if outbox is not None and outbox.outcome is None:
                     outbox.rows.extend(entries)
-            if self._with_work():  # else the thread sleeps on until some are due
+            # Otherwise the thread sleeps until rows are due.
+            if self._with_work():
                 self._changed.notify()
 
     def progress(
         self, token: str, share: float, estimate: str = "", grid: bytes = b""
     ) -> None:
-        """Note how much of the claim's work is done, 0 to 1, and what is expected so far: for jobs whose rows alone do
-        not tell."""
+        """Queue the progress of a claim, for jobs whose rows do not show it; an older
+        one that was not written is replaced.
+
+        share: the part of the work that is done, 0 to 1. estimate, grid: as in
+        Progress. Ignored for claims that are unknown or have an outcome.
+        """
         with self._changed:
             outbox = self._outboxes.get(token)
             if outbox is not None and outbox.outcome is None:
@@ -153,19 +186,22 @@ class Publisher:
                 self._changed.notify()
 
     def end(self, token: str, outcome: Outcome) -> None:
-        """Settle the claim once its rows are out. The first outcome stands."""
+        """End the claim with this outcome once its rows are written. The first outcome
+        counts; unknown claims are ignored."""
         with self._changed:
             outbox = self._outboxes.get(token)
             if outbox is not None and outbox.outcome is None:
                 outbox.outcome = outcome
                 self._changed.notify()
-            if not self._backoff.wait_s and all(
+            # If nothing else is drawn, there is no reason to keep the pace.
+            others_ended = all(
                 other.outcome is not None for other in self._outboxes.values()
-            ):
+            )
+            if not self._backoff.wait_s and others_ended:
                 self._loop.hurry()
 
     def cancel(self, job_id: str) -> None:
-        """End every open claim on this job as canceled; its waiting rows are dropped."""
+        """End every open claim on this job as canceled, and drop its unwritten rows."""
         with self._changed:
             tokens = [
                 token
@@ -176,12 +212,15 @@ class Publisher:
             self._cancel(token)
 
     def open_jobs(self) -> list[str]:
+        """Return the ids of the jobs with an open claim."""
         with self._changed:
             return [outbox.claim.job_id for outbox in self._outboxes.values()]
 
     def _turn(self) -> float | None:
-        """Write what there is, as soon as there is something. None: there will be nothing more."""
-        if not (tokens := self._wait_for_work()):
+        """Write what is due, as soon as something is. Return the seconds until the next
+        call; None at the end."""
+        tokens = self._wait_for_work()
+        if not tokens:
             return None
         next_at = time.monotonic() + PACE_S
         try:
@@ -198,18 +237,20 @@ class Publisher:
         return max(0.0, next_at - time.monotonic())
 
     def _write_one_by_one(self) -> None:
-        """Begin the job again with which nobody knows what is wrong; the others go on."""
+        """After an unexpected error, write each claim alone, and return the job that
+        causes the error to the queue, so that the others go on."""
         for token in self._with_work():
             try:
                 self._write([token])
             except RedisError:
-                return  # the next turn tells of it
+                return  # the next call logs it
             except Exception:
                 if token in self._outboxes:
                     self._close(token, ROWS_GONE)
                 self._on_stopped(token)
 
     def _with_work(self) -> list[str]:
+        """Return the tokens of claims for which something can be written now."""
         with self._changed:
             return [
                 token
@@ -218,9 +259,10 @@ class Publisher:
             ]
 
     def _write(self, tokens: Sequence[str]) -> bool:
-        """Write what these claims have. False when Redis refused some of it for now."""
+        """Write what these claims have; return False if Redis refused some of it for
+        now."""
         accepted = self._publish_rows(tokens)
-        self._tell_progress(tokens)
+        self._report_progress(tokens)
         self._settle_ended(tokens)
         return accepted
 
@@ -228,7 +270,8 @@ class Publisher:
         return [self._outboxes[token] for token in tokens if token in self._outboxes]
 
     def _wait_for_work(self) -> list[str]:
-        """Block until there is something to write. Returns whose; nobody's where it is told to stop."""
+        """Block until something can be written, and return the claims' tokens; none if
+        the thread shall end."""
         with self._changed:
             while not (self._closing or self._with_work()):
                 waiting = [
@@ -240,11 +283,12 @@ class Publisher:
             return [] if self._loop.stopped else self._with_work()
 
     def _pace(self) -> float:
-        """Seconds from one entry of a job to its next."""
+        """Return the seconds from one entry of a job to its next."""
         return 0.0 if self._closing else self._pace_s
 
     def _publish_rows(self, tokens: Sequence[str]) -> bool:
-        """One round trip with what is waiting. False when Redis refused some of it for now."""
+        """Write due rows in one round trip; return False if Redis refused some of them
+        for now."""
         with self._changed:
             batches = [
                 outbox.batch()
@@ -263,28 +307,31 @@ class Publisher:
             self._note(batch, answer)
         return not any(isinstance(answer, RedisError) for answer in answers)
 
-    def _tell_progress(self, tokens: Sequence[str]) -> None:
-        """The newest of each claim; what Redis refuses now, the next one says."""
+    def _report_progress(self, tokens: Sequence[str]) -> None:
+        """Write the newest progress of each claim. If Redis refuses it, the next one is
+        written instead."""
         with self._changed:
-            told = [
+            reports = [
                 (outbox, outbox.progress)
                 for outbox in self._open_among(tokens)
                 if outbox.progress is not None
             ]
-        if not told:
+        if not reports:
             return
         answers = self._ledger.progress(
-            [(outbox.claim, progress) for outbox, progress in told]
+            [(outbox.claim, progress) for outbox, progress in reports]
         )
-        for (outbox, progress), answer in zip(told, answers, strict=True):
+        for (outbox, progress), answer in zip(reports, answers, strict=True):
             with self._changed:
+                # The engine may have reported a newer one meanwhile.
                 if outbox.progress is progress:
                     outbox.progress = None
             if isinstance(answer, Answer) and answer is not Answer.OK:
                 self._stopped_by(answer, outbox.claim.token)
 
     def _stopped_by(self, answer: Answer, token: str) -> None:
-        """The job is to be canceled, belongs to someone else, or has to be begun again."""
+        """Stop a claim: its job shall be canceled, belongs to another worker, or has to
+        be begun again."""
         if answer is Answer.CANCELING:
             self._cancel(token)
         else:
@@ -292,6 +339,7 @@ class Publisher:
             self._on_stopped(token)
 
     def _note(self, batch: Batch, answer: Answer | RedisError) -> None:
+        """Update a claim by the answer to its batch."""
         token = batch.claim.token
         if isinstance(answer, RedisError):
             self._log.warning(
@@ -309,7 +357,8 @@ class Publisher:
                 outbox.written_at = time.monotonic()
 
     def _has_ended(self, batch: Batch, answer: Answer) -> bool:
-        """Now, or before, when the answer was lost and the batch came again."""
+        """Return True if the job ended with this batch, or with the same batch earlier,
+        when the reply was lost."""
         return answer is Answer.ENDED or (
             answer is Answer.LOST and self._ledger.has_ended(batch.claim.job_id)
         )
@@ -317,9 +366,8 @@ class Publisher:
     def _cancel(self, token: str) -> None:
         if self._is_over(token):
             return
-        self._on_stopped(
-            token
-        )  # first: it has stopped when its end is told, or has ended before
+        # First, so that nothing is drawn any more when readers see the end.
+        self._on_stopped(token)
         with self._changed:
             if not self._is_over(token):
                 outbox = self._outboxes[token]
@@ -328,7 +376,7 @@ class Publisher:
                 self._changed.notify()
 
     def _is_over(self, token: str) -> bool:
-        """Is at most its end still to be written?"""
+        """Return True if nothing but the end may still be written for the claim."""
         with self._changed:
             outbox = self._outboxes.get(token)
             return outbox is None or (outbox.outcome is not None and not outbox.rows)
@@ -336,27 +384,30 @@ class Publisher:
     def _settle_ended(self, tokens: Sequence[str]) -> None:
         with self._changed:
             ended = [
-                o
-                for o in self._open_among(tokens)
-                if o.outcome is not None and not o.rows
+                outbox
+                for outbox in self._open_among(tokens)
+                if outbox.outcome is not None and not outbox.rows
             ]
         for outbox in ended:
             assert outbox.outcome is not None
             self._close(outbox.claim.token, self._settle(outbox.claim, outbox.outcome))
 
     def _settle(self, claim: Claim, outcome: Outcome) -> Outcome:
-        """Settle the claim; returns what became of it."""
-        if outcome.status is None:  # the job goes on: there is no end to be written
+        """End the job in Redis; return the claim's outcome, which may differ from the
+        wanted one."""
+        if outcome.status is None:  # only the claim has ended, not the job
             return outcome
         settled = self._ledger.settle(claim.job_id, claim.token, outcome)
         if (
-            settled is Settled.BEHIND
+            settled is SettleAnswer.BEHIND
             and claim.attempts <= ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST
         ):
             return ROWS_GONE
-        if settled is Settled.BEHIND:
+        if settled is SettleAnswer.BEHIND:
             return self._settle(claim, failed(rows_lost()))
-        if settled is Settled.NOT_OURS and not self._ledger.has_ended(claim.job_id):
+        if settled is SettleAnswer.NOT_OURS and not self._ledger.has_ended(
+            claim.job_id
+        ):
             return LOST
         return outcome
 
@@ -364,10 +415,9 @@ class Publisher:
         with self._changed:
             outbox = self._outboxes.pop(token)
         status = outcome.status.value if outcome.status else "lost"
-        level = (
-            self._log.warning if outcome.status is JobStatus.FAILED else self._log.info
-        )
-        level(
+        has_failed = outcome.status is JobStatus.FAILED
+        log = self._log.warning if has_failed else self._log.info
+        log(
             "job_closed",
             job_id=outbox.claim.job_id,
             status=status,

@@ -1,6 +1,5 @@
-"""Leases are renewed only while the engine gets on with what it does. One that hangs, by a GPU or by a signal,
-would else keep its jobs for ever: the process that renews them is well.
-"""
+"""Stops renewing leases while the engine hangs, on a GPU or after a signal. The process
+that renews them works, so otherwise a hung engine would keep its jobs for ever."""
 
 import time
 from collections.abc import Callable
@@ -12,8 +11,8 @@ from worker.contract import keys
 
 
 class Watch:
-    """is_hung: the engine will not be back by itself. renew: a beat of the heart, which keeps the leases. kill: end the
-    engine, and with it this worker: by then its leases have lapsed, and others go on with its jobs."""
+    """Renews leases only while the engine is not hung, and ends an engine that stays
+    hung."""
 
     def __init__(
         self,
@@ -21,6 +20,8 @@ class Watch:
         renew: Callable[[Redis], None],
         kill: Callable[[], None],
     ) -> None:
+        """is_hung: returns True if the engine will not come back by itself. renew:
+        renews the leases. kill: ends the engine, and thereby this worker."""
         self._is_hung = is_hung
         self._renew = renew
         self._kill = kill
@@ -28,8 +29,14 @@ class Watch:
         self._log = structlog.get_logger("watch")
 
     def beat(self, redis: Redis) -> None:
-        """Once a second. Lateness is counted from the beat that saw it first: both processes may have been stopped, and
-        the engine then needs a moment too. Raises RedisError."""
+        """Renew the leases, or, if the engine hangs, count for how long; called twice a
+        second.
+
+        After LEASE_S seconds the engine is killed: by then its leases have expired, and
+        other workers continue its jobs. The time is counted from the first call that
+        found it hung, because both processes may have been paused together, and the
+        engine then needs a moment. Raises RedisError.
+        """
         if not self._is_hung():
             self._late_since = None
             self._renew(redis)

@@ -88,7 +88,7 @@ class Beginning:
             self._refuse(job, execution, refusal)
             return
         execution, answers = self._held.take(
-            job, partial(self._admission.ask_to_open, job.id)
+            job, partial(self._admission.add_open_commands, job.id)
         )
         try:
             is_open = self._admission.open(job.id, execution.id, answers, job.deaths)

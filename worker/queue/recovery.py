@@ -38,7 +38,7 @@ from rq.worker_registration import REDIS_WORKER_KEYS, WORKERS_BY_QUEUE_KEY
 from worker.contract import keys
 from worker.contract.trouble import is_store_trouble
 from worker.jobs.announcement import withdraw
-from worker.jobs.ledger import Ledger, Settled
+from worker.jobs.ledger import Ledger, SettleAnswer
 from worker.orders.claims import failed
 from worker.orders.faults import worker_lost
 from worker.queue.rq_job import SERIALIZER, DrawJob, queue_of
@@ -258,7 +258,10 @@ class Recovery:
 
     def _settle_lost(self, job_id: str) -> None:
         try:
-            if self._ledger.settle(job_id, "", failed(worker_lost())) is Settled.ENDED:
+            if (
+                self._ledger.settle(job_id, "", failed(worker_lost()))
+                is SettleAnswer.ENDED
+            ):
                 self._log.error("job_lost", job_id=job_id)
         except ResponseError as error:
             self._note_unreadable(job_id, error)

@@ -61,7 +61,7 @@ class Taking:
         """
         backoff = Backoff()
         while not self._rq.stopping:
-            self._admission.let_go()
+            self._admission.unload_proposed_models()
             if self._pending:
                 return self._pending.popleft()
             is_ready = self._admission.wait_until_ready(LOOK_S)
@@ -184,7 +184,7 @@ class Taking:
         redis: Any = self._rq.connection
         first = self._parked_seen
         parked = redis.zrange(self._parked, first, first + PARKED_LOOK - 1)
-        ours = self._admission.ours([os.fsdecode(job_id) for job_id in parked])
+        ours = self._admission.are_ours([os.fsdecode(job_id) for job_id in parked])
         for job_id in itertools.compress(parked, ours):
             if redis.eval(
                 UNPARK, 2, self._parked, self._rq.queue.intermediate_queue_key, job_id

@@ -9,7 +9,7 @@ from worker.contract.cards import ModelCard, RefusedModel, WorkerInfo
 from worker.contract.jobs import JobSpec
 from worker.jobs.admission import UNSUPPORTED_S, Admission
 from worker.jobs.announcement import Announcement
-from worker.jobs.ledger import Opened
+from worker.jobs.ledger import OpenedJob
 from worker.orders.claims import Claim
 from worker.orders.faults import JobRefusedError
 
@@ -47,7 +47,7 @@ def test_worker_asks_for_the_model_that_a_job_waits_for() -> None:
     assert not admission.is_ours(spec.model_dump_json().encode())
     assert asked == [("grey", GREY.digest)]
     announcement.info = info.with_compiled("grey")
-    admission.compiled()
+    admission.on_compiled()
     assert admission.is_ours(spec.model_dump_json().encode())
     assert len(asked) == 1
 
@@ -134,7 +134,7 @@ def test_job_of_a_model_that_was_refused_fails_with_the_reason() -> None:
     )
     text = spec.model_dump_json().encode()
     claim = Claim("j", "t", last_seq=0)
-    opened = Opened(claim, text, b"", b"")
+    opened = OpenedJob(claim, text, b"", b"")
     for identity, is_opened in (("", False), (bad.identity, True)):
         refused = RefusedModel(name="bad", reason="not finite", identity=identity)
         info = worker_info("w", GREY).with_refused(refused)
@@ -163,11 +163,11 @@ def test_weights_are_let_go_between_two_jobs() -> None:
         lambda *weights: asked.append(weights),
         unload=lambda *proposal: unloaded.append(proposal),
     )
-    admission.brought(former, "grey@2")
-    admission.unloadable("grey", 0)
-    admission.unloadable("grey@2", 1)
+    admission.on_fetched(former, "grey@2")
+    admission.on_unload_proposed("grey", 0)
+    admission.on_unload_proposed("grey@2", 1)
     assert unloaded == []
-    admission.let_go()
+    admission.unload_proposed_models()
     assert unloaded == [("grey", 0), ("grey@2", 1)]
     assert announcement.info.kept == ()
     assert [card.unloaded for card in announcement.info.models] == [True]
@@ -188,8 +188,8 @@ def test_weights_are_let_go_between_two_jobs() -> None:
     for proposal in (2, 3):
         assert not admission.is_ours(text)
         assert admission.is_compiling
-        admission.brought(served, "grey@1")
+        admission.on_fetched(served, "grey@1")
         assert admission.is_ours(text)
-        admission.unloadable("grey@1", proposal)
-        admission.let_go()
+        admission.on_unload_proposed("grey@1", proposal)
+        admission.unload_proposed_models()
     assert asked == 2 * [("grey", served.identity)]

@@ -30,7 +30,7 @@ def test_file_is_renewed_while_a_model_is_ready_and_redis_hears_of_it(
     assert not file.exists()
     with pytest.raises(RedisError):
         announcement.beat(Redis(port=1))
-    announcement.compiled("grey", redis)
+    announcement.mark_compiled("grey", redis)
     assert file.exists()
     file.unlink()
     with pytest.raises(RedisError):

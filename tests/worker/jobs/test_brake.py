@@ -112,7 +112,7 @@ def test_one_that_is_to_end_is_continued_at_once(
     redis: Redis, training: Training, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It does not wait for the end of the stop, which may be long while others draw."""
-    monkeypatch.setattr(brake, "_WAITS", 1e6)
+    monkeypatch.setattr(brake, "_PAUSE_RATIO", 1e6)
     redis.hset(keys.LOAD, "work", 1)
     wait_for(training.is_stopped, "its stop")
     training.is_over = True

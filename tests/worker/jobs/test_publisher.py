@@ -9,7 +9,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from tests.worker.harness import wait_for
 from worker.contract.jobs import JobStatus
-from worker.jobs.ledger import Answer, Batch, Progress, Settled
+from worker.jobs.ledger import Answer, Batch, Progress, SettleAnswer
 from worker.jobs.publisher import ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST, Publisher
 from worker.orders.claims import CANCELED, LOST, ROWS_GONE, SUCCEEDED, Claim, Outcome
 
@@ -27,7 +27,7 @@ class MemoryLedger:
         self.lose_replies = 0
         self.refusals: list[RedisError] = []
         self.answer = Answer.OK
-        self.settles = Settled.ENDED
+        self.settles = SettleAnswer.ENDED
         self.calls = 0
 
     def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
@@ -51,11 +51,15 @@ class MemoryLedger:
         self.told += [progress for _, progress in told]
         return [self.answer for _ in told]
 
-    def settle(self, job_id: str, token: str, outcome: Outcome) -> Settled:
+    def settle(self, job_id: str, token: str, outcome: Outcome) -> SettleAnswer:
         if self.errors:
             raise self.errors.pop()
         self.settled.append(outcome)
-        return self.settles if outcome.status is JobStatus.SUCCEEDED else Settled.ENDED
+        return (
+            self.settles
+            if outcome.status is JobStatus.SUCCEEDED
+            else SettleAnswer.ENDED
+        )
 
     def has_ended(self, job_id: str) -> bool:
         return False
@@ -223,7 +227,7 @@ def test_job_goes_back_to_the_queue_when_confirmed_rows_are_gone(
         watched.ledger.answer = Answer.BEHIND
         watched.publisher.publish(rows("a"))
     else:
-        watched.ledger.settles = Settled.BEHIND
+        watched.ledger.settles = SettleAnswer.BEHIND
         watched.publisher.end(CLAIM.token, SUCCEEDED)
     watched.publisher.start()
     watched.wait()
@@ -234,7 +238,7 @@ def test_job_goes_back_to_the_queue_when_confirmed_rows_are_gone(
 def test_job_fails_when_its_rows_are_gone_again_and_again() -> None:
     """It says that they were lost, and is not drawn for ever."""
     watched = Watched()
-    watched.ledger.settles = Settled.BEHIND
+    watched.ledger.settles = SettleAnswer.BEHIND
     claim = Claim(
         "job", "token", last_seq=0, attempts=ATTEMPTS_BEFORE_ROWS_COUNT_AS_LOST + 1
     )

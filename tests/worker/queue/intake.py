@@ -29,16 +29,16 @@ class Anything:
     def wait_until_ready(self, timeout_s: float) -> bool:
         return True
 
-    def ours(self, job_ids: Sequence[str]) -> list[bool]:
+    def are_ours(self, job_ids: Sequence[str]) -> list[bool]:
         return [True] * len(job_ids)
 
     def is_ours(self, spec: bytes | None) -> bool:
         return True
 
-    def let_go(self) -> None:
+    def unload_proposed_models(self) -> None:
         """It holds no models."""
 
-    def ask_to_open(self, job_id: str, pipeline: object, token: str) -> None: ...
+    def add_open_commands(self, job_id: str, pipeline: object, token: str) -> None: ...
 
     def open(
         self, job_id: str, token: str, answers: Sequence[object], deaths: int

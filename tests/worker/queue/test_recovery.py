@@ -10,7 +10,7 @@ from tests.worker.harness import Client
 from tests.worker.queue.intake import Intake
 from worker.contract import keys
 from worker.contract.jobs import JobStatus
-from worker.jobs.ledger import Batch, Ledger, Progress, Settled, Unclaimed
+from worker.jobs.ledger import Batch, Ledger, Progress, SettleAnswer, Unclaimed
 from worker.orders.claims import CANCELED, Claim
 from worker.queue import recovery, strays
 from worker.queue.recovery import redis_time
@@ -212,9 +212,9 @@ def test_overtaken_claim_writes_nothing_when_a_new_one_exists(client: Client) ->
     new = ledger.claim(spec.id, "new")
     assert not isinstance(new, Unclaimed)
     assert new.attempts == 2
-    assert ledger.settle(spec.id, old.token, CANCELED) is Settled.NOT_OURS
+    assert ledger.settle(spec.id, old.token, CANCELED) is SettleAnswer.NOT_OURS
     assert not ledger.release(old)
-    assert ledger.settle(spec.id, new.token, CANCELED) is Settled.ENDED
+    assert ledger.settle(spec.id, new.token, CANCELED) is SettleAnswer.ENDED
     assert ledger.claim(spec.id, "late") is Unclaimed.SETTLED
     assert ledger.claim("unheard-of", "token") is Unclaimed.MISSING
 
