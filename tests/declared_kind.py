@@ -35,13 +35,13 @@ def weighed(order: "PictureOrder", model: "Model") -> "Outcome":
     """One pass."""
     from model_core.data.pixels import nearest_values
     from model_core.measures.picture_score import score_picture
-    from worker.engine.stored import succeeded
+    from worker.engine.stored import success
 
     values, _ = nearest_values(order.pixels, model.config.values)
     score = score_picture(model, values)
     options = order.job.options
     assert isinstance(options, WeighOptions)
-    return succeeded(
+    return success(
         WeighSummary(weight=float(score.bits.sum()) if options.in_bits else score.nats)
     )
 

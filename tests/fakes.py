@@ -195,12 +195,12 @@ class Outlet:
     def send(self) -> None:
         """It hears everything at once."""
 
-    def used(self, usage: Mapping[str, Usage]) -> None:
+    def report_usage(self, usage: Mapping[str, Usage]) -> None:
         with self.changed:
             self.usage = copy.deepcopy(dict(usage))
             self.changed.notify_all()
 
-    def tell(self, word: str, *arguments: object) -> None:
+    def report_model(self, word: str, *arguments: object) -> None:
         with self.changed:
             self.cards += [
                 card

@@ -36,7 +36,7 @@ from model_core.training.step import Learner
 from tests.fakes import Outlet
 from tests.model_core.causality import moved_pairs, predicted_field
 from tests.model_core.reference import reference_sample
-from worker.engine.assessment import passed
+from worker.engine.assessment import make_pass
 from worker.engine.cohort import Cohort
 from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.engine.runner import Runner
@@ -239,7 +239,9 @@ def runner(model: Model, outlet: Outlet) -> Iterator[Runner]:
     pool = ModelPool({"declared": model}, SlotPlan(2, 0, slot_memory_mib=64))
     cohort = Cohort(lambda: pool.engine("declared"))
     runner = Runner(
-        {"declared": cohort}, outlet, lambda task: passed(task, pool.model(task.model))
+        {"declared": cohort},
+        outlet,
+        lambda task: make_pass(task, pool.model(task.model)),
     )
     runner.start()
     yield runner

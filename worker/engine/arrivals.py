@@ -1,8 +1,11 @@
-"""Models that come, change or go in the models directory while the worker runs.
+"""Models that are added, changed or deleted in the models directories while the worker
+runs.
 
-A thread looks there every two seconds. What is found unchanged twice is examined (examination.py), loaded and made
-ready, while the engine draws from the others, and left in the engine's inbox. Threads of their own do that for two
-models at once, of different owners: a model that takes long holds up no models but its owner's.
+A thread looks there every two seconds. A new model whose files did not change between
+two looks is examined (examination.py), loaded and made ready while the engine draws
+from the others, and then reported to the engine's inbox. Two threads do that for two
+models at once, of different owners: a model that takes long delays only its owner's
+models.
 """
 
 import threading
@@ -33,35 +36,39 @@ from worker.engine.examiner import TimedOutError
 from worker.engine.failures import is_card_error
 from worker.engine.kept import KeptWeights
 from worker.engine.model_pool import FullPoolError, ModelPool
-from worker.engine.refusals import note_refused
+from worker.engine.refusals import log_refusal
 from worker.orders.catalogue import kept_name
 
 Fingerprint = tuple[tuple[str, int, int], ...]
+"""Name, time of change in nanoseconds and length of each file of a model."""
 
 PLACES = 2
-"""Models that are examined at once. Each takes a process, and a part of a processor."""
+"""Models that are examined at once. Each takes a process, and part of a processor."""
 
 ROOM_S = 30.0
-"""Seconds to wait until a model is unloaded that makes room: jobs may draw with all of
-them."""
+"""Seconds to wait until another model is unloaded to make room: jobs may be using all
+of them."""
 ASK_FOR_ROOM_S = 0.2
-"""Seconds until the engine's thread is asked for room again."""
+"""Seconds between two requests to the engine's thread to make room."""
 
 _DRAFT = "."
-"""The first character of the name of a draft's directory; no model's name has it."""
+"""First character of a draft's directory; no model's name begins with it."""
 
 
 class Directory:
-    """The models in a directory, and drafts of exchanges beside them.
-
-    asked: the names to look for, also among records; all models but no record if empty.
-    added: a second directory, whose models of other names belong to them, and whose
-    drafts are seen as models named `.JOB`.
-    """
+    """The models in a directory and in the directory of added models, and the drafts of
+    exchanges; it reports changes between two looks."""
 
     def __init__(
         self, path: Path, asked: Collection[str] = (), added: Path | None = None
     ) -> None:
+        """path: the models directory. asked: the names to look for
+        there, also among records; all models but no record if empty.
+        added: the directory of added models. Its models belong to the others unless
+        their names are taken, and its drafts appear as models named `.JOB`.
+
+        Models that are there now count as known; drafts do not.
+        """
         self._path = path
         self._asked = frozenset(asked)
         self._added = added
@@ -70,14 +77,20 @@ class Directory:
         """Names in `asked` that are those of records."""
         self._seen: dict[str, Fingerprint] = {}
         self._seen = self._look()
+        # Drafts have to be examined, whether they came before this worker or later.
         self._settled = {
             name: found for name, found in self._seen.items() if not _is_draft(name)
-        }  # a draft has to be examined, whether it came before this worker or later
+        }
 
     def changes(self) -> tuple[list[str], list[str]]:
-        """The models that are new or other than they were, and those that are gone; each once, and only when two looks
-        in a row found the same."""
-        seen, before = self._look(), self._seen
+        """Look at the directories, and return two lists of names: models that are new
+        or changed, and models that are gone.
+
+        A change is returned once, and only if two looks in a row found the same files.
+        An unreachable directory changes nothing.
+        """
+        before = self._seen
+        seen = self._look()
         self._seen = seen
         came = [
             name
@@ -92,8 +105,9 @@ class Directory:
             del self._settled[name]
         return came, gone
 
-    def again(self, name: str) -> None:
-        """Let the next look find this model as a new one, if it is still there."""
+    def look_again(self, name: str) -> None:
+        """Let the next call of `changes` return this model as new, if it is still
+        there."""
         self._settled.pop(name, None)
 
     def place(self, name: str) -> Path:
@@ -106,23 +120,22 @@ class Directory:
         return self._path / name
 
     def added_places(self) -> dict[str, Path]:
-        """The directories of the second one's models."""
+        """Return the added models' directories by name."""
         return {name: self.place(name) for name in self._seen if self.is_added(name)}
 
     def is_added(self, name: str) -> bool:
-        """True of a model that is, or last was, in the second directory."""
+        """Return True if a model is, or was when last seen, in the directory of added
+        models."""
         return name in self._of_added
 
     def _look(self) -> dict[str, Fingerprint]:
         is_away = self._added and self._of_added and not self._added.is_dir()
-        if (
-            is_away or not self._path.is_dir()
-        ):  # a disk that is away for a moment takes no model with it
+        if is_away or not self._path.is_dir():
+            # A disk may be unmounted for a moment; its models stay.
             return self._seen
         names = {card.parent.name for card in cards_in(self._path)}
-        added = {
-            card.parent.name for card in (cards_in(self._added) if self._added else ())
-        } - names
+        cards_of_added = cards_in(self._added) if self._added else ()
+        added = {card.parent.name for card in cards_of_added} - names
         self._of_added = (self._of_added | added) - names
         ours = {name for name in names if not self._asked or name in self._asked}
         # An upgrade may move a model that is asked for into the records, also while this
@@ -140,12 +153,12 @@ def _is_draft(name: str) -> bool:
 
 
 def _fingerprint(directory: Path) -> Fingerprint:
-    """Names, times and lengths of the files that make a model."""
+    """Return names, times and lengths of the files that make a model."""
     facts = []
     for file in sorted([directory / CARD, directory / OWNER, *weights_in(directory)]):
         try:
             state = file.stat()
-        except OSError:  # exchanged at this moment, or nobody's
+        except OSError:  # it is being exchanged, or has no owner.json
             continue
         facts.append((file.name, state.st_mtime_ns, state.st_size))
     return tuple(facts)
@@ -154,24 +167,23 @@ def _fingerprint(directory: Path) -> Fingerprint:
 def refused_model(
     name: str, reason: str, place: Path, repeats: Repeats
 ) -> RefusedModel:
-    """Return what the worker announces of a model that it does not serve.
+    """Return what the worker announces about a model that it does not serve.
 
-    One that is going to be examined again names no job: a job that has added it waits
-    for the verdict.
+    A model that will be examined again has no job there, because a job that added it
+    waits for the final result; its identity is empty as well.
     """
-    whose = announced_origin(place)
+    origin = announced_origin(place)
     identity = ""
     if repeats.will_come(name):
-        whose["job"] = ""
+        origin["job"] = ""
     else:
-        with suppress(Exception):  # `reason` says what is wrong with it
+        with suppress(Exception):  # `reason` says what is wrong with the card
             identity = Card.read(place / CARD).identity
-    return RefusedModel(name=name, reason=reason, identity=identity, **whose)
+    return RefusedModel(name=name, reason=reason, identity=identity, **origin)
 
 
 class Arrivals:
-    """Serves what comes. put: a word into the engine's inbox, with its arguments. offer: lays models out for browsers,
-    given their identities by name."""
+    """Examines and serves models that are added while the worker runs."""
 
     def __init__(
         self,
@@ -183,58 +195,65 @@ class Arrivals:
         put: Callable[..., None],
         offer: Callable[[Mapping[str, str]], None],
     ) -> None:
+        """pool, kept, examination: the engine's. directory: where models come from.
+        device: on which they draw. put: puts a message into the engine's inbox. offer:
+        prepares models for browsers, given name -> identity."""
         self._pool = pool
         self._kept = kept
         self._examination = examination
         self._directory = directory
         self._device = device
-        self._put, self._offer = put, offer
+        self._put = put
+        self._offer = offer
         self._served = {card.name for card in pool.cards.values()}
         """Names of the models that are served, or were made ready at the start: other
         weights of theirs are not announced before they are known to be good."""
         self._changing = threading.Condition()
-        """Held while any of the following is read or changed."""
+        """Protects the following attributes."""
         self._waiting: dict[str, str] = {}
-        """Owners of the models and drafts that wait to be examined, by name, in the order
-        in which they came."""
+        """Models and drafts that wait to be examined, in the order in which they came:
+        name -> owner."""
         self._under_way: set[str] = set()
         self._gone: set[str] = set()
-        """Of those under way, the ones that went meanwhile: they are dropped when their
-        examination is over."""
+        """Those under way whose files were deleted meanwhile: they are dropped when
+        their examination is over."""
         self._places = Shares(PLACES)
         self._turns: dict[str, int] = {}
-        """Numbers of the last examination of each owner that has had one."""
+        """Owner -> number of the owner's last examination."""
         self._log = structlog.get_logger("models")
 
     def follow(self, every_s: float) -> None:
-        """Take what changes in the directory, for as long as the process lives."""
+        """Look at the directories every so many seconds and handle changes, for as long
+        as the process lives. Errors are reported, not raised."""
         while True:
             time.sleep(every_s)
             self._put("unload_resting")
             try:
                 self._note(*self._changes())
                 self._kept.forget_old()
-            except (
-                Exception
-            ) as error:  # the thread's edge: a folder may vanish while it is looked at
+            except Exception as error:
+                # A folder may vanish while it is read; the thread goes on.
                 self._report(error)
 
     def look(self) -> None:
-        """Look once, and take what is found."""
+        """Look at the directories once, and handle the changes as `take` does."""
         self.take(*self._changes())
 
     def take(self, came: Iterable[str], gone: Iterable[str]) -> None:
-        """Serve the models that came, examine the drafts, and drop what is gone. Return
-        when nothing is waiting or under way any more."""
+        """Serve new models, examine drafts and drop deleted models. Return when nothing
+        is waiting or being examined any more.
+
+        came, gone: names as `Directory.changes` returns them.
+        """
         self._note(came, gone)
         with self._changing:
             self._changing.wait_for(lambda: not (self._waiting or self._under_way))
 
     def _changes(self) -> tuple[list[str], list[str]]:
-        """Return what came and what is gone, as `Directory.changes`. Models whose
-        examination is to be repeated now are among those that came."""
+        """Return what `Directory.changes` returns; models whose examination is due
+        again are among the new ones."""
         for name in self._examination.repeats.due():
-            self._directory.again(name)
+            self._directory.look_again(name)
         return self._directory.changes()
 
     def _report(self, error: Exception) -> None:
@@ -244,7 +263,8 @@ class Arrivals:
             self._log.error("models_not_looked_at", exc_info=error)
 
     def _note(self, came: Iterable[str], gone: Iterable[str]) -> None:
-        """Drop what is gone, let wait what came, and begin with as many as may begin."""
+        """Drop what is gone, queue what came, and begin as many examinations as
+        allowed."""
         with self._changing:
             for name in gone:
                 self._waiting.pop(name, None)
@@ -258,7 +278,7 @@ class Arrivals:
             self._begin()
 
     def _begin(self) -> None:
-        """Begin with as many models and drafts as there are places for."""
+        """Begin as many examinations as there are places."""
         while (name := self._next()) is not None:
             owner = self._waiting.pop(name)
             self._places.add(owner, 1)
@@ -269,10 +289,8 @@ class Arrivals:
             ).start()
 
     def _next(self) -> str | None:
-        """Return the name to begin with; None if no place is free for any.
-
-        The owner comes first whose last turn was longest ago.
-        """
+        """Return the name to examine next, or None if no place is free for any. The
+        owner comes first whose last examination was longest ago."""
         able = [
             name
             for name, owner in self._waiting.items()
@@ -282,10 +300,10 @@ class Arrivals:
         return min(able, key=lambda name: turn(self._waiting[name], 0), default=None)
 
     def _work(self, name: str, owner: str) -> None:
-        """A thread: examine one model or draft, and begin with the next."""
+        """Examine one model or draft, in a thread of its own, then begin the next."""
         try:
             self._take_one(name)
-        except Exception as error:  # the thread's edge
+        except Exception as error:  # an outermost handler: other models go on
             self._report(error)
         with self._changing:
             self._under_way.discard(name)
@@ -299,7 +317,7 @@ class Arrivals:
             self._changing.notify_all()
 
     def _drop(self, name: str) -> None:
-        """Forget a model or draft that is gone."""
+        """Forget a model or draft whose files are gone."""
         self._examination.repeats.forget(name)
         if _is_draft(name):
             self._put("draft_gone", name.removeprefix(_DRAFT))
@@ -312,7 +330,7 @@ class Arrivals:
         self._log.info("model_removed", model=name)
 
     def _take_one(self, name: str) -> None:
-        """Serve a model that came, or examine a draft."""
+        """Serve a new model, or examine a draft."""
         place = self._directory.place(name)
         if _is_draft(name):
             if (draft := self._examined(place)) is not None:
@@ -320,8 +338,8 @@ class Arrivals:
             return
         try:
             identity = self._serve(name)
-        except Exception as error:  # the edge to whoever put it there
-            reason = note_refused(name, error, place)
+        except Exception as error:  # any user may have put the files there
+            reason = log_refusal(name, error, place)
             repeats = self._examination.repeats
             self._put("refused", refused_model(name, reason, place, repeats))
             return
@@ -331,14 +349,14 @@ class Arrivals:
         self._offer({name: identity})
 
     def _expect(self, name: str) -> None:
-        """Announce a new model by its card alone, so that its jobs are accepted, and
-        wait: others may be examined before it, and that may take minutes."""
+        """Announce a new model by its card alone, so that jobs for it are accepted and
+        wait: other models may be examined first, which may take minutes."""
         place = self._directory.place(name)
         if _is_draft(name) or self._is_served(name):
             return
         try:
             read = Card.read(place / CARD)
-            card = self._pool.card_before(read)
+            card = self._pool.card_before_loading(read)
         except Exception:  # `_serve` reports what is wrong with it
             return
         if read.name == name:
@@ -346,16 +364,19 @@ class Arrivals:
             self._put("coming", card.model_copy(update=announced_origin(place)))
 
     def _is_served(self, name: str) -> bool:
-        # One that was refused at the start is in the pool no more.
-        return name in self._served and self._pool.has_had(name)
+        # A model that was refused at the start is no longer in the pool.
+        return name in self._served and self._pool.has_known(name)
 
     def _serve(self, name: str) -> str:
-        """Returns its identity."""
-        began, source = time.monotonic(), self._directory.place(name)
+        """Examine, load and serve a new model; return its identity. Raises the error
+        that keeps it from being served."""
+        began = time.monotonic()
+        source = self._directory.place(name)
         read = Card.read(source / CARD)
         if read.name != name:
             raise ModelError(f"its card says {read.name!r}, and it lies in {name!r}")
-        called, cohort = self._pool.engine_name(name, read.identity), None
+        cohort = None
+        called = self._pool.engine_name(name, read.identity)
         card = None if called is None else self._pool.renew(called, read)
         if called is None or card is None:
             card = self._loaded(name, read.identity, source)
@@ -374,8 +395,8 @@ class Arrivals:
         return read.identity
 
     def _examined(self, place: Path) -> ExaminedDraft | None:
-        """Examine a draft where it lies, and leave it there; None if the examination
-        took too long and is going to be repeated.
+        """Examine a draft and leave its files unchanged. Return the result, or None if
+        the examination took too long and will be repeated.
 
         The model that it is to replace is served meanwhile. A good draft is kept as
         known good, so that it is not examined again once it has the model's name.
@@ -395,8 +416,8 @@ class Arrivals:
                 self._kept.keep(name, read.identity, place)
                 # A cancelled exchange must not leave the weights here for a week.
                 self._kept.forget_soon(name, read.identity)
-        except Exception as error:  # the edge to whoever handed it in
-            reason = note_refused(name, error, place)
+        except Exception as error:  # any user may have uploaded the files
+            reason = log_refusal(name, error, place)
             if self._examination.repeats.will_come(place.name):
                 return None
         job = place.name.removeprefix(_DRAFT)
@@ -405,10 +426,8 @@ class Arrivals:
         )
 
     def _loaded(self, name: str, identity: str, source: Path) -> ModelCard:
-        """Return the card of a model that is ready, and keep a copy of the model.
-
-        Raises whatever is wrong with a model that is not to be served.
-        """
+        """Load and examine a model, make it ready and keep a copy; return its card.
+        Raises the error that keeps it from being served."""
         card = self._in_memory(name, identity, source)
         try:
             with self._announced(card, source):
@@ -421,10 +440,10 @@ class Arrivals:
         return card
 
     def _in_memory(self, name: str, identity: str, source: Path) -> ModelCard:
-        """Load a model, once an examiner has loaded it; return its card.
+        """Load a model, after an examiner's process has loaded it; return its card.
 
-        Raises whatever is wrong with it, and TimedOutError if there is no room: it is
-        looked at again later.
+        Raises the error that keeps it from being served, and TimedOutError if there is
+        no room for it: then it is examined again later.
         """
         if self._pool.is_full_for_good:
             raise ModelError(
@@ -437,11 +456,12 @@ class Arrivals:
         until = time.monotonic() + ROOM_S
         while True:
             try:
-                with self._changing:  # one share of the memory for slots at a time
+                # Shares of the memory for slots are computed one after the other.
+                with self._changing:
                     return self._pool.add(model)
             except FullPoolError as full:
                 if time.monotonic() >= until:
-                    why = f"{full}, and jobs draw with all that may leave"
+                    why = f"{full}, and jobs use all of them that could be unloaded"
                     late = TimedOutError(why, is_busy=True)
                     raise self._examination.repeats.note(source.name, late) from None
             self._put("make_room")
@@ -449,11 +469,11 @@ class Arrivals:
 
     @contextmanager
     def _announced(self, card: ModelCard, source: Path) -> Iterator[None]:
-        """Announce a model while it is being examined, as shipped ones are announced
-        while they are made ready: its jobs are accepted, and wait.
+        """Announce a model while it is being examined, so that jobs for it are accepted
+        and wait.
 
-        This is not done for other weights of a model that is here: those that are served
-        must go on being served if the new ones are bad.
+        This is not done for new weights of a model that is served: that one must go on
+        being served if the new weights are bad.
         """
         if self._is_served(card.name) or not self._pool.is_new(card):
             yield

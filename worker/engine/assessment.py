@@ -1,4 +1,5 @@
-"""The assessment of a job's images once they are drawn: state of the engine's thread, one step of it at a time."""
+"""What is computed about a job's images once they are drawn: scores and receipts, one
+pass at a time. Only the engine's thread uses it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,85 +14,99 @@ from model_core.posterior.completion import Receipt, drawn_receipt_steps
 from model_core.posterior.marginals import Marginals
 from model_core.posterior.targets import Target
 from worker.contract.kinds.complete import CompletionSummary
-from worker.contract.kinds.complete import Receipt as ToldReceipt
+from worker.contract.kinds.complete import Receipt as ReceiptSummary
 from worker.engine.kinds import OF_PICTURES
-from worker.engine.stored import stored, succeeded
+from worker.engine.stored import map_bytes, success
 from worker.orders.claims import Claim, Outcome
 from worker.orders.drawing import Hole
 from worker.orders.pictures import PictureOrder
 
-Found = tuple[Receipt, Marginals]
-"""How good the images of a completion by `posterior` are, and what is expected of each pixel."""
+Findings = tuple[Receipt, Marginals]
+"""Receipt and maps of a completion by `posterior`: how accurate its images are, and the
+expected value and entropy of each variable."""
 
 
 @dataclass
 class Assessment:
-    """A claimed job whose images (n, C, H, W) are drawn, and what was found of them so far."""
+    """A claimed job whose images are drawn, with what was computed about them so
+    far."""
 
     claim: Claim
+    """The attempt."""
     model: str
+    """The engine's name of the model."""
     images: NDArray[np.integer]
+    """The drawn images as values (n, C, H, W)."""
     rank: bool = False
-    """Each image is to be scored."""
+    """True if each image is to be scored."""
     label: int | None = None
-    """The label of which it is scored, and the hole completed; None: all."""
+    """Index of the label that scores and completion are given; None for all labels."""
     hole: Hole | None = None
-    """They are exact draws of the posterior of this hole, which want a receipt."""
-    found: Found | None = None
-    """The receipt, and the maps that are kept with it."""
+    """The hole, if the images are exact draws by `posterior` that need a receipt; else
+    None."""
+    found: Findings | None = None
+    """Receipt and maps, once they are known."""
     values: int | None = None
-    """How many values a colour takes, where there are maps."""
+    """Number of different values of a byte, if there are maps."""
     nats: list[float] = field(default_factory=list)
-    """Nats of the first images."""
-    receipt_steps: Iterator[Found | None] | None = None
+    """-ln p of the first images, as far as they are scored."""
+    receipt_steps: Iterator[Findings | None] | None = None
+    """The steps that compute the receipt, once begun."""
 
     @property
     def wants_receipt(self) -> bool:
-        """True for exact draws that have no receipt yet; draws by particles bring theirs."""
+        """True if the images are exact draws and have no receipt yet; draws by
+        particles bring theirs."""
         return self.hole is not None and self.found is None
 
     @property
     def wants_scores(self) -> bool:
+        """True if images remain to be scored."""
         return self.rank and len(self.nats) < len(self.images)
 
 
 @dataclass
-class Started:
-    """A claimed job about a picture that is carried out in steps, and has been begun."""
+class StartedJob:
+    """A claimed job about a picture that runs in steps, and has been begun."""
 
     order: PictureOrder
+    """The job's order."""
     steps: Iterator[float | Outcome]
-    told: float = 0.0
-    """How much of it was done when that was last told, 0 to 1."""
+    """Yields the progress, 0 to 1, after each step, and at last the Outcome."""
+    reported: float = 0.0
+    """The progress that was last reported."""
 
     @property
     def claim(self) -> Claim:
+        """The attempt."""
         return self.order.claim
 
     @property
     def model(self) -> str:
+        """The engine's name of the model."""
         return self.order.model
 
 
-Pass = PictureOrder | Started | Assessment
-"""Work that a model does in passes, between the steps of what is drawn."""
+Pass = PictureOrder | StartedJob | Assessment
+"""Work that a model does in passes, between the steps of drawing."""
 
 
-def passed(
+def make_pass(
     task: Pass, model: Model, models: Callable[[str], Model] | None = None
-) -> Outcome | Started | float | None:
-    """One pass: the end; or what was begun, or how far it is, 0 to 1, or None, while it needs more. models: by name,
-    for a task that asks a second one.
+) -> Outcome | StartedJob | float | None:
+    """Make one pass of a task. Return the job's outcome, or, while it needs more
+    passes, a StartedJob, its progress (0 to 1) or None.
 
-    FloatingPointError when the network gives numbers that are not finite.
+    models: returns a model by the engine's name, for a task that uses a second one.
+    Raises FloatingPointError if the network returns numbers that are not finite.
     """
-    if isinstance(task, Started):
+    if isinstance(task, StartedJob):
         return next(task.steps)
     if isinstance(task, PictureOrder):
         second = task.job.options.second_model
         others = (models(second),) if second and models else ()
         found = OF_PICTURES[task.job.kind](task, model, *others)
-        return found if isinstance(found, Outcome) else Started(task, found)
+        return found if isinstance(found, Outcome) else StartedJob(task, found)
     model = model.given(task.label)
     if task.wants_receipt:
         assert task.hole is not None
@@ -101,11 +116,12 @@ def passed(
         task.found = next(task.receipt_steps)
     elif task.wants_scores:
         task.nats.append(score_picture(model, task.images[len(task.nats)]).nats)
-    return assessed(task, [label.name for label in model.card.labels])
+    return assessment_outcome(task, [label.name for label in model.card.labels])
 
 
-def assessed(task: Assessment, names: Sequence[str] = ()) -> Outcome | None:
-    """The job's end; None while something is still to be found. names: of the model's labels."""
+def assessment_outcome(task: Assessment, names: Sequence[str] = ()) -> Outcome | None:
+    """Return the job's outcome, or None while a score or a receipt is missing. names:
+    of the model's labels."""
     if task.wants_receipt or task.wants_scores:
         return None
     receipt, maps = task.found or (None, None)
@@ -113,24 +129,28 @@ def assessed(task: Assessment, names: Sequence[str] = ()) -> Outcome | None:
         receipt = receipt.of_no_image
     summary = CompletionSummary(
         sample_nats=tuple(task.nats) if task.rank else None,
-        posterior=None if receipt is None else ToldReceipt(**_told(receipt, names)),
+        posterior=None
+        if receipt is None
+        else ReceiptSummary(**_receipt_fields(receipt, names)),
         values=None if maps is None else task.values,
     )
     if maps is None:
-        return succeeded(summary)
-    return succeeded(summary, mean=stored(maps.mean), entropy=stored(maps.entropy_bits))
+        return success(summary)
+    return success(
+        summary, mean=map_bytes(maps.mean), entropy=map_bytes(maps.entropy_bits)
+    )
 
 
-def _told(receipt: Receipt, names: Sequence[str]) -> dict[str, Any]:
-    """The receipt, in which a label has its name."""
-    told = receipt.to_dict()
-    label = told.get("label")
-    return told if label is None else {**told, "label": names[label]}
+def _receipt_fields(receipt: Receipt, names: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a receipt, with the label's name instead of its index."""
+    fields = receipt.to_dict()
+    label = fields.get("label")
+    return fields if label is None else {**fields, "label": names[label]}
 
 
 def _receipt_steps(
     hole: Hole, images: NDArray[np.integer], model: Model
-) -> Iterator[Found | None]:
+) -> Iterator[Findings | None]:
     given = hole.given
     assert given.values is not None
     assert given.keep is not None
@@ -139,8 +159,9 @@ def _receipt_steps(
 
 
 def pace_of(task: Pass) -> str:
-    """Passes of one pace take about as long."""
+    """Return a word for how long passes of a task take: those with the same word take
+    about as long."""
     if not isinstance(task, Assessment):
-        job = (task.order if isinstance(task, Started) else task).job
+        job = (task.order if isinstance(task, StartedJob) else task).job
         return job.options.pace or job.kind
     return "receipt" if task.wants_receipt else "score"

@@ -1,10 +1,10 @@
-"""The try that a GPU passes before its worker takes a job.
+"""The test that a GPU must pass before its worker takes a job.
 
-A card that has failed (failures.py) ended the process before. The new one lets another
-process draw on it first, with small networks of every kind, in as many blocks as the
-card runs at once. That shows a card that is dead or hangs. What it computes is compared
-with the CPU's when models are loaded (model_core/sampling/blocks/card_check.py): if it
-differs, the processors draw.
+After an error of the GPU the process ends (failures.py). The new one lets another
+process draw on the GPU first, with small networks of every kind, in as many blocks as
+the GPU runs at once. That detects a GPU that is dead or hangs. Its results are compared
+with the CPU's when models are loaded (model_core/sampling/blocks/card_check.py); if
+they differ, the processors draw.
 """
 
 import time
@@ -22,17 +22,17 @@ from worker.engine.examiner import Examiner
 from worker.process.backoff import Backoff
 
 FIRST_WAIT_S = 1.0
-"""Seconds between the first try and the second; each further wait is twice as
-long."""
+"""Seconds between the first test and the second; each further wait is twice as long."""
 LONGEST_WAIT_S = 300.0
-"""Seconds; an operator who exchanges a card need not wait longer than this."""
+"""Longest wait in seconds; an operator who replaces a GPU need not wait longer."""
 LIMIT_S = 120.0
-"""Seconds for a try, of a processor and by the clock: a driver that hangs uses none of
-a processor. Importing torch and starting CUDA takes most of it."""
+"""Most seconds of a test, of processor time and by the clock, because a driver that
+hangs uses no processor time. Importing torch and starting CUDA takes most of it."""
 
 PRESETS = "mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"
+"""Networks of every kind, ..."""
 SIZES = {"layers": 2, "hidden": 16, "head": 16, "height": 8, "width": 12}
-"""Networks of every kind, with random weights."""
+"""... in these small sizes, with random weights."""
 
 
 def wait_for_card(
@@ -41,11 +41,12 @@ def wait_for_card(
     usable: tuple[int, ...] = (),
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Return once the card has drawn; pause 1 s, 2 s, ... 5 min in between.
+    """Return once the GPU has passed the test; wait 1 s, 2 s, ... 5 min between failed
+    tests, which are logged.
 
-    device: `cuda`, `cuda:0`, ...; begin() is called before each try, usable are the
-    processors on which the try runs. Each try is a process of its own: one in
-    which CUDA has failed once could never pass.
+    device: `cuda`, `cuda:0`, ... begin: called before each test. usable: processors on
+    which the test runs; any if empty. pause: sleeps. Each test has a process of its
+    own, because in a process in which CUDA has failed once it fails for ever.
     """
     backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
     log = structlog.get_logger("card")
@@ -70,10 +71,10 @@ def wait_for_card(
 
 
 def try_card(device: str) -> None:
-    """Draw on a card with small networks. Raises whatever the card or its driver does.
+    """Draw with small networks on a GPU. Raises the error of the GPU or its driver.
 
-    A card that computes otherwise than the CPU, or that cannot be opened though it works,
-    raises nothing: the processors draw in its place.
+    A GPU whose results differ from the CPU's, or that works but cannot draw, raises
+    nothing: the processors draw instead.
     """
     place = torch.device(device)
     torch.zeros(1, device=place).cpu()

@@ -1,4 +1,5 @@
-"""Who sits where on one model's engine, and how far along. Knows claims only by their token."""
+"""Cohorts: the images of one model that are drawn together, one in each slot of an
+engine. Jobs are known only by their claims' tokens."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,60 +14,96 @@ from worker.orders.images import PlannedImage
 
 
 class EngineRow(Protocol):
-    """model_core.sampling.engine.DrawnRow, as far as it is used here."""
+    """The attributes of model_core.sampling.engine.DrawnRow that are used here."""
 
     @property
-    def ticket(self) -> int: ...
+    def ticket(self) -> int:
+        """The image, as `Engine.admit` numbered it."""
+        ...
+
     @property
-    def y(self) -> int: ...
+    def y(self) -> int:
+        """Index of the row, from the top."""
+        ...
+
     @property
-    def values(self) -> NDArray[np.uint8]: ...
+    def values(self) -> NDArray[np.uint8]:
+        """The row's values (C, W)."""
+        ...
+
     @property
-    def of_small(self) -> bool: ...
+    def of_small(self) -> bool:
+        """True for a row of the small image of a Multi-Scale model."""
+        ...
+
     @property
-    def is_last(self) -> bool: ...
+    def is_last(self) -> bool:
+        """True for the last row of an image, which leaves the engine with it."""
+        ...
+
     @property
-    def log_p(self) -> float | None: ...
+    def log_p(self) -> float | None:
+        """ln p of the image, with its last row, if the request asked for it."""
+        ...
 
 
 class Engine(Protocol):
-    """model_core.sampling.engine.Engine, as far as it is used here."""
+    """The methods of model_core.sampling.engine.Engine that are used here."""
 
     @property
-    def free(self) -> int: ...
+    def free(self) -> int:
+        """Number of free slots."""
+        ...
+
     @property
-    def busy(self) -> int: ...
+    def busy(self) -> int:
+        """Number of images in slots."""
+        ...
+
     @property
-    def load(self) -> int: ...
-    def admit(self, request: ImageRequest, /) -> int: ...
-    def withdraw(self, ticket: int, /) -> None: ...
-    def step(self) -> Sequence[EngineRow]: ...
+    def load(self) -> int:
+        """Number of images that the busiest thread draws."""
+        ...
+
+    def admit(self, request: ImageRequest, /) -> int:
+        """Give an image a free slot; return its ticket."""
+        ...
+
+    def withdraw(self, ticket: int, /) -> None:
+        """Free an image's slot."""
+        ...
+
+    def step(self) -> Sequence[EngineRow]:
+        """Advance all images; return the rows that became final."""
+        ...
 
 
 @dataclass
 class Seat:
-    """One image that is being drawn."""
+    """An image in a slot."""
 
     token: str
+    """Token of its job's claim."""
     sample: int
+    """Index of the image in its job."""
     skip: int
-    """Rows to come that are published already."""
+    """Number of its next rows that are published already."""
     is_published: bool = False
-    """Its last row is: the image came to be weighed alone."""
+    """True if all of its rows are published: it passes the network only to be
+    weighed."""
 
 
 CohortRow = tuple[Seat, EngineRow]
-"""A new row of one seated image."""
+"""A new row, and the image that it belongs to."""
 
 
 class Cohort:
-    """The images of one model that are being drawn together.
-
-    express: how many of the engine's slots only a job's first image may take, so that a job which comes while a large
-    one fills the others begins at the next step, and not when one of its images is done.
-    """
+    """The images of one model that are drawn together."""
 
     def __init__(self, new_engine: Callable[[], Engine], express: int = 0) -> None:
+        """new_engine: makes the engine, when it is first needed. express: number of the
+        engine's slots that only the first image of a job may take. A job that comes
+        while a large job fills all other slots then begins at the next step."""
         self._new_engine = new_engine
         self._express = express
         self._seats: dict[int, Seat] = {}
@@ -79,47 +116,55 @@ class Cohort:
         """Make the engine now, and not when the first image comes."""
         _ = self._engine
 
-    def rest(self) -> None:
-        """Free the engine's memory while nobody sits; another is made when one is wanted."""
+    def free_if_idle(self) -> None:
+        """Free the engine's memory if no image is in a slot; a new engine is made when
+        one is needed."""
         if not self._seats:
             self.__dict__.pop("_engine", None)
 
     @property
     def free(self) -> int:
+        """Number of free slots."""
         return self._engine.free
 
     @property
     def only_express(self) -> bool:
-        """Are the free slots all kept for first images?"""
+        """True if all free slots are reserved for first images."""
         return self.free <= self._express
 
     @property
     def busy(self) -> int:
+        """Number of images in slots."""
         return len(self._seats)
 
     @property
     def load(self) -> int:
-        """How many images the busiest thread draws."""
+        """Number of images that the busiest thread draws."""
         return self._engine.load
 
     def seat(self, token: str, image: PlannedImage) -> None:
-        """Give the image a slot; only when one is free."""
+        """Give the image a slot; one must be free. Raises what the engine raises for an
+        impossible request."""
         self._seats[self._engine.admit(image.request)] = Seat(
             token, image.sample, image.skip
         )
 
     def withdraw(self, token: str) -> None:
         """Free the slots of a job at once."""
-        for ticket in [
-            ticket for ticket, seat in self._seats.items() if seat.token == token
-        ]:
+        tickets = [t for t, seat in self._seats.items() if seat.token == token]
+        for ticket in tickets:
             self._engine.withdraw(ticket)
             del self._seats[ticket]
 
     def step(self) -> list[CohortRow]:
-        """Advance every seated image. Returns the rows that became final and are not published yet, and of an image all
-        of whose rows are published the last; with its last row an image has left."""
-        rows, seats = [], self._seats
+        """Advance every image by one step of the engine.
+
+        Return the rows that became final and are not published yet. Of an image whose
+        rows are all published the last row is returned, for its probability. An image
+        leaves its slot with its last row.
+        """
+        rows = []
+        seats = self._seats
         for row in self._engine.step():
             seat = seats.pop(row.ticket) if row.is_last else seats[row.ticket]
             if seat.skip:
@@ -130,8 +175,9 @@ class Cohort:
             rows.append((seat, row))
         return rows
 
-    def renew(self) -> set[str]:
-        """Start again after an error, with a fresh engine once one is wanted. Returns the jobs that lost images."""
+    def clear(self) -> set[str]:
+        """Drop all images and the engine after an error; a new engine is made when one
+        is needed. Return the tokens of the jobs that lost images."""
         tokens = {seat.token for seat in self._seats.values()}
         self._seats.clear()
         del self._engine

@@ -1,9 +1,11 @@
-"""Makes the models ready, one after the other, while the engine already draws from those that are.
+"""Makes the models ready, one after the other, while the engine already draws from
+those that are.
 
-The drawing loops of a kind of network that are not on disk yet take a processor about half a minute. They are compiled
-once, by other processes, which need no torch (model_core/compiled/ahead.py), two functions of a kind at a time; the
-engine's process takes the code from disk in a moment. A model draws as soon as these are there. The loops that score
-are compiled after all models draw.
+Drawing loops of a kind of network that are not on disk take a processor about half a
+minute to compile. Other processes, which need no torch, compile them once
+(model_core/compiled/ahead.py), two functions of a kind at a time; the engine's process
+then reads the code from disk in a moment, and draws. The loops that score are compiled
+after all models draw.
 """
 
 import os
@@ -24,25 +26,32 @@ from model_core.compiled.ahead import FUNCTIONS, compile_loop
 from worker.contract.cards import FIRST
 from worker.engine.examiner import BACKGROUND, CLOCK_PER_PROCESSOR, begin
 from worker.engine.model_pool import ModelPool, SlotPlan
-from worker.engine.refusals import note_refused
+from worker.engine.refusals import log_refusal
 
 LIMIT_S = 900.0 * CLOCK_PER_PROCESSOR
-"""Seconds by the clock for a function: as long as a model may take to load, on a machine
-that is busy with something else."""
+"""Seconds by the clock for one function: as long as a model may take to load, on a busy
+machine."""
 
 
 def make_ready(
     pool: ModelPool,
     places: Mapping[str, Path],
     usable: Collection[int],
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
     refuse: Callable[[str, str], None] = lambda name, reason: None,
     measure: Callable[[str], None] = lambda name: None,
     known: Collection[str] = (),
 ) -> None:
-    """Measure and warm up every model, and `tell` its name, or `refuse` it with the reason: those first that jobs wait
-    for, then those whose loops are on disk, FIRST, those that are known good, and those with the smallest images.
-    places: their directories. usable: the processors on which missing loops are compiled; any when empty."""
+    """Measure and warm up every model of the pool, and report each one.
+
+    First come models that jobs wait for, then those whose loops are on disk, FIRST,
+    those that are known good, and those with the smallest images. places: the models'
+    directories. usable: the processors on which missing loops are compiled; any if
+    empty. report: called with the name of a ready model. refuse: called with the name
+    of a bad model and the reason; the model is removed from the pool. measure: raises
+    an error for a bad model. known: names of models that are known good. A failed
+    compiler is only logged: the engine's process then compiles for itself.
+    """
     names = sorted(
         pool.names(),
         key=lambda name: (
@@ -60,12 +69,7 @@ def make_ready(
         structlog.get_logger("models").info(
             "compiling", loops=sorted(map(str, missing))
         )
-    begun = get_context("spawn"), begin, (tuple(usable),)
-    with (
-        ProcessPoolExecutor(len(FUNCTIONS), *begun)
-        if missing
-        else nullcontext() as compilers
-    ):
+    with _compilers(usable) if missing else nullcontext() as compilers:
         compiled: dict[str | None, list[Future[float]]] = {}
         for name, coming in _in_turn(pool, names):
             for loops in _next_missing(pool, (name, *coming), missing):
@@ -79,7 +83,7 @@ def make_ready(
             is_cold = loops in missing
             warm_up = pool.warm_up_drawing if is_cold else pool.warm_up
             _make_one_ready(
-                pool, name, place, warm_up, tell, refuse, measure, compiling_s
+                pool, name, place, warm_up, report, refuse, measure, compiling_s
             )
             if is_cold:
                 without_scores.setdefault(loops, []).append(name)
@@ -87,8 +91,15 @@ def make_ready(
             _make_scoring_ready(compilers, pool, places, without_scores)
 
 
+def _compilers(usable: Collection[int]) -> ProcessPoolExecutor:
+    """Return a pool of compiling processes on these processors."""
+    context = get_context("spawn")
+    return ProcessPoolExecutor(len(FUNCTIONS), context, begin, (tuple(usable),))
+
+
 def _in_turn(pool: ModelPool, names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
-    """Each name with those that come after it; those that jobs wait for by then come first."""
+    """Yield each name with the names that follow it; those that jobs wait for by then
+    come first."""
     left = list(names)
     while left:
         left.sort(key=lambda name: name not in pool.wanted)
@@ -98,8 +109,8 @@ def _in_turn(pool: ModelPool, names: Iterable[str]) -> Iterator[tuple[str, list[
 def _next_missing(
     pool: ModelPool, names: Iterable[str], missing: Collection[str]
 ) -> list[str]:
-    """Return the first two loops that these models lack: while some are waited for,
-    others are compiled."""
+    """Return the first two kinds of loops that these models lack: while some are waited
+    for, others are compiled."""
     needed = (pool.loops(name) for name in names)
     lacking = [loops for loops in needed if loops is not None and loops in missing]
     return list(dict.fromkeys(lacking))[:2]
@@ -110,24 +121,24 @@ def _make_one_ready(
     name: str,
     place: Path,
     warm_up: Callable[[str], None],
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
     refuse: Callable[[str, str], None],
     measure: Callable[[str], None],
     compiling_s: float,
 ) -> None:
-    """compiling_s: how long the model has waited for its loops; only the log says it."""
+    """Measure and warm up one model. compiling_s: how long it has waited for its loops,
+    for the log."""
     began = time.monotonic()
     try:
         measure(name)
         measured = time.monotonic()
         warm_up(name)
-    except (
-        Exception
-    ) as error:  # the edge to whoever made the model: the others are made ready
+    except Exception as error:
+        # Any user may have made the model; the others are made ready all the same.
         pool.remove(name)
-        refuse(name, note_refused(name, error, place))
+        refuse(name, log_refusal(name, error, place))
         return
-    tell(name)
+    report(name)
     structlog.get_logger("models").info(
         "model_ready",
         model=name,
@@ -143,8 +154,9 @@ def _make_scoring_ready(
     places: Mapping[str, Path],
     names: Mapping[str | None, list[str]],
 ) -> None:
-    """Compile what scores, of each kind of network, and let each model score once. A
-    score that is asked for before then compiles in the engine's process."""
+    """Compile the loops that score, for each kind of network, and let each model score
+    once. A score that is requested before that compiles them in the engine's process.
+    """
     still_there = [
         [name for name in of_kind if name in pool.names()] for of_kind in names.values()
     ]
@@ -156,7 +168,7 @@ def _make_scoring_ready(
             _wait([part])
             for name in of_kind:
                 pool.score_blank(name)
-        except Exception as error:  # the edge to whoever made the model: it draws
+        except Exception as error:  # the model draws all the same
             _warn(error)
 
 
@@ -185,8 +197,8 @@ def _note_compiled(kind: str, part: "Future[float]") -> None:
 
 
 def _wait(parts: Iterable["Future[float]"]) -> None:
-    """Wait for each part. If its compiler failed, killed for want of memory for example, or hangs, the engine's process
-    compiles for itself."""
+    """Wait for each part. If its compiler failed, for example for lack of memory, or
+    hangs, a warning is logged, and the engine's process compiles for itself."""
     for part in parts:
         try:
             error = part.exception(LIMIT_S)
@@ -201,9 +213,9 @@ def _warn(error: BaseException) -> None:
 
 
 def _compile_scoring(place: Path, name: str) -> float:
-    """Compile the loops that score with a model's kind of network, in a compiler. They
-    are called with tensors, so this loads the model, and torch. Return the seconds of a
-    processor that this took."""
+    """Compile the loops that score with a model's kind of network, in a compiling
+    process. They are called with tensors, so this loads the model, and torch. Return
+    the processor seconds used."""
     before_s = time.process_time()
     os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND)
     plan = SlotPlan(1, 0, slot_memory_mib=2**20)

@@ -1,62 +1,82 @@
-"""Deadlines of the engine's thread: when it will be back from what it does next. Past that, also by what it has used of
-a processor (process/due.py), and a lease's time, it counts as hung.
+"""Deadlines of the engine's thread: when it will be back from what it does next. A
+thread that is later than that, also by its processor time (process/due.py), counts as
+hung after a lease's time.
 
-A turn may take ten times what such turns took. The first of its kind may compile, so it has minutes, and so has each
-model that is loaded, and each turn for a job with which workers have died more than once: it may have been ended early.
+A turn may take ten times as long as such turns usually take. The first turn of its kind
+may compile, so it has minutes, and so has each model that is loaded, and each turn for
+a job with which workers have died more than once: its turns may have been ended too
+early.
 """
 
 import time
 from collections.abc import Callable
 
 PATIENCE = 10
+"""A turn may take so many times its usual duration."""
 LEAST_S = 2.0
-"""Least time for a turn: a machine may be busy with something else for a moment."""
+"""Least time for a turn in seconds: a machine may be busy with something else for a
+moment."""
 FIRST_S = 300.0
+"""Least time in seconds for the first turn of a kind, which may compile."""
 DEATHS = 2
-"""Workers that have died with a job, without anything new of it in between: its turns are then waited for like first
-ones."""
+"""Number of workers that died with a job, without drawing anything new, from which its
+turns have FIRST_S."""
 LOADING_S = 900.0
+"""Seconds for loading or compiling one model."""
 OPENING_S = 60.0
-"""Time for images that take their seats before a turn."""
+"""Seconds for giving images their slots before a turn."""
 IDLE_S = 1.0
-"""A thread without work says as often as this that it is there."""
+"""A thread without work sets a new deadline every so many seconds."""
 
 FADES = 0.01
-"""How much of a slow turn is forgotten with each faster one."""
+"""Share by which the usual duration falls towards that of a faster turn."""
 
 
 class Deadlines:
-    """say(seconds): this process will be back within so many. A turn's kind tells what it is comparable with, its size
-    how much of that it is: what it takes is told apart by kind and counted by size."""
+    """Sets the deadlines of the engine's thread, and learns how long its turns usually
+    take.
+
+    Turns of the same kind are comparable; a turn's size says how much work it is
+    compared with others of its kind.
+    """
 
     def __init__(self, say: Callable[[float], None] = lambda _: None) -> None:
+        """say(seconds): sets the deadline to so many seconds from now."""
         self._say = say
-        self._usual_s: dict[str, float] = {}  # of size 1: rises at once, and fades
+        self._usual_s: dict[str, float] = {}
+        """Usual seconds of a turn of size 1, by kind: rises at once, and falls
+        slowly."""
         self._turn: tuple[str, int, float] | None = None
 
     def loading(self) -> None:
-        """One more model is loaded, or compiled."""
+        """Set the deadline for loading or compiling one more model."""
         self._say(LOADING_S)
 
     def idle(self) -> None:
+        """Set the deadline for a wait of IDLE_S."""
         self._say(IDLE_S + LEAST_S)
 
     def opening(self) -> None:
+        """Set the deadline for what comes before a turn, and forget a turn that was not
+        ended."""
         self._turn = None
         self._say(OPENING_S)
 
     def begin(self, kind: str, size: int = 1, deaths: int = 0) -> None:
-        """Begin a turn. deaths: as in Claim, of the job that the turn is for."""
+        """Set the deadline of a turn that begins now. deaths: as in Claim, of the job
+        that the turn is for."""
         usual_s = self._usual_s.get(kind)
         least_s = FIRST_S if usual_s is None or deaths >= DEATHS else LEAST_S
         self._say(max(least_s, PATIENCE * (usual_s or 0.0) * size))
         self._turn = kind, max(1, size), time.monotonic()
 
     def end(self) -> None:
-        """End the turn that was begun, if there is one."""
+        """Note how long the turn took that was begun last, if it was not ended before.
+        The deadline stays."""
         if self._turn is None:
             return
-        (kind, size, began), self._turn = self._turn, None
+        kind, size, began = self._turn
+        self._turn = None
         took_s = (time.monotonic() - began) / size
         before_s = self._usual_s.get(kind, took_s)
         self._usual_s[kind] = max(took_s, before_s + FADES * (took_s - before_s))

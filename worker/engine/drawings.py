@@ -1,4 +1,5 @@
-"""The jobs whose images are drawn: new rows become bytes and go out, and an image that is done leaves its place."""
+"""The jobs whose images are being drawn in slots: their new rows become bytes and are
+published."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from worker.orders.drawing import DrawOrder
 from worker.orders.images import NewRow, PlannedImage, pixel_of_value
 
 Publish = Callable[[Mapping[str, Sequence[NewRow]]], None]
+"""Publishes rows: token -> rows."""
 
 
 @dataclass
@@ -20,40 +22,47 @@ class Drawing:
     """A job of which some images are not drawn yet."""
 
     order: DrawOrder
+    """The job's order."""
     images_left: int
+    """Number of images that are not complete."""
     pixel_of_value: bytes
-    """Table for bytes.translate: the pixel of each value."""
+    """Table for bytes.translate: value -> pixel byte."""
     images: NDArray[np.integer] | None
-    """All of the job's images, where they are looked at afterwards: rows are put in as they are drawn."""
+    """All images of the job as values (n, C, H, W), if they are scored or get a receipt
+    at the end; rows are filled in as they are drawn. Else None."""
     log_p: dict[int, float] = field(default_factory=dict)
-    """ln p of the images that are drawn, by their numbers, if that was asked for."""
+    """ln p of the complete images, by index, if that was asked for."""
 
     @classmethod
     def of(cls, order: DrawOrder) -> "Drawing":
+        """Return the drawing for an order, with its images as earlier attempts left
+        them."""
         drawn = None if order.drawn is None else order.drawn.copy()
         return cls(order, len(order.images), pixel_of_value(order.values), drawn)
 
 
 class Drawings:
-    """Images under way, by their claim's token. scheduler: where their images wait, and are counted as seated."""
+    """The jobs that are being drawn, by their claims' tokens."""
 
     def __init__(self, scheduler: Scheduler[PlannedImage], publish: Publish) -> None:
+        """scheduler: where their images wait for slots. publish: publishes new rows."""
         self._scheduler = scheduler
         self._publish = publish
         self._open: dict[str, Drawing] = {}
 
     def __len__(self) -> int:
+        """Number of jobs that are being drawn."""
         return len(self._open)
 
     @property
     def deaths(self) -> int:
-        """The most deaths of any of its jobs, as in Claim."""
+        """The largest `Claim.deaths` of the jobs; 0 if there are none."""
         return max(
             (drawing.order.claim.deaths for drawing in self._open.values()), default=0
         )
 
     def begin(self, drawing: Drawing) -> None:
-        """Its images, at least one, wait for seats."""
+        """Add a job and queue its images, at least one, for slots."""
         order = drawing.order
         self._open[order.claim.token] = drawing
         is_first = order.claim.part == 0
@@ -67,9 +76,11 @@ class Drawings:
         )
 
     def order_of(self, token: str) -> DrawOrder:
+        """Return the order of this token. Raises KeyError if it is not drawn here."""
         return self._open[token].order
 
     def orders_of(self, seats: str) -> list[DrawOrder]:
+        """Return the orders whose images these slots draw."""
         return [
             drawing.order
             for drawing in self._open.values()
@@ -77,11 +88,12 @@ class Drawings:
         ]
 
     def models(self) -> set[str]:
-        """Return the names in the engine of the models that draw them."""
+        """Return the engine's names of the models that draw them."""
         return {drawing.order.model for drawing in self._open.values()}
 
     def forget(self, token: str) -> DrawOrder | None:
-        """Its images wait no longer; None when it is not drawn here."""
+        """Remove a job and its waiting images. Return its order, or None if it is not
+        drawn here."""
         drawing = self._open.pop(token, None)
         if drawing is None:
             return None
@@ -89,13 +101,14 @@ class Drawings:
         return drawing.order
 
     def hand_on(self, rows: Sequence[CohortRow]) -> list[Drawing]:
-        """Publish new rows, all at once. Returns the jobs of which these were the last."""
+        """Publish new rows, all at once. Return the jobs whose last image is complete
+        now; they are removed."""
         new: defaultdict[str, list[NewRow]] = defaultdict(list)
         left: list[str] = []
         for seat, row in rows:
             token = seat.token
             drawing = self._open.get(token)
-            if drawing is None:  # an image of it has failed since
+            if drawing is None:  # another image of the job has failed meanwhile
                 continue
             if row.log_p is not None:
                 drawing.log_p[seat.sample] = row.log_p
@@ -104,7 +117,8 @@ class Drawings:
                 continue
             if drawing.images is not None and not row.of_small:
                 drawing.images[seat.sample, :, row.y] = row.values
-            # What row_pixels does, whose call costs as much as the work: twenty thousand rows a second come by here.
+            # As row_pixels does; with twenty thousand rows per second, the call itself
+            # would cost as much as the work.
             pixels = row.values.T.tobytes().translate(drawing.pixel_of_value)
             new[token].append((seat.sample, row.y, pixels, row.of_small))
             if row.is_last:
@@ -118,7 +132,7 @@ class Drawings:
         ]
 
     def _image_left(self, token: str) -> Drawing | None:
-        """The job, when that was its last image."""
+        """Count one image as complete. Return the job if that was its last one."""
         self._scheduler.leave(token)
         drawing = self._open[token]
         drawing.images_left -= 1

@@ -1,9 +1,11 @@
-"""The examination of models before they are served, the same at a start and while the worker runs.
+"""The examination of models before they are served, the same at a start and while the
+worker runs.
 
-A process of its own (examiner.py) takes the risk, in two steps: it loads the model and makes its card, within the
-memory and the bytes that a model may have; then it measures as `publish` does that the network is finite and causal,
-and draws a few rows in every way. Both are left out for models that are known good: those that a worker has served, and
-shipped models whose files are unchanged.
+A process of its own (examiner.py) takes the risk, in two steps. It loads the model and
+makes its card, within limits of memory and size. Then it measures, as `publish` does,
+that the network is finite and causal, and draws a few rows in every way. Both steps are
+left out for models that are known good: those that a worker has served, and shipped
+models whose files are unchanged.
 """
 
 import math
@@ -26,50 +28,59 @@ from worker.engine.kept import KeptWeights
 from worker.engine.model_pool import MIB, ModelPool, SlotPlan
 
 LOAD_LIMIT_S = 120.0
+"""Processor seconds for loading."""
 LIMIT_S = 900.0
-"""Seconds of a processor for what is measured, its loops compiled; as long as a model may take to load."""
+"""Processor seconds for measuring, including compiling the loops: as long as a model
+may take to load."""
 
 FIRST_REPEAT_S = 60.0
 LAST_REPEAT_S = 3600.0
-"""Seconds from an examination that took too long to the next one: twice as many each
-time, up to an hour."""
+"""Seconds from an examination that took too long to the next one: FIRST_REPEAT_S, then
+twice as long each time, up to LAST_REPEAT_S."""
 MOST_OF_PROCESSOR = 2
-"""Examinations of a model that used up their seconds of a processor. A machine that is
-busy makes them more than they would be, so that one alone proves little; but a model
-that is too slow is not examined for ever."""
+"""Examinations of a model that may use up their processor seconds. A busy machine makes
+them slower, so a single one proves little, but a model that is too slow is not examined
+for ever."""
 
 ROOM_MIB = 512
-"""Memory for looking, beside that of slots and weights: compiling takes most of it."""
+"""Memory of the examiner's process beside slots and weights; compiling takes most of
+it."""
 COPIES = 8
-"""Copies of its weights that are in memory at most: as they are read, as the network's, and where it is measured."""
+"""Copies of the weights in memory, at most: as read from the file, as the network's,
+and where they are measured."""
 
 
 @dataclass
-class _Late:
+class _LateModel:
     """A model whose examination took too long."""
 
     delay_s: float
-    """Seconds until it is examined the next time."""
+    """Seconds until its next examination."""
     again_at: float = math.inf
-    """When it is examined again, by time.monotonic."""
+    """Time of its next examination by time.monotonic."""
     of_processor: int = 0
-    """How often it used up its seconds of a processor."""
+    """How often it has used up its processor seconds."""
 
 
 class Repeats:
     """Which models are examined again because their examination took too long.
 
-    They are known by the names of their directories: a draft and the model that it is
-    to replace have one name, and each has its own examination. Threads share it: the one
-    that makes models ready and the one that looks for new models.
+    They are known by the names of their directories, because a draft and the model that
+    it is to replace have the same name. Two threads share it: the one that makes models
+    ready and the one that looks for new models.
     """
 
     def __init__(self) -> None:
-        self._late: dict[str, _Late] = {}
+        self._late: dict[str, _LateModel] = {}
 
     def note(self, name: str, error: TimedOutError) -> TimedOutError:
-        """Decide whether the model is examined again; the error that says so."""
-        late = self._late.setdefault(name, _Late(FIRST_REPEAT_S))
+        """Decide whether the model is examined again, and return the error for its
+        owner, which says so.
+
+        error: why the examination ended. A model is given up if it has used up its
+        processor seconds MOST_OF_PROCESSOR times.
+        """
+        late = self._late.setdefault(name, _LateModel(FIRST_REPEAT_S))
         late.of_processor += not error.is_busy
         late.again_at = math.inf
         if late.of_processor >= MOST_OF_PROCESSOR:
@@ -80,12 +91,13 @@ class Repeats:
         return TimedOutError(reason, error.is_busy)
 
     def will_come(self, name: str) -> bool:
-        """Return True if the model is going to be examined again."""
+        """Return True if the model will be examined again."""
         late = self._late.get(name)
         return late is not None and late.again_at < math.inf
 
     def due(self) -> list[str]:
-        """Return the names of the models that are to be examined now, once."""
+        """Return the names of the models that are due to be examined again now; each is
+        returned once."""
         now = time.monotonic()
         names = [
             name for name, late in list(self._late.items()) if late.again_at <= now
@@ -100,10 +112,8 @@ class Repeats:
 
 
 class Examination:
-    """Threads may examine models at the same time, each in a process of its own.
-
-    kept: the models that are known good. most_mib: weights of one.
-    """
+    """Examines models. Several threads may do so at the same time, each in a process of
+    its own."""
 
     def __init__(
         self,
@@ -113,16 +123,20 @@ class Examination:
         examiner: Examiner,
         repeats: Repeats | None = None,
     ) -> None:
+        """kept: models that are known good. slot_memory_mib: memory for slots.
+        most_mib: most MiB of a model's weights. examiner: the first process; more are
+        started as needed. repeats: shared with another Examination, or a new one."""
         self.repeats = Repeats() if repeats is None else repeats
         self._kept = kept
-        self._slot_memory_mib, self._most_mib = slot_memory_mib, most_mib
+        self._slot_memory_mib = slot_memory_mib
+        self._most_mib = most_mib
         self._examiner = examiner
         self._idle = [examiner]
-        """Examiners that examine nothing at the moment."""
+        """Examiners that are not in use."""
 
     def knows(self, place: Path) -> bool:
-        """Return True if a model of this identity has been served, or if it is a shipped
-        model whose files are those that were examined before they were shipped."""
+        """Return True if the model in this directory is known good: one of its identity
+        has been served, or it is a shipped model with unchanged files."""
         try:
             return self._kept.knows(Card.read(place / CARD)) or is_examined(place)
         except (ModelError, OSError):
@@ -135,10 +149,11 @@ class Examination:
         device: str,
         waiting: Callable[[], object] = lambda: None,
     ) -> Model:
-        """Return the model, once it was loaded elsewhere.
+        """Return the model, after another process has loaded it once, unless it is
+        known good.
 
-        waiting: called every second meanwhile. Raises ModelError for one that is not to
-        be served, TimedOutError for one that took too long (see `repeats`).
+        waiting: called every second meanwhile. Raises ModelError if it must not be
+        served, and TimedOutError if it took too long (see `repeats`).
         """
         weights_bytes(place, self._most_mib)
         if not self.knows(place):
@@ -146,8 +161,9 @@ class Examination:
         return _load_bounded(name, place, self._most_mib, device)
 
     def measure(self, name: str, place: Path) -> None:
-        """Raise ModelError for one that is not to be drawn from, TimedOutError for one
-        that took too long (see `repeats`)."""
+        """Raise ModelError if the model must not be served, and TimedOutError if
+        measuring took too long (see `repeats`). Do nothing for a model that is known
+        good."""
         if not self.knows(place):
             self._examine(_measure, name, place, LIMIT_S)
         self.repeats.forget(place.name)
@@ -176,7 +192,7 @@ class Examination:
 
     @contextmanager
     def _free_examiner(self) -> Iterator[Examiner]:
-        """Lend an examiner that nobody else uses meanwhile."""
+        """Lend an examiner that no other thread uses meanwhile."""
         try:
             examiner = self._idle.pop()
         except IndexError:
@@ -187,19 +203,23 @@ class Examination:
             self._idle.append(examiner)
 
     def end(self) -> None:
-        """End the processes that examine nothing at the moment."""
-        idle, self._idle = self._idle, []
+        """End the processes that are not in use."""
+        # Other threads may take an examiner meanwhile, so none is lent that is ending.
+        idle = self._idle
+        self._idle = []
         for examiner in idle:
             examiner.end()
         self._idle += idle
 
 
 def weights_bytes(place: Path, most_mib: int) -> int:
-    """The bytes of a model's weights; ModelError where they are too many."""
+    """Return the bytes of a model's files of weights. Raises ModelError if they are
+    more than `most_mib` MiB."""
     size = sum(file.stat().st_size for file in weights_in(place))
     if size > most_mib * MIB:
         raise ModelError(
-            f"its weights have {size / MIB:.0f} MiB: expected at most {most_mib} (PIXELRNN_MODEL_MIB)"
+            f"its weights have {size / MIB:.0f} MiB: "
+            f"expected at most {most_mib} (PIXELRNN_MODEL_MIB)"
         )
     return size
 
@@ -213,7 +233,7 @@ def _load_bounded(name: str, place: Path, most_mib: int, device: str = "cpu") ->
 
 
 def _load(name: str, place: Path, most_mib: int, slot_memory_mib: int) -> ModelPool:
-    """The examiner's process loads it."""
+    """Load a model, in the examiner's process, within bounded memory."""
     bound_memory(
         (ROOM_MIB + slot_memory_mib) * MIB + COPIES * weights_bytes(place, most_mib)
     )
@@ -223,7 +243,7 @@ def _load(name: str, place: Path, most_mib: int, slot_memory_mib: int) -> ModelP
 
 
 def _measure(name: str, place: Path, most_mib: int, slot_memory_mib: int) -> None:
-    """The examiner's process measures it."""
+    """Measure a model and draw a few rows in every way, in the examiner's process."""
     os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND)
     pool = _load(name, place, most_mib, slot_memory_mib)
     model = pool.model(name)

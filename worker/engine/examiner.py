@@ -1,4 +1,5 @@
-"""A process of its own that does what may go wrong in any way: whatever it dies of is told in words."""
+"""A process that does what may go wrong in any way; whatever it dies of becomes an
+error with a reason."""
 
 import math
 import os
@@ -20,34 +21,41 @@ from worker.engine.refusals import reason_of
 from worker.process import processors
 
 BACKGROUND = 10
-"""How nice it is where others are drawn from meanwhile: the engine goes first."""
+"""Niceness of a process beside an engine that draws meanwhile: the engine goes
+first."""
 
 _FIRST_TO_END = "1000"
-"""The system ends this process before any other where the whole machine lacks memory."""
+"""Score that makes Linux end this process before any other if the machine lacks
+memory."""
 
 
 LOOK_S = 1.0
+"""Seconds between two checks while a call runs."""
 CLOCK_PER_PROCESSOR = 20
-"""A call may take so many times its limit of processor seconds by the clock. On a busy
-machine a process gets a small part of a processor; one that hangs is ended at last."""
+"""A call may take so many times its processor seconds by the clock. On a busy machine a
+process gets a small part of a processor, but one that hangs must end at last."""
 
 
 class TimedOutError(ModelError):
     """The call took too long.
 
-    is_busy: it was given too little of a processor to say anything about the model.
+    `is_busy` is True if the process got too little of a processor to prove anything
+    about the model, and False if it used up its processor seconds.
     """
 
     def __init__(self, reason: str, is_busy: bool) -> None:
+        """reason: the message. is_busy: see the class."""
         super().__init__(reason)
         self.is_busy = is_busy
 
 
 class Examiner:
-    """Calls functions of modules in that process, one after the other, until one fails; the next has a new one.
-    usable: processors for it; any when empty."""
+    """Calls functions in a process of its own, one after the other. After a failed
+    call, the next one has a new process."""
 
     def __init__(self, usable: Collection[int] = ()) -> None:
+        """usable: processors on which the process runs; any if empty. The process
+        starts with the first call."""
         self._usable = tuple(usable)
         self._process: BaseProcess | None = None
         self._connection: Connection[Any, Any]
@@ -60,17 +68,18 @@ class Examiner:
         clock_s: float | None = None,
         waiting: Callable[[], object] = lambda: None,
     ) -> None:
-        """Raise ModelError, with the reason, if the call raises anything or ends the
-        process, and TimedOutError if it takes too long.
+        """Call `look(*arguments)` in the process; both must be picklable. Return
+        nothing if it succeeds.
 
-        limit_s: seconds of a processor that it may use. clock_s: seconds by the clock;
-        by default CLOCK_PER_PROCESSOR times as many. waiting: called every second until
-        the call is over.
+        limit_s: processor seconds that it may use. clock_s: seconds by the clock; by
+        default CLOCK_PER_PROCESSOR times as many. waiting: called every second until
+        the call is over. Raises ModelError, with the reason, if the call raises
+        anything or ends the process, and TimedOutError if it takes too long.
         """
         if clock_s is None:
             clock_s = CLOCK_PER_PROCESSOR * limit_s
         if self._process is None:
-            self._process = self._begun()
+            self._process = self._start_process()
         try:
             reason = self._answer(
                 self._process, (look, arguments, limit_s), limit_s, clock_s, waiting
@@ -79,7 +88,7 @@ class Examiner:
             self.end()
             raise
         if reason:
-            self.end()  # what others left there is half done
+            self.end()  # the failed call may have left it in any state
             raise ModelError(reason)
 
     def _answer(
@@ -90,7 +99,7 @@ class Examiner:
         clock_s: float,
         waiting: Callable[[], object],
     ) -> str:
-        """The reason; empty where all is well."""
+        """Return the reason of the failure; empty if the call succeeded."""
         until = time.monotonic() + clock_s
         try:
             self._connection.send(question)
@@ -113,18 +122,18 @@ class Examiner:
             return f"the process that looked at it ended with status {process.exitcode}"
 
     def another(self) -> "Examiner":
-        """Return an examiner with a process of its own."""
+        """Return a new examiner for the same processors, with a process of its own."""
         return Examiner(self._usable)
 
     def end(self) -> None:
-        """End the process, whatever it does; the next call begins another."""
+        """Kill the process; the next call starts another."""
         if self._process is not None:
             self._process.kill()
             self._process.join()
             self._connection.close()
             self._process = None
 
-    def _begun(self) -> BaseProcess:
+    def _start_process(self) -> BaseProcess:
         context = get_context("spawn")
         self._connection, theirs = context.Pipe()
         process = context.Process(
@@ -146,15 +155,18 @@ def _serve(connection: "Connection[Any, Any]", usable: Collection[int]) -> None:
             bound_processor(limit_s)
             try:
                 look(*arguments)
-            except Exception as error:  # the edge to whoever gave what is looked at
+            except Exception as error:  # what is examined may come from any user
                 connection.send(reason_of(error))
             else:
                 connection.send("")
 
 
 def begin(usable: Collection[int]) -> None:
-    """Prepare a process beside the engine's: Ctrl-C is the worker's matter, and without the engine's process there is
-    nothing to do."""
+    """Prepare this process, which runs beside the engine's: ignore Ctrl-C, which is the
+    worker's matter, run on these processors, and end with the parent process.
+
+    Raises NoProcessorError if none of the processors can be used.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     processors.keep_to(usable)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -167,7 +179,8 @@ def _end_with_parent() -> None:
 
 
 def bound_memory(further: int) -> None:
-    """Let this process have no more than so many bytes beside what it has now."""
+    """Let this process have at most `further` bytes of data in addition to what it has
+    now. Only on Linux."""
     if sys.platform == "linux":
         held = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf(
             "SC_PAGE_SIZE"
@@ -180,8 +193,8 @@ def bound_memory(further: int) -> None:
 
 
 def bound_processor(further_s: float) -> None:
-    """Let the kernel end this process once it has used so many seconds more of a
-    processor, in all its threads together."""
+    """Let the kernel end this process by SIGXCPU once all its threads together have
+    used so many more processor seconds."""
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     bound = math.ceil(time.process_time() + further_s)
     resource.setrlimit(

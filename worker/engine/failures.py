@@ -1,7 +1,8 @@
-"""Errors that are no fault of the job that met them: a lack of memory, a failed card."""
+"""Recognises errors that are not the fault of the job that met them: a lack of memory,
+and a failed GPU."""
 
 _MEMORY_NAMES = frozenset({"MemoryError", "OutOfMemoryError"})
-"""Python's, numpy's and numba's; torch's for CUDA."""
+"""Names of exceptions of Python, numpy and numba, and of torch for CUDA."""
 
 _MEMORY_WORDS = (
     "out of memory",
@@ -14,11 +15,11 @@ _MEMORY_WORDS = (
     "could not create a memory",
     "can't start new thread",
 )
-"""Words of torch, its allocators, oneDNN and cuBLAS in a RuntimeError; the last are
-Python's, if there is no memory for a thread's stack."""
+"""Phrases of torch, its allocators, oneDNN and cuBLAS in a RuntimeError. The last one
+is Python's, if there is no memory for a thread's stack."""
 
 _NUMBA_WORDS = ("error return without exception set",)
-"""Words of a SystemError: compiled code that was refused memory by its process's limit
+"""Phrases of a SystemError: compiled code that is refused memory by the process's limit
 returns an error without an exception."""
 
 _CARD_NAMES = frozenset({"AcceleratorError"})
@@ -36,7 +37,7 @@ _CARD_WORDS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether the same work would succeed if there were more memory."""
+    """Return True if the same work would succeed with more memory."""
     if not _MEMORY_NAMES.isdisjoint(_class_names(error)):
         return True
     if isinstance(error, SystemError):
@@ -45,10 +46,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_card_error(error: BaseException) -> bool:
-    """Return whether the GPU has failed.
+    """Return True if the GPU has failed.
 
-    After a sticky CUDA error every later call in the same process fails too. A lack
-    of memory is not such an error: there the card works.
+    After a sticky CUDA error every later call of the same process fails too. A lack of
+    memory on the GPU is no such error.
     """
     if is_out_of_memory(error) or not isinstance(error, RuntimeError):
         return False

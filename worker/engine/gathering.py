@@ -1,7 +1,8 @@
-"""Jobs of several pictures: each picture is worked on as a job of its own, and what is said of these is gathered here.
-So are the cut-outs of one picture, one after the other, because the next one is given what those before drew.
+"""Jobs of several pictures: each picture is treated as a job of its own, and its rows,
+progress and end are gathered here into those of the whole job. Cut-outs of one picture
+follow each other, because each is given what those before it drew.
 
-The first picture that fails ends the job; the others are forgotten when the turn is over.
+The first picture that fails ends the job; the others are dropped after the turn.
 """
 
 import json
@@ -19,21 +20,26 @@ from worker.orders.several import PART, SeveralOrder
 
 
 @dataclass
-class _Gathered:
+class _GatheredJob:
+    """An open job of several pictures."""
+
     order: SeveralOrder
+    """The job's order."""
     shares: list[float]
+    """Progress of each part, 0 to 1."""
     ends: dict[int, Outcome] = field(default_factory=dict)
+    """Outcomes of the parts that have ended, by index."""
     filled: defaultdict[int, FilledPixels] = field(
         default_factory=lambda: defaultdict(FilledPixels)
     )
-    """The holes of each picture that is completed in cut-outs, as far as they are drawn."""
+    """For each picture that is completed in cut-outs, the pixels drawn so far."""
 
     def fill(self, part: int, y: int, pixels: bytes) -> None:
         if isinstance(cutout := self.order.parts[part], CutoutOrder):
             self.filled[part // self.order.chain].add(cutout, y, pixels)
 
     def ready(self, part: int) -> Order:
-        """The order of a part whose turn has come."""
+        """Return the order of a part whose turn has come."""
         order = self.order.parts[part]
         if isinstance(order, CutoutOrder):
             order = order.after(self.filled[part // self.order.chain])
@@ -41,23 +47,30 @@ class _Gathered:
 
 
 class Gathering:
-    """Hands on what is said of a picture as said of its job, and all else as it is."""
+    """An outlet that turns messages about the parts of a job into messages about the
+    job, and forwards all others unchanged."""
 
     def __init__(self, outlet: JobOutlet) -> None:
+        """outlet: receives the messages about jobs."""
         self._outlet = outlet
-        self._open: dict[str, _Gathered] = {}
+        self._open: dict[str, _GatheredJob] = {}
         self._failed: list[SeveralOrder] = []
         self._next: list[Order] = []
 
-    def opened(self, order: Order) -> Iterator[Order]:
-        """The orders to carry out for this one."""
+    def begin(self, order: Order) -> Iterator[Order]:
+        """Yield the orders to carry out for this order: an order for each picture of a
+        SeveralOrder (of cut-outs, the first one of each picture), the real order of a
+        cut-out, or else the order itself.
+
+        Raises what making a cut-out's order raises.
+        """
         job, part = _job_and_part(order.claim.token)
         if isinstance(order, SeveralOrder):
-            gathered = self._open[job] = _Gathered(order, [0.0] * len(order.parts))
+            gathered = self._open[job] = _GatheredJob(order, [0.0] * len(order.parts))
             for i, cutout in enumerate(order.parts):
-                for row in (
-                    cutout.material.rows if isinstance(cutout, CutoutOrder) else ()
-                ):
+                # Rows of an earlier attempt count as drawn.
+                rows = cutout.material.rows if isinstance(cutout, CutoutOrder) else ()
+                for row in rows:
                     gathered.fill(i, row.y, row.pixel_bytes())
             for i in range(0, len(order.parts), order.chain):
                 yield gathered.ready(i)
@@ -66,34 +79,39 @@ class Gathering:
         elif job in self._open:
             yield self._open[job].ready(part)
 
-    def next_ones(self) -> Iterator[Order]:
-        """The cut-outs, each once, whose turn has come meanwhile."""
+    def take_next(self) -> Iterator[Order]:
+        """Yield the cut-outs whose turn has come since the last call."""
         while self._next:
             yield self._next.pop(0)
 
     def models(self) -> set[str]:
-        """Return the names in the engine of the models that open jobs use: a cut-out
-        may wait for those before it."""
+        """Return the engine's names of the models that open jobs use; a cut-out may
+        still wait for those before it."""
         return {gathered.order.model for gathered in self._open.values()}
 
     def close(self, token: str) -> list[str]:
-        """Gather no more for this job. Returns the tokens of its pictures."""
+        """Forget a job. Return the tokens of its pictures; empty if it is not open
+        here."""
         gathered = self._open.pop(token, None)
         return [] if gathered is None else _tokens(gathered.order)
 
-    def failed(self) -> list[str]:
-        """The tokens of pictures, each once, whose jobs have failed meanwhile."""
-        orders, self._failed = self._failed, []
+    def take_failed(self) -> list[str]:
+        """Return the tokens of the pictures of jobs that failed since the last call."""
+        orders = self._failed
+        self._failed = []
         return [token for order in orders for token in _tokens(order)]
 
     def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
+        """Forward rows: those of a picture as rows of its job, those of a job that is
+        not open are dropped."""
         found: defaultdict[str, list[NewRow]] = defaultdict(list)
         for token, new in rows.items():
             job, part = _job_and_part(token)
             if part is None:
                 found[job] += new
             elif job in self._open:
-                gathered, first = self._open[job], part * self._open[job].order.samples
+                gathered = self._open[job]
+                first = part * gathered.order.samples
                 for _, y, pixels, _ in new:
                     gathered.fill(part, y, pixels)
                 found[job] += [
@@ -104,6 +122,7 @@ class Gathering:
             self._outlet.publish(found)
 
     def progress(self, token: str, share: float, estimate: str = "") -> None:
+        """Forward progress: that of a picture as the mean of its job's pictures."""
         job, part = _job_and_part(token)
         if part is not None:
             if job not in self._open:
@@ -117,6 +136,8 @@ class Gathering:
         self._outlet.progress(job, share, estimate)
 
     def end(self, token: str, outcome: Outcome) -> None:
+        """Forward the end of a job; note the end of a picture, and end its job with the
+        last one or with one that fails."""
         job, part = _job_and_part(token)
         if part is None:
             self._outlet.end(job, outcome)
@@ -124,9 +145,11 @@ class Gathering:
             self._part_ended(job, part, outcome)
 
     def exhausted(self, token: str) -> None:
+        """Forward a lack of memory, as that of the whole job."""
         self._outlet.exhausted(_job_and_part(token)[0])
 
     def card_failed(self, reason: str) -> None:
+        """Forward the failure of the GPU."""
         self._outlet.card_failed(reason)
 
     def _part_ended(self, job: str, part: int, outcome: Outcome) -> None:
@@ -142,9 +165,8 @@ class Gathering:
                 self._next.append(gathered.order.parts[part + 1])
             return
         del self._open[job]
-        self._outlet.end(
-            job, _together([gathered.ends[i] for i in range(len(gathered.ends))])
-        )
+        ends = [gathered.ends[i] for i in range(len(gathered.ends))]
+        self._outlet.end(job, _together(ends))
 
 
 def _tokens(order: SeveralOrder) -> list[str]:
@@ -157,15 +179,15 @@ def _job_and_part(token: str) -> tuple[str, int | None]:
 
 
 def _moved(estimate: str, first: int, share: float) -> str:
-    told = json.loads(estimate)
-    return json.dumps(
-        {**told, "sample": first + told["sample"], "share": round(share, 4)},
-        separators=(",", ":"),
-    )
+    fields = json.loads(estimate)
+    fields["sample"] += first
+    fields["share"] = round(share, 4)
+    return json.dumps(fields, separators=(",", ":"))
 
 
 def _together(ends: Sequence[Outcome]) -> Outcome:
-    """The end of a job whose pictures have all succeeded; what is kept of each lies one behind the other."""
+    """Return the outcome of a job whose pictures have all succeeded. The stored bytes
+    of all pictures are concatenated."""
     results = [end.result or StoredResult("{}") for end in ends]
     kept = {
         name: b"".join(result.pictures[name] for result in results)

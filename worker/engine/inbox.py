@@ -1,7 +1,9 @@
-"""Messages to the engine's thread: from the worker, over a connection, and from threads of its own process.
+"""Messages to the engine's thread: from the worker, over a connection, and from other
+threads of the engine's process.
 
-That thread looks between two turns. One that listened on its behalf would want the interpreter for each message, mostly
-when a step has just returned, and a step is as short as a message.
+The engine's thread looks for messages between two turns. A thread that received them on
+its behalf would need the interpreter for each message, usually when a step has just
+returned, and a step is as short as a message.
 """
 
 import os
@@ -12,17 +14,20 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 Message = tuple[Any, ...]
-"""The name of one of Runner's words, and its arguments."""
+"""The name of one of Runner's handlers, and its arguments."""
 
 
 class Inbox:
-    """connection: of the other process, where there is one. on_lost: what happens when it is gone."""
+    """The engine thread's queue of messages, from a connection and from threads of this
+    process."""
 
     def __init__(
         self,
         connection: "Connection[Any, Any] | None" = None,
         on_lost: Callable[[], None] = lambda: None,
     ) -> None:
+        """connection: to the other process, if there is one. on_lost: called in `next`
+        when the connection is closed."""
         self._connection = connection
         self._on_lost = on_lost
         self._own: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -32,12 +37,14 @@ class Inbox:
             self._poll.register(descriptor, select.POLLIN)
 
     def put(self, *message: Any) -> None:
-        """Leave a message, from any thread of this process."""
+        """Add a message: a handler's name and its arguments. Any thread of this process
+        may call it."""
         self._own.put(message)
         os.write(self._ring, b"\0")
 
     def next(self, timeout_s: float = 0.0) -> Message | None:
-        """The next message; None when none comes within so many seconds. For one thread only."""
+        """Return the next message, or None if none comes within so many seconds, or the
+        connection is lost. Only one thread may call it."""
         ready = self._poll.poll(1000 * timeout_s)
         if not ready:
             return None

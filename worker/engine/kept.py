@@ -1,5 +1,6 @@
-"""The models that a worker has served, kept by identity: jobs that were accepted for them may outlast their exchange. A
-model that lies here has been examined (examination.py)."""
+"""Copies of the models that workers have served, by identity: jobs that were accepted
+for a model may outlast its exchange. A model of which there is a copy has been examined
+(examination.py)."""
 
 import os
 import shutil
@@ -17,16 +18,16 @@ from model_core.regular_files import open_regular
 from worker.contract import keys
 
 KEPT_FOR_S = keys.ACTIVE_TTL_S + 24 * 3600
-"""Since a worker last began with them or needed them: no job is open for longer."""
+"""Seconds for which a copy is kept after its last use. No job is open for longer."""
 FORGOTTEN_AFTER_S = 3600
-"""Since a model was taken away that somebody had added."""
+"""Seconds for which copies are kept after an added model was deleted."""
 USED = ".used"
-"""A file in a copy, whose time of change is that of the last use. Copies that an earlier
-version made have none: for them, the time of the directory above counts."""
+"""File in a copy whose time of change is that of the last use. Copies of an earlier
+version have none: for them, the time of the directory above counts."""
 
 
-def usual_directory() -> Path:
-    """The usual place in the user's cache."""
+def default_directory() -> Path:
+    """Return the default folder of copies, in the user's cache."""
     return (
         Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         / "pixelrnn"
@@ -35,27 +36,33 @@ def usual_directory() -> Path:
 
 
 class KeptWeights:
-    """Copies of model directories, as `identity/name`; earlier versions made `sha256/name`. Several workers may share
-    the folder."""
+    """Copies of model directories, as `identity/name`; earlier versions made
+    `sha256/name`. Several workers may share the folder."""
 
     def __init__(self, directory: Path) -> None:
+        """directory: the folder of copies; it need not exist."""
         self._directory = directory
         self._log = structlog.get_logger("weights")
 
     def keep(self, name: str, identity: str, source: Path) -> None:
-        """Copy the model's directory, unless that is done. Without a place to write nothing is kept, and the log says
-        so."""
+        """Copy a model's directory, unless there is a copy; then note that it is used.
+        Delete old copies.
+
+        An error, such as a full disk, is logged and not raised: then nothing is kept. A
+        model whose card has another identity by now is not copied.
+        """
         try:
             self._copy(source, self._place(name, identity), identity)
             self.forget_old()
-        except Exception as error:  # the edge to whoever can write to either directory
+        except Exception as error:  # other programs may change both directories
             self._log.warning("weights_not_kept", model=name, reason=str(error))
 
     def forget_soon(self, name: str, identity: str | None = None) -> None:
-        """Keep copies only for `FORGOTTEN_AFTER_S` more: time for jobs that are open.
+        """Keep copies of this name for only FORGOTTEN_AFTER_S seconds more, which is
+        time for open jobs.
 
-        They are those of this name, of one identity or of all. Models of other names
-        that have the same identity are kept as before.
+        identity: whose copies; None for all identities. Copies of other names with the
+        same identity are not affected. Errors are ignored.
         """
         then = time.time() - KEPT_FOR_S + FORGOTTEN_AFTER_S
         of = "*" if identity is None else _plain(identity)
@@ -66,19 +73,23 @@ class KeptWeights:
                 os.utime(used, (then, then))
 
     def knows(self, card: Card) -> bool:
-        """True for a model that a worker of this folder has served."""
+        """Return True if there is a copy of the model with this card's name and
+        identity."""
         place = self._place(card.name, card.identity)
         return (place / CARD).is_file()
 
     def find(self, name: str, identity: str) -> Path | None:
-        """The directory of the model, by its identity, or by the sha256 of its weights, which jobs that an earlier
-        version accepted name; None where there is none."""
+        """Return the directory of a copy and note that it is used; None if there is
+        none.
+
+        identity: of the model, or the SHA-256 of its weights, which jobs of earlier
+        versions name. Raises OSError if the use cannot be noted.
+        """
         place = self._place(name, identity)
         if not (place / CARD).is_file():
             others = self._directory.glob(f"*/{_plain(name)}/{CARD}")
-            place = next(
-                (card.parent for card in others if _is_named(card, identity)), None
-            )
+            matches = (card.parent for card in others if _is_named(card, identity))
+            place = next(matches, None)
         if place is not None:
             _note_use(place)
         return place
@@ -87,7 +98,8 @@ class KeptWeights:
         return self._directory / _plain(identity) / _plain(name)
 
     def _copy(self, source: Path, place: Path, identity: str) -> None:
-        """Under another name first: what stands at its place is whole."""
+        """Copy a model under a temporary name first, so that a copy at its place is
+        complete."""
         # Users' models are private: other users of this machine must not read them.
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         place.parent.mkdir(exist_ok=True)
@@ -103,20 +115,19 @@ class KeptWeights:
                 place_of.parent.mkdir(exist_ok=True)
                 with open_regular(file) as original, place_of.open("wb") as copy:
                     shutil.copyfileobj(original, copy)
-            if (
-                Card.read(unfinished / CARD).identity != identity
-            ):  # exchanged a moment ago
-                return
+            if Card.read(unfinished / CARD).identity != identity:
+                return  # the model was exchanged a moment ago
             (unfinished / USED).touch()
             unfinished.rename(place)
         except OSError:
-            if not place.exists():  # else another worker was as quick
+            if not place.exists():  # otherwise another worker has made the copy
                 raise
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
 
     def forget_old(self) -> None:
-        """Delete the copies that were not used for `KEPT_FOR_S`."""
+        """Delete copies that were not used for KEPT_FOR_S seconds. Errors are
+        ignored."""
         limit = time.time() - KEPT_FOR_S
         for of_identity in self._directory.glob("*/"):
             with suppress(OSError):  # another worker may delete the same
@@ -149,10 +160,7 @@ def _is_named(card: Path, identity: str) -> bool:
 
 
 def _plain(word: str) -> str:
-    """The word as the name of a directory. A job's words come from Redis: none of them leads out of the folder."""
-    return (
-        "".join(
-            letter if letter.isalnum() or letter in "-_" else "_" for letter in word
-        )[:128]
-        or "_"
-    )
+    """Return the word as the name of a directory. A job's words come from Redis, and
+    none of them may lead out of the folder."""
+    letters = [letter if letter.isalnum() or letter in "-_" else "_" for letter in word]
+    return "".join(letters)[:128] or "_"

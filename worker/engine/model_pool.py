@@ -1,4 +1,4 @@
-"""The loaded models, their cards, and engines on demand."""
+"""The models in memory, their cards, and the engines that draw from them."""
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -42,60 +42,71 @@ from worker.contract.kind import Kind, Label, Method
 from worker.contract.kinds import KINDS
 from worker.contract.kinds.complete import MAX_PARTICLES, PARTICLES
 from worker.engine.cohort import Cohort
-from worker.engine.refusals import LONGEST, note_refused
+from worker.engine.refusals import LONGEST, log_refusal
 from worker.orders.catalogue import kept_name
 from worker.orders.kinds.complete import ParticleOrder
 
 WARM_UP_ROWS = 2
-"""Enough to compile every kernel of a step, also those that first run in the second row."""
+"""Rows that a warm-up draws: enough to compile every kernel of a step, also those that
+first run in the second row."""
 
 MIB = 2**20
 MOST_LOADED = 64
-"""Models in memory, exchanged weights too, unless PIXELRNN_LOADED_MODELS says otherwise."""
+"""Most models in memory, replaced weights included, unless PIXELRNN_LOADED_MODELS says
+otherwise."""
 MOST_REMEMBERED = 256
-"""Unloaded models whose plans are remembered."""
+"""Most unloaded models whose plans are remembered."""
 KEPT_STATES = 4
-"""States that are kept of completed pictures: more completions of one of them begin after its given rows."""
+"""States that are kept after the given rows of completed pictures: more completions of
+the same picture begin after them."""
 
 FURTHER_PART = 4
-"""Models that come while the worker runs may have one in so many bytes of the memory for slots, beside the others."""
+"""Models that are added while the worker runs may have one part in so many of the
+memory for slots, in addition to it."""
 
 FEWEST_EACH = 4
-"""A model has fewer threads before the memory leaves fewer slots to each: four pixels
-are computed as fast as one."""
+"""A model uses fewer threads rather than fewer slots than this in each, because four
+pixels are computed as fast as one."""
 
 FIELDS_PART = 4
-"""Fields of one width may have one in so many bytes of a model's share, beside its slots."""
+"""Fields of one width may have one part in so many of a model's share, in addition to
+its slots."""
 MOST_FURTHER = 40
-"""Models that may come while it runs."""
+"""Number of added models for which memory is reserved."""
 
 LEAST_OF_PARTICLES = 3 / 4
-"""Part of one thread's particles that several threads leave; else there are fewer."""
+"""Several threads must leave this part of the particles that one thread allows;
+otherwise fewer threads are used."""
 PART_FOR_PARTICLES = 4
-"""Particles may have one in so many bytes of a model's share; slots have the rest."""
+"""Particles may have one part in so many of a model's share; slots have the rest."""
 
 
 @dataclass(frozen=True)
 class SlotPlan:
-    """How many images of one model are drawn at once."""
+    """How many images of one model are drawn at once, and in how many threads.
+
+    The worker's settings make a plan for all models; `fitted` adapts it to one model.
+    """
 
     slots: int
-    """Slots for images of any job; 0, in a plan for models yet unknown, for as many of each as are drawn fastest."""
+    """Slots for images of any job; in a plan for all models, 0 stands for as many as
+    each model draws fastest."""
     express: int
-    """Further ones, of jobs that have no other: see Settings.express_slots."""
+    """Further slots for the first images of jobs (Settings.express_slots)."""
     slot_memory_mib: int
-    """Memory for the slots of all models together."""
+    """MiB of memory for the slots of all models together."""
     particles: int = 0
-    """Particles of one image, beside the slots."""
+    """Most particles of one image, in addition to the slots; 0 for a model without
+    `posterior`."""
     kept: int = 0
-    """States after given rows, in what the slots leave."""
+    """States after given rows that fit into the remaining memory."""
     threads: int = 1
-    """Threads in which one model is drawn, at the most."""
+    """Most threads in which one model is drawn."""
     particle_threads: int = 1
-    """Threads in which its particles are."""
+    """Threads in which its particles are drawn."""
 
     def share(self, models: int) -> int:
-        """Bytes for each of so many."""
+        """Return the bytes for each of so many models."""
         return self.slot_memory_mib * MIB // models
 
     def fitted(
@@ -107,19 +118,25 @@ class SlotPlan:
         scratch_bytes: int = 0,
         particle_scratch: int = 0,
     ) -> "SlotPlan":
-        """The plan with as many particles as a quarter of the share holds, and as many slots as the rest does; the
-        express ones give way last. particle_bytes: 0 for a model that has no particles; begun_again: that many may be
-        drawn where fewer are asked for. Slots have half of the share at least, and there is place for one.
+        """Return the plan for a model: as many particles as a quarter of its share
+        holds, and as many slots as the rest does.
 
-        scratch_bytes: of the arrays that each thread has beside those of its slots.
-        particle_scratch: the same of the networks that draw particles. That of their
-        first thread is left to the memory that a worker has beside its slots.
+        Slots have at least half of the share, and there is room for one. If slots do
+        not fit, the express ones are given up last.
+
+        slot_bytes: bytes of a slot. share: bytes for the model. particle_bytes: bytes
+        of a particle; 0 for a model without particles. begun_again: particles that may
+        be drawn even if fewer are requested. scratch_bytes: bytes of the arrays that
+        each drawing thread needs in addition to its slots. particle_scratch: the same
+        for the networks that draw particles; that of the first thread belongs to the
+        memory that a worker has beside its slots.
         """
-        particles, threads = 0, 1
+        particles = 0
+        threads = 1
         if particle_bytes:
             most = _most_particles(share, particle_bytes)
             threads = self.threads
-            # A thread's scratch takes the place of particles: of a quarter at the most.
+            # Scratch memory of threads displaces particles, but at most a quarter of them.
             while True:
                 scratch = (threads - 1) * particle_scratch
                 particles = _most_particles(share, particle_bytes, scratch)
@@ -133,13 +150,13 @@ class SlotPlan:
         memory = max(slot_bytes, share // 2, rest)
         room = most_slots(memory, slot_bytes, scratch_bytes, self.threads)
         fit = min(self.slots + self.express, room)
-        express, kept = min(self.express, fit - 1), min(KEPT_STATES, room - fit)
+        express = min(self.express, fit - 1)
         return replace(
             self,
             slots=fit - express,
             express=express,
             particles=particles,
-            kept=kept,
+            kept=min(KEPT_STATES, room - fit),
             particle_threads=threads,
         )
 
@@ -147,10 +164,10 @@ class SlotPlan:
 def most_slots(
     memory: int, slot_bytes: int, scratch_bytes: int, threads: int = 1
 ) -> int:
-    """Return how many slots fit into so many bytes, at least one.
+    """Return how many slots fit into `memory` bytes, at least one.
 
-    Each thread has arrays that do not grow with its slots; each of several has a slot
-    more than its share (threaded.SPARE).
+    Each thread has scratch arrays that do not grow with its slots, and each of several
+    threads has one slot more than its share (threaded.SPARE).
     """
     slots = (memory - threads * scratch_bytes) // slot_bytes
     if threads > 1:
@@ -159,39 +176,44 @@ def most_slots(
 
 
 def _most_particles(share: int, particle_bytes: int, scratch: int = 0) -> int:
-    """Return how many particles fit into their part of a share, beside the arrays of
-    further threads."""
+    """Return how many particles fit into their part of a share, beside the scratch
+    arrays of further threads."""
     part = share // PART_FOR_PARTICLES - scratch
     return min(MAX_PARTICLES, max(0, part // particle_bytes))
 
 
 @dataclass
-class Loaded:
-    """A model in memory, and all that belongs to it."""
+class LoadedModel:
+    """A model in memory with its plan and card."""
 
     model: Model
+    """The model."""
     plan: SlotPlan
+    """How many images it draws at once."""
     card: ModelCard
+    """Its card as the worker announces it."""
     stages: Stages = field(init=False)
+    """The networks on which its particles are drawn."""
 
     def __post_init__(self) -> None:
         self.free_particles()
 
     def free_particles(self) -> None:
-        """Give up the stages on which particles are drawn; others are made when some
-        are drawn again."""
+        """Free the memory in which particles are drawn; it is allocated again when it
+        is needed."""
         self.stages = Stages(self.plan.particle_threads)
 
 
 class FullPoolError(ModelError):
-    """As many models are in memory as may be there: one has to be unloaded first."""
+    """As many models are in memory as are allowed: one has to be unloaded first."""
 
 
 class ModelPool:
-    """Models by name, all on one device. ModelError when one image of a model is too large for its share of memory.
+    """The models in memory, by the engine's names, all on one device.
 
-    names: those that each have an equal share, loaded already or not; `models` by default. most: how many may be in
-    memory, exchanged weights too.
+    The engine's name of a model is its plain name for weights with which the worker
+    started, and `kept_name` for others. The thread that draws and those that add models
+    share the pool.
     """
 
     def __init__(
@@ -201,44 +223,54 @@ class ModelPool:
         names: Iterable[str] = (),
         most: int = MOST_LOADED,
     ) -> None:
+        """models: loaded models by name. plan: for all models. names: models that have
+        an equal share of the memory for slots, whether they are loaded or not; `models`
+        by default. most: models that may be in memory, replaced weights included.
+
+        Raises ModelError if one image of a model needs more than its share of the
+        memory.
+        """
         self.most = most
         self._adding = threading.Lock()
         self._plans: dict[str, SlotPlan] = {}
-        """Plans of unloaded models, by the names that `kept_name` gives them: one that is loaded again must offer what
-        its card has announced."""
+        """Plans of unloaded models, by `kept_name`: a model that is loaded again must
+        offer what its card has announced."""
         self._begun_with = frozenset((*models, *names))
-        self._plan, self._share = plan, plan.share(max(1, len(self._begun_with)))
-        self._loaded: dict[str, Loaded] = {}
+        self._plan = plan
+        self._share = plan.share(max(1, len(self._begun_with)))
+        self._loaded: dict[str, LoadedModel] = {}
         self._numerics: set[str] = set()
         self.refused: dict[str, str] = {}
-        """Models that could not be loaded, and why."""
+        """Models that could not be loaded: name -> reason."""
         self.wanted: set[str] = set()
-        """Models that jobs wait for: they are made ready before the others."""
+        """Models for which jobs wait: they are made ready before the others."""
         self.coming: tuple[str, ...] = ()
-        """Engine names of models that came while the worker runs and are being examined."""
+        """Engine's names of added models that are being examined."""
         self.expected: dict[str, Card] = {}
         """Cards of models that are going to be examined, by name."""
         self._lent: dict[str, int] = {}
-        """Memory for the slots of models that came later, by name."""
+        """Bytes for the slots of added models, by name."""
         for name, model in models.items():
             self.begin_with(name, model)
 
     @property
     def numerics(self) -> str:
-        """The arithmetic that draws all that it was begun with."""
+        """The arithmetic that draws from the models with which the worker started."""
         return ", ".join(sorted(self._numerics))
 
     @property
     def plans(self) -> dict[str, SlotPlan]:
+        """Plans of the models in memory, by the engine's names."""
         return {name: loaded.plan for name, loaded in list(self._loaded.items())}
 
     @property
     def cards(self) -> dict[str, ModelCard]:
+        """Cards of the models in memory, by the engine's names."""
         return {name: loaded.card for name, loaded in list(self._loaded.items())}
 
     @property
     def loaded(self) -> int:
-        """How many models are in memory, those whose weights were exchanged too."""
+        """Number of models in memory, replaced weights included."""
         return len(self._loaded)
 
     @property
@@ -248,27 +280,36 @@ class ModelPool:
 
     @property
     def is_full_for_good(self) -> bool:
-        """True if shipped models alone, which are never unloaded, leave no room."""
+        """True if shipped models alone, which are never unloaded, take all places."""
         names = {loaded.card.name for loaded in list(self._loaded.values())}
         return len(names & self._begun_with) >= self.most
 
     def begin_with(self, name: str, model: Model) -> None:
-        """One of those that have an equal share, or one that was added before this worker began."""
+        """Add a model with which the worker starts: one that has an equal share, or one
+        that was added earlier.
+
+        Raises ModelError if one image needs more than the model's share of the memory.
+        """
         if name not in self._begun_with:
             self._lent[name] = self._share_of_a_further(name)
         plan = _fitted(name, model, self._plan, self._lent.get(name, self._share))
-        self._loaded[name] = Loaded(model, plan, _card(name, model, plan))
+        self._loaded[name] = LoadedModel(model, plan, _card(name, model, plan))
         self._numerics.add(numerics_of(model))
 
     def engine_name(self, name: str, identity: str) -> str | None:
-        """The name of this model here; None where it is not loaded. identity: or the sha256."""
+        """Return the engine's name of a model, or None if it is not in memory.
+        identity: the model's, or the SHA-256 of its weights."""
         for called, loaded in list(self._loaded.items()):
             if loaded.card.name == name and loaded.model.card.answers_to(identity):
                 return called
         return None
 
-    def hurry(self, name: str, identity: str) -> bool:
-        """True if this model is here, or going to be: a job waits until it is ready. identity: or the sha256."""
+    def prioritise(self, name: str, identity: str) -> bool:
+        """Return True if this model is here or will be, so that a job can wait for it;
+        it is then made ready before others.
+
+        identity: the model's, or the SHA-256 of its weights.
+        """
         expected = self.expected.get(name)
         if expected is not None and expected.answers_to(identity):
             return True
@@ -281,7 +322,7 @@ class ModelPool:
                 return True
         return False
 
-    def has_had(self, name: str) -> bool:
+    def has_known(self, name: str) -> bool:
         """Return True if a model of this name is in memory, or was unloaded."""
         loaded = any(one.card.name == name for one in list(self._loaded.values()))
         return loaded or any(
@@ -289,17 +330,19 @@ class ModelPool:
         )
 
     def was_unloaded(self, name: str, identity: str) -> bool:
-        """Return True if this model has been in memory: it was examined, and found good."""
+        """Return True if this model has been in memory and was unloaded: then it was
+        examined before."""
         return f"{name}@{identity}" in self._plans
 
-    def card_before(self, card: Card) -> ModelCard:
-        """Return what can be announced of a model by its card alone, before it is examined."""
+    def card_before_loading(self, card: Card) -> ModelCard:
+        """Return what can be announced about a model by its card alone, before it is
+        examined."""
         has_codec = not card.config.multi_scale and self.numerics in NUMERICS
         particles = 0 if card.config.multi_scale else PARTICLES
-        return _told(card.name, card, has_codec, particles, is_cold=False)
+        return _card_facts(card.name, card, has_codec, particles, is_cold=False)
 
     def is_new(self, card: ModelCard) -> bool:
-        """Return True if no other weights of the model's name are loaded."""
+        """Return True if no other weights of the model's name are in memory."""
         loaded = list(self._loaded.values())
         return all(
             one.card.name != card.name or one.card.identity == card.identity
@@ -307,7 +350,8 @@ class ModelPool:
         )
 
     def renew(self, called: str, card: Card) -> ModelCard | None:
-        """Say what the card of a loaded model says now: it has the same identity. None if the model was unloaded."""
+        """Replace the card of a model in memory by one of the same identity, and return
+        the announced card; None if the model is not in memory."""
         loaded = self._loaded.get(called)
         if loaded is None:
             return None
@@ -316,12 +360,14 @@ class ModelPool:
         return loaded.card
 
     def add(self, model: Model) -> ModelCard:
-        """One more model, or other weights of one, under the name that `kept_name` gives it. ModelError when it does
-        not fit, or is drawn with another arithmetic than the others; FullPoolError when there is no room for it.
+        """Add a model, or new weights of one, under its `kept_name`. Return its card as
+        ready.
 
-        Other weights have the same memory for slots as those in whose place they come. A further model takes nothing
-        from the others: such models have a quarter beside them. One has a fixed part of half of that, so that there is
-        some for `MOST_FURTHER`, and half of what is left of the other half.
+        New weights have the memory for slots of those that they replace. An added model
+        takes nothing from the others: a quarter of the memory is set aside for such
+        models. Half of it is divided into MOST_FURTHER fixed parts; of the other half,
+        each has half of what is left. Raises ModelError if it does not fit, or is drawn
+        with other arithmetic than the others, and FullPoolError if there is no room.
         """
         own = model.card.name
         called = f"{own}@{model.card.identity}"
@@ -334,16 +380,18 @@ class ModelPool:
         numerics = numerics_of(model)
         if numerics not in self._numerics:
             raise ModelError(
-                f"it is drawn by {numerics}, and the models of this worker by {self.numerics}"
+                f"it is drawn with {numerics} arithmetic: expected {self.numerics}, "
+                "like the other models of this worker"
             )
-        # What its first jobs wait for is made ready before it is announced.
+        # It is announced only after its loops have been compiled and loaded.
         card = _card(own, model, plan).model_copy(
             update={"compiling": False, "cold": False}
         )
-        with self._adding:  # the engine's thread and the one that looks for new models
+        # The engine's thread and those that look for new models add models.
+        with self._adding:
             if self.is_full and kept_name(card) not in self._loaded:
                 raise FullPoolError(self._is_full())
-            self._loaded[kept_name(card)] = Loaded(model, plan, card)
+            self._loaded[kept_name(card)] = LoadedModel(model, plan, card)
         if own not in self._begun_with:
             self._lent[own] = share
         return card
@@ -352,11 +400,13 @@ class ModelPool:
         return f"this worker holds {self.most} models (PIXELRNN_LOADED_MODELS)"
 
     def remove(self, name: str) -> None:
-        """Take a model out of memory that is drawn from no more."""
+        """Remove a model that will not be used any more; do nothing if it is not in
+        memory."""
         self._loaded.pop(name, None)
 
     def unload(self, called: str) -> None:
-        """Take a model out of memory that may be loaded again."""
+        """Remove a model that may be loaded again, and remember its plan; do nothing if
+        it is not in memory."""
         loaded = self._loaded.pop(called, None)
         if loaded is not None:
             self._plans[kept_name(loaded.card)] = loaded.plan
@@ -364,37 +414,44 @@ class ModelPool:
                 del self._plans[next(iter(self._plans))]
 
     def forget(self, own: str) -> None:
-        """A model is served no more: what it had as a further one is there for the next."""
+        """Forget a model that is no longer served: its memory for slots is free for the
+        next one. `own` is its plain name."""
         self._lent.pop(own, None)
         for called in list(self._plans):
             if called.startswith(f"{own}@"):
                 del self._plans[called]
 
     def _share_of_a_further(self, own: str) -> int:
+        """Return the bytes for the slots of an added model."""
         half = self._plan.share(FURTHER_PART) // 2
         least = half // MOST_FURTHER
         others = sum(share - least for name, share in self._lent.items() if name != own)
         return min(self._share, least + max(0, half - others) // 2)
 
     def names(self) -> list[str]:
+        """Return the engine's names of the models in memory, sorted."""
         return sorted(self._loaded)
 
     def engine(self, name: str, threads: int | None = None) -> Engine:
-        """A fresh engine on the model's network. threads: those of the plan by default."""
+        """Return a new engine on the model's network. threads: those of the plan by
+        default."""
         loaded = self._loaded[name]
         plan = loaded.plan
         slots = plan.slots + plan.express
         return Engine(loaded.model, slots, plan.kept, threads or plan.threads)
 
     def field_cohort(self, name: str, width: int) -> Cohort:
-        """Slots for fields of this width, in a part of the model's memory. Raises ModelError when not one has room."""
+        """Return a cohort with slots for fields of this width, within a part of the
+        model's memory. Raises ModelError if not even one slot fits."""
         loaded = self._loaded[name]
         model, _ = loaded.model.field(width, loaded.model.config.height)
-        share, size = self._share // FIELDS_PART, slot_bytes(model)
+        share = self._share // FIELDS_PART
+        size = slot_bytes(model)
         if size > self._share:
             has = f"and the model has {self._share / MIB:.1f}"
             raise ModelError(f"a field {width} wide takes {size / MIB:.1f} MiB, {has}")
-        scratch, threads = scratch_bytes(model), loaded.plan.threads
+        scratch = scratch_bytes(model)
+        threads = loaded.plan.threads
         room = most_slots(share, size, scratch, threads)
         while threads > 1 and room < FEWEST_EACH * threads:
             threads -= 1
@@ -403,9 +460,12 @@ class ModelPool:
         return Cohort(lambda: Engine(model, slots, threads=threads))
 
     def islands(self, order: ParticleOrder) -> IslandsRun | EnumeratedRun | ExactRun:
-        """Begin the images of a completion by particles, by enumeration, or by exact draws
-        of a mixture. All such runs of a model share one stage: only one may be in the
-        midst of an image."""
+        """Begin the images of a completion by particles, by enumeration or by exact
+        draws of a mixture, and return the run.
+
+        All runs of a model share one stage, so only one may be in the midst of an
+        image.
+        """
         hole = order.hole
         assert hole.given.values is not None
         assert hole.given.keep is not None
@@ -417,23 +477,27 @@ class ModelPool:
         return run_of(target, *drawn, stage_of, enumerates=order.enumerates)
 
     def free_particles(self, name: str) -> None:
-        """Free the memory in which a model's particles are drawn, until some are drawn again."""
+        """Free the memory in which a model's particles are drawn, until some are drawn
+        again."""
         if name in self._loaded:
             self._loaded[name].free_particles()
 
     def model(self, name: str) -> Model:
+        """Return the model of this engine's name. Raises KeyError if it is not in
+        memory."""
         return self._loaded[name].model
 
     def loops(self, name: str) -> str | None:
-        """Name of the loops that are compiled before the model first draws; None if it needs none."""
+        """Return the name of the loops that are compiled before the model first draws,
+        or None if it needs none."""
         return compiled_loops(self.model(name))
 
     def is_cold(self, name: str) -> bool:
-        """True if something has to be compiled for this model."""
+        """Return True if something has to be compiled for this model."""
         return is_cold(self.model(name))
 
     def values_of(self, name: str) -> int:
-        """How many values an image of the model has."""
+        """Return the number of values in one of the model's images."""
         return self.model(name).config.dimensions
 
     def warm_up(self, name: str) -> None:
@@ -450,7 +514,7 @@ class ModelPool:
             self._begin_island(name)
 
     def draw_rows(self, name: str) -> None:
-        """A few of an image; of a Multi-Scale model, of both images."""
+        """Draw a few rows of an image; for a Multi-Scale model, of both images."""
         self._draw_rows(name, ImageRequest(seed=0, sample=0))
         config = self.model(name).config
         if config.multi_scale:
@@ -458,7 +522,7 @@ class ModelPool:
             self._draw_rows(name, ImageRequest(seed=0, sample=0, small=small))
 
     def take_given_rows(self, name: str) -> None:
-        """Pass over a few rows that are given."""
+        """Pass over a few given rows."""
         blank = self._blank(name)
         given = np.zeros(blank.shape[1:], np.bool_)
         given[:WARM_UP_ROWS] = True
@@ -473,7 +537,8 @@ class ModelPool:
         return np.zeros((config.channels, config.height, config.width), np.uint8)
 
     def _begin_island(self, name: str) -> None:
-        """Draw two particles of the first rows of an image in which only the first pixel is missing."""
+        """Draw the first rows of an image by particles, with only its first pixel
+        missing."""
         blank = self._blank(name)
         keep = np.ones(blank.shape[1:], np.bool_)
         keep[0, 0] = False
@@ -484,8 +549,9 @@ class ModelPool:
             pass
 
     def _draw_rows(self, name: str, request: ImageRequest) -> None:
-        # One thread: the engine draws beside it, and needs the others.
-        engine, rows = self.engine(name, threads=1), 0
+        # One thread, because the engine draws meanwhile and needs the others.
+        engine = self.engine(name, threads=1)
+        rows = 0
         engine.admit(request)
         while engine.busy and rows < WARM_UP_ROWS:
             rows += len(engine.step())
@@ -501,10 +567,15 @@ def load_pool(
     most: int = MOST_LOADED,
     later: Callable[[str], None] | None = None,
 ) -> ModelPool:
-    """Load the models of these directories. What cannot be loaded is refused, and the others are there; ModelError when
-    none is. load(name, directory, device): the examined model. begin: called before each model. further: those that
-    take no memory from the others, as they took none when they came. most: how many may be in memory. later: called
-    with each of the further ones for which there is no room yet; None: they are refused."""
+    """Load the models of these directories, and return the pool. A model that cannot be
+    loaded is in its `refused`.
+
+    load(name, directory, device): returns the examined model. begin: called before each
+    model. further: models that take no memory from the others, because they were added.
+    most: models that may be in memory. later: called with each added model for which
+    there is no room yet; None refuses these. Raises ModelError if no model can be
+    loaded.
+    """
     log = structlog.get_logger("models")
     pool = ModelPool({}, plan, set(places).difference(further), most)
     for name, place in places.items():
@@ -515,23 +586,24 @@ def load_pool(
         try:
             if pool.is_full:
                 raise ModelError(
-                    f"this worker holds {most} models: serve fewer, or more by other workers"
+                    f"this worker holds {most} models: "
+                    "serve fewer, or start other workers for more"
                 )
             pool.begin_with(name, load(name, place, device))
-        except Exception as error:  # the edge to whoever put it there
-            pool.refused[name] = note_refused(name, error, place)
+        except Exception as error:  # any user may have put the files there
+            pool.refused[name] = log_refusal(name, error, place)
     if not pool.loaded:
-        raise ModelError(
-            "; ".join(f"{name}: {reason}" for name, reason in pool.refused.items())
-        )
+        reasons = [f"{name}: {reason}" for name, reason in pool.refused.items()]
+        raise ModelError("; ".join(reasons))
     slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
     log.info("models_loaded", models=pool.names(), device=device, slots=slots)
     return pool
 
 
 def models_at(directory: Path, names: Collection[str] = ()) -> dict[str, Path]:
-    """The places of the named models, or of all in a directory. ModelError for a name that none has, and where there is
-    none at all."""
+    """Return the directories of the named models, or of all models in a directory, by
+    name. Raises ModelError for a name without a model, and if there is no model at all.
+    """
     if names:
         return {name: directory_of(name, directory) for name in names}
     if found := {card.parent.name: card.parent for card in cards_in(directory)}:
@@ -540,10 +612,13 @@ def models_at(directory: Path, names: Collection[str] = ()) -> dict[str, Path]:
 
 
 def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
+    """Return the plan for one model. Raises ModelError if one image needs more than the
+    share."""
     size = slot_bytes(model)
     if size > share:
         raise ModelError(
-            f"one image of {name} takes {size / MIB:.1f} MiB while it is drawn, and its share is {share / MIB:.1f}: "
+            f"one image of {name} takes {size / MIB:.1f} MiB while it is drawn, "
+            f"and its share is {share / MIB:.1f}: "
             "raise PIXELRNN_SLOT_MEMORY_MIB, or serve fewer models"
         )
     particle_bytes = (
@@ -575,7 +650,8 @@ def _can(kind: Kind, card: Card, has_codec: bool) -> bool:
 
 
 def _reason_for_processors(name: str, model: Model) -> str:
-    """Return and log why the card does not draw from a model; an empty string if it does, or if there is no card."""
+    """Return and log why the GPU does not draw from a model; return an empty string if
+    it does, or if there is no GPU."""
     reason = reason_for_processors(model)
     if reason is None:
         return ""
@@ -585,20 +661,22 @@ def _reason_for_processors(name: str, model: Model) -> str:
 
 
 def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
-    """The model's card in the words of the contract, as long as it is not warmed up."""
-    told = _told(name, model.card, has_codec(model), plan.particles, is_cold(model))
+    """Return the announced card of a model that is not warmed up yet."""
+    facts = _card_facts(
+        name, model.card, has_codec(model), plan.particles, is_cold(model)
+    )
     reason = _reason_for_processors(name, model)
-    return told.model_copy(update={"on_processors": reason})
+    return facts.model_copy(update={"on_processors": reason})
 
 
-def _told(
+def _card_facts(
     name: str, card: Card, has_codec: bool, particles: int, is_cold: bool
 ) -> ModelCard:
     config = card.config
     scores = card.scores if card.scores.get("split") == "test" else {}
     members = tuple(member.orientation for member in card.members) or ("none",)
     has_fields = not config.multi_scale and "none" in members
-    told = ModelCard(
+    announced = ModelCard(
         name=name,
         network=config.network,
         height=config.height,
@@ -629,7 +707,7 @@ def _told(
         cold=is_cold,
     )
     try:
-        told.model_dump_json()
+        announced.model_dump_json()
     except ValueError as error:
         raise ModelError(f"its card cannot be told as JSON: {error}") from None
-    return told
+    return announced

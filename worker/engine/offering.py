@@ -1,6 +1,7 @@
-"""Models for browsers: laid out where the API finds them, by a process of its own.
+"""Prepares models for browsers: exports them to the folder from which the API serves
+them, in a process of its own.
 
-Those that a wheel or an image has ready-made are copied first. The others are laid out in
+Models that a wheel or an image contains are copied first. The others are exported in
 the order in which the page needs them, while loops are compiled.
 """
 
@@ -18,11 +19,12 @@ from worker.contract.cards import FIRST, ModelCard
 from worker.process import processors
 
 LIMIT_S = 900.0
+"""Seconds for exporting all models."""
 
 
 def in_page_order(cards: Iterable[ModelCard]) -> list[ModelCard]:
-    """Sort models by when the page needs them: the one of its first view, then those of
-    small pictures, which most of its views begin with."""
+    """Return the cards in the order in which the page needs the models: the one of its
+    first view, then the smallest pictures, with which most of its views begin."""
     return sorted(
         cards,
         key=lambda card: (
@@ -36,12 +38,11 @@ def in_page_order(cards: Iterable[ModelCard]) -> list[ModelCard]:
 def offer(
     folder: Path | None, identities: Mapping[Path, str], usable: Collection[int]
 ) -> None:
-    """Lay out the models that are not there yet; nothing without a folder. Failures are logged: whoever cannot draw in
-    a browser asks the service.
+    """Export the models that are not in `folder` yet; do nothing without a folder.
+    Failures are logged, because clients that cannot draw in a browser use the service.
 
-    identities: of the models, by their directories, in the order in which they are laid
-    out. usable: the processors that this thread and its process are kept to
-    from now on; any when empty.
+    identities: directory -> identity, in the order in which they are exported. usable:
+    processors that this thread and its process use from now on; any if empty.
     """
     if folder is None:
         return
@@ -61,7 +62,7 @@ def offer(
             subprocess.run(
                 [*command, *arguments], env=environment, check=True, timeout=LIMIT_S
             )
-    except Exception as error:  # the thread's edge
+    except Exception as error:  # an outermost handler: browsers use the service
         structlog.get_logger("models").warning(
             "not_laid_out", folder=str(folder), error=repr(error)
         )

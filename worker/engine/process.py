@@ -1,12 +1,15 @@
-"""The engine's process: the models, and the thread that draws, with an interpreter of their own.
+"""The engine's process: the models, and the thread that draws, with an interpreter of
+their own.
 
-Python runs one thread of a process at a time. Ten thousand rows a second are written to Redis while the next ones are
-drawn, and in one process the engine would wait for that; here it does not. The worker starts this program
-(worker.engine_link) and is its only company, over a socket pair that no one else has.
+Python runs one thread of a process at a time. Ten thousand rows per second are written
+to Redis while the next ones are drawn, and in a single process the engine would wait
+for that. The worker starts this program (worker.engine_link) and talks to it over a
+socket pair.
 
-A message is (word, *arguments). The worker sends what comes into Runner's inbox, the engine lists of what its Outlet is
-told; before that comes `ready` with the catalogue, or `refuse` with the reason. After it the models are made ready one
-by one (compiling.py).
+A message is (name, *arguments). The worker sends messages for Runner's inbox, and the
+engine sends lists of messages from its Outlet; before these comes `ready` with the
+catalogue, or `refuse` with the reason. After `ready` the models are made ready one by
+one (compiling.py).
 """
 
 import gc
@@ -39,7 +42,7 @@ from model_core.sampling.compiled.threads import (
 from worker.contract import logs
 from worker.contract.added import announced_origin, models_in, private_owner
 from worker.engine.arrivals import Arrivals, Directory, refused_model
-from worker.engine.assessment import passed
+from worker.engine.assessment import make_pass
 from worker.engine.card import wait_for_card
 from worker.engine.cohort import Cohort
 from worker.engine.compiling import make_ready
@@ -48,7 +51,7 @@ from worker.engine.examination import Examination
 from worker.engine.examiner import Examiner
 from worker.engine.failures import is_card_error
 from worker.engine.inbox import Inbox
-from worker.engine.kept import KeptWeights, usual_directory
+from worker.engine.kept import KeptWeights, default_directory
 from worker.engine.kinds import OF_FILES
 from worker.engine.model_pool import (
     FullPoolError,
@@ -58,7 +61,7 @@ from worker.engine.model_pool import (
     models_at,
 )
 from worker.engine.offering import in_page_order, offer
-from worker.engine.runner import Brought, Runner
+from worker.engine.runner import FetchedModel, Runner
 from worker.engine.unloading import Unloading
 from worker.orders.catalogue import Catalogue, kept_name
 from worker.orders.claims import Outcome
@@ -70,54 +73,60 @@ from worker.process.processors import NoProcessorError
 from worker.settings import EXIT_BAD_SETTINGS, Settings
 
 SWITCH_INTERVAL_S = 0.0005
-"""How long a thread that sees to compiling may keep the engine waiting; Python's 5 ms are several steps."""
+"""Seconds for which a compiling thread may keep the engine waiting; Python's default of
+5 ms is several steps long."""
 
 
 class _Worker:
-    """The other end, as the engine thread's outlet. What is said in a turn goes out together when it is over: the rows
-    that a job lacked, and that it is drawn, so that the worker writes both at once."""
+    """The engine's outlet: it sends reports to the worker. Reports of a turn are sent
+    together, so that a job's last rows and its end are written at once."""
 
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection = connection
-        self._said: list[tuple[Any, ...]] = []
+        self._messages: list[tuple[Any, ...]] = []
         self._is_broken = False
-        """What lacked memory, or a card that failed, may have left anything half
-        done: the process ends with the next message."""
+        """After a lack of memory or a failure of the GPU, any state may be
+        inconsistent: the process ends once its messages are sent."""
 
     def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
-        self._said.append(("publish", rows))
+        self._messages.append(("publish", rows))
 
     def progress(self, token: str, share: float, estimate: str = "") -> None:
-        self._said.append(("progress", token, share, estimate))
+        self._messages.append(("progress", token, share, estimate))
 
     def end(self, token: str, outcome: Outcome) -> None:
-        self._said.append(("end", token, outcome))
+        self._messages.append(("end", token, outcome))
 
     def exhausted(self, token: str) -> None:
-        self._said.append(("exhausted", token))
+        self._messages.append(("exhausted", token))
         self._is_broken = True
 
     def card_failed(self, reason: str) -> None:
         if not self._is_broken:
-            self._said.append(("card_failed", reason))
+            self._messages.append(("card_failed", reason))
         self._is_broken = True
 
-    def used(self, usage: Mapping[str, Usage]) -> None:
-        # The engine's own thread is in a step as long as the step lasts.
+    def report_usage(self, usage: Mapping[str, Usage]) -> None:
+        # Steps take all of the own thread's time; helpers measure theirs themselves.
         own = sum(of_model.seconds for of_model in usage.values())
         drawn_s = [own, *drawn_by_threads()[1:]]
         dropped = logs.lines.dropped
-        self._said += [("used", usage), ("drew", drawn_s), ("lines_dropped", dropped)]
+        self._messages += [
+            ("used", usage),
+            ("drew", drawn_s),
+            ("lines_dropped", dropped),
+        ]
 
-    def tell(self, word: str, *arguments: object) -> None:
-        self._said.append((word, *arguments))
+    def report_model(self, word: str, *arguments: object) -> None:
+        self._messages.append((word, *arguments))
 
     def send(self) -> None:
-        if not self._said:
+        if not self._messages:
             return
-        said, self._said = self._said, []
+        messages = self._messages
+        self._messages = []
         try:
-            self._connection.send_bytes(pickle.dumps(said))
+            self._connection.send_bytes(pickle.dumps(messages))
         except OSError:
             _end_alone()
         if self._is_broken:
@@ -125,20 +134,20 @@ class _Worker:
 
 
 def main(usable: Collection[int]) -> None:
-    """argv: the descriptors of our end of the pair, and of the memory in which we say by when we are back.
+    """Load the models, report them to the worker, and draw until the worker says stop;
+    then end the process.
 
-    usable: the processors that there are.
+    sys.argv contains two descriptors: of this end of the socket pair, and of the memory
+    for deadlines. usable: the processors of this machine that may be used.
     """
+    # Ctrl-C reaches both processes; the worker decides when to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(
-            number, signal.SIG_IGN
-        )  # Ctrl-C reaches both: the worker says when to stop
+        signal.signal(number, signal.SIG_IGN)
     try:
         settings = Settings()
     except ValidationError:
-        sys.exit(
-            EXIT_BAD_SETTINGS
-        )  # the worker has read the same ones, and says what is wrong with them
+        # The worker reads the same settings, and prints what is wrong with them.
+        sys.exit(EXIT_BAD_SETTINGS)
     connection = Connection(int(sys.argv[1]))
     deadlines = Deadlines(Due(int(sys.argv[2]), used_by_threads).within)
     logs.configure(settings.log_level)
@@ -164,7 +173,7 @@ def main(usable: Collection[int]) -> None:
         check_device(settings.device)
         if settings.device != "cpu":
             wait_for_card(settings.device, deadlines.loading, tuple(usable))
-        kept = KeptWeights(settings.kept_dir or usual_directory())
+        kept = KeptWeights(settings.kept_dir or default_directory())
         examination = Examination(
             kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable)
         )
@@ -179,13 +188,13 @@ def main(usable: Collection[int]) -> None:
             deadlines.loading,
             further,
             settings.loaded_models,
-            directory.again if settings.models_look_s else None,
+            directory.look_again if settings.models_look_s else None,
         )
     except (PixelRNNError, NoProcessorError) as error:
         connection.send(("refuse", str(error)))
     else:
         keep_freed_memory()
-        gc.freeze()  # what is there by now stays, and is never looked at again
+        gc.freeze()  # objects that exist by now stay, so collection skips them
         gc.enable()
         slots = {name: plan.slots + plan.express for name, plan in pool.plans.items()}
         cards = {
@@ -236,12 +245,12 @@ def main(usable: Collection[int]) -> None:
             threads,
         )
     connection.close()
-    os._exit(0)  # without torch's leave-taking, for which the worker would wait
+    os._exit(0)  # without torch's exit handlers, for which the worker would wait
 
 
 def _threads(settings: Settings, usable: Collection[int]) -> int:
-    """Return in how many threads this process draws. usable: the processors that there
-    were before it was pinned to some."""
+    """Return the number of drawing threads. usable: the processors before this process
+    was pinned to some of them."""
     if settings.device != "cpu":
         return 1
     there = available(len(usable) or None)
@@ -262,7 +271,7 @@ def _make_ready_or_report(
     kept: KeptWeights,
     places: Mapping[str, Path],
 ) -> None:
-    """Do what `_make_ready` does, and report a card that fails meanwhile."""
+    """Make the models ready, and report a GPU that fails meanwhile."""
     try:
         _make_ready(pool, settings, usable, inbox, examination, kept, places)
     except Exception as error:
@@ -280,8 +289,8 @@ def _make_ready(
     kept: KeptWeights,
     places: Mapping[str, Path],
 ) -> None:
-    """Make the models ready and keep them, and offer them to browsers: meanwhile, if the service itself must compile
-    for so long."""
+    """Make the models ready, keep copies of them, and prepare them for browsers; the
+    latter comes first if the worker itself has to compile for a while."""
     cards = pool.cards
 
     def offer_all() -> None:
@@ -292,7 +301,7 @@ def _make_ready(
     def measure(name: str) -> None:
         examination.measure(name, places[name])
 
-    def tell(name: str) -> None:
+    def report(name: str) -> None:
         inbox.put("compiled", name)
         kept.keep(name, cards[name].identity, places[name])
 
@@ -307,7 +316,7 @@ def _make_ready(
     if is_cold:
         offer_all()
     known = [name for name in cards if examination.knows(places[name])]
-    make_ready(pool, places, usable, tell, refuse, measure, known)
+    make_ready(pool, places, usable, report, refuse, measure, known)
     examination.end()
     if not is_cold:
         offer_all()
@@ -319,7 +328,12 @@ def offer_meanwhile(
     place: Callable[[str], Path],
     identities: Mapping[str, str],
 ) -> None:
-    """Lay models out for browsers, meanwhile; not those that only one key sees."""
+    """Prepare models for browsers in a thread of its own; models that only one key sees
+    are left out.
+
+    settings: the worker's. usable: processors for it; any if empty. place: returns a
+    model's directory. identities: name -> identity.
+    """
     open_to_all = {
         place(name): identity
         for name, identity in identities.items()
@@ -343,7 +357,7 @@ def _draw(
     runner = Runner(
         _cohorts(pool),
         outlet,
-        lambda task: passed(task, pool.model(task.model), pool.model),
+        lambda task: make_pass(task, pool.model(task.model), pool.model),
         settings.step_delay_s,
         inbox,
         pool.islands,
@@ -367,16 +381,20 @@ def _bring(
     device: str,
     name: str,
     identity: str,
-) -> Brought | None:
-    """Load a model that was exchanged and kept, or unloaded; None where there is none that can be used, or where it is
-    being made ready. Raises FullPoolError if there is no room for it. identity: or the sha256."""
-    if pool.hurry(name, identity):
+) -> FetchedModel | None:
+    """Load a model that was exchanged and kept, or unloaded; return None if there is
+    none that can be used, or if it is being made ready.
+
+    identity: the model's, or the SHA-256 of its weights. Raises FullPoolError if there
+    is no room.
+    """
+    if pool.prioritise(name, identity):
         return None
     log = structlog.get_logger("weights")
     place = kept.find(name, identity)
     was_good = pool.was_unloaded(name, identity)
     if place is None and was_good and directory.is_added(name):
-        place = directory.place(name)  # the copy was deleted, unused for so long
+        place = directory.place(name)  # the copy was deleted after a week without use
     if place is None:
         log.warning("weights_not_there", model=name, identity=identity)
         return None
@@ -397,18 +415,18 @@ def _bring(
 
 
 def _end_with(connection: "Connection[Any, Any]") -> None:
-    """End this process with its worker. It listens from the beginning, so that a worker which is killed while the
-    models are loaded, or in a long turn, leaves nothing behind."""
+    """End this process when the worker ends. The thread runs from the beginning, so
+    that nothing is left behind if the worker is killed while models are loaded, or
+    during a long turn."""
     watch = select.poll()
-    watch.register(
-        connection.fileno(), 0
-    )  # that the other end is closed is always told
+    # poll() always reports a closed pipe, whatever the event mask.
+    watch.register(connection.fileno(), 0)
     watch.poll()
     _end_alone()
 
 
 def _end_alone() -> None:
-    """The worker is gone: nobody wants what is drawn here, and its jobs go on elsewhere."""
+    """End this process: the worker is gone, and its jobs continue elsewhere."""
     os._exit(0)
 
 

@@ -1,4 +1,4 @@
-"""Why a model is not served, in words that anybody can be told."""
+"""The reasons why a model is not served, as text that any user may see."""
 
 import re
 from pathlib import Path
@@ -9,9 +9,9 @@ from model_core.errors import PixelRNNError
 from worker.engine.failures import is_card_error, is_out_of_memory
 
 LONGEST = 500
-"""Characters of a reason that is announced."""
+"""Most characters of an announced reason."""
 _LONGEST_BEFORE_CUT = 8192
-"""Characters of a reason that may still have paths in it, which are long."""
+"""Most characters of a reason that may still contain paths, which are long."""
 
 
 _FOLDERS = re.compile(r"(?<![\w/.])/(?:[\w.+@-]+/)+")
@@ -19,9 +19,10 @@ _FOLDERS = re.compile(r"(?<![\w/.])/(?:[\w.+@-]+/)+")
 
 
 def reason_of(error: Exception) -> str:
-    """Return the reason as text that any JSON takes; it may name the model's directory.
+    """Return the reason as text that any JSON encoder accepts; it may contain the path
+    of the model's directory.
 
-    Of an OSError it names the file alone, which may lie anywhere on this machine.
+    For an OSError it contains only the name of the file, without its folders.
     """
     if is_out_of_memory(error):
         reason = "there is not enough memory for it"
@@ -35,12 +36,12 @@ def reason_of(error: Exception) -> str:
     return reason.encode(errors="backslashreplace").decode()[:_LONGEST_BEFORE_CUT]
 
 
-def note_refused(name: str, error: Exception, place: Path) -> str:
-    """Log why a model is not served, and return the reason without places.
+def log_refusal(name: str, error: Exception, place: Path) -> str:
+    """Log why a model is not served, and return the reason without any path of this
+    machine.
 
-    place: the model's directory. What somebody puts into a models directory costs that
-    model alone. Raises the error again if the card has failed, which is no fault of the
-    model.
+    place: the model's directory. Raises `error` again if the GPU has failed, which is
+    not the model's fault.
     """
     if is_card_error(error):
         raise error
@@ -50,8 +51,8 @@ def note_refused(name: str, error: Exception, place: Path) -> str:
 
 
 def without_places(reason: str, place: Path) -> str:
-    """Return a text that names files of a directory as from there, and no folders of
-    this machine."""
+    """Return a text in which files of a directory are named relative to it, and folders
+    of this machine are removed."""
     for directory in (place, place.absolute(), place.resolve()):
         reason = reason.replace(f"{directory}/", "").replace(str(directory), "it")
     return _FOLDERS.sub("", reason)

@@ -1,6 +1,8 @@
-"""The engine thread: follow what is in the inbox, then give one activity a turn, by the time that each has used.
+"""The engine's thread: it handles the messages in its inbox, then gives one activity a
+turn, by the time that each has used.
 
-It owns the activities; other threads only leave orders in its inbox. It knows no Redis and no queue.
+It owns the activities; other threads only put messages into its inbox. It uses no Redis
+and no queue.
 """
 
 import threading
@@ -9,8 +11,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from worker.contract.cards import ModelCard
-from worker.engine.activities.activity import Activity, Broken, Outlet, Surroundings
-from worker.engine.activities.files import Coded, Files
+from worker.engine.activities.activity import (
+    Activity,
+    ClaimedOrder,
+    Outlet,
+    Surroundings,
+)
+from worker.engine.activities.files import CodingFunction, Files
 from worker.engine.activities.particles import ByParticles, NewRun
 from worker.engine.activities.passes import Passes, Score
 from worker.engine.activities.slots import Slots
@@ -22,27 +29,20 @@ from worker.engine.inbox import Inbox, Message
 from worker.engine.model_pool import FullPoolError, ModelPool
 from worker.engine.turns import Turns
 from worker.engine.unloading import Unloading
-from worker.engine.usage_told import UsageTold
+from worker.engine.usage_reports import UsageReports
 from worker.orders.catalogue import kept_name
 from worker.orders.faults import drawing_failed
 from worker.orders.order import Order
 
-Brought = tuple[ModelCard, Cohort]
-"""A model whose weights were exchanged, and its cohort."""
+FetchedModel = tuple[ModelCard, Cohort]
+"""The card and the cohort of a model that was loaded for a job."""
 
 _AGAIN_S = 0.2
-"""Seconds until a model that a job waits for is tried again, if there was no room."""
+"""Seconds until a model for which a job waits is tried again, if there was no room."""
 
 
 class Runner:
-    """Carries out orders until told to stop.
-
-    cohorts: one for each loaded model, by name. score: one pass (assessment.passed). inbox: where others than
-    those with a Runner at hand leave orders. islands and free_particles: see ByParticles. coding: see Files.
-    deadlines: told what begins and ends. field_cohort: see Slots. bring(name, identity): loads a model that was
-    exchanged or unloaded; FullPoolError if there is no room. pool and unloading: the models in memory, and which of
-    them leave it; without them none does. begin: called first, in the thread that draws.
-    """
+    """Carries out orders in a thread of its own until it is stopped."""
 
     def __init__(
         self,
@@ -53,14 +53,23 @@ class Runner:
         inbox: Inbox | None = None,
         islands: NewRun | None = None,
         deadlines: Deadlines | None = None,
-        bring: Callable[[str, str], Brought | None] = lambda name, identity: None,
-        coding: Coded | None = None,
+        bring: Callable[[str, str], FetchedModel | None] = lambda name, identity: None,
+        coding: CodingFunction | None = None,
         field_cohort: Callable[[str, int], Cohort] | None = None,
         free_particles: Callable[[str], None] = lambda model: None,
         pool: ModelPool | None = None,
         unloading: Unloading | None = None,
         begin: Callable[[], None] = lambda: None,
     ) -> None:
+        """cohorts: of each loaded model, by name. outlet: receives rows, ends and other
+        reports. score: makes one pass (assessment.make_pass). step_delay_s: pause
+        between steps, for tests. inbox: where other threads and the worker put
+        messages. islands, free_particles: see ByParticles. deadlines: set before each
+        turn. bring(name, identity): loads a model that was exchanged or unloaded, and
+        returns None if there is none; FullPoolError if there is no room. coding: see
+        Files. field_cohort: see Slots. pool, unloading: the models in memory, and which
+        of them are unloaded; without them none is. begin: called first, in the thread
+        that draws."""
         self._begin = begin
         self._bring = bring
         self._pool = pool
@@ -73,7 +82,7 @@ class Runner:
         self._inbox = inbox or Inbox()
         self._deadlines = deadlines or Deadlines()
         self._turns = Turns()
-        self._usage = UsageTold(cohorts, outlet.used)
+        self._usage = UsageReports(cohorts, outlet.report_usage)
         self._serving = {name: name for name in cohorts}
         self._gathering = Gathering(outlet)
         around = self._around = Surroundings(
@@ -97,11 +106,11 @@ class Runner:
             "compiled": self._compiled,
             "served": self._serve,
             "dropped": self._drop,
-            "coming": partial(outlet.tell, "coming"),
-            "refused": partial(outlet.tell, "refused"),
+            "coming": partial(outlet.report_model, "coming"),
+            "refused": partial(outlet.report_model, "refused"),
             "card_failed": outlet.card_failed,
-            "examined": partial(outlet.tell, "examined"),
-            "draft_gone": partial(outlet.tell, "draft_gone"),
+            "examined": partial(outlet.report_model, "examined"),
+            "draft_gone": partial(outlet.report_model, "draft_gone"),
             "unload_resting": self._propose,
             "make_room": partial(self._propose, needs_room=True),
             "unload": self._unload,
@@ -110,61 +119,70 @@ class Runner:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def join(self, timeout_s: float | None = None) -> None:
-        """Wait until it has stopped."""
+        """Wait until the thread has ended, at most `timeout_s` seconds; None waits for
+        ever."""
         self._thread.join(timeout_s)
 
     def submit(self, order: Order) -> None:
+        """Carry out an order. Any thread may call it."""
         self._inbox.put("submit", order)
 
     def withdraw(self, token: str) -> None:
-        """Do no more for this claim from the next step on."""
+        """Do no more for the claim of this token, from the next turn on. Any thread may
+        call it."""
         self._inbox.put("withdraw", token)
 
     def stop(self) -> None:
-        """End after the step that is being made; rows drawn so far have been handed on."""
+        """End the thread after the current turn; rows drawn so far are published. Any
+        thread may call it."""
         self._inbox.put("stop")
 
     def _run(self) -> None:
+        """Handle messages and give turns until the thread is stopped."""
         self._begin()
         while not self._stopping:
             self._follow_orders()
-            if ready := {
+            ready = {
                 name: activity
                 for activity in self._activities
                 for name in activity.busy()
-            }:
+            }
+            if ready:
                 self._take_turn(self._turns.next(list(ready)), ready)
-            for token in self._gathering.failed():
+            for token in self._gathering.take_failed():
                 self._forget(token)
-            for order in self._gathering.next_ones():
+            for order in self._gathering.take_next():
                 self._follow(("submit", order))
             self._fetch_again()
             self._usage.now_and_then()
             self._outlet.send()
-        self._usage.tell()
+        self._usage.report()
         self._usage.log()
         self._outlet.send()
 
     def _take_turn(self, name: str, ready: Mapping[str, Activity]) -> None:
+        """Give a name one turn, and charge it for the time."""
         began = time.perf_counter()
         self._deadlines.opening()
         held = ready[name].orders_under(name)
         try:
             ready[name].turn(name)
-        except Exception as error:  # the engine's edge: whatever nobody foresaw ends these jobs, and not the process
+        except Exception as error:
+            # An error that no activity handled ends its jobs, and not the process.
             for order in held:
                 self._break_off(order, error)
         self._deadlines.end()
         self._turns.charge(name, time.perf_counter() - began)
 
     def _follow_orders(self) -> None:
-        """Carry out what is in the inbox; with nothing to do, wait for it."""
+        """Handle the messages in the inbox; if there is no work, wait for one."""
         idle = not any(activity.busy() for activity in self._activities)
         if idle:
-            self._usage.tell()
+            self._usage.report()
             self._outlet.send()
         while True:
             if idle:
@@ -172,16 +190,18 @@ class Runner:
             message = self._inbox.next(IDLE_S if idle else 0.0)
             if message is not None:
                 self._follow(message)
-                idle = False  # what it may have said goes out
+                idle = False  # handle the others without waiting, then send reports
             elif not idle or self._waits_for_room:
                 break
         self._outlet.send()
 
     def _follow(self, message: Message) -> None:
+        """Handle one message. An error ends the job that it is about, and not the
+        process."""
         word, *arguments = message
         try:
             self._words[word](*arguments)
-        except Exception as error:  # the engine's edge, as in a turn
+        except Exception as error:
             if word == "submit":
                 self._break_off(arguments[0], error)
             elif is_card_error(error):
@@ -189,52 +209,55 @@ class Runner:
             else:
                 self._around.log.exception("word_failed", word=word)
 
-    def _break_off(self, order: Broken, error: Exception) -> None:
+    def _break_off(self, order: ClaimedOrder, error: Exception) -> None:
         self._forget(order.claim.token)
-        self._around.broke_off(order, error, drawing_failed)
+        self._around.report_failure(order, error, drawing_failed)
 
     def _pause(self) -> None:
         if self._step_delay_s:
             time.sleep(self._step_delay_s)
 
     def _accept(self, order: Order) -> None:
+        """Pass an order to the activity that takes its type."""
         if self._unloading is not None:
-            self._unloading.used(order.model)
-        for each in self._gathering.opened(order):
-            next(
+            self._unloading.mark_used(order.model)
+        for each in self._gathering.begin(order):
+            able = (
                 activity
                 for activity in self._activities
                 if isinstance(each, activity.orders)
-            ).accept(each)
+            )
+            next(able).accept(each)
 
     def _fetch(self, name: str, identity: str) -> None:
-        """Bring a model that was exchanged or unloaded, while all drawing waits: it takes a moment, and happens once
-        after an exchange. If there is no room, it is tried again until there is."""
-        if self._has_told(name, identity):
+        """Load a model that was exchanged or unloaded, while all drawing waits: it
+        takes a moment, and happens once after an exchange. If there is no room, try
+        again until there is."""
+        if self._repeats_report(name, identity):
             return
         self._deadlines.loading()
         try:
-            brought = self._bring(name, identity)
+            fetched = self._bring(name, identity)
         except FullPoolError:
             self._waits_for_room[name, identity] = None
             self._try_again_at = time.monotonic() + _AGAIN_S
             self._propose(needs_room=True)
             return
-        if brought is None:
+        if fetched is None:
             return
-        card, cohort = brought
+        card, cohort = fetched
         called = kept_name(card)
         self._slots.add(called, cohort)
         self._usage.add(called)
         if self._unloading is not None:
-            self._unloading.ready(called, asked_for=True)
+            self._unloading.mark_ready(called, asked_for=True)
         if not self._is_served(card):
-            self._rest(called)
-        self._outlet.tell("brought", card, called)
+            self._free_if_idle(called)
+        self._outlet.report_model("brought", card, called)
 
-    def _has_told(self, name: str, identity: str) -> bool:
-        """Tell the worker that this model is in memory, if it is: the worker has missed
-        that, or was about to give it up."""
+    def _repeats_report(self, name: str, identity: str) -> bool:
+        """If this model is in memory, report that again and return True: the worker has
+        missed the report, or was about to give the model up."""
         if self._pool is None or self._unloading is None:
             return False
         called = self._pool.engine_name(name, identity)
@@ -244,12 +267,12 @@ class Runner:
         return True
 
     def _is_served(self, card: ModelCard) -> bool:
-        """Return True if new jobs of this name are for this model: it was unloaded while
-        it was served."""
+        """Return True if new jobs of this name are for this model: it was unloaded
+        while it was served."""
         return self._serving.get(card.name) == kept_name(card)
 
     def _fetch_again(self) -> None:
-        """Try to bring the models that had no room."""
+        """Try again to load the models that had no room."""
         if not self._waits_for_room or time.monotonic() < self._try_again_at:
             return
         waiting = list(self._waits_for_room)
@@ -258,21 +281,21 @@ class Runner:
             self._fetch(*weights)
 
     def _propose(self, needs_room: bool = False) -> None:
-        """Tell the worker which models may be unloaded."""
+        """Report which models may be unloaded."""
         if self._unloading is None:
             return
         found = self._unloading.proposals(self._serving, self._models(), needs_room)
         for called, proposal in found.items():
-            self._outlet.tell("unloadable", called, proposal)
+            self._outlet.report_model("unloadable", called, proposal)
 
     def _models(self) -> set[str]:
-        """Return the names of all models that jobs use."""
+        """Return the engine's names of all models that jobs use."""
         used = self._gathering.models()
         return used.union(*(activity.models() for activity in self._activities))
 
     def _unload(self, called: str, proposal: int) -> None:
-        """Unload a model that the worker has given up, unless jobs came for it before,
-        or it was told since that the model is here."""
+        """Unload a model that the worker has given up, unless jobs for it have come
+        before that, or a newer report told the worker that the model is here."""
         if self._unloading is None or self._pool is None:
             return
         is_open = self._unloading.is_open(called, proposal)
@@ -281,67 +304,71 @@ class Runner:
             return
         card = self._pool.cards[called]
         if self._serving.get(card.name) == called:
-            self._serving[card.name] = kept_name(card)  # its name when it comes again
+            self._serving[card.name] = kept_name(card)  # its name once loaded again
         self._slots.remove(called)
         self._usage.remove(called)
-        self._unloading.unloaded(called)
+        self._unloading.mark_unloaded(called)
         self._pool.unload(called)
         self._try_again_at = 0.0
         self._around.log.info("model_unloaded", model=card.name, identity=card.identity)
 
     def _keep(self, called: str) -> None:
-        """Tell the worker that a model stays, or is here: it may have given it up."""
+        """Report that a model stays in memory: the worker may have given it up."""
         if self._unloading is None or self._pool is None:
             return
         self._unloading.withdraw(called)
         if called in self._pool.cards:
-            self._outlet.tell("brought", self._pool.cards[called], called)
+            self._outlet.report_model("brought", self._pool.cards[called], called)
 
     def _compiled(self, model: str) -> None:
-        """It is said first, because somebody may wait for it."""
+        """Report that a model is ready, and make its engine. The report goes first,
+        because a job may wait for it."""
         if self._unloading is not None:
-            self._unloading.ready(model)
-        self._outlet.tell("compiled", model)
+            self._unloading.mark_ready(model)
+        self._outlet.report_model("compiled", model)
         self._outlet.send()
         self._slots.prepare(model)
 
     def _serve(self, card: ModelCard, called: str, cohort: Cohort | None) -> None:
-        """A model has come, or other weights of one. cohort: None where they have been here before."""
+        """Serve a new model, or new weights of one. cohort: None for weights that have
+        been in memory before."""
         self._retire(card.name, but=called)
         if cohort is not None:
             self._slots.add(called, cohort)
             self._usage.add(called)
             if self._unloading is not None:
-                self._unloading.ready(called)
+                self._unloading.mark_ready(called)
         self._serving[card.name] = called
-        if called not in self._slots:  # unloaded since somebody looked
+        if called not in self._slots:  # unloaded after its card was read
             self._serving[card.name] = kept_name(card)
             unloaded = card.model_copy(update={"unloaded": True})
-            self._outlet.tell("served", unloaded, kept_name(card))
+            self._outlet.report_model("served", unloaded, kept_name(card))
             return
         if self._unloading is not None:
             self._unloading.withdraw(called)
-        self._outlet.tell("served", card, called)
+        self._outlet.report_model("served", card, called)
         self._outlet.send()
         self._slots.prepare(called)
 
     def _drop(self, model: str) -> None:
-        """A model is gone; jobs that were accepted for it end."""
+        """Stop serving a model; jobs that were accepted for it still run."""
         self._retire(model)
-        self._outlet.tell("dropped", model)
+        self._outlet.report_model("dropped", model)
 
     def _retire(self, model: str, but: str = "") -> None:
+        """Stop serving the weights of this model, unless they are those named by
+        `but`."""
         called = self._serving.pop(model, but)
         if called != but:
-            self._rest(called)
+            self._free_if_idle(called)
 
-    def _rest(self, called: str) -> None:
-        """These weights are served to no new jobs."""
-        self._slots.rest(called)
-        self._by_particles.rest(called)
+    def _free_if_idle(self, called: str) -> None:
+        """Free the memory of weights for which no new jobs come, if none uses them."""
+        self._slots.free_if_idle(called)
+        self._by_particles.free_if_idle(called)
 
     def _forget(self, token: str) -> None:
-        """Free everything the claim holds here."""
+        """Free everything that the claim holds here."""
         for each in (token, *self._gathering.close(token)):
             for activity in self._activities:
                 activity.forget(each)

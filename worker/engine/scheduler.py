@@ -1,8 +1,10 @@
-"""Decides which waiting image sits down next. Pure bookkeeping: no torch, no Redis, no clock, one thread.
+"""Decides which waiting image gets the next free slot. It uses no torch, no Redis and
+no clock, and only one thread.
 
-Interactive and bulk jobs of a model take turns by their weights, the owners of each kind among themselves, and the
-jobs of an owner, image by image. A job of one image does not wait behind a job of sixty-four, no stream of small jobs
-stops a large one, and no owner of many jobs stops one of few.
+Interactive and bulk jobs of a model alternate by their weights, within them owners
+alternate, and within those the jobs of an owner, image by image. So a job of one image
+does not wait behind a job of sixty-four, no stream of small jobs stops a large one, and
+no owner of many jobs stops an owner of few.
 """
 
 from collections import deque
@@ -18,24 +20,27 @@ Image = TypeVar("Image")
 
 @dataclass
 class _Entry(Generic[Image]):
+    """A job with images that wait for slots or are in slots."""
+
     lane: "_Lane[Image]"
     waiting: deque[Image]
     owner: str
     had: float
-    """Seats so far, counted as in Turns: from what its lane had reached when it came."""
+    """Slots that it has had, counted as in Turns: it begins with what its lane had
+    reached when it came."""
     seated: int = 0
     may_be_first: bool = True
-    """A slot for jobs that have no image seated is for it, too."""
+    """True if it may take a slot that is reserved for first images."""
 
 
 class _Lane(Generic[Image]):
-    """The jobs of one model and priority that have images waiting."""
+    """The waiting jobs of one model and priority."""
 
     def __init__(self) -> None:
         self.entries: dict[str, _Entry[Image]] = {}
         self._now = 0.0
         self._owners: dict[str, float] = {}
-        """Seats of each owner who has entries, counted likewise."""
+        """Owner -> slots that its jobs have had, counted likewise."""
         self._owners_now = 0.0
 
     def add(
@@ -47,7 +52,7 @@ class _Lane(Generic[Image]):
         return entry
 
     def remove(self, token: str) -> None:
-        """It has nothing waiting any more."""
+        """Remove a job that has no waiting images any more."""
         entry = self.entries.pop(token, None)
         if entry is not None and all(
             other.owner != entry.owner for other in self.entries.values()
@@ -55,15 +60,21 @@ class _Lane(Generic[Image]):
             del self._owners[entry.owner]
 
     def next(self, first_only: bool) -> str | None:
-        """The job whose image sits down next, by its token: of the owner who had the fewest seats the one that had the
-        fewest; of equals, the one with the fewest images left to seat."""
-        found, least = None, (0.0, 0.0, 0)
+        """Return the token of the job whose image gets the next slot, or None.
+
+        It is a job of the owner who has had the fewest slots, and among these the one
+        that has had the fewest; of equals, the one with the fewest waiting images.
+        first_only: only jobs without an image in a slot.
+        """
+        found = None
+        least = (0.0, 0.0, 0)
         for token, entry in self.entries.items():
+            if first_only and (entry.seated or not entry.may_be_first):
+                continue
             turn = self._owners[entry.owner], entry.had, len(entry.waiting)
-            if (found is None or turn < least) and not (
-                first_only and (entry.seated or not entry.may_be_first)
-            ):
-                found, least = token, turn
+            if found is None or turn < least:
+                found = token
+                least = turn
         return found
 
     def seat(self, token: str) -> Image:
@@ -81,7 +92,7 @@ class _Lane(Generic[Image]):
 
 
 class _Lanes(Generic[Image]):
-    """The two lanes of one model."""
+    """The two lanes of one model, interactive and bulk."""
 
     def __init__(self) -> None:
         self._of = {priority: _Lane[Image]() for priority in Priority}
@@ -91,26 +102,26 @@ class _Lanes(Generic[Image]):
         return self._of[priority]
 
     def next_image(self, first_only: bool) -> tuple[str, Image] | None:
-        ready = {
-            p: token
-            for p, lane in self._of.items()
-            if (token := lane.next(first_only)) is not None
-        }
+        ready = {}
+        for priority, lane in self._of.items():
+            token = lane.next(first_only)
+            if token is not None:
+                ready[priority] = token
         if not ready:
             return None
-        priority = Priority(self._turns.next(list(ready)))
-        self._turns.charge(priority, 1 / PRIORITY_WEIGHTS[priority])
-        token = ready[priority]
-        return token, self._of[priority].seat(token)
+        chosen = Priority(self._turns.next(list(ready)))
+        self._turns.charge(chosen, 1 / PRIORITY_WEIGHTS[chosen])
+        return ready[chosen], self._of[chosen].seat(ready[chosen])
 
     def have_waiting(self) -> bool:
         return any(lane.entries for lane in self._of.values())
 
 
 class Scheduler(Generic[Image]):
-    """Waiting images by job (a claim's token) and model."""
+    """The images that wait for slots, by model and by job (a claim's token)."""
 
     def __init__(self) -> None:
+        """Begin without jobs."""
         self._entries: dict[str, _Entry[Image]] = {}
         self._lanes: dict[str, _Lanes[Image]] = {}
 
@@ -123,8 +134,11 @@ class Scheduler(Generic[Image]):
         owner: str = "",
         may_be_first: bool = True,
     ) -> None:
-        """Queue a job's images, at least one; the token must be new. may_be_first: one of them may be its job's
-        first."""
+        """Queue the images of a job, at least one; its token must be new.
+
+        model: name of the slots for which they wait. may_be_first: whether one of them
+        may take a slot that is reserved for first images.
+        """
         assert token not in self._entries
         lanes = self._lanes.setdefault(model, _Lanes[Image]())
         self._entries[token] = lanes[priority].add(token, images, owner, may_be_first)
@@ -132,15 +146,17 @@ class Scheduler(Generic[Image]):
     def next_image(
         self, model: str, first_only: bool = False
     ) -> tuple[str, Image] | None:
-        """Take the image that sits down next in a slot of this model, or None when none waits.
+        """Take the image that gets the next slot of this model. Return its job's token
+        and the image, or None if none waits.
 
-        first_only: the slot is for jobs that have no image seated.
+        first_only: the slot is reserved for jobs without an image in a slot.
         """
         lanes = self._lanes.get(model)
         return None if lanes is None else lanes.next_image(first_only)
 
     def leave(self, token: str) -> None:
-        """An image of the job has left its slot; a job with none seated and none waiting is forgotten."""
+        """Note that an image of the job has left its slot. A job without images in
+        slots or waiting is forgotten; unknown tokens are ignored."""
         if (entry := self._entries.get(token)) is None:
             return
         entry.seated -= 1
@@ -148,12 +164,14 @@ class Scheduler(Generic[Image]):
             del self._entries[token]
 
     def drop(self, token: str) -> None:
-        """Forget the job and all that waits of it."""
+        """Forget the job and its waiting images; unknown tokens are ignored."""
         if (entry := self._entries.pop(token, None)) is not None:
             entry.lane.remove(token)
 
     def has_waiting(self, model: str) -> bool:
+        """Return True if images wait for slots of this model."""
         return model in self._lanes and self._lanes[model].have_waiting()
 
     def __len__(self) -> int:
+        """Number of jobs that have images waiting or in slots."""
         return len(self._entries)

@@ -1,4 +1,5 @@
-"""How the engine's process begins: `python -m worker.engine.start`, with two descriptors (process.py)."""
+"""The entry point of the engine's process: `python -m worker.engine.start`, with two
+descriptors (process.py)."""
 
 import contextlib
 import gc
@@ -10,8 +11,12 @@ from worker.process import processors
 
 
 def main() -> None:
-    """Choose what numba compiles for, pin the process to the engine's processor and switch garbage collection off, all
-    before torch and numba are imported: they leave no garbage then, and collection would take a quarter of the time."""
+    """Choose the processor level for which numba compiles, pin this process to the
+    engine's processors, switch garbage collection off, and run the engine.
+
+    All of this comes before torch and numba are imported: their imports leave no
+    garbage, and collection would take a quarter of the time.
+    """
     gc.disable()
     own = {
         int(number)
@@ -19,9 +24,8 @@ def main() -> None:
     }
     usable = {*processors.usable(), *own}
     levels.choose()
-    with contextlib.suppress(
-        processors.NoProcessorError
-    ):  # said later, when somebody listens
+    # The engine reports this error later, once the worker reads its messages.
+    with contextlib.suppress(processors.NoProcessorError):
         processors.keep_to(own)
     from worker.engine.process import main
 

@@ -1,4 +1,4 @@
-"""Findings of a job, as they are kept."""
+"""The results of jobs, in the form in which they are stored."""
 
 import math
 from collections.abc import Mapping
@@ -14,28 +14,31 @@ from worker.orders.claims import SUCCEEDED, Outcome, StoredResult
 from worker.orders.drawing import DrawOrder, Labelling
 
 
-def succeeded(summary: Summary, **kept: bytes) -> Outcome:
-    """A job that has ended well. kept: what stays beside the summary, by its fields in `keys.image`."""
-    text = summary.model_dump_json(
-        exclude_none=True
-    )  # an API of an earlier version may not know every field
+def success(summary: Summary, **kept: bytes) -> Outcome:
+    """Return the outcome of a job that has succeeded. kept: bytes to store beside the
+    summary, by fields of `keys.image`."""
+    # An API of an earlier version may not know every field.
+    text = summary.model_dump_json(exclude_none=True)
     return Outcome(JobStatus.SUCCEEDED, result=StoredResult(text, kept))
 
 
-def drawn(order: DrawOrder, log_p: Mapping[int, float]) -> Outcome:
-    """The end of a job whose images are drawn: their probabilities, and their labels if
-    they have any. log_p: ln p of each image, by its number."""
+def drawn_outcome(order: DrawOrder, log_p: Mapping[int, float]) -> Outcome:
+    """Return the outcome of a job whose images are drawn: with their probabilities, if
+    asked for, and their labels, if the model has any.
+
+    log_p: ln p of each image, by its index.
+    """
     labelling = order.labelling
     labels: tuple[str, ...] = ()
     if labelling is not None:
         count = range(len(labelling.requested))
         labels = tuple(_label(labelling, sample) for sample in count)
     if not order.weighed_variables:
-        return succeeded(SampleSummary(labels=labels)) if labels else SUCCEEDED
+        return success(SampleSummary(labels=labels)) if labels else SUCCEEDED
     nats = tuple(0.0 - log_p[sample] for sample in sorted(log_p))
     bit = math.log(2) * order.weighed_variables
     bits_per_dim = tuple(each / bit for each in nats)
-    return succeeded(SampleSummary(nats=nats, bits_per_dim=bits_per_dim, labels=labels))
+    return success(SampleSummary(nats=nats, bits_per_dim=bits_per_dim, labels=labels))
 
 
 def _label(labelling: Labelling, sample: int) -> str:
@@ -47,6 +50,7 @@ def _label(labelling: Labelling, sample: int) -> str:
     return labelling.names[number]
 
 
-def stored(variables: NDArray[np.floating]) -> bytes:
-    """(C, H, W) numbers as they are kept: float32, little-endian, pixel by pixel."""
+def map_bytes(variables: NDArray[np.floating]) -> bytes:
+    """Return a map of numbers (C, H, W) as it is stored: float32, little-endian, row by
+    row and pixel by pixel."""
     return np.ascontiguousarray(variables.transpose(1, 2, 0), "<f4").tobytes()

@@ -1,8 +1,9 @@
 """The process of one training, which a trainer starts (teaching_start.py).
 
-It prints JSON, a line each: {"progress": ..., "grid": path, "trained": since the last line}, and in the end
-{"done": ...} or {"failed": why}. What it needs to go on after its death lies in the place of its job: the plan, whose
-number of updates is fixed once, and the checkpoint.
+It prints JSON, one object on each line: {"progress": ..., "grid": path, "trained":
+updates and images since the last line}, and at the end {"done": ...} or {"failed":
+reason}. Everything that it needs to continue after its death is in the directory of its
+job: the plan, whose number of updates is fixed once, and the checkpoint.
 """
 
 import fcntl
@@ -47,63 +48,67 @@ from worker.process.crash import EXIT_STOPPED
 from worker.process.machine_memory import usable
 from worker.settings import Settings
 
-_TELL_S = 1.0
+_REPORT_S = 1.0
+"""Seconds between two reports, at least."""
 _GRID_S = 10.0
-"""Fewest seconds between two grids that are shown."""
+"""Seconds between two grids of samples, at least."""
 _RECENT = 30
-"""Reports over which the pace is averaged."""
+"""Number of reports over which the pace is averaged."""
 _MIB = 2**20
 _NO_MEMORY = (
     "This needs more memory than a training may have on this machine: expected fewer"
     " or smaller pictures, or a smaller model."
 )
 _LEAST_MEMORY = 1024 * _MIB
+"""Least bytes of memory that a training may have."""
 _MEMORY_SHARE = 4
-"""A training may have one part in so many of the machine's memory, at least _LEAST_MEMORY."""
+"""A training may have one part in so many of the machine's memory."""
 _PICTURES_SHARE = 2
-"""Crops keep whole pictures in memory: in one part in so many of what a training may
-have, because the network needs memory too."""
+"""Crops keep whole pictures in memory, in one part in so many of what a training may
+have; the network needs memory too."""
 
 
 def _is_over(finish: Path, trainer: int) -> bool:
-    """Has somebody asked it to finish? It ends at once where its trainer is dead: another may have the job by now."""
+    """Return True if the training was asked to finish. End the process at once if its
+    trainer has died: another one may have the job by now."""
     if os.getppid() != trainer:
         os._exit(1)
     return finish.exists()
 
 
-class _Telling(Display):
-    """Reports to the trainer instead of a terminal. said: the facts that each report repeats."""
+class _Reports(Display):
+    """Reports to the trainer instead of a terminal."""
 
     def __init__(
         self,
         out: TextIO,
-        said: dict[str, Any],
+        facts: dict[str, Any],
         recipe: Recipe,
         _: bool,
         iteration: int,
         total: int,
     ) -> None:
         super().__init__(False, iteration, total)
-        self._out, self._said, self._batch = out, said, recipe.training.batch
-        self._iteration, self._total, self._dimensions = (
-            iteration,
-            total,
-            recipe.network.config().dimensions,
-        )
+        self._out = out
+        self._facts = facts
+        self._batch = recipe.training.batch
+        self._iteration = iteration
+        self._total = total
+        self._dimensions = recipe.network.config().dimensions
         self._counted = iteration
         self._valid: dict[str, Any] = {"nats": None, "bits_per_dim": None}
-        self._grids, self._grid_at = 0, 0.0
+        self._grids = 0
+        self._grid_at = 0.0
         self._pace: deque[tuple[float, int]] = deque(
             [(time.monotonic(), iteration)], _RECENT
         )
-        self._tell()
+        self._report()
 
     def advance(self, iteration: int, nats: float) -> None:
         self._iteration = iteration
-        if time.monotonic() >= self._pace[-1][0] + _TELL_S:
+        if time.monotonic() >= self._pace[-1][0] + _REPORT_S:
             self._pace.append((time.monotonic(), self._iteration))
-            self._tell()
+            self._report()
 
     def validated(self, nats: float, grid: Path | None) -> None:
         self._valid = {"nats": nats, "bits_per_dim": nats / self._dimensions / log(2)}
@@ -111,12 +116,14 @@ class _Telling(Display):
         if is_due:
             self._grid_at = time.monotonic() + _GRID_S
             self._grids += 1
-        self._tell(str(grid) if is_due else None)
+        self._report(str(grid) if is_due else None)
 
-    def _tell(self, grid: str | None = None) -> None:
-        since, begun = self._pace[0]
-        rate = (self._iteration - begun) / (time.monotonic() - since) or None
-        share, left = self._iteration / self._total, self._total - self._iteration
+    def _report(self, grid: str | None = None) -> None:
+        since, first = self._pace[0]
+        # None until the first update: then no time can be estimated.
+        rate = (self._iteration - first) / (time.monotonic() - since) or None
+        share = self._iteration / self._total
+        left = self._total - self._iteration
         progress = {
             "rows_done": 0,
             "rows_total": 0,
@@ -128,66 +135,68 @@ class _Telling(Display):
             "images_per_s": rate and rate * self._batch,
             "minutes_left": rate and left / rate / 60,
         }
-        updates, self._counted = self._iteration - self._counted, self._iteration
-        trained = dict(
-            zip(keys.TRAINED_FIELDS, (updates, updates * self._batch), strict=True)
-        )
-        said = {
-            "progress": {**progress, **pace, **self._valid, **self._said},
+        updates = self._iteration - self._counted
+        self._counted = self._iteration
+        counts = updates, updates * self._batch
+        trained = dict(zip(keys.TRAINED_FIELDS, counts, strict=True))
+        report = {
+            "progress": {**progress, **pace, **self._valid, **self._facts},
             "grid": grid,
             "trained": trained,
         }
-        print(json.dumps(said), file=self._out, flush=True)
+        print(json.dumps(report), file=self._out, flush=True)
 
 
 def main(
     out: TextIO, trainer: int, added: str, job_id: str, name: str, options: str
 ) -> None:
-    """Train, and lay the model beside the upload.
+    """Train a model and publish it in the job's directory.
 
-    out: where the lines are printed. trainer: the process id of the trainer.
+    out: where the lines are printed. trainer: process id of the trainer. added: the
+    directory of added models. job_id, name: the job and its model. options:
+    TrainOptions as JSON. Failures are printed as a line, not raised; exits with
+    EXIT_STOPPED if it was asked to stop.
     """
     files = JobFiles(Path(added), job_id, name)
     try:
         with (files.place / "lock").open("w") as lock:
-            fcntl.flock(
-                lock, fcntl.LOCK_EX
-            )  # a training whose trainer died may not have noticed yet
-            said = {
-                "done": _train(
-                    files, TrainOptions.model_validate_json(options), out, trainer
-                )
-            }
+            # The process of a trainer that died may not have noticed that yet.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            asked = TrainOptions.model_validate_json(options)
+            result: dict[str, Any] = {"done": _train(files, asked, out, trainer)}
     except DiskError:
-        said = {"failed": "The server's disk is full, or cannot be written."}
+        result = {"failed": "The server's disk is full, or cannot be written."}
     except (OutOfMemoryError, MemoryError):
-        said = {"failed": _NO_MEMORY}
+        result = {"failed": _NO_MEMORY}
     except PixelRNNError as error:
-        said = {"failed": str(error).replace(f"{files.place}/", "")}
+        result = {"failed": str(error).replace(f"{files.place}/", "")}
     except OSError as error:
-        said = {"failed": f"The server's disk: {error.strerror or error}."}
-    except Exception as error:  # the edge to whoever sent the pictures: begun again, it would end in the same way
+        result = {"failed": f"The server's disk: {error.strerror or error}."}
+    except Exception as error:
+        # Any user may have sent the pictures; another attempt would end the same way.
         traceback.print_exc()
         fault = "This is a fault of the server, and was logged."
-        said = {"failed": _NO_MEMORY if is_out_of_memory(error) else fault}
-    print(json.dumps(said), file=out, flush=True)
+        result = {"failed": _NO_MEMORY if is_out_of_memory(error) else fault}
+    print(json.dumps(result), file=out, flush=True)
 
 
 def _train(
     files: JobFiles, asked: TrainOptions, out: TextIO, trainer: int
 ) -> dict[str, Any] | None:
-    """The summary of the model that is published in the job's place; None where nothing was learned."""
+    """Train, and return the summary of the model that is published in the job's
+    directory; None if nothing was learned."""
     is_begun = (files.run / "last.safetensors").exists()
     if asked.start and not is_begun:
         fetch_start(files, asked)
         # Recipe and card name the model; under that name, this directory has the copy.
         os.environ["PIXELRNN_MODELS_DIR"] = str(files.start)
     is_over = partial(_is_over, files.finish, trainer)
-    plan = _plan(files, asked, partial(_tell_preparing, out))
-    recipe, told = Recipe.model_validate(plan["recipe"]), plan["told"]
+    plan = _plan(files, asked, partial(_report_preparing, out))
+    recipe = Recipe.model_validate(plan["recipe"])
+    facts = plan["told"]
 
     def display(*run: Any) -> Display:
-        return _Telling(out, told, recipe, *run)
+        return _Reports(out, facts, recipe, *run)
 
     request = RunRequest(
         recipe,
@@ -198,7 +207,7 @@ def _train(
     )
     result = train(request, display, is_over)
     if not (result.finished or files.finish.exists()):
-        sys.exit(EXIT_STOPPED)  # it was told to stop, and goes on another time
+        sys.exit(EXIT_STOPPED)  # it was asked to stop, and continues another time
     if not files.best.exists() or result.best_nats is None:
         return None
     directory = publish(files.best, files.place / "model", name=files.name)
@@ -223,7 +232,7 @@ def _train(
         "standard_error": error,
         "bits_standard_error": None if error is None else error / per_bit,
         "valid_images": result.valid_images,
-        "warning": warning_of(result.iteration, bits, told["uniform_bits"]),
+        "warning": warning_of(result.iteration, bits, facts["uniform_bits"]),
         "mirrors": [] if mirrors is None else mirrors.to_list(),
     }
     named = {
@@ -235,13 +244,13 @@ def _train(
     return {
         **named,
         **score,
-        "uniform_bits": told["uniform_bits"],
-        "png_bits": told["png_bits"],
+        "uniform_bits": facts["uniform_bits"],
+        "png_bits": facts["png_bits"],
     }
 
 
-def _tell_preparing(out: TextIO, doing: str) -> None:
-    """Report what is being done before the first update."""
+def _report_preparing(out: TextIO, doing: str) -> None:
+    """Report what is done before the first update."""
     unknown = (
         *("nats", "bits_per_dim", "uniform_bits", "png_bits"),
         *("images_per_s", "minutes_left", "width", "height", "colours"),
@@ -259,11 +268,11 @@ def _tell_preparing(out: TextIO, doing: str) -> None:
 
 
 def fetch_start(files: JobFiles, asked: TrainOptions) -> None:
-    """Copy the model that the training begins with into the job's place, once.
+    """Copy the model with which the training begins into the job's directory, once.
 
     It is the model of the identity that the API found when the request came, and no
-    other: a model of the same name may be another owner's. Raises ModelError if it is
-    not there any more.
+    other: a model of the same name may belong to another owner. Raises ModelError if it
+    is no longer there.
     """
     assert asked.start is not None
     name = asked.start
@@ -293,10 +302,12 @@ def fetch_start(files: JobFiles, asked: TrainOptions) -> None:
 
 
 def _copy_model(source: Path, target: Path, identity: str) -> bool:
-    """Copy a model of this identity, of any if it is empty; False if there is none.
+    """Copy the model of this identity, or any model if it is empty; return False if
+    there is none.
 
-    The copy's card is the one that was compared, and has the digests of the weights,
-    which are checked when they are loaded: an exchange meanwhile changes nothing.
+    The identity is compared on the copy's card, which contains the digests of the
+    weights; these are checked when they are loaded. So an exchange meanwhile does no
+    harm.
     """
     try:
         _copy(source / CARD, target / CARD)
@@ -319,7 +330,8 @@ def _copy(source: Path, target: Path) -> None:
 def _plan(
     files: JobFiles, asked: TrainOptions, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """The recipe, and what was found beforehand: those of an earlier life, or new ones."""
+    """Return the recipe, and what was found about the pictures beforehand: those of an
+    earlier process of this job, or new ones."""
     kept, pictures = files.place / "plan.json", files.place / "pictures"
     if kept.exists():
         return json.loads(kept.read_bytes())
@@ -348,16 +360,16 @@ def _plan(
         if asked.start:
             raise
         found = learned((*changes, "training.start="))
-    told = {
+    facts = {
         "told": found.beforehand,
         "uniform_bits": found.guessing_bits,
         "png_bits": found.png_bits,
     }
     config = found.recipe.network.config()
-    told |= {"width": config.width, "height": config.height, "colours": found.colours}
+    facts |= {"width": config.width, "height": config.height, "colours": found.colours}
     plan = {
         "recipe": found.recipe.model_dump(mode="json"),
-        "told": told,
+        "told": facts,
         "early": found.early,
     }
     kept.with_suffix(".draft").write_text(json.dumps(plan), encoding="utf-8")
@@ -366,7 +378,8 @@ def _plan(
 
 
 def _expect_memory(pictures: Path, asked: TrainOptions) -> None:
-    """Raise DataError if whole pictures, unpacked, have more memory than they may."""
+    """Raise DataError if the pictures take more memory as whole pictures than they
+    may."""
     names = find_pictures(pictures)
     # The network of the model that it starts from may be one for colours.
     channels = 3 if asked.start else asked.channels
@@ -381,6 +394,6 @@ def _expect_memory(pictures: Path, asked: TrainOptions) -> None:
 
 
 def memory_limit(training_mib: int) -> int:
-    """Return the bytes of memory that a training may have, beside those that it has
-    once it has started. training_mib: the setting; 0 for the default."""
+    """Return the bytes of memory that a training may have, beside what its process has
+    once everything is imported. training_mib: the setting in MiB; 0 for the default."""
     return training_mib * _MIB or max(_LEAST_MEMORY, usable() // _MEMORY_SHARE)

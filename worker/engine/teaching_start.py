@@ -1,10 +1,11 @@
-"""The start of a training's process: `python -m worker.engine.teaching_start TRAINER ...`.
+"""The entry point of a training's process: `python -m worker.engine.teaching_start
+TRAINER ...`.
 
-The trainer starts it with its own process id and the arguments of `teaching.main`. The
-first thing that happens here is that the kernel is asked to kill this process when its
-trainer dies: a trainer may stop it by a signal at any moment (worker/jobs/brake.py), and
-a stopped process could not look after that itself. Only then does it report that it may
-be stopped, and only then are torch and all the rest imported, which takes seconds.
+The trainer starts it with its own process id and the arguments of `teaching.main`.
+First it asks the kernel to kill this process when the trainer dies: a trainer may pause
+it by a signal at any moment (worker/jobs/brake.py), and a paused process could not
+watch the trainer itself. Only then does it report that it may be paused, and only then
+are torch and the rest imported, which takes seconds.
 """
 
 import os
@@ -13,21 +14,22 @@ import sys
 from model_core.parent import die_with_parent
 
 NICE = 10
-"""A training gives way to everything else on its machine."""
-BEGUN = '{"begun": true}\n'
-"""The first line that the trainer reads: from here on it may stop this process."""
+"""Niceness: a training gives way to everything else on its machine."""
+STARTED_LINE = '{"begun": true}\n'
+"""The first line that the trainer reads: from then on it may pause this process."""
 
 
 def main(trainer: int, arguments: list[str]) -> None:
-    """Tie this process to its trainer, report it, and train.
+    """Tie this process to its trainer, report that, and train.
 
-    trainer: the process id of the trainer. If it is not the parent, it has died already.
+    trainer: process id of the trainer. arguments: of `teaching.main`. If the trainer is
+    not the parent, it has died already, and this process ends at once.
     """
     die_with_parent(trainer)
     os.nice(NICE)
     lines = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # other output of this process is no message to the trainer
-    lines.write(BEGUN)
+    lines.write(STARTED_LINE)
     lines.flush()
 
     from worker.process import processors

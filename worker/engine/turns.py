@@ -1,21 +1,26 @@
-"""Turns of several that share one thing: the next is the one that has had the least of it. Pure bookkeeping, no clock.
+"""Turns of several users of one resource: next comes the one that has used it least. It
+uses no clock.
 
-Self-clocked fair queueing: what the last one has had by now is the clock, and whoever comes starts from there.
+This is self-clocked fair queueing: what the last user had used is the clock, and
+newcomers start from there.
 """
 
 from collections.abc import Sequence
 
 
 class Turns:
-    """Shares by what is used and not by count: one with long turns gets fewer of them."""
+    """Shares a resource by the amount that each user takes, not by the number of turns:
+    long turns come less often."""
 
     def __init__(self) -> None:
+        """Begin without users."""
         self._had: dict[str, float] = {}
         self._ready: set[str] = set()
         self._now = 0.0
 
     def next(self, ready: Sequence[str]) -> str:
-        """The one of `ready` (at least one) that goes now; of equals, the first. Who was idle saved up nothing."""
+        """Return which of the `ready` names, at least one, has the next turn; of
+        equals, the first. Names that were not ready before have saved up nothing."""
         now_ready = set(ready)
         for name in now_ready - self._ready:
             self._had[name] = max(self._had.get(name, 0.0), self._now)
@@ -23,6 +28,7 @@ class Turns:
         return min(ready, key=self._had.__getitem__)
 
     def charge(self, name: str, used: float) -> None:
-        """It had its turn, and used this much: seconds, or slots."""
+        """Note that a name had a turn and used this much, in seconds or slots. It must
+        have been ready before."""
         self._had[name] += used
         self._now = max(self._now, self._had[name])

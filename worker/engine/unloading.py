@@ -1,14 +1,15 @@
-"""Which models leave memory, and when.
+"""Which models are removed from memory, and when.
 
-Models whose weights were exchanged or deleted leave it once no job has used them for a
-moment. If the pool is full, they leave at once, and after them the added models that
-were used least recently; a job for one of these loads it again. Shipped models stay.
+Replaced or deleted weights are unloaded once no job has used them for a while. If the
+pool is full, they are unloaded at once, and after them the added models that were used
+least recently; the next job for one of these loads it again. Shipped models stay.
 
-The engine's thread proposes and the worker decides: between its look at a job and the
-order that follows, the worker must not lose the model. So unloading takes three steps:
-the engine tells `unloadable`, the worker forgets the model's name in the engine and
-sends `unload`, and all orders that it sent before have arrived by then. Proposals are
-numbered: an answer counts only while the engine has told nothing else of the model.
+The engine's thread proposes and the worker decides, because the worker must not lose a
+model between looking at a job and sending its order. So unloading takes three steps:
+the engine reports `unloadable`; the worker forgets the model's name in the engine and
+sends `unload`; and by then all orders that it had sent before have arrived. Proposals
+are numbered: an answer counts only if the engine has reported nothing else about the
+model since.
 """
 
 import itertools
@@ -18,19 +19,16 @@ from collections.abc import Callable, Collection, Mapping
 from worker.engine.model_pool import ModelPool
 
 REST_S = 60.0
-"""Seconds that exchanged or deleted weights stay after their last use: jobs that were
-accepted for them may still come."""
+"""Seconds for which replaced or deleted weights stay after their last use: jobs that
+were accepted for them may still come."""
 FRESH_S = 5.0
-"""Seconds that a model stays which a job has asked for, unless it is used sooner: else
-the jobs for two models could unload each other's before either is drawn."""
+"""Seconds for which a model stays that was loaded for a job, unless it is used sooner:
+otherwise jobs for two models could unload each other's model before either is drawn."""
 
 
 class Unloading:
-    """Knows when each model was used last. Used by the engine's thread alone.
-
-    pool: the models in memory. is_added: whether the model of this name was added, and
-    can be loaded again from the directory of added models.
-    """
+    """Knows when each model was last used, and proposes models to unload. Only the
+    engine's thread uses it."""
 
     def __init__(
         self,
@@ -38,6 +36,8 @@ class Unloading:
         is_added: Callable[[str], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """pool: the models in memory. is_added: returns True if the model of this name
+        was added, so that it can be loaded again. clock: seconds."""
         self._pool = pool
         self._is_added = is_added
         self._clock = clock
@@ -54,13 +54,13 @@ class Unloading:
         """Return True if the model is in memory and ready to draw."""
         return called in self._used_at
 
-    def ready(self, called: str, asked_for: bool = False) -> None:
-        """Note that a model is ready. asked_for: a job waits for it."""
+    def mark_ready(self, called: str, asked_for: bool = False) -> None:
+        """Note that a model is ready. asked_for: whether a job waits for it."""
         self._used_at[called] = self._clock()
         if asked_for:
             self._asked_for.add(called)
 
-    def used(self, called: str) -> None:
+    def mark_used(self, called: str) -> None:
         """Note that a job uses a model."""
         if called in self._used_at:
             self._used_at[called] = self._clock()
@@ -69,14 +69,13 @@ class Unloading:
     def proposals(
         self, serving: Mapping[str, str], in_use: Collection[str], needs_room: bool
     ) -> dict[str, int]:
-        """Return the models to propose now, by their names in the engine, and the numbers
-        of the proposals.
+        """Return the models to propose now: engine's name -> number of the proposal.
 
-        serving: the names in the engine of the models that are served, by their own
-        names. in_use: those that jobs draw with. needs_room: a model waits to be loaded.
+        serving: plain name -> engine's name of each served model. in_use: models that
+        jobs use. needs_room: whether a model waits to be loaded.
         """
         for called in in_use:
-            self.used(called)
+            self.mark_used(called)
         own_names = {called: name for name, called in serving.items()}
         now = self._clock()
         resting = [called for called in self._used_at if called not in own_names]
@@ -96,7 +95,8 @@ class Unloading:
         return proposals
 
     def _least_recent(self, names: list[str], in_use: Collection[str]) -> list[str]:
-        """Return the one of these that was used least recently, if one may leave."""
+        """Return, in a list, the model among these that was used least recently and may
+        be unloaded; empty if there is none."""
         now = self._clock()
         free = [
             called
@@ -113,11 +113,11 @@ class Unloading:
         return self._proposed.get(called) == proposal
 
     def withdraw(self, called: str) -> None:
-        """Take a proposal back: the worker hears that the model is here."""
+        """Withdraw a proposal: the worker was told that the model is here."""
         self._proposed.pop(called, None)
 
-    def unloaded(self, called: str) -> None:
-        """Forget a model that has left memory."""
+    def mark_unloaded(self, called: str) -> None:
+        """Forget a model that has been unloaded."""
         self._proposed.pop(called, None)
         self._used_at.pop(called, None)
         self._asked_for.discard(called)

@@ -49,7 +49,10 @@ class Brake:
         draw, and continue it by SIGCONT afterwards. Return once the leader has ended or
         `is_over()` is true, with the group not paused.
 
-        An error of Redis counts as nothing to draw. It is not raised.
+        A pause lasts at most nine times as long as the process ran before it, of which
+        at most a second counts, so that a training gets a tenth of the time even if
+        drawing never stops. An error of Redis counts as nothing to draw. It is not
+        raised.
         """
         since = time.monotonic()
         while leader.poll() is None and not is_over():

@@ -397,7 +397,7 @@ def test_model_that_comes_is_laid_out_for_browsers(served: Path) -> None:
         def engine_name(self, name: str, identity: str) -> str:
             return name
 
-        def has_had(self, name: str) -> bool:
+        def has_known(self, name: str) -> bool:
             return True
 
         def renew(self, called: str, card: Card) -> Shown:

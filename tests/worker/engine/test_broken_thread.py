@@ -67,7 +67,7 @@ def test_next_jobs_draw_the_right_bytes_after_a_thread_raised(
         patched.setattr(CompiledStage, "compute", breaks)
         with pytest.raises(MemoryError):
             images_of(cohorts["a"])
-    assert cohorts["a"].renew() == {"lost"}
+    assert cohorts["a"].clear() == {"lost"}
     expect_right(models["a"], cohorts["a"], "next")
     rest = images_of(cohorts["b"])
     for i in range(IMAGES):

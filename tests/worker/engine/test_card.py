@@ -14,7 +14,7 @@ from tests.model_core.fake_card import OneBitOff, fake_card
 from tests.worker.harness import Client, StartWorker
 from worker.contract.jobs import JobStatus
 from worker.engine.card import FIRST_WAIT_S, LONGEST_WAIT_S, try_card, wait_for_card
-from worker.engine.refusals import note_refused
+from worker.engine.refusals import log_refusal
 from worker.process.backoff import Backoff
 from worker.process.crash import EXIT_CRASHED
 
@@ -98,7 +98,7 @@ def test_model_is_not_refused_for_a_failed_card() -> None:
     """The error goes on to whoever reports that the card has failed."""
     lost = torch.AcceleratorError("CUDA error: device lost")
     with pytest.raises(torch.AcceleratorError):
-        note_refused("digits", lost, Path("digits"))
-    assert note_refused("digits", ModelError("too large"), Path("digits")) == (
+        log_refusal("digits", lost, Path("digits"))
+    assert log_refusal("digits", ModelError("too large"), Path("digits")) == (
         "too large"
     )

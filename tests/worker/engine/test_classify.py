@@ -11,7 +11,7 @@ from model_core import Model, log_likelihood
 from tests.tiny_models import tiny_labelled
 from worker.contract.jobs import JobSpec
 from worker.contract.kinds.classify import ClassifyOptions, ClassifySummary
-from worker.engine.assessment import Started, passed
+from worker.engine.assessment import StartedJob, make_pass
 from worker.orders.claims import Claim, Outcome
 from worker.orders.pictures import PictureOrder
 
@@ -69,9 +69,9 @@ def classified(
         PICTURE[None] * 255,
         None if keep.all() else keep,
     )
-    task, shares = passed(order, model), []
-    assert isinstance(task, Started)
-    while not isinstance(found := passed(task, model), Outcome):
+    task, shares = make_pass(order, model), []
+    assert isinstance(task, StartedJob)
+    while not isinstance(found := make_pass(task, model), Outcome):
         assert isinstance(found, float)
         shares.append(found)
     assert found.result is not None

@@ -222,7 +222,7 @@ def test_only_a_model_of_a_new_name_is_announced_before_it_is_measured(
 
     def warm_up(name: str) -> None:
         card = pool.cards[name]
-        assert pool.hurry(card.name, card.identity)
+        assert pool.prioritise(card.name, card.identity)
         usual(name)
 
     pool.warm_up = warm_up  # type: ignore[method-assign]
@@ -231,7 +231,7 @@ def test_only_a_model_of_a_new_name_is_announced_before_it_is_measured(
     assert [word for word, _ in arrivals.said] == ["coming", "coming", "refused"]
     early, card = arrivals.said[0][1], arrivals.said[1][1]
     assert early == card.model_copy(update={"max_particles": early.max_particles})
-    assert not pool.hurry(card.name, card.identity)
+    assert not pool.prioritise(card.name, card.identity)
     info = WorkerInfo(name="w", device="cpu", slots=1, models=(), started_at=0)
     with_it = info.with_served(card)
     assert [one.name for one in with_it.models] == ["bad"]

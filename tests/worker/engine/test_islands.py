@@ -25,11 +25,11 @@ from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobStatus, Priority
 from worker.engine.activities.activity import Surroundings
 from worker.engine.activities.particles import ESTIMATE_EVERY_S, ByParticles
-from worker.engine.assessment import Assessment, Found, assessed
+from worker.engine.assessment import Assessment, Findings, assessment_outcome
 from worker.engine.cohort import Cohort
 from worker.engine.deadlines import Deadlines
 from worker.engine.runner import Runner
-from worker.engine.usage_told import UsageTold
+from worker.engine.usage_reports import UsageReports
 from worker.orders.claims import Claim, Outcome
 from worker.orders.drawing import DrawOrder, Hole
 from worker.orders.images import GivenImage, NewRow, PlannedImage
@@ -99,7 +99,7 @@ def by_particles(
 ) -> ByParticles:
     """Without a thread, and its images wanted by nobody."""
     around = Surroundings(
-        heard, Deadlines(), UsageTold(["m"], heard.used), lambda: None, ["m"]
+        heard, Deadlines(), UsageReports(["m"], heard.report_usage), lambda: None, ["m"]
     )
     return ByParticles(
         around, lambda _: None, lambda asked: CountedRun(asked, heard, {}), clock=clock
@@ -108,7 +108,7 @@ def by_particles(
 
 def score(task: PictureOrder | Assessment) -> Outcome | None:
     assert isinstance(task, Assessment)
-    return assessed(task)
+    return assessment_outcome(task)
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ class Impossible:
     def expected_so_far(self) -> NDArray[np.float64] | None:
         return None
 
-    def receipt(self) -> Found:
+    def receipt(self) -> Findings:
         return Receipt(False, "none"), Marginals(
             np.zeros((1, 1, 1)), np.zeros((1, 1, 1))
         )

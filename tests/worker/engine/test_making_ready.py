@@ -20,9 +20,9 @@ def test_model_that_a_job_waits_for_is_made_ready_before_the_others(
     def tell(name: str) -> None:
         ready.append(name)
         if name == "a":
-            assert not pool.hurry("d", models["c"].card.identity)
-            assert pool.hurry("d", models["d"].card.identity)
-            assert pool.hurry("c", models["c"].card.sha256)
+            assert not pool.prioritise("d", models["c"].card.identity)
+            assert pool.prioritise("d", models["d"].card.identity)
+            assert pool.prioritise("c", models["c"].card.sha256)
 
     make_ready(pool, {name: tmp_path / name for name in models}, (), tell)
     assert ready == ["a", "c", "d", "b"]

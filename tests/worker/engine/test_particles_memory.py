@@ -11,7 +11,7 @@ from worker.engine.activities.activity import Surroundings
 from worker.engine.activities.particles import ByParticles
 from worker.engine.deadlines import Deadlines
 from worker.engine.model_pool import ModelPool, SlotPlan
-from worker.engine.usage_told import UsageTold
+from worker.engine.usage_reports import UsageReports
 from worker.orders.claims import Claim
 from worker.orders.drawing import Hole
 from worker.orders.images import GivenImage
@@ -49,7 +49,11 @@ def test_memory_for_particles_is_freed_when_weights_were_exchanged() -> None:
     served = ["m"]
     pool, outlet = ModelPool({"m": MODEL}, SlotPlan(1, 0, slot_memory_mib=64)), Outlet()
     around = Surroundings(
-        outlet, Deadlines(), UsageTold(["m"], outlet.used), lambda: None, served
+        outlet,
+        Deadlines(),
+        UsageReports(["m"], outlet.report_usage),
+        lambda: None,
+        served,
     )
     by_particles = ByParticles(
         around, lambda assessment: None, pool.islands, pool.free_particles
@@ -64,7 +68,7 @@ def test_memory_for_particles_is_freed_when_weights_were_exchanged() -> None:
                 retire and served and by_particles.busy()
             ):  # counting looks at all that there is, so once
                 served.clear()
-                by_particles.rest("m")
+                by_particles.free_if_idle("m")
                 assert stages() > before
 
     draw("first", retire=False)
@@ -74,5 +78,5 @@ def test_memory_for_particles_is_freed_when_weights_were_exchanged() -> None:
     served.append("m")
     draw("third", retire=False)
     assert stages() > before
-    by_particles.rest("m")
+    by_particles.free_if_idle("m")
     assert stages() == before

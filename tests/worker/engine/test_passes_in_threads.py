@@ -13,9 +13,9 @@ from tests.model_core.lively import lively
 from worker.contract.jobs import JobSpec, JobStatus
 from worker.engine.activities.activity import Surroundings
 from worker.engine.activities.passes import SCORING, Passes, Score
-from worker.engine.assessment import Pass, passed
+from worker.engine.assessment import Pass, make_pass
 from worker.engine.deadlines import Deadlines
-from worker.engine.usage_told import UsageTold
+from worker.engine.usage_reports import UsageReports
 from worker.orders.claims import Claim, Outcome, StoredResult
 from worker.orders.pictures import PictureOrder
 
@@ -49,7 +49,11 @@ def order(number: int, model: str) -> PictureOrder:
 def ended(score: Score, models: list[str], outlet: Outlet) -> list[int]:
     """Let pictures of these models be passed; return how many ended in each turn."""
     around = Surroundings(
-        outlet, Deadlines(), UsageTold(models, outlet.used), lambda: None, models
+        outlet,
+        Deadlines(),
+        UsageReports(models, outlet.report_usage),
+        lambda: None,
+        models,
     )
     passes = Passes(around, score)
     for number, model in enumerate(models):
@@ -64,7 +68,7 @@ def ended(score: Score, models: list[str], outlet: Outlet) -> list[int]:
 
 def real(task: Pass) -> Outcome:
     model: Model = MODELS[task.model]
-    found = passed(task, model)
+    found = make_pass(task, model)
     assert isinstance(found, Outcome)
     return found
 

@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 
 from model_core.card import Card
 from model_core.errors import ModelError
-from worker.engine.refusals import LONGEST, note_refused, reason_of
+from worker.engine.refusals import LONGEST, log_refusal, reason_of
 
 PLACE = Path("/srv/my data/added/models/h7")
 
@@ -30,7 +30,7 @@ def test_a_reason_names_no_folder_of_the_server(error: Exception, reason: str) -
     """Nor where the reason has gone through the examiner's process; the log names it."""
     for each in (error, ModelError(reason_of(error))):
         with capture_logs() as logs:
-            said = note_refused("h7", each, PLACE)
+            said = log_refusal("h7", each, PLACE)
         assert said.startswith(reason)
         assert not {"srv", "my data", "home", "opt"} & set(said.split("/"))
         assert [line["reason"] for line in logs] == [reason_of(each)]
@@ -39,7 +39,7 @@ def test_a_reason_names_no_folder_of_the_server(error: Exception, reason: str) -
 def test_a_long_folder_is_not_cut_in_two() -> None:
     """The reason is cut after its folder was taken out."""
     place = Path("/" + "/".join(["x" * 200] * 4))
-    said = note_refused("h7", ModelError(f"{place}/card.json {'bad ' * 200}"), place)
+    said = log_refusal("h7", ModelError(f"{place}/card.json {'bad ' * 200}"), place)
     assert said.startswith("card.json bad")
     assert len(said) == LONGEST
 
@@ -55,4 +55,4 @@ def test_a_relative_models_directory_is_no_part_of_a_reason(
     for directory in (place, place.absolute()):
         with pytest.raises(ModelError) as found:
             Card.read(directory / "card.json")
-        assert note_refused("h7", found.value, place).startswith("card.json is not a")
+        assert log_refusal("h7", found.value, place).startswith("card.json is not a")

@@ -42,7 +42,7 @@ def test_a_fault_that_nobody_foresaw_ends_the_job(
 def test_what_is_prepared_is_a_report_without_figures() -> None:
     """Each field of the event is there, so that a client can read it like any other."""
     out = io.StringIO()
-    teaching._tell_preparing(out, "compiling")
+    teaching._report_preparing(out, "compiling")
     said = json.loads(out.getvalue())
     assert (said["grid"], said["trained"]) == (None, {})
     event = ProgressEvent(type="progress", **said["progress"])

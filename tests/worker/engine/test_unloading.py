@@ -15,7 +15,7 @@ from worker.engine.cohort import Cohort
 from worker.engine.kept import KeptWeights
 from worker.engine.model_pool import FullPoolError, ModelPool, SlotPlan
 from worker.engine.process import _bring
-from worker.engine.runner import Brought, Runner
+from worker.engine.runner import FetchedModel, Runner
 from worker.engine.unloading import FRESH_S, REST_S, Unloading
 from worker.orders.catalogue import kept_name
 from worker.orders.claims import Claim
@@ -45,12 +45,12 @@ class Rig:
         self.unloading = Unloading(
             self.pool, lambda name: name != "ours", lambda: self.now
         )
-        self.unloading.ready("ours")
+        self.unloading.mark_ready("ours")
         self.serving = {"ours": "ours"}
 
     def add(self, name: str, sha256: str = "0") -> str:
         called = kept_name(self.pool.add(named(name, sha256)))
-        self.unloading.ready(called)
+        self.unloading.mark_ready(called)
         self.serving[name] = called
         self.now += 1.0
         return called
@@ -66,10 +66,10 @@ def test_the_added_model_that_was_used_least_recently_leaves_a_full_pool() -> No
     with pytest.raises(FullPoolError, match="holds 3 models"):
         rig.pool.add(named("c"))
     rig.now += 1
-    rig.unloading.used(first)
+    rig.unloading.mark_used(first)
     assert rig.proposed(in_use=(first, second)) == []
     rig.now += 1
-    rig.unloading.used(first)
+    rig.unloading.mark_used(first)
     (proposal,) = rig.unloading.proposals(rig.serving, (), needs_room=True).items()
     assert proposal[0] == second
     assert rig.proposed() == [], "one is on its way"
@@ -85,7 +85,7 @@ def test_exchanged_models_leave_when_they_have_rested_or_room_is_needed() -> Non
     rig.serving["a"] = "a@2"
     assert not rig.unloading.proposals(rig.serving, (), needs_room=False)
     rig.now += REST_S - 2
-    rig.unloading.used(former)
+    rig.unloading.mark_used(former)
     rig.now += REST_S - 1
     assert not rig.unloading.proposals(rig.serving, (), needs_room=False)
     rig.now += 1
@@ -104,10 +104,10 @@ def test_a_model_that_a_job_has_asked_for_stays_until_it_is_used() -> None:
     """Else two jobs could take each other's model away, in turns."""
     rig = Rig()
     first, second = rig.add("a"), rig.add("b")
-    rig.unloading.ready(first, asked_for=True)
-    rig.unloading.ready(second, asked_for=True)
+    rig.unloading.mark_ready(first, asked_for=True)
+    rig.unloading.mark_ready(second, asked_for=True)
     assert rig.proposed() == []
-    rig.unloading.used(second)
+    rig.unloading.mark_used(second)
     assert rig.proposed() == [second]
     rig.unloading.withdraw(second)
     rig.now += FRESH_S
@@ -134,7 +134,7 @@ def test_an_order_that_came_before_the_answer_keeps_the_model() -> None:
     """And an answer counts once, for the proposal that it is about."""
     rig, outlet = Rig(), Outlet()
     said: list[tuple[Any, ...]] = []
-    outlet.tell = lambda *words: said.append(words)  # type: ignore[method-assign]
+    outlet.report_model = lambda *words: said.append(words)  # type: ignore[method-assign]
     runner = Runner(
         {"ours": Cohort(lambda: FakeEngine(1))},
         outlet,
@@ -163,7 +163,7 @@ def test_an_order_that_came_before_the_answer_keeps_the_model() -> None:
     runner._forget("t")
     said.clear()
     rig.now += 1
-    rig.unloading.used(other)
+    rig.unloading.mark_used(other)
     stale, number = number, proposal()
     runner._unload(called, stale)
     assert [words[0] for words in said] == ["brought"], "it was withdrawn since"
@@ -189,7 +189,7 @@ def test_only_what_has_been_in_memory_is_loaded_from_the_added_models(
     kept = KeptWeights(tmp_path / "kept")
     pool = Rig().pool
 
-    def brought() -> Brought | None:
+    def brought() -> FetchedModel | None:
         return _bring(pool, kept, directory, "cpu", "mine", card.identity)
 
     assert brought() is None

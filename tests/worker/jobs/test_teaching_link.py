@@ -15,7 +15,7 @@ from tests.worker.harness import wait_for
 from worker import teaching_link
 from worker.contract import keys
 from worker.contract.kinds.train import TrainOptions
-from worker.engine.teaching_start import BEGUN
+from worker.engine.teaching_start import STARTED_LINE
 from worker.orders.claims import Claim
 from worker.orders.order import TrainOrder
 from worker.process.group import end_group
@@ -60,7 +60,9 @@ class Trainings:
         self.processes.append(subprocess.Popen(command, **options))
         return self.processes[-1]
 
-    def submit(self, token: str, begin: str = BEGUN) -> "subprocess.Popen[bytes]":
+    def submit(
+        self, token: str, begin: str = STARTED_LINE
+    ) -> "subprocess.Popen[bytes]":
         self.begin = begin
         order = TrainOrder(Claim(token, token, 0), "mine", TrainOptions())
         self.link.submit(order)

@@ -1,1 +1,2 @@
-"""The activities that take turns in the engine's thread: drawing, images by particles, passes, files. One file each."""
+"""The activities that take turns in the engine's thread, one file each: drawing in
+slots, images by particles, passes, and coded files."""

@@ -1,4 +1,5 @@
-"""One kind of work among those that take turns, and what all of them are given."""
+"""The interface of an activity, one kind of work in the engine's thread, and what all
+activities are given."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from worker.contract.jobs import JobError
 from worker.engine.deadlines import Deadlines
 from worker.engine.failures import is_card_error, is_out_of_memory
-from worker.engine.usage_told import UsageTold
+from worker.engine.usage_reports import UsageReports
 from worker.orders.claims import Claim, Outcome, failed
 from worker.orders.files import FileOrder
 from worker.orders.images import NewRow, row_pixels
@@ -29,16 +30,26 @@ ModelWord = Literal[
     "draft_gone",
     "unloadable",
 ]
+"""Names of the messages about models that `worker.main.Worker` handles."""
 
 
 class JobOutlet(Protocol):
-    """Takes what is said of jobs: rows and ends."""
+    """Receives what activities report about jobs: rows, progress and ends."""
 
-    def publish(self, rows: Mapping[str, Sequence[NewRow]], /) -> None: ...
-    def progress(self, token: str, share: float, estimate: str = "", /) -> None: ...
-    def end(self, token: str, outcome: Outcome, /) -> None: ...
+    def publish(self, rows: Mapping[str, Sequence[NewRow]], /) -> None:
+        """Publish new rows of some jobs: token -> rows in order."""
+        ...
+
+    def progress(self, token: str, share: float, estimate: str = "", /) -> None:
+        """Report the progress of a job, 0 to 1, and an estimate (`estimate_entry`)."""
+        ...
+
+    def end(self, token: str, outcome: Outcome, /) -> None:
+        """Report the end of a job, after its last rows."""
+        ...
+
     def exhausted(self, token: str, /) -> None:
-        """Its work met a lack of memory. Nothing more is done here."""
+        """Report that the work of this job met a lack of memory: the engine ends."""
         ...
 
     def card_failed(self, reason: str, /) -> None:
@@ -47,44 +58,66 @@ class JobOutlet(Protocol):
 
 
 class Outlet(JobOutlet, Protocol):
-    """Takes everything that an engine says. The engine's process writes it to its worker."""
+    """Receives everything that the engine reports. In the engine's process it sends
+    messages to the worker."""
 
-    def used(self, usage: Mapping[str, Usage], /) -> None: ...
-    def tell(self, word: ModelWord, /, *arguments: object) -> None:
-        """Say what became of a model, in one of the words that Worker follows."""
+    def report_usage(self, usage: Mapping[str, Usage], /) -> None:
+        """Report how much each model was used since the start."""
+        ...
+
+    def report_model(self, word: ModelWord, /, *arguments: object) -> None:
+        """Report an event of a model, by a name that the worker handles."""
         ...
 
     def send(self) -> None:
-        """Send what was said so far."""
+        """Send everything that was reported since the last call."""
         ...
 
 
-class Broken(Protocol):
-    """An order whose work broke off."""
+class ClaimedOrder(Protocol):
+    """What an order and a begun job have in common."""
 
     @property
-    def claim(self) -> Claim: ...
+    def claim(self) -> Claim:
+        """The attempt."""
+        ...
+
     @property
-    def model(self) -> str: ...
+    def model(self) -> str:
+        """The engine's name of the model."""
+        ...
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The things that all activities are given. pause(): sleep, in tests. served: the models that new jobs may come
-    for; what others need in memory is there only while they are drawn from."""
+    """What all activities are given."""
 
     outlet: JobOutlet
+    """Receives rows, progress and ends."""
     deadlines: Deadlines
-    usage: UsageTold
+    """Set before each turn."""
+    usage: UsageReports
+    """Counts the steps of each model."""
     pause: Callable[[], None]
+    """Sleeps between steps, in tests; otherwise does nothing."""
     served: Collection[str]
+    """Engine's names of the models for which new jobs may come. Memory of other models
+    is freed as soon as no job draws from them."""
     log: Any = field(default_factory=lambda: structlog.get_logger("runner"))
+    """A structlog logger."""
 
-    def broke_off(
-        self, order: Broken, error: Exception, fault: Callable[[Exception], JobError]
+    def report_failure(
+        self,
+        order: ClaimedOrder,
+        error: Exception,
+        fault: Callable[[Exception], JobError],
     ) -> None:
-        """End a job whose work raised an unexpected error: it fails, unless the error
-        is a lack of memory or a failed card, for which no job can be blamed."""
+        """End a job whose work raised an unexpected error, and log the error.
+
+        The job fails with what `fault` returns, unless the error is a lack of memory or
+        a failed GPU, for which no job is to blame: then the outlet's `exhausted` or
+        `card_failed` is called instead.
+        """
         self.log.error(
             fault.__name__, model=order.model, job_id=order.claim.job_id, exc_info=error
         )
@@ -97,32 +130,36 @@ class Surroundings:
 
 
 class Activity(Protocol):
-    """Takes orders of some types, and has work under some names, each of which is charged for its turns."""
+    """One kind of work of the engine's thread. It accepts orders of some types, and
+    offers work under one or more names; the runner gives turns to names and charges
+    them for the time used."""
 
     orders: ClassVar[tuple[type, ...]]
+    """The types of orders that it accepts."""
 
     def busy(self) -> Sequence[str]:
-        """The names under which there is work now."""
+        """Return the names under which there is work now."""
         ...
 
     def accept(self, order: Any) -> None:
-        """Begin with an order of one of its types; its token must be new."""
+        """Begin with an order of one of its types, whose token must be new."""
         ...
 
     def turn(self, name: str) -> None:
-        """Do a little of the work under this name."""
+        """Do a little of the work under this name: one step, or a few milliseconds."""
         ...
 
-    def orders_under(self, name: str) -> "Sequence[Broken]":
-        """The orders whose work a turn of this name may be about."""
+    def orders_under(self, name: str) -> "Sequence[ClaimedOrder]":
+        """Return the orders on which a turn of this name may work."""
         ...
 
     def models(self) -> set[str]:
-        """Return the names in the engine of all models that its orders use."""
+        """Return the engine's names of all models that its orders use."""
         ...
 
     def forget(self, token: str) -> None:
-        """Free everything that the claim holds here, if it holds anything."""
+        """Free everything that the claim of this token holds here; do nothing if it
+        holds nothing."""
         ...
 
 
@@ -132,10 +169,11 @@ def publish_image(
     sample: int,
     image: NDArray[np.integer],
 ) -> None:
-    """Publish the rows of an image (C, H, W) of values that was drawn or decoded as a
-    whole, without those that an earlier attempt published.
+    """Publish the rows of an image that was drawn or decoded as a whole, without those
+    that an earlier attempt published.
 
-    sample: the image's number in the job. An order without images publishes nothing.
+    sample: index of the image in the job. image: values (C, H, W). An order without
+    images, such as one for statistics alone, publishes nothing.
     """
     rows = image.transpose(1, 0, 2)  # (H, C, W)
     new = [

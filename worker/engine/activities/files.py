@@ -1,4 +1,5 @@
-"""Files of coded images, made and read a few rows at a time: one job after the other, so that only one takes memory."""
+"""Files of coded images, encoded and decoded a few rows at a time. Only one job is in
+progress, so that only one takes memory."""
 
 import time
 from collections.abc import Callable
@@ -12,18 +13,21 @@ from worker.orders.faults import coding_failed
 from worker.orders.files import CodingSteps, FileOrder
 
 CODING = "files of coded images"
-"""Name of encoding and decoding among those that take turns; no model has this name."""
-Coded = Callable[[FileOrder], CodingSteps]
+"""The name under which this activity has work; no model has this name."""
+CodingFunction = Callable[[FileOrder], CodingSteps]
+"""Begins a job's coding: takes its order, returns its steps."""
 TURN_S = 0.005
-"""A turn of rows that take less than that has several."""
+"""Seconds after which a turn ends; steps take less, so it has several."""
 
 
 class Files:
-    """coded(order): the steps of a job."""
+    """The activity of encoding and decoding; jobs are done one after the other."""
 
     orders: ClassVar[tuple[type, ...]] = (FileOrder,)
+    """The types of orders that it accepts."""
 
-    def __init__(self, around: Surroundings, coded: Coded) -> None:
+    def __init__(self, around: Surroundings, coded: CodingFunction) -> None:
+        """around: what all activities are given. coded: returns the steps of a job."""
         self._around = around
         self._coded = coded
         self._waiting: dict[str, FileOrder] = {}
@@ -34,24 +38,32 @@ class Files:
         """How many images of that order are decoded."""
 
     def busy(self) -> list[str]:
+        """Return [CODING] if there are jobs, else an empty list."""
         return [CODING] if self._waiting else []
 
     def accept(self, order: FileOrder) -> None:
+        """Queue a job; its token must be new."""
         self._waiting[order.claim.token] = order
 
     def orders_under(self, name: str) -> list[FileOrder]:
+        """Return the job in progress, in a list; empty if there is none."""
         return list(self._waiting.values())[:1]
 
     def models(self) -> set[str]:
+        """Return the engine's names of the models that its jobs use."""
         return {order.model for order in self._waiting.values()}
 
     def forget(self, token: str) -> None:
+        """Drop the job of this token, with its progress; do nothing if there is
+        none."""
         if token == next(iter(self._waiting), None):
-            self._steps, self._images = None, 0
+            self._steps = None
+            self._images = 0
         self._waiting.pop(token, None)
 
     def turn(self, name: str) -> None:
-        """Some rows of a file, or one image of it."""
+        """Do some rows of the first job, or publish one decoded image of it; end the
+        job if that was the last step."""
         token, order = next(iter(self._waiting.items()))
         self._around.pause()
         self._around.deadlines.begin(
@@ -62,15 +74,17 @@ class Files:
         except StopIteration as end:
             self.forget(token)
             self._around.outlet.end(token, end.value)
-        except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process
+        except Exception as error:
+            # Any error ends this job, and not the process with all others.
             self.forget(token)
-            self._around.broke_off(order, error, coding_failed)
+            self._around.report_failure(order, error, coding_failed)
         else:
             if image is not None:
                 publish_image(self._around, order, self._images - 1, image)
 
     def _next_image(self, order: FileOrder) -> NDArray[np.uint8] | None:
-        """The image (C, H, W), if it is decoded before the turn is over."""
+        """Return the next decoded image (C, H, W), or None if none is complete before
+        the turn is over."""
         self._steps = self._steps or self._coded(order)
         until = time.perf_counter() + TURN_S
         while True:

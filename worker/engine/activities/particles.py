@@ -1,6 +1,8 @@
-"""Images that are drawn by particles: one island at a time of each model, a row of all its particles in a turn.
+"""Images that are drawn by particles: for each model one island at a time, and in each
+turn one row of all its particles.
 
-Islands of several jobs of a model take turns image by image, by the scheduler's rules.
+An island is the set of particles behind one returned image. The islands of several jobs
+take turns image by image, by the scheduler's rules.
 """
 
 import time
@@ -15,30 +17,40 @@ from model_core.posterior.island import ImpossibleError
 from model_core.sampling.compiled.threads import threads_in_use
 from worker.contract.events import estimate_entry
 from worker.engine.activities.activity import Surroundings, publish_image
-from worker.engine.assessment import Assessment, Found
+from worker.engine.assessment import Assessment, Findings
 from worker.engine.scheduler import Scheduler
 from worker.orders.claims import failed
 from worker.orders.faults import drawing_failed, impossible_picture
 from worker.orders.kinds.complete import ParticleOrder
 
 PARTICLES_OF = "particles of "
-"""Stands before the name of a model, among those that take turns."""
-SHARE_TOLD = 0.01
-"""How much more of a job's work must be done before it is told again."""
+"""Prefix of the names under which this activity has work; the model's name follows."""
+SHARE_STEP = 0.01
+"""Progress of a job is reported if it has grown by this much since the last report, 0
+to 1."""
 ESTIMATE_EVERY_S = 0.2
-"""Seconds from one estimate of a job to its next, at the least."""
+"""Seconds between two estimates of a job, at least."""
 
 
 class Run(Protocol):
-    """An IslandsRun, EnumeratedRun or ExactRun of model_core.posterior, as far as it is
-    used here."""
+    """The methods of model_core.posterior's IslandsRun, EnumeratedRun and ExactRun that
+    are used here."""
 
-    def steps(self, i: int, /) -> Iterator[float | NDArray[np.int64]]: ...
-    def expected_so_far(self) -> NDArray[np.float64] | None: ...
-    def receipt(self) -> Found: ...
+    def steps(self, i: int, /) -> Iterator[float | NDArray[np.int64]]:
+        """Yield the progress of image i after each step, and at last the image."""
+        ...
+
+    def expected_so_far(self) -> NDArray[np.float64] | None:
+        """Return the expected value (C, H, W) of each variable, if it is known."""
+        ...
+
+    def receipt(self) -> Findings:
+        """Return receipt and maps of all images, which must be drawn."""
+        ...
 
 
 NewRun = Callable[[ParticleOrder], Run]
+"""Begins the run of a job."""
 
 
 @dataclass
@@ -47,7 +59,7 @@ class _Job:
     run: Run | None = None
     """The run, from its first island on."""
     images: list[NDArray[np.int64]] = field(default_factory=list)
-    told: float = 0.0
+    reported: float = 0.0
     estimated_at: float = -ESTIMATE_EVERY_S
 
 
@@ -58,10 +70,10 @@ class _Island:
 
 
 class ByParticles:
-    """assess: what is done with the images of a job once they are drawn. new_run(order): what draws the job's islands;
-    several runs of a model may be open, but only one is in a step. free(model): frees the memory of its particles."""
+    """The activity of drawing images by particles."""
 
     orders: ClassVar[tuple[type, ...]] = (ParticleOrder,)
+    """The types of orders that it accepts."""
 
     def __init__(
         self,
@@ -71,6 +83,10 @@ class ByParticles:
         free: Callable[[str], None] = lambda model: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """around: what all activities are given. assess: takes the images of a job once
+        they are drawn. new_run: begins a job's run; several runs of a model may be
+        open, but only one is in a step. free(model): frees the memory of a model's
+        particles. clock: seconds."""
         self._around = around
         self._assess = assess
         self._new_run = new_run
@@ -81,9 +97,11 @@ class ByParticles:
         self._seated: dict[str, _Island] = {}
 
     def busy(self) -> list[str]:
+        """Return a name for each model that has work here, sorted."""
         return sorted({PARTICLES_OF + job.order.model for job in self._jobs.values()})
 
     def accept(self, order: ParticleOrder) -> None:
+        """Queue a job's images; its token must be new."""
         token = order.claim.token
         self._jobs[token] = _Job(order)
         self._scheduler.add(
@@ -91,6 +109,7 @@ class ByParticles:
         )
 
     def orders_under(self, name: str) -> list[ParticleOrder]:
+        """Return the orders for the model of this name."""
         return [
             job.order
             for job in self._jobs.values()
@@ -98,9 +117,12 @@ class ByParticles:
         ]
 
     def models(self) -> set[str]:
+        """Return the engine's names of the models that its jobs use."""
         return {job.order.model for job in self._jobs.values()}
 
     def forget(self, token: str) -> None:
+        """Drop the job of this token, with the image that is being drawn; do nothing if
+        there is none."""
         job = self._jobs.pop(token, None)
         if job is None:
             return
@@ -109,33 +131,34 @@ class ByParticles:
         if seated is not None and seated.token == token:
             del self._seated[job.order.model]
 
-    def rest(self, model: str) -> None:
-        """Free the memory of a model's particles, where it has no work."""
+    def free_if_idle(self, model: str) -> None:
+        """Free the memory of a model's particles if it has no work here."""
         if not self.orders_under(PARTICLES_OF + model):
             self._free(model)
 
     def turn(self, name: str) -> None:
-        """One step of one image: at most a row of each particle."""
+        """Draw one step of one image: at most one row of each particle. The last step
+        publishes the image, and with the last image passes the job on to be assessed.
+        """
         model = name.removeprefix(PARTICLES_OF)
         self._step(name, model)
         if model not in self._around.served:
-            self.rest(model)
+            self.free_if_idle(model)
 
     def _step(self, name: str, model: str) -> None:
-        began, island = time.perf_counter(), self._island(model)
+        began = time.perf_counter()
+        island = self._island(model)
         job = self._jobs[island.token]
         # Sixteen particles take sixteen threads as long as one.
         size = -(-job.order.particles // threads_in_use())
         self._around.deadlines.begin(name, size, job.order.claim.deaths)
         try:
             done = next(island.steps)
-            image, expected = (
-                (done, None)
-                if isinstance(done, np.ndarray)
-                else (None, self._expected(job))
-            )
+            image = done if isinstance(done, np.ndarray) else None
+            expected = self._expected(job) if image is None else None
             found = None if image is None else self._found(job)
-        except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process
+        except Exception as error:
+            # Any error ends this job, and not the process with all others.
             self.forget(island.token)
             self._failed(job.order, error)
             return
@@ -147,10 +170,10 @@ class ByParticles:
         if image is not None:
             self._hand_on(job, image, found)
         elif isinstance(done, float):
-            self._tell(job, done, expected)
+            self._report(job, done, expected)
 
     def _island(self, model: str) -> _Island:
-        """The island that is being drawn, or the next one."""
+        """Return the island that is being drawn, or begin the next one."""
         if model not in self._seated:
             found = self._scheduler.next_image(model)
             assert found is not None, "a model without work has no turn"
@@ -165,7 +188,8 @@ class ByParticles:
         yield from job.run.steps(job.order.hole.first + sample)
 
     def _expected(self, job: _Job) -> NDArray[np.float64] | None:
-        """The expected value (C, H, W) of each variable so far, where that is news."""
+        """Return the expected value of each variable so far, (C, H, W); None if the
+        last estimate is too recent."""
         now = self._clock()
         if job.run is None or now < job.estimated_at + ESTIMATE_EVERY_S:
             return None
@@ -174,31 +198,36 @@ class ByParticles:
             job.estimated_at = now
         return expected
 
-    def _tell(
+    def _report(
         self, job: _Job, done: float, expected: NDArray[np.float64] | None
     ) -> None:
-        order, share = job.order, (len(job.images) + done) / job.order.images
-        if share < job.told + SHARE_TOLD and expected is None:
+        order = job.order
+        share = (len(job.images) + done) / order.images
+        if share < job.reported + SHARE_STEP and expected is None:
             return
-        job.told = max(job.told, share)
+        job.reported = max(job.reported, share)
         estimate = ""
         if expected is not None:
             pixels = np.rint(expected * (255 / (order.values - 1))).astype(np.uint8)
             estimate = estimate_entry(
-                len(job.images), job.told, pixels.transpose(1, 2, 0).tobytes()
+                len(job.images), job.reported, pixels.transpose(1, 2, 0).tobytes()
             )
-        self._around.outlet.progress(order.claim.token, job.told, estimate)
+        self._around.outlet.progress(order.claim.token, job.reported, estimate)
 
-    def _found(self, job: _Job) -> Found | None:
-        """The receipt, if the image that has just been drawn is the job's last."""
+    def _found(self, job: _Job) -> Findings | None:
+        """Return receipt and maps if the image that was just drawn is the job's last;
+        else None."""
         assert job.run is not None
         return job.run.receipt() if len(job.images) + 1 == job.order.images else None
 
     def _hand_on(
-        self, job: _Job, image: NDArray[np.int64], found: Found | None
+        self, job: _Job, image: NDArray[np.int64], found: Findings | None
     ) -> None:
-        """found: of all images, with the last one, which is handed on for what else is asked of them."""
-        order, token, sample = job.order, job.order.claim.token, len(job.images)
+        """Publish an image. found: receipt and maps of all images, with the last image,
+        which ends the job here and passes it on to be assessed."""
+        order = job.order
+        token = order.claim.token
+        sample = len(job.images)
         del self._seated[order.model]
         job.images.append(image)
         self._scheduler.leave(token)
@@ -206,10 +235,18 @@ class ByParticles:
         self._around.outlet.progress(token, (sample + 1) / order.images)
         if found is not None:
             del self._jobs[token]
+            # A job of no images has drawn one for its statistics alone.
             images = np.stack(job.images)[: len(order.published)]
-            told = {"label": order.hole.label, "found": found, "values": order.values}
             self._assess(
-                Assessment(order.claim, order.model, images, order.rank, **told)
+                Assessment(
+                    order.claim,
+                    order.model,
+                    images,
+                    order.rank,
+                    label=order.hole.label,
+                    found=found,
+                    values=order.values,
+                )
             )
 
     def _failed(self, order: ParticleOrder, error: Exception) -> None:
@@ -218,4 +255,4 @@ class ByParticles:
                 order.claim.token, failed(impossible_picture(error))
             )
             return
-        self._around.broke_off(order, error, drawing_failed)
+        self._around.report_failure(order, error, drawing_failed)

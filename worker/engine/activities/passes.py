@@ -1,4 +1,5 @@
-"""Passes of a model between the steps of what is drawn: scores, verifications, receipts, classifications."""
+"""Passes of a model between the steps of drawing: scores, verifications, receipts and
+classifications."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -6,56 +7,69 @@ from typing import ClassVar
 
 from model_core.sampling.compiled.threads import run_together, threads_in_use
 from worker.engine.activities.activity import Surroundings
-from worker.engine.assessment import Assessment, Pass, Started, pace_of
+from worker.engine.assessment import Assessment, Pass, StartedJob, pace_of
 from worker.orders.claims import Outcome
 from worker.orders.faults import scoring_failed
 from worker.orders.pictures import PictureOrder
 
-SHARE_TOLD = 0.01
-"""How much more of a job must be done before it is told again."""
+SHARE_STEP = 0.01
+"""Progress of a job is reported if it has grown by this much since the last report, 0
+to 1."""
 
-Found = Outcome | Started | float | None
-"""What came of a pass: see `assessment.passed`."""
-Score = Callable[[Pass], Found]
+PassResult = Outcome | StartedJob | float | None
+"""The result of a pass, see `assessment.make_pass`."""
+Score = Callable[[Pass], PassResult]
+"""Makes one pass."""
 
 SCORING = ""
-"""Name of scoring among those that take turns; no model has this name."""
+"""The name under which this activity has work; no model has this name."""
 
 
 class Passes:
-    """score: one pass, as `assessment.passed` has it; called in several threads."""
+    """The activity of passes."""
 
     orders: ClassVar[tuple[type, ...]] = (PictureOrder, Assessment)
+    """The types of orders that it accepts."""
 
     def __init__(self, around: Surroundings, score: Score) -> None:
+        """around: what all activities are given. score: makes one pass, see
+        `assessment.make_pass`; it is called in several threads."""
         self._around = around
         self._score = score
         self._waiting: dict[str, Pass] = {}
 
     def busy(self) -> list[str]:
+        """Return [SCORING] if there is work, else an empty list."""
         return [SCORING] if self._waiting else []
 
     def accept(self, order: Pass) -> None:
+        """Queue a task; its token must be new."""
         self._waiting[order.claim.token] = order
 
     def orders_under(self, name: str) -> list[Pass]:
+        """Return all tasks."""
         return list(self._waiting.values())
 
     def models(self) -> set[str]:
+        """Return the engine's names of the models that its tasks use, second models
+        included."""
         found = {task.model for task in self._waiting.values()}
         for task in self._waiting.values():
-            order = task.order if isinstance(task, Started) else task
+            order = task.order if isinstance(task, StartedJob) else task
             if isinstance(order, PictureOrder):
                 found.add(order.job.options.second_model)
         return found - {""}
 
     def forget(self, token: str) -> None:
+        """Drop the task of this token; do nothing if there is none."""
         self._waiting.pop(token, None)
 
     def turn(self, name: str) -> None:
-        """One in each thread: images that are being drawn wait for one pass at most.
+        """Make one pass in each thread, so that images which are being drawn wait for
+        one pass at most.
 
-        Each picture is passed by itself: the last digits of torch's products may depend on what else is in a batch.
+        Each picture has a pass of its own, because the last digits of torch's products
+        may depend on the other pictures of a batch.
         """
         self._around.pause()
         tasks = {token: self._waiting[token] for token in self._next_ones()}
@@ -70,14 +84,16 @@ class Passes:
         for (token, task), found in zip(tasks.items(), results, strict=True):
             self._follow(token, task, found)
 
-    def _passed(self, tasks: Sequence[Pass]) -> "list[Found | Exception]":
-        """Make a pass of each task, at the same time; what one raises stands in its place."""
-        found: list[Found | Exception] = [None] * len(tasks)
+    def _passed(self, tasks: Sequence[Pass]) -> "list[PassResult | Exception]":
+        """Make a pass of each task, at the same time. Return the results; an error is
+        the result of the task that raised it."""
+        found: list[PassResult | Exception] = [None] * len(tasks)
 
         def call(number: int) -> int:
             try:
                 found[number] = self._score(tasks[number])
-            except Exception as error:  # the engine's edge: whatever breaks ends this job, and not the process
+            except Exception as error:
+                # Any error ends this job, and not the process with all others.
                 found[number] = error
             return 0
 
@@ -85,22 +101,22 @@ class Passes:
         run_together(calls[:1], calls[1:])
         return found
 
-    def _follow(self, token: str, task: Pass, found: "Found | Exception") -> None:
+    def _follow(self, token: str, task: Pass, found: "PassResult | Exception") -> None:
+        """Handle the result of a pass: fail or end the job, or queue it again."""
         if isinstance(found, Exception):
-            self._around.broke_off(task, found, scoring_failed)
+            self._around.report_failure(task, found, scoring_failed)
             return
         if isinstance(found, Outcome):
             self._around.outlet.end(token, found)
             return
-        self._waiting[token] = (
-            found if isinstance(found, Started) else task
-        )  # behind the others
-        if isinstance(task, Started) and isinstance(found, float):
-            self._tell(task, found)
+        # It goes behind the others, so that they have a turn first.
+        self._waiting[token] = found if isinstance(found, StartedJob) else task
+        if isinstance(task, StartedJob) and isinstance(found, float):
+            self._report(task, found)
 
     def _next_ones(self) -> list[str]:
-        """The tasks of a turn: the first that waits, and if it is a short one others of its kind and model, as many as
-        there are threads for."""
+        """Return the tokens of the next turn: the first waiting task, and if it is
+        short others of its kind and model, as many as there are threads."""
         first = self._next()
         if not _is_short(self._waiting[first]):
             return [first]
@@ -113,9 +129,10 @@ class Passes:
         return [first, *others[: threads_in_use() - 1]]
 
     def _next(self) -> str:
-        """The first that waits, but for long ones while another of these is under way: each of them holds memory."""
+        """Return the first waiting task; long ones wait while another long one is in
+        progress, because each of them holds memory."""
         is_free = not any(
-            isinstance(task, Started) and task.order.job.options.is_long
+            isinstance(task, StartedJob) and task.order.job.options.is_long
             for task in self._waiting.values()
         )
         return next(
@@ -124,19 +141,20 @@ class Passes:
             if is_free or not _begins_long(task)
         )
 
-    def _tell(self, task: Started, share: float) -> None:
-        if share >= task.told + SHARE_TOLD:
-            task.told = share
+    def _report(self, task: StartedJob, share: float) -> None:
+        if share >= task.reported + SHARE_STEP:
+            task.reported = share
             self._around.outlet.progress(task.claim.token, share)
 
 
 def _is_short(task: Pass) -> bool:
-    """A picture that has not been begun, and holds no memory for long."""
+    """Return True for a picture that has not been begun and holds no memory between
+    turns."""
     return isinstance(task, PictureOrder) and not task.job.options.is_long
 
 
 def _likeness(task: Pass) -> tuple[str, str]:
-    """What passes have in common that take about as long."""
+    """Return what passes have in common that take about as long."""
     return pace_of(task), task.model
 
 

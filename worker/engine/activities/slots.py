@@ -1,4 +1,5 @@
-"""Images in slots: seat those that wait, advance a model by some steps, hand the new rows on."""
+"""Images in slots: give waiting images a slot, advance a model by some steps, and
+publish the new rows."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,27 +11,28 @@ from worker.engine.assessment import Assessment
 from worker.engine.cohort import Cohort, CohortRow
 from worker.engine.drawings import Drawing, Drawings
 from worker.engine.scheduler import Scheduler
-from worker.engine.stored import drawn
+from worker.engine.stored import drawn_outcome
 from worker.orders.drawing import DrawOrder
 from worker.orders.faults import drawing_failed
 from worker.orders.images import PlannedImage
 
 TURN_S = 0.003
-"""How long a model draws, at the least, before others have their turn and new rows go out, which costs as much for one
-step as for several."""
+"""Seconds for which a model draws at least before others have a turn and new rows are
+sent, which costs as much for one step as for several."""
 
 MOST_WIDTHS = 2
-"""Widths of fields that a model draws at once: each has an engine of its own."""
+"""Most widths of fields that a model draws at once; each has an engine of its own."""
 
 FULL_TURN_S = 0.006
-"""The same while no slot is free: whoever comes could not begin sooner."""
+"""The same while no slot is free: then a new image could not begin sooner anyway."""
 
 
 class Slots:
-    """cohorts: one for each loaded model. assess: what is done with a job's images that are looked at afterwards.
-    field_cohort(name, width): slots for fields of a model, of MOST_WIDTHS at once; further widths wait."""
+    """The activity of drawing images in slots. A cohort holds the images that are drawn
+    together; each model has one, and each width of its fields."""
 
     orders: ClassVar[tuple[type, ...]] = (DrawOrder,)
+    """The types of orders that it accepts."""
 
     def __init__(
         self,
@@ -39,9 +41,15 @@ class Slots:
         assess: Callable[[Assessment], None],
         field_cohort: Callable[[str, int], Cohort] | None = None,
     ) -> None:
+        """around: what all activities are given. cohorts: of each loaded model, by
+        name. assess: takes the images of jobs that are scored or get a receipt at the
+        end. field_cohort(name, width): makes a cohort for fields of a model;
+        MOST_WIDTHS of a model exist at once, and jobs of further widths wait."""
         self._field_cohort = field_cohort
-        self._widths: dict[str, str] = {}  # the model of each cohort for fields
-        self._later: list[DrawOrder] = []  # fields of further widths
+        self._widths: dict[str, str] = {}
+        """Cohorts for fields, by `DrawOrder.seats` -> their models."""
+        self._later: list[DrawOrder] = []
+        """Jobs of fields whose width waits for a place."""
         self._around = around
         self._cohorts = dict(cohorts)
         self._assess = assess
@@ -49,6 +57,7 @@ class Slots:
         self._drawings = Drawings(self._scheduler, around.outlet.publish)
 
     def busy(self) -> list[str]:
+        """Return the names of the cohorts that have images in slots or waiting."""
         if self._widths:
             self._exchange_widths()
         return [name for name in self._cohorts if self._is_busy(name)]
@@ -57,38 +66,47 @@ class Slots:
         return self._cohorts[name].busy > 0 or self._scheduler.has_waiting(name)
 
     def _exchange_widths(self) -> None:
-        """Widths that nobody draws any more leave their place to those that wait, in their order."""
+        """Remove the cohorts of widths that are no longer drawn, and begin waiting
+        jobs, in their order."""
         for name in [name for name in self._widths if not self._is_busy(name)]:
             del self._cohorts[name], self._widths[name]
-        waiting, self._later = self._later, []
+        waiting = self._later
+        self._later = []
         for order in waiting:
             try:
                 self._begin(order)
-            except Exception as error:  # the engine's edge: there are no such slots
-                self._around.broke_off(order, error, drawing_failed)
+            except Exception as error:
+                # There may be no memory for such slots; only this job fails.
+                self._around.report_failure(order, error, drawing_failed)
 
     def __contains__(self, name: str) -> bool:
         """Return True if there are slots for this model."""
         return name in self._cohorts
 
     def add(self, name: str, cohort: Cohort) -> None:
+        """Add the cohort of a model that was loaded later."""
         self._cohorts[name] = cohort
 
     def remove(self, name: str) -> None:
-        """Forget a model that no order uses, and its slots for fields."""
+        """Remove the cohorts of a model that no order uses."""
         self._cohorts.pop(name, None)
         for seats in [seats for seats, model in self._widths.items() if model == name]:
             del self._cohorts[seats], self._widths[seats]
 
-    def rest(self, name: str) -> None:
-        """Free the memory of a model's slots, where nobody sits; a model may have been unloaded before."""
+    def free_if_idle(self, name: str) -> None:
+        """Free the memory of a model's slots if no image is in them; do nothing for an
+        unknown model."""
         if name in self._cohorts:
-            self._cohorts[name].rest()
+            self._cohorts[name].free_if_idle()
 
     def prepare(self, name: str) -> None:
+        """Make the model's engine now, and not when its first image comes. Raises
+        KeyError for an unknown model."""
         self._cohorts[name].prepare()
 
     def accept(self, order: DrawOrder) -> None:
+        """Queue a job's images; its token must be new. A job of fields may wait for a
+        place for its width; then a progress of PUT_OFF is reported."""
         self._begin(order)
         if self._later and self._later[-1] is order:
             self._around.outlet.progress(order.claim.token, PUT_OFF)
@@ -103,8 +121,11 @@ class Slots:
             self._all_drawn(drawing)
 
     def _has_width(self, order: DrawOrder) -> bool:
-        """Are there slots for fields of this width, made now where there is place for them? Who comes later than one
-        that waits for a place waits too."""
+        """Return True if there are slots for fields of this width; make them if a place
+        is free.
+
+        A job that comes later than a waiting one of the same model waits too.
+        """
         if any(other.model == order.model for other in self._later):
             return False
         if order.seats not in self._cohorts:
@@ -116,18 +137,23 @@ class Slots:
         return True
 
     def orders_under(self, name: str) -> list[DrawOrder]:
+        """Return the orders whose images this cohort draws."""
         return self._drawings.orders_of(name)
 
     def models(self) -> set[str]:
+        """Return the engine's names of the models that its jobs use."""
         return self._drawings.models() | {order.model for order in self._later}
 
     def forget(self, token: str) -> None:
+        """Drop the job of this token and free its slots; do nothing if there is
+        none."""
         self._later = [order for order in self._later if order.claim.token != token]
         if (order := self._drawings.forget(token)) is not None:
             self._cohorts[order.seats].withdraw(token)
 
     def turn(self, name: str) -> None:
-        """Steps of one model, for as long as a turn lasts; their rows are handed on together."""
+        """Draw steps of one model for the length of a turn, and publish their rows
+        together. An error fails the jobs in these slots."""
         cohort = self._cohorts[name]
         self._seat_waiting(name, cohort)
         self._around.deadlines.begin(name, cohort.load, self._drawings.deaths)
@@ -139,23 +165,25 @@ class Slots:
                 if time.perf_counter() > until:
                     break
                 self._seat_waiting(name, cohort)
-        except Exception as error:  # the engine's edge: whatever breaks ends these jobs, and not the process
+        except Exception as error:
+            # Any error ends these jobs, and not the process with all others.
             self._hand_on(rows)
-            for token in cohort.renew():
+            for token in cohort.clear():
                 self._fail(token, error)
         else:
             self._hand_on(rows)
         if self._model(
             name
         ) not in self._around.served and not self._scheduler.has_waiting(name):
-            cohort.rest()
+            cohort.free_if_idle()
 
     def _model(self, name: str) -> str:
-        """The model that these slots draw."""
+        """Return the model that these slots draw."""
         return self._widths.get(name, name)
 
     def _step(self, name: str, cohort: Cohort) -> list[CohortRow]:
-        began, busy = time.perf_counter(), cohort.busy
+        began = time.perf_counter()
+        busy = cohort.busy
         new = cohort.step()
         self._around.usage[self._model(name)].step(
             time.perf_counter() - began, busy, len(new), left=busy - cohort.busy
@@ -165,17 +193,15 @@ class Slots:
         return new
 
     def _seat_waiting(self, name: str, cohort: Cohort) -> None:
-        while (
-            cohort.free
-            and (found := self._scheduler.next_image(name, cohort.only_express))
-            is not None
-        ):
+        while cohort.free:
+            found = self._scheduler.next_image(name, cohort.only_express)
+            if found is None:
+                return
             token, image = found
             try:
                 cohort.seat(token, image)
-            except (
-                Exception
-            ) as error:  # the engine's edge: it would not take this image
+            except Exception as error:
+                # The engine refused this image; the others go on.
                 self._fail(token, error)
 
     def _hand_on(self, rows: Sequence[CohortRow]) -> None:
@@ -183,9 +209,13 @@ class Slots:
             self._all_drawn(drawing)
 
     def _all_drawn(self, drawing: Drawing) -> None:
-        order, images = drawing.order, drawing.images
+        """End a job whose images are drawn, or pass it on to be assessed."""
+        order = drawing.order
+        images = drawing.images
         if images is None:
-            self._around.outlet.end(order.claim.token, drawn(order, drawing.log_p))
+            self._around.outlet.end(
+                order.claim.token, drawn_outcome(order, drawing.log_p)
+            )
         else:
             self._assess(
                 Assessment(
@@ -202,4 +232,4 @@ class Slots:
     def _fail(self, token: str, error: Exception) -> None:
         order = self._drawings.order_of(token)
         self.forget(token)
-        self._around.broke_off(order, error, drawing_failed)
+        self._around.report_failure(order, error, drawing_failed)

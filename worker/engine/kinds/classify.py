@@ -1,4 +1,4 @@
-"""Says how probable each label is, given a picture or a part of one."""
+"""Classification: the probability of each label, given a picture or a part of one."""
 
 from collections.abc import Iterator
 from typing import cast
@@ -14,32 +14,35 @@ from worker.contract.kinds.classify import (
     ClassifySummary,
     LabelBelief,
 )
-from worker.engine.stored import succeeded
+from worker.engine.stored import success
 from worker.orders.claims import Outcome
 from worker.orders.pictures import PictureOrder
 
 
-def classified(order: PictureOrder, model: Model) -> Iterator[float | Outcome]:
-    """Step by step. Raises FloatingPointError when the network gives a likelihood that is not finite."""
+def classify(order: PictureOrder, model: Model) -> Iterator[float | Outcome]:
+    """Yield the progress after each step, 0 to 1, and at last the outcome.
+
+    Raises FloatingPointError if the network returns a likelihood that is not finite.
+    """
     options = cast(ClassifyOptions, order.job.options)
-    keep = (
-        np.ones(order.pixels.shape[1:], np.bool_) if order.keep is None else order.keep
-    )
-    values, moved = nearest_values(np.where(keep, order.pixels, 0), model.config.levels)
-    for found in classify_steps(
-        model, values, keep, order.job.seed, options.particles or PARTICLES
-    ):
-        yield (
-            succeeded(_summary(found, model, options, moved))
-            if isinstance(found, Classification)
-            else found
-        )
+    keep = order.keep
+    if keep is None:
+        keep = np.ones(order.pixels.shape[1:], np.bool_)
+    # Missing pixels may have any colour: they are not counted as moved.
+    given = np.where(keep, order.pixels, 0)
+    values, moved = nearest_values(given, model.config.levels)
+    particles = options.particles or PARTICLES
+    for found in classify_steps(model, values, keep, order.job.seed, particles):
+        if isinstance(found, Classification):
+            yield success(_summary(found, model, options, moved))
+        else:
+            yield found
 
 
 def _summary(
     found: Classification, model: Model, options: ClassifyOptions, moved: int
 ) -> ClassifySummary:
-    """The answer about the one picture that was asked about."""
+    """Return the summary for the one picture of the job."""
     order = np.argsort(-found.p[0], kind="stable")
     return ClassifySummary(
         labels=tuple(_belief(found, int(k), model.card.labels[k].name) for k in order),

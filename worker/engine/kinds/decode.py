@@ -1,4 +1,4 @@
-"""A file whose pictures are a job's images."""
+"""Decoding: a file whose pictures are the job's images."""
 
 from model_core.codec.codec import decoding
 from model_core.errors import PixelRNNError
@@ -8,8 +8,13 @@ from worker.orders.faults import not_decodable
 from worker.orders.files import CodingSteps, FileOrder
 
 
-def decoded(order: FileOrder, model: Model) -> CodingSteps:
-    """Raises FloatingPointError when the network gives logits that are not finite."""
+def decode(order: FileOrder, model: Model) -> CodingSteps:
+    """Return the steps of decoding the order's file, which yield each decoded image,
+    and at last the outcome.
+
+    A file that this model or machine cannot decode ends the job as failed. Raises
+    FloatingPointError if the network returns logits that are not finite.
+    """
     try:
         for steps in decoding(model, order.content):
             images = yield from steps

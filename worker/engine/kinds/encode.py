@@ -1,4 +1,4 @@
-"""Pictures that become a file."""
+"""Encoding: pictures that become a file."""
 
 import torch
 
@@ -7,14 +7,19 @@ from model_core.codec.container import Header
 from model_core.errors import PixelRNNError
 from model_core.models import Model
 from worker.contract.kinds.encode import EncodeSummary
-from worker.engine.stored import succeeded
+from worker.engine.stored import success
 from worker.orders.claims import failed
 from worker.orders.faults import not_encodable
 from worker.orders.files import CodingSteps, FileOrder
 
 
-def encoded(order: FileOrder, model: Model) -> CodingSteps:
-    """Raises FloatingPointError when the network gives logits that are not finite."""
+def encode(order: FileOrder, model: Model) -> CodingSteps:
+    """Return the steps of encoding the order's pictures, and at last the outcome with
+    the file as `blob`.
+
+    Pictures that cannot be encoded end the job as failed. Raises FloatingPointError if
+    the network returns logits that are not finite.
+    """
     try:
         data = yield from encoding(
             model.given(order.label), torch.from_numpy(order.content)
@@ -30,4 +35,4 @@ def encoded(order: FileOrder, model: Model) -> CodingSteps:
         digest=header.sha256,
         identity=header.identity,
     )
-    return succeeded(summary, blob=data)
+    return success(summary, blob=data)

@@ -1,4 +1,4 @@
-"""Scores a picture, and says what was expected of one pixel."""
+"""Scoring: the likelihood of a picture, and the prediction of one pixel."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -21,32 +21,35 @@ from worker.contract.kinds.score import (
     ScoreSummary,
     SecondScore,
 )
-from worker.engine.stored import stored, succeeded
+from worker.engine.stored import map_bytes, success
 from worker.orders.claims import Outcome
 from worker.orders.pictures import PictureOrder
 
 SLOPE_DIGITS = 4
-"""Digits of an influence: as many as anybody reads."""
+"""Significant digits of an influence; more are not useful to a reader."""
 
 
-def scored(
+def score(
     order: PictureOrder, model: Model, second: Model | None = None
 ) -> Outcome | Iterator[float | Outcome]:
-    """A field's windows are passes of their own. Raises FloatingPointError when the network gives a likelihood that is
-    not finite."""
+    """Return the outcome of a score; for a field, whose windows are passes of their
+    own, an iterator that yields the progress (0 to 1) and at last the outcome.
+
+    second: the model to compare with, if the job names one. Raises FloatingPointError
+    if the network returns a likelihood that is not finite.
+    """
     options = cast(ScoreOptions, order.job.options)
     values, moved = nearest_values(order.pixels, model.config.levels)
     model = model.given(options.label)
     if options.size is None:
-        return _outcome(
-            score_picture(model, values), values, moved, options, model, second
-        )
+        found = score_picture(model, values)
+        return _outcome(found, values, moved, options, model, second)
     steps = score_steps(model, values)
     return (
-        _outcome(each, values, moved, options, model)
-        if isinstance(each, PictureScore)
-        else each
-        for each in steps
+        _outcome(step, values, moved, options, model)
+        if isinstance(step, PictureScore)
+        else step
+        for step in steps
     )
 
 
@@ -59,8 +62,10 @@ def _outcome(
     second: Model | None = None,
 ) -> Outcome:
     _, H, W = values.shape
+    # The validation scores are those of pictures of the model's size.
     validation = model.card.validation if options.size is None else None
-    is_mixture, is_sum = len(model.members) > 1, len(model.components) > 1
+    is_mixture = len(model.members) > 1
+    is_sum = len(model.components) > 1
     summary = ScoreSummary(
         nats=score.nats,
         bits_per_dim=score.bits_per_dim,
@@ -74,17 +79,23 @@ def _outcome(
                 values, score.nats, model.config.levels, validation, model.card.palette
             )
         ),
-        pixel=believed(values, options, model, score.member, score.label),
+        pixel=predict_pixel(values, options, model, score.member, score.label),
         member=score.member if is_mixture else None,
         label=None if score.label is None else model.card.labels[score.label].name,
         member_nats=score.member_nats if is_sum else None,
-        against=None if second is None else against(second, values, score.nats),
+        against=None if second is None else score_against(second, values, score.nats),
     )
-    return succeeded(summary, bits=stored(score.bits), heat=score.heat.tobytes())
+    return success(summary, bits=map_bytes(score.bits), heat=score.heat.tobytes())
 
 
-def against(model: Model, values: NDArray[np.integer], nats: float) -> SecondScore:
-    """The score by a second model of a picture with so many nats by the first. FloatingPointError as in `scored`."""
+def score_against(
+    model: Model, values: NDArray[np.integer], nats: float
+) -> SecondScore:
+    """Return the score of a picture by a second model. nats: its score by the first
+    model.
+
+    Raises FloatingPointError as `score` does.
+    """
     found = score_picture(model, values).nats
     return SecondScore(
         model=model.card.name,
@@ -94,17 +105,18 @@ def against(model: Model, values: NDArray[np.integer], nats: float) -> SecondSco
     )
 
 
-def believed(
+def predict_pixel(
     values: NDArray[np.integer],
     options: ScoreOptions,
     model: Model,
     member: Orientation,
     label: int | None,
 ) -> PixelBelief | None:
-    """Expectation of the pixel that is asked about, if any, by the member of this orientation, given the label: another
-    pass, and for its influence one more, there and back again.
+    """Return the prediction of the pixel that the job names, or None if it names none.
 
-    Raises FloatingPointError when the network gives a probability that is not finite.
+    It is the prediction of the network of this orientation, given the label. It takes
+    another pass, and its influence map one pass forward and backward. Raises
+    FloatingPointError if the network returns a probability that is not finite.
     """
     pixel = options.pixel
     if pixel is None:

@@ -1,4 +1,4 @@
-"""Did the model draw this picture? It draws it again."""
+"""Verification: draw a picture again and compare."""
 
 from typing import cast
 
@@ -11,18 +11,23 @@ from model_core.sampling.stages import numerics_of
 from worker.contract.kind import Pixel
 from worker.contract.kinds.verify import VerifyOptions, VerifySummary
 from worker.contract.provenance import ProvenanceError, expect_numerics
-from worker.engine.stored import succeeded
+from worker.engine.stored import success
 from worker.orders.claims import Outcome, failed
 from worker.orders.faults import not_verifiable
 from worker.orders.pictures import PictureOrder
 
 NAMED_PIXELS = 16
-"""Changed pixels that are named, at most."""
+"""Most changed pixels that the result lists."""
 
 
-def verified(order: PictureOrder, model: Model) -> Outcome:
-    """Draws the picture again. Raises FloatingPointError when the network gives logits that are not finite."""
-    job, options = order.job, cast(VerifyOptions, order.job.options)
+def verify(order: PictureOrder, model: Model) -> Outcome:
+    """Draw the picture again and return the outcome, with the pixels that differ.
+
+    A picture that was drawn with other arithmetic ends the job as failed. Raises
+    FloatingPointError if the network returns logits that are not finite.
+    """
+    job = order.job
+    options = cast(VerifyOptions, job.options)
     try:
         expect_numerics(options.drawn_with, numerics_of(model))
     except ProvenanceError as error:
@@ -43,4 +48,4 @@ def verified(order: PictureOrder, model: Model) -> Outcome:
         changed_pixels=len(places),
         changed=tuple(places[:NAMED_PIXELS]),
     )
-    return succeeded(summary)
+    return success(summary)

@@ -61,9 +61,10 @@ def build(
     """Return the order for a completion: of images in slots for `clamp`, and for
     `posterior` if that is exact; else by particles.
 
-    Raises JobRefusedError if the input does not have the job's size or the model does
-    not offer the method, and ValueError if it does not allow so many particles or does
-    not have the label.
+    Raises JobRefusedError if the input does not have the job's size, or the model does
+    not have the job's label, method or number of particles. Raises ValueError if the
+    mask needs more particles than the model allows although the job's description says
+    that it needs none.
     """
     options = cast(CompleteOptions, spec.options)
     if not options.fits(card):

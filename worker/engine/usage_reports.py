@@ -1,4 +1,4 @@
-"""How much each model was used since the start: to whoever asks for metrics, and to the log, now and then."""
+"""How much each model was used since the start, for metrics and for the log."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -8,46 +8,53 @@ import structlog
 from worker.orders.usage import Usage
 
 LOG_S = 5.0
-TOLD_S = 1.0
-"""A worker that draws says so often how much: its log, and whoever asks for its metrics."""
+"""Seconds between two log lines about a model."""
+REPORT_S = 1.0
+"""Seconds between two reports to the worker."""
 
 
-class UsageTold:
-    """tell: hears of all models at once."""
+class UsageReports:
+    """Counts the use of each model, and reports it now and then."""
 
     def __init__(
-        self, models: Iterable[str], tell: Callable[[Mapping[str, Usage]], None]
+        self, models: Iterable[str], report: Callable[[Mapping[str, Usage]], None]
     ) -> None:
+        """models: names of the loaded models. report: called with the usage of all
+        models."""
         self._of = {name: Usage() for name in models}
-        self._tell = tell
+        self._report = report
         self._log_at = time.monotonic() + LOG_S
-        self._tell_at = 0.0
+        self._report_at = 0.0
         self._log = structlog.get_logger("runner")
 
     def __getitem__(self, model: str) -> Usage:
+        """Return the usage of a model, to which steps are added. Raises KeyError for an
+        unknown model."""
         return self._of[model]
 
     def add(self, model: str) -> None:
-        """One that was loaded later, or again."""
+        """Count for a model that was loaded later, or again, from zero."""
         self._of[model] = Usage()
 
     def remove(self, model: str) -> None:
-        """Forget one that was unloaded."""
+        """Forget a model that was unloaded."""
         self._of.pop(model, None)
 
     def now_and_then(self) -> None:
-        """Call it after each turn."""
+        """Report and log if it is time; called after each turn."""
         now = time.monotonic()
-        if now > self._tell_at:
-            self.tell()
+        if now > self._report_at:
+            self.report()
         if now > self._log_at:
             self.log()
 
-    def tell(self) -> None:
-        self._tell_at = time.monotonic() + TOLD_S
-        self._tell(self._of)
+    def report(self) -> None:
+        """Report the usage of all models now."""
+        self._report_at = time.monotonic() + REPORT_S
+        self._report(self._of)
 
     def log(self) -> None:
+        """Log the usage of each model that has drawn images."""
         self._log_at = time.monotonic() + LOG_S
         for name, usage in self._of.items():
             if usage.images:
