@@ -30,7 +30,8 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class WebhookCallError(Exception):
-    """There was no response. The message gives the reason, without the address."""
+    """There was no response. The message gives the reason, for the log; a TLS error in
+    it may name the host."""
 
 
 async def resolve_host(host: str, port: int) -> list[str]:

@@ -39,8 +39,9 @@ _log = structlog.get_logger("pixelrnn.api")
 
 
 def install(app: FastAPI) -> None:
-    """Register the handlers that give each failure of this application its problem
-    body."""
+    """Register the handlers that answer refusals, invalid requests, HTTP exceptions and
+    failures of the store with a problem body. Any other error reaches
+    RequestMiddleware, which answers it with response_to_bug."""
     app.add_exception_handler(RefusedError, _on_refusal)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)

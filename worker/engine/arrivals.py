@@ -169,8 +169,9 @@ def refused_model(
 ) -> RefusedModel:
     """Return what the worker announces about a model that it does not serve.
 
-    A model that will be examined again has no job there, because a job that added it
-    waits for the final result; its identity is empty as well.
+    `identity` is empty if the card cannot be read. For a model that will be examined
+    again `job` and `identity` are empty: a job that added it waits for the final
+    result.
     """
     origin = announced_origin(place)
     identity = ""

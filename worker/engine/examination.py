@@ -161,9 +161,12 @@ class Examination:
         return _load_bounded(name, place, self._most_mib, device)
 
     def measure(self, name: str, place: Path) -> None:
-        """Raise ModelError if the model must not be served, and TimedOutError if
-        measuring took too long (see `repeats`). Do nothing for a model that is known
-        good."""
+        """Measure a model and draw a few rows with it in another process, unless it is
+        known good; then forget earlier examinations that took too long.
+
+        Raises ModelError if the model must not be served, and TimedOutError if
+        measuring took too long (see `repeats`).
+        """
         if not self.knows(place):
             self._examine(_measure, name, place, LIMIT_S)
         self.repeats.forget(place.name)

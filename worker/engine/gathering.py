@@ -47,8 +47,8 @@ class _GatheredJob:
 
 
 class Gathering:
-    """An outlet that turns messages about the parts of a job into messages about the
-    job, and forwards all others unchanged."""
+    """An outlet that turns messages about the parts of a job of several pictures into
+    messages about that job, and forwards messages about all other jobs unchanged."""
 
     def __init__(self, outlet: JobOutlet) -> None:
         """outlet: receives the messages about jobs."""
@@ -85,13 +85,13 @@ class Gathering:
             yield self._next.pop(0)
 
     def models(self) -> set[str]:
-        """Return the engine's names of the models that open jobs use; a cut-out may
-        still wait for those before it."""
+        """Return the engine's names of the models that open jobs of several pictures
+        use; a cut-out may still wait for those before it."""
         return {gathered.order.model for gathered in self._open.values()}
 
     def close(self, token: str) -> list[str]:
-        """Forget a job. Return the tokens of its pictures; empty if it is not open
-        here."""
+        """Forget a job of several pictures. Return the tokens of its pictures; an empty
+        list for any other job, and for one that is not open."""
         gathered = self._open.pop(token, None)
         return [] if gathered is None else _tokens(gathered.order)
 
@@ -102,8 +102,8 @@ class Gathering:
         return [token for order in orders for token in _tokens(order)]
 
     def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
-        """Forward rows: those of a picture as rows of its job, those of a job that is
-        not open are dropped."""
+        """Forward rows. Rows of a picture become rows of its job, or are dropped if
+        that job is no longer open here."""
         found: defaultdict[str, list[NewRow]] = defaultdict(list)
         for token, new in rows.items():
             job, part = _job_and_part(token)
@@ -122,7 +122,8 @@ class Gathering:
             self._outlet.publish(found)
 
     def progress(self, token: str, share: float, estimate: str = "") -> None:
-        """Forward progress: that of a picture as the mean of its job's pictures."""
+        """Forward progress. That of a picture becomes the mean progress of its job's
+        pictures, or is dropped if that job is no longer open here."""
         job, part = _job_and_part(token)
         if part is not None:
             if job not in self._open:
@@ -136,8 +137,9 @@ class Gathering:
         self._outlet.progress(job, share, estimate)
 
     def end(self, token: str, outcome: Outcome) -> None:
-        """Forward the end of a job; note the end of a picture, and end its job with the
-        last one or with one that fails."""
+        """Forward the end of a job. The end of a picture is noted, and ends its job
+        with the last picture or the first that fails; it is dropped if that job is no
+        longer open here."""
         job, part = _job_and_part(token)
         if part is None:
             self._outlet.end(job, outcome)

@@ -70,6 +70,7 @@ class Unloading:
         self, serving: Mapping[str, str], in_use: Collection[str], needs_room: bool
     ) -> dict[str, int]:
         """Return the models to propose now: engine's name -> number of the proposal.
+        Models in `in_use` count as used now.
 
         serving: plain name -> engine's name of each served model. in_use: models that
         jobs use. needs_room: whether a model waits to be loaded.

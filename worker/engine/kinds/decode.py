@@ -9,8 +9,8 @@ from worker.orders.files import CodingSteps, FileOrder
 
 
 def decode(order: FileOrder, model: Model) -> CodingSteps:
-    """Return the steps of decoding the order's file, which yield each decoded image,
-    and at last the outcome.
+    """Yield each decoded image of the order's file (C, H, W), in order, and an integer
+    at other pauses; return the outcome.
 
     A file that this model or machine cannot decode ends the job as failed. Raises
     FloatingPointError if the network returns logits that are not finite.

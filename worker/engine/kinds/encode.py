@@ -14,7 +14,7 @@ from worker.orders.files import CodingSteps, FileOrder
 
 
 def encode(order: FileOrder, model: Model) -> CodingSteps:
-    """Return the steps of encoding the order's pictures, and at last the outcome with
+    """Encode the order's pictures, pausing after some rows; return the outcome, with
     the file as `blob`.
 
     Pictures that cannot be encoded end the job as failed. Raises FloatingPointError if
