@@ -174,7 +174,7 @@ def _services(
     bodies = Bodies(
         largest_request(settings.max_upload_bytes), metrics.bodies_refused.inc
     )
-    metrics.streams.set_function(lambda: seats.taken)
+    metrics.streams.set_function(lambda: seats.in_use)
     metrics.body_bytes.set_function(lambda: bodies.bytes_held)
     keys_unread_s = key_file.unread_s if key_file else float
     metrics.keys_unread.set_function(keys_unread_s)

@@ -1,1 +1,2 @@
-"""Pictures: untrusted files in (decode.py), what they give to a job (given.py), files out (render.py, archive.py)."""
+"""Pictures: decoding untrusted files (decode.py), what they give to a job (given.py),
+and rendering files (render.py, archive.py)."""

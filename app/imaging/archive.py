@@ -1,4 +1,5 @@
-"""All pictures of a job as one zip, made piece by piece: of all that it holds, no more than one is in memory."""
+"""All pictures of a job as one zip, made piece by piece, so that only one picture is in
+memory at a time."""
 
 import math
 import zipfile
@@ -11,34 +12,41 @@ from app.errors import BadParameterError, NoRowsYetError
 from app.imaging.render import MAX_SIDE, Canvas, sample_file
 
 MAX_PIXELS = 4 * MAX_SIDE**2
-"""Limit for all pictures together."""
+"""Most pixels of all pictures in an archive together."""
 
 
 class Archive:
-    """The drawn samples of a canvas as 00.png, 01.png, ..., each pixel a square of `scale`.
-
-    Raises NoRowsYetError where none is drawn, BadParameterError for too large a scale.
-    """
+    """A zip of the drawn samples of a canvas: 00.png, 01.png, ..."""
 
     def __init__(self, canvas: Canvas, scale: int, imaging: CapacityLimiter) -> None:
+        """scale: side of the square that each pixel becomes. imaging: limits the number
+        of threads that encode pictures.
+
+        Raises NoRowsYetError if no sample has a row, and BadParameterError if the scale
+        is too large.
+        """
         if not canvas.samples:
             raise NoRowsYetError("no sample of this job has a row yet")
         if scale > (most := _largest_scale(canvas)):
-            said = f"scale: at most {most} here (a side of {MAX_SIDE} pixels, and {MAX_PIXELS} pixels in all pictures)"
-            raise BadParameterError(said)
+            raise BadParameterError(
+                f"scale: at most {most} here (a side of {MAX_SIDE} pixels, and "
+                f"{MAX_PIXELS} pixels in all pictures)"
+            )
         self._canvas = canvas
         self._scale = scale
         self._imaging = imaging
         self._is_wanted = True
 
     def end(self) -> None:
-        """Nobody reads it any more."""
+        """Stop making pictures: the client does not read any more."""
         self._is_wanted = False
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """One for each picture, and the table of contents."""
+        """Yield the zip in pieces: one for each picture, then the table of contents.
+        After `end` it stops before the next picture."""
         out = Outlet()
-        with zipfile.ZipFile(out, "w") as archive:  # pictures are compressed already
+        # Stored, because pictures are compressed already.
+        with zipfile.ZipFile(out, "w") as archive:
             for sample in sorted(self._canvas.samples):
                 if not self._is_wanted:
                     return
@@ -50,11 +58,13 @@ class Archive:
                     limiter=self._imaging,
                 )
                 archive.writestr(zipfile.ZipInfo(f"{sample:02}.png"), picture)
-                yield out.taken()
-        yield out.taken()
+                yield out.take()
+        yield out.take()
 
 
 def _largest_scale(canvas: Canvas) -> int:
+    """Return the largest scale for which each side and all pictures together stay
+    within the limits."""
     drawn = len(canvas.samples) * canvas.height * canvas.width
     return min(
         MAX_SIDE // max(canvas.height, canvas.width), math.isqrt(MAX_PIXELS // drawn)
@@ -62,13 +72,15 @@ def _largest_scale(canvas: Canvas) -> int:
 
 
 class Outlet:
-    """A file for `zipfile` to write: it cannot seek, and what was written is taken out of
-    it piece by piece."""
+    """A file for `zipfile` to write to. It cannot seek; written bytes are taken out
+    piece by piece."""
 
     def __init__(self) -> None:
+        """Begin empty."""
         self._written = bytearray()
 
     def write(self, data: bytes) -> int:
+        """Append the bytes; return their number."""
         self._written += data
         return len(data)
 
@@ -78,8 +90,8 @@ class Outlet:
     def close(self) -> None:
         """Do nothing: there is no file to close."""
 
-    def taken(self) -> bytes:
-        """Return what was written since the last call."""
+    def take(self) -> bytes:
+        """Return the bytes that were written since the last call, and forget them."""
         data = bytes(self._written)
         self._written.clear()
         return data

@@ -1,4 +1,5 @@
-"""Pictures as arrays of a model's values: one is (C, H, W), several are (n, C, H, W)."""
+"""Pictures as arrays of a model's values: one picture is (C, H, W), several are (n, C,
+H, W)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +8,8 @@ from PIL import Image
 
 from app.errors import UnusableImageError, WrongSizeError
 from app.imaging.decode import Decoded, Role, decode
-from app.imaging.npy import Array, is_array, read_array, written
-from app.imaging.palette import indexed
+from app.imaging.npy import Array, is_array, npy_file, read_array
+from app.imaging.palette import with_palette
 from app.schema.answers import Model
 from worker.contract.colours import levels
 from worker.contract.size import MAX_SIDE
@@ -19,48 +20,61 @@ _ONE, _SEVERAL = 3, 4
 
 @dataclass(frozen=True)
 class Shape:
+    """Size and values of a model's pictures."""
+
     height: int
+    """Height in pixels."""
     width: int
+    """Width in pixels."""
     channels: int
+    """1 = grey, 3 = red, green and blue."""
     values: int
-    """How many a colour takes."""
+    """Number of values of a colour."""
     palette: Sequence[str] = ()
-    """The colours of the values, of a model of categories; its bytes are values."""
+    """The colour of each value, for a model whose values are categories: bytes are then
+    values. Empty for others."""
 
     @classmethod
     def of(cls, model: Model) -> "Shape":
-        """The shape of the images which a model draws."""
+        """Return the shape of the images that a model draws."""
         return cls(
             model.height, model.width, model.channels, model.values, model.palette
         )
 
     @property
     def levels(self) -> int:
-        """Numbers that a byte tells apart."""
+        """Number of different values of a byte."""
         return levels(self.values, self.palette)
 
     @property
     def size(self) -> tuple[int, int]:
-        """Pillow's order: width first."""
+        """(width, height), in Pillow's order."""
         return self.width, self.height
 
 
 def count_of(file: bytes) -> int:
-    """How many pictures a file holds. Raises what `read_array` raises."""
+    """Return the number of pictures in a file: n for an array (n, C, H, W), else 1.
+
+    Raises BadUploadError or UnusableImageError if an array cannot be read.
+    """
     shape = read_array(file).shape if is_array(file) else ()
     return shape[0] if len(shape) == _SEVERAL else 1
 
 
 def size_of(file: bytes) -> str:
-    """WIDTHxHEIGHT of a file's pictures. Raises what `decode` and `read_array` raise, and WrongSizeError."""
-    height, width = (
-        read_array(file).shape[-2:]
-        if is_array(file)
-        else decode(file, "image").image.size[::-1]
-    )
+    """Return the size of a file's pictures as WIDTHxHEIGHT.
+
+    Raises WrongSizeError if a side is 0 or exceeds MAX_SIDE, and BadUploadError,
+    TooLargeError or UnusableImageError if the file cannot be read.
+    """
+    if is_array(file):
+        height, width = read_array(file).shape[-2:]
+    else:
+        width, height = decode(file, "image").image.size
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
         raise WrongSizeError(
-            f"the image is {width}x{height} (width x height), expected {MAX_SIDE} at most each way"
+            f"the image is {width}x{height} (width x height): expected at most "
+            f"{MAX_SIDE} in each direction"
         )
     return f"{width}x{height}"
 
@@ -68,10 +82,13 @@ def size_of(file: bytes) -> str:
 def pictures_of(
     file: bytes, role: Role, shape: Shape, may_have_holes: bool = False
 ) -> Iterator[Decoded]:
-    """The pictures of an image file, or of an array of the values that the shape has, one at a time. Where an array may
-    have holes, a pixel with a negative number is transparent.
+    """Yield the pictures of an image file, or of an array of the shape's values, one at
+    a time.
 
-    Raises what `decode` and `read_array` raise, WrongSizeError and UnusableImageError.
+    may_have_holes: whether an array may contain negative numbers; these pixels become
+    transparent. Raises WrongSizeError for an array of another shape, and
+    BadUploadError, TooLargeError or UnusableImageError for a file that cannot be read
+    or used.
     """
     if not is_array(file):
         yield decode(file, role)
@@ -86,12 +103,14 @@ def pictures_of(
 
 
 def _expect_shape(array: Array, role: Role, shape: Shape) -> None:
-    """A picture of one colour may be (H, W)."""
+    """Raise WrongSizeError for an array of another shape. A picture of one colour may
+    be (H, W)."""
     one = shape.channels, shape.height, shape.width
     found = array.shape if len(array.shape) >= _ONE else (1, *array.shape)
     if found[-_ONE:] != one or len(found) > _SEVERAL or not found[0]:
         raise WrongSizeError(
-            f"the {role} is an array of another shape: expected {one}, or (n, ...) of several"
+            f"the {role} is an array of another shape: expected {one}, "
+            "or (n, ...) for several"
         )
 
 
@@ -99,14 +118,16 @@ def _expect_values(
     numbers: list[int], role: Role, shape: Shape, may_have_holes: bool
 ) -> None:
     if max(numbers) >= shape.values or (min(numbers) < 0 and not may_have_holes):
-        told = ", or negative ones to fill" if may_have_holes else ""
+        or_negative = ", or negative ones to fill" if may_have_holes else ""
         raise UnusableImageError(
-            f"the {role}: expected whole numbers from 0 to {shape.values - 1}{told}"
+            f"the {role}: expected whole numbers from 0 to {shape.values - 1}"
+            f"{or_negative}"
         )
 
 
 def _picture(numbers: list[int], shape: Shape) -> Image.Image:
-    """The picture of numbers (C, H, W), each one of the values, or negative: there it is transparent."""
+    """Return the picture of values (C, H, W); a pixel with a negative number is
+    transparent."""
     values = bytes(max(0, number) for number in numbers)
     pixels = values.translate(_pixel_of_value(shape.levels))
     image = Image.frombytes(
@@ -115,7 +136,7 @@ def _picture(numbers: list[int], shape: Shape) -> Image.Image:
         _interleaved(pixels, shape.channels),
     )
     if shape.palette:
-        image = indexed(image, shape.palette).convert("RGBA")
+        image = with_palette(image, shape.palette).convert("RGBA")
     if min(numbers) < 0:
         places = shape.height * shape.width
         opaque = bytes(255 * (min(numbers[i::places]) >= 0) for i in range(places))
@@ -124,30 +145,35 @@ def _picture(numbers: list[int], shape: Shape) -> Image.Image:
 
 
 def array_file(pictures: Mapping[int, bytes], count: int, shape: Shape) -> bytes:
-    """The first `count` pictures, each H*W*C bytes, as an array (count, C, H, W) of the nearest values; those that are
-    not there are 0."""
+    """Return a .npy file of the first `count` pictures, as an array (count, C, H, W) of
+    values.
+
+    pictures: index -> H*W*C bytes, which are rounded to the nearest values; missing
+    pictures are 0.
+    """
     missing = bytes(shape.height * shape.width * shape.channels)
     pixels = b"".join(
         _planes(pictures.get(i, missing), shape.channels) for i in range(count)
     )
-    return written(
+    return npy_file(
         (count, shape.channels, shape.height, shape.width),
         pixels.translate(_value_of_pixel(shape.levels)),
     )
 
 
-def in_values(pixels: bytes, values: int) -> bytes:
-    """The nearest pixels that so many values stand for."""
+def quantise_pixels(pixels: bytes, values: int) -> bytes:
+    """Return pixel bytes moved to the nearest of the pixels that stand for `values`
+    values."""
     return pixels.translate(_value_of_pixel(values)).translate(_pixel_of_value(values))
 
 
 def _planes(pixels: bytes, channels: int) -> bytes:
-    """(H, W, C) as (C, H, W)."""
+    """Return bytes (H, W, C) in the order (C, H, W)."""
     return b"".join(pixels[colour::channels] for colour in range(channels))
 
 
 def _interleaved(pixels: bytes, channels: int) -> bytes:
-    """(C, H, W) as (H, W, C)."""
+    """Return bytes (C, H, W) in the order (H, W, C)."""
     size = len(pixels) // channels
     turned = bytearray(len(pixels))
     for colour in range(channels):
@@ -156,12 +182,14 @@ def _interleaved(pixels: bytes, channels: int) -> bytes:
 
 
 def _pixel_of_value(values: int) -> bytes:
-    """Table for bytes.translate, of the pixels that model_core.data.pixels makes of values."""
+    """Return a table for bytes.translate: value -> pixel byte, as
+    model_core.data.pixels computes it."""
     return bytes(
         (value * 255 + (values - 1) // 2) // (values - 1) for value in range(values)
     ).ljust(256, b"\0")
 
 
 def _value_of_pixel(values: int) -> bytes:
-    """Table for bytes.translate, of the nearest value of each pixel, as there."""
+    """Return a table for bytes.translate: pixel byte -> nearest value, as
+    model_core.data.pixels computes it."""
     return bytes((pixel * (values - 1) + 127) // 255 for pixel in range(256))

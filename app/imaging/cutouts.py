@@ -1,4 +1,5 @@
-"""Holes in a larger picture: the cut-outs around them that a job fills, and the picture with what was drawn put in."""
+"""Holes in a picture larger than the model's: the cut-outs around them that a job
+fills, and the picture with the drawn pixels inserted."""
 
 import math
 from collections.abc import Sequence
@@ -12,94 +13,105 @@ from app.errors import (
     UnusableImageError,
     WrongSizeError,
 )
-from app.imaging.arrays import Shape, in_values
+from app.imaging.arrays import Shape, quantise_pixels
 from app.imaging.decode import decode
 from app.imaging.given import (
     Files,
     GivenPixels,
-    cut,
+    combine,
     found_of_hole,
     hole_of_alpha,
     in_colours_of,
     opaque,
-    together,
+    threshold,
 )
-from app.imaging.palette import has_transparent, indexed
+from app.imaging.palette import has_transparent, with_palette
 from app.imaging.render import Canvas, picture_of
 from app.schema.answers import Model
-from app.schema.job_options import Taking
+from app.schema.job_options import PictureTerms
 from worker.contract.jobs import JobSpec
 from worker.contract.kind import MAX_IMAGES
 from worker.contract.size import MAX_SIDE
 
 APART = 4
-"""Pixels. Holes whose boxes are nearer than that in both directions are one hole; and a cut-out is at least so much
-wider and higher than its hole."""
+"""Pixels. Holes whose boxes are nearer than this in both directions count as one hole,
+and a cut-out is at least this much wider and higher than its hole."""
 _MOST_BOXES = 16 * MAX_IMAGES
-"""More boxes than this are not looked at: they would hardly become few enough."""
+"""Search for holes ends after this many boxes: they would hardly merge into few
+enough."""
 
 Box = tuple[int, int, int, int]
-"""Left, upper, right and lower edge, the last two being the first pixels outside."""
+"""Left, upper, right and lower edge; the last two are the first pixels outside."""
 
 
-def cutouts_of(files: Files, model: Model, taking: Taking) -> GivenPixels:
-    """Cut the one picture around its holes, in reading order: what is given to each cut-out of the model's size.
-    `found["cutouts"]` has their places.
+def cutouts_of(files: Files, model: Model, terms: PictureTerms) -> GivenPixels:
+    """Cut the one picture of a request around its holes, and return the input of all
+    cut-outs, in reading order.
 
-    Raises what `decode` raises, BadParameterError, UnusableImageError, WrongSizeError and NothingToFillError.
+    `found["cutouts"]` of the result has the left and upper edge of each cut-out, and
+    `upload` the picture's file. Raises BadParameterError for several pictures or masks,
+    NothingToFillError if there is no hole, WrongSizeError for a picture, mask or hole
+    of unsupported size or too many holes, UnusableImageError for colours that are not
+    the model's, and BadUploadError or TooLargeError for a file that cannot be read.
     """
     if len(files["image"]) > 1 or len(files.get("mask", ())) > 1:
         raise BadParameterError(
             "fit: expected one picture, and one mask or none, with crop", field="fit"
         )
-    shape, upload = Shape.of(model), files["image"][0]
+    shape = Shape.of(model)
+    upload = files["image"][0]
     picture = _picture_of(upload, shape)
     hole = _hole_of(picture, files.get("mask"), shape)
-    missing, places, parts = hole.copy(), list[tuple[int, ...]](), list[GivenPixels]()
+
+    missing = hole.copy()
+    places: list[tuple[int, ...]] = []
+    parts: list[GivenPixels] = []
     for box in boxes_of(hole, shape):
-        middle = ((box[i] + box[i + 2] - shape.size[i]) // 2 for i in (0, 1))
-        x, y = (
-            max(0, min(at, picture.size[i] - shape.size[i]))
-            for i, at in enumerate(middle)
-        )
+        x, y = _place_around(box, picture, shape)
         window = (x, y, x + shape.width, y + shape.height)
+        part = picture.crop(window)
+        part_hole = hole.crop(window)
+        part_missing = missing.crop(window)
         try:
-            parts.append(
-                _given(
-                    picture.crop(window),
-                    hole.crop(window),
-                    missing.crop(window),
-                    shape,
-                    taking,
-                    model,
-                )
-            )
+            parts.append(_given(part, part_hole, part_missing, shape, terms, model))
         except UnusableImageError as error:
             raise UnusableImageError(f"in the cut-out at ({x}, {y}): {error}") from None
         places.append((x, y))
-        missing.paste(0, box)  # the next ones are given what it is filled with
-    given, moved = (
-        together(parts, shape),
-        sum(part.found["moved_pixels"] for part in parts),
-    )
-    return replace(
-        given,
-        found={**given.found, "moved_pixels": moved, "cutouts": tuple(places)},
-        upload=upload,
+        # Later cut-outs are given the pixels with which this one is filled.
+        missing.paste(0, box)
+
+    given = combine(parts, shape)
+    moved = sum(part.found["moved_pixels"] for part in parts)
+    found = {**given.found, "moved_pixels": moved, "cutouts": tuple(places)}
+    return replace(given, found=found, upload=upload)
+
+
+def _place_around(box: Box, picture: Image.Image, shape: Shape) -> tuple[int, int]:
+    """Return left and upper edge of a cut-out with the box in its middle, as far as the
+    picture's edges allow."""
+    x = (box[0] + box[2] - shape.width) // 2
+    y = (box[1] + box[3] - shape.height) // 2
+    return (
+        max(0, min(x, picture.width - shape.width)),
+        max(0, min(y, picture.height - shape.height)),
     )
 
 
 def _picture_of(upload: bytes, shape: Shape) -> Image.Image:
+    """Decode the picture, which must have 8 bits per colour and a side of at most
+    MAX_SIDE."""
     decoded = decode(upload, "image")
     width, height = decoded.image.size
     if decoded.has_more_bits:
         raise UnusableImageError(
-            "the image has more than 8 bits a colour: expected 8, or fit=crop would lose some"
+            "the image has more than 8 bits a colour: expected 8, "
+            "because fit=crop would lose some"
         )
     if not (shape.width <= width <= MAX_SIDE and shape.height <= height <= MAX_SIDE):
         least = f"{shape.width}x{shape.height}, the model's own, or more"
         raise WrongSizeError(
-            f"the image is {width}x{height}, expected {least}, and {MAX_SIDE} a side at most"
+            f"the image is {width}x{height}: expected {least}, "
+            f"and at most {MAX_SIDE} a side"
         )
     return decoded.image
 
@@ -107,20 +119,21 @@ def _picture_of(upload: bytes, shape: Shape) -> Image.Image:
 def _hole_of(
     picture: Image.Image, masks: Sequence[bytes] | None, shape: Shape
 ) -> Image.Image:
-    """255 where the picture is to be filled, and 0 elsewhere."""
+    """Return an image of mode L: 255 for pixels to fill, else 0."""
     if not masks and has_transparent(shape.palette):
         raise NothingToFillError(
-            "expected a mask: what is transparent is one of the model's colours, and no hole"
+            "expected a mask: what is transparent is one of the model's colours, "
+            "and no hole"
         )
-    hole = (
-        cut(opaque(decode(masks[0], "mask").image, channels=1), 0, 255)
-        if masks
-        else hole_of_alpha(picture)
-    )
+    if masks:
+        mask = opaque(decode(masks[0], "mask").image, channels=1)
+        hole = threshold(mask, 0, 255)
+    else:
+        hole = hole_of_alpha(picture)
     if hole.size != picture.size:
         (width, height), (expected, high) = hole.size, picture.size
         raise WrongSizeError(
-            f"the mask is {width}x{height}, expected {expected}x{high} as the image is"
+            f"the mask is {width}x{height}: expected {expected}x{high}, like the image"
         )
     if not hole.getbbox():
         raise NothingToFillError(
@@ -130,12 +143,14 @@ def _hole_of(
 
 
 def boxes_of(hole: Image.Image, shape: Shape) -> list[Box]:
-    """The boxes of the holes in reading order, none of them near another. WrongSizeError for one that leaves too little
-    of a cut-out of this shape, and for too many.
+    """Return the boxes around the holes, in reading order; none is near another.
 
-    A box grows until nothing is near it any more: holes that are near each other share one.
+    hole: mode L, 255 = fill. A box grows until nothing is near it, so holes that are
+    near each other share one. Raises WrongSizeError for a box that leaves too little of
+    a cut-out of this shape, and for more than MAX_IMAGES boxes.
     """
-    left, boxes = bytearray(hole.tobytes()), list[Box]()
+    left = bytearray(hole.tobytes())
+    boxes: list[Box] = []
     most = max(0, shape.width - APART), max(0, shape.height - APART)
     while (at := left.find(255)) >= 0 and len(boxes) <= _MOST_BOXES:
         y, x = divmod(at, hole.width)
@@ -144,22 +159,23 @@ def boxes_of(hole: Image.Image, shape: Shape) -> list[Box]:
             box = grown
             if box[2] - box[0] > most[0] or box[3] - box[1] > most[1]:
                 raise WrongSizeError(
-                    f"the hole at x={box[0]}, y={box[1]} is larger than {most[0]}x{most[1]} pixels (width x height), "
-                    f"the most that this model fills. Holes less than {APART} pixels apart count as one. Make it "
-                    "smaller, or take a model of larger pictures"
+                    f"the hole at x={box[0]}, y={box[1]} is larger than "
+                    f"{most[0]}x{most[1]} pixels (width x height), the most that this "
+                    f"model fills. Holes less than {APART} pixels apart count as one. "
+                    "Make it smaller, or take a model of larger pictures"
                 )
         boxes = [*(other for other in boxes if not _overlap(box, other)), box]
         for start in range(box[1] * hole.width, box[3] * hole.width, hole.width):
             left[start + box[0] : start + box[2]] = bytes(box[2] - box[0])
     if len(boxes) > MAX_IMAGES:
         raise WrongSizeError(
-            f"the picture has more holes than {MAX_IMAGES}, the most that are taken"
+            f"the picture has too many holes: expected at most {MAX_IMAGES}"
         )
     return sorted(boxes, key=lambda box: (box[1], box[0]))
 
 
 def _grown(box: Box, hole: Image.Image, boxes: Sequence[Box]) -> Box:
-    """The box around it and everything near it."""
+    """Return the box around this one, hole pixels near it and boxes near it."""
     x, y, right, bottom = around = (
         box[0] - APART,
         box[1] - APART,
@@ -191,13 +207,14 @@ def _given(
     hole: Image.Image,
     missing: Image.Image,
     shape: Shape,
-    taking: Taking,
+    terms: PictureTerms,
     model: Model,
 ) -> GivenPixels:
-    """Cut out what a hole is given. missing: the part of it that no earlier cut-out fills; what those fill is put
-    in when it is drawn."""
-    keep, known = cut(missing, 1, 0), cut(hole, 1, 0).tobytes()
-    given = in_colours_of(shape, part, taking, known)
+    """Return the input of one cut-out. hole: all pixels to fill. missing: those that no
+    earlier cut-out fills; pixels of earlier ones are inserted when they are drawn."""
+    keep = threshold(missing, 1, 0)
+    known = threshold(hole, 1, 0).tobytes()
+    given = in_colours_of(shape, part, terms, known)
     found = found_of_hole(keep, model)
     moved = given.found or _moved(part, given.pixels, known, shape)
     return GivenPixels(given.pixels, keep.tobytes(), {**found, **moved})
@@ -206,13 +223,15 @@ def _given(
 def _moved(
     part: Image.Image, pixels: bytes, known: bytes, shape: Shape
 ) -> dict[str, float]:
-    """How many given pixels are of colours that the model cannot say, and how far the farthest of them moves."""
-    said = Image.frombytes(
+    """Return how many given pixels have a colour that the model cannot represent, and
+    by how much the farthest one moves."""
+    quantised = Image.frombytes(
         "L" if shape.channels == 1 else "RGB",
         shape.size,
-        in_values(pixels, shape.values),
+        quantise_pixels(pixels, shape.values),
     )
-    before, after = (image.convert("RGBA").tobytes() for image in (part, said))
+    before = part.convert("RGBA").tobytes()
+    after = quantised.convert("RGBA").tobytes()
     moves = (
         math.dist(before[4 * i : 4 * i + 4], after[4 * i : 4 * i + 4])
         for i in range(len(known))
@@ -223,13 +242,16 @@ def _moved(
 
 
 def filled_canvas(spec: JobSpec, upload: bytes, keep: bytes, parts: Canvas) -> Canvas:
-    """The whole picture, as often as it is drawn. parts: what is drawn of its cut-outs; keep: what is given of them."""
-    picture, count = decode(upload, "image").image, len(spec.options.places)
-    size, profile = (
-        (picture.height, picture.width),
-        picture.info.get("icc_profile") or b"",
-    )
-    filled = _Filled(picture, spec, keep, parts)
+    """Return a canvas of the whole picture, once for each time that it was filled.
+
+    upload: the picture's file. keep: masks of the cut-outs, 1 = given. parts: what is
+    drawn of the cut-outs. Raises what `decode` raises for the file.
+    """
+    picture = decode(upload, "image").image
+    count = len(spec.options.places)
+    size = picture.height, picture.width
+    profile = picture.info.get("icc_profile") or b""
+    filled = _FilledPictures(picture, spec, keep, parts)
     own = [{"sample": str(spec.first + i)} for i in range(0, spec.n, count)]
     shown = Canvas(
         spec.images,
@@ -243,37 +265,35 @@ def filled_canvas(spec: JobSpec, upload: bytes, keep: bytes, parts: Canvas) -> C
     return replace(shown, profile=profile)
 
 
-class _Filled(dict[int, bytes]):
-    """The pixels of each picture, made when they are asked for: many large ones would take much memory."""
+class _FilledPictures(dict[int, bytes]):
+    """Index of a filled picture -> its pixels, made on access: many large pictures
+    would take much memory."""
 
     def __init__(
         self, picture: Image.Image, spec: JobSpec, keep: bytes, parts: Canvas
     ) -> None:
         super().__init__({i // len(spec.options.places): b"" for i in parts.samples})
-        self._picture, self._places, self._keep, self._parts = (
-            picture,
-            spec.options.places,
-            keep,
-            parts,
-        )
+        self._picture = picture
+        self._places = spec.options.places
+        self._keep = keep
+        self._parts = parts
 
     def __getitem__(self, sample: int) -> bytes:
-        """Paste the cut-outs in their order: what one drew of a later hole is covered by that hole's own."""
-        parts, image, count = self._parts, self._picture.copy(), len(self._places)
+        """Paste the cut-outs in their order: pixels that one drew of a later hole are
+        covered by that hole's own cut-out."""
+        parts = self._parts
+        image = self._picture.copy()
         size = parts.width * parts.height
-        for k, place in enumerate(self._places, start=sample * count):
-            if k in parts.samples:
-                drawn, kept = (
-                    picture_of(parts, k),
-                    self._keep[k * size : (k + 1) * size],
-                )
-                shown = (
-                    indexed(drawn, parts.palette).convert("RGBA")
-                    if parts.palette
-                    else drawn
-                )
-                hole = Image.frombytes(
-                    "L", drawn.size, kept.translate(b"\xff" + bytes(255))
-                )
-                image.paste(shown.convert(image.mode), place, hole)
+        first = sample * len(self._places)
+        for k, place in enumerate(self._places, start=first):
+            if k not in parts.samples:
+                continue
+            drawn = picture_of(parts, k)
+            if parts.palette:
+                drawn = with_palette(drawn, parts.palette).convert("RGBA")
+            keep = self._keep[k * size : (k + 1) * size]
+            # 255 for pixels that are not given, else 0.
+            alpha = keep.translate(b"\xff" + bytes(255))
+            hole = Image.frombytes("L", drawn.size, alpha)
+            image.paste(drawn.convert(image.mode), place, hole)
         return image.tobytes()

@@ -1,7 +1,8 @@
-"""Untrusted image files, taken apart with as little trust as possible.
+"""Decodes untrusted image files, with as little trust as possible.
 
-The bytes decide what a file is, never its name or declared type. Three parsers are reachable (PNG, JPEG, WebP); size is
-judged from the header, before a pixel is unpacked; anything a parser throws at broken data is one BadUploadError.
+The bytes decide what a file is, never its name or declared type. Three parsers are
+reachable (PNG, JPEG, WebP). The size is checked in the header, before a pixel is
+decoded, and any error of a parser becomes one BadUploadError.
 """
 
 import contextlib
@@ -18,11 +19,12 @@ from app.errors import BadUploadError, TooLargeError, UnusableImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 2048 * 2048
+"""Most pixels of an uploaded picture."""
 _PIXEL_BYTES = 4
-"""Bytes of a pixel in memory: Pillow keeps colours in words of 32 bits."""
+"""Bytes of a pixel in memory: Pillow stores colours in words of 32 bits."""
 _LARGE_BYTES = 4 * 2**20
-"""Bytes of a file, or of its pixels, that are decoded alone: while one is decoded,
-Pillow and its libraries hold up to four times as much."""
+"""Files, or pixels, of more bytes are decoded one at a time: Pillow and its libraries
+use up to four times as much meanwhile."""
 _large = threading.Lock()
 _PNG_END = b"IEND\xaeB`\x82"
 BROKEN = (
@@ -36,18 +38,20 @@ BROKEN = (
     KeyError,
     IndexError,
 )
-"""Errors that Pillow's parsers throw at broken data, beside a bomb."""
+"""Errors that Pillow's parsers raise for broken data."""
 BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+"""Errors that Pillow raises for pictures with too many pixels."""
 _HIGH_BYTES = {
     "I;16": slice(1, None, 2),
     "I;16L": slice(1, None, 2),
     "I;16B": slice(0, None, 2),
 }
-"""Places of the upper byte of each 16-bit grey value; Pillow's own conversion clips such values to white."""
+"""Places of the upper byte of 16-bit grey values, by mode; Pillow's own conversion
+would clip such values to white."""
 
 Role = Literal["image", "mask"]
 
-# Pillow keeps these limits per process; they bind whoever decodes here.
+# These limits of Pillow are global: they apply to all code of this process.
 Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 ImageFile.LOAD_TRUNCATED_IMAGES = False
 PngImagePlugin.MAX_TEXT_CHUNK = 64 * 1024
@@ -56,18 +60,21 @@ PngImagePlugin.MAX_TEXT_MEMORY = 256 * 1024
 
 @dataclass(frozen=True)
 class Decoded:
-    """An upright picture: mode L, LA, RGB or RGBA, with 8 bits a colour."""
+    """An upright picture of mode L, LA, RGB or RGBA, with 8 bits per colour."""
 
     image: Image.Image
+    """The picture."""
     has_more_bits: bool = False
-    """True if its file has colours of more than 8 bits, of which these are the upper 8."""
+    """True if its file has colours of more than 8 bits, of which these are the upper
+    8."""
 
 
 def decode(data: bytes, role: Role) -> Decoded:
-    """Decode an upload, whatever it is for.
+    """Decode an upload and return it upright, whatever it is for. role: what messages
+    call it.
 
-    Raises BadUploadError (unreadable), TooLargeError (more than MAX_PIXELS), UnusableImageError (animated, or a mode
-    without a rule).
+    Raises BadUploadError if it cannot be read, TooLargeError for more than MAX_PIXELS,
+    and UnusableImageError if it is animated or has an unsupported mode.
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
@@ -83,14 +90,18 @@ def decode(data: bytes, role: Role) -> Decoded:
         raise _too_many_pixels(role) from None
     except BROKEN:
         raise BadUploadError(
-            f"the {role} is not a readable {', '.join(FORMATS)} file; save it as one"
+            f"the {role} is not a readable {', '.join(FORMATS)} file; save it as one "
+            "of these"
         ) from None
 
 
 def decoded_size(files: Iterable[bytes]) -> int:
-    """Return the bytes of memory for the pixels of uploads, by their headers: at most
-    those of two pictures of MAX_PIXELS, since `given` refuses more. An array, or a file
-    that `decode` refuses, counts as much as it has bytes."""
+    """Return the bytes of memory for the decoded pixels of uploads, judged by their
+    headers.
+
+    The result is at most that of two pictures of MAX_PIXELS, because `read_given`
+    refuses more. Arrays, and files that `decode` refuses, count with their own length.
+    """
     sizes = (_pixels_by_header(data) * _PIXEL_BYTES or len(data) for data in files)
     return min(sum(sizes), 2 * MAX_PIXELS * _PIXEL_BYTES)
 
@@ -106,18 +117,21 @@ def _pixels_by_header(data: bytes) -> int:
 
 @contextlib.contextmanager
 def one_large_at_a_time(size: int) -> Iterator[None]:
-    """Wait until no other thread decodes a large picture, if this one is large. size:
-    bytes of the file, or of its pixels."""
+    """Wait until no other thread decodes a large picture, if this one is large. Use it
+    as a context manager.
+
+    size: bytes of the file, or of its pixels.
+    """
     with _large if size > _LARGE_BYTES else contextlib.nullcontext():
         yield
 
 
 def _upright(image: Image.Image, role: Role) -> Image.Image:
-    """Decode an open picture, and turn it as its camera noted."""
+    """Decode an open picture, and turn it as its camera recorded."""
     image.load()
     if image.mode == "P" and _largest(image) >= len(image.getpalette() or ()) // 3:
         raise BadUploadError(
-            f"the {role} has a pixel whose number is beyond its palette"
+            f"the {role} has a pixel whose index is beyond its palette"
         )
     ImageOps.exif_transpose(image, in_place=True)
     return _eight_bits(image, role)
@@ -137,12 +151,13 @@ def _largest(image: Image.Image) -> int:
 
 def _too_many_pixels(role: Role) -> TooLargeError:
     return TooLargeError(
-        f"the {role} has too many pixels; make it smaller: 2048 x 2048 at most"
+        f"the {role} has too many pixels; make it smaller: at most 2048 x 2048"
     )
 
 
 def _eight_bits(image: Image.Image, role: Role) -> Image.Image:
-    """Grey and colour stay; palettes and transparent colours are resolved; of 16 bits the upper 8 are kept."""
+    """Return a copy of mode L, LA, RGB or RGBA: palettes and transparent colours are
+    resolved, and of 16 bits the upper 8 are kept."""
     if image.mode in _HIGH_BYTES:
         if "transparency" in image.info:
             raise UnusableImageError(
@@ -158,8 +173,9 @@ def _eight_bits(image: Image.Image, role: Role) -> Image.Image:
     if image.mode in ("RGB", "P", "PA", "La", "RGBa"):
         return image.convert("RGBA")
     if image.mode in ("CMYK", "YCbCr", "HSV", "LAB"):
-        image.info.pop("icc_profile", None)  # it is of these colours
+        image.info.pop("icc_profile", None)  # it describes the old colours
         return image.convert("RGB")
     raise UnusableImageError(
-        f"the {role} has pixels of the unusual kind {image.mode}; save it as 8-bit grey or colour"
+        f"the {role} has pixels of the unusual kind {image.mode}; "
+        "save it as 8-bit grey or colour"
     )

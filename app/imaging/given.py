@@ -1,8 +1,10 @@
-"""The pictures that clients give: what a completion keeps and fills, and whole ones to upsample, score or encode.
+"""Pictures that clients send: what a completion keeps and fills, and whole pictures to
+upsample, score or encode.
 
-White (128 and above) in the mask = fill, black = keep. Without a mask, pixels whose alpha is below 128 are filled.
-What is transparent lies on black for a model of greys and in masks, on white for one of colours. A file may be an array
-of values instead (arrays.py).
+White (128 and above) in a mask = fill, black = keep. Without a mask, pixels with an
+alpha below 128 are filled. Transparent pixels are put on black for grey models and in
+masks, and on white for coloured models. A file may be an array of values instead
+(arrays.py).
 """
 
 import contextlib
@@ -24,38 +26,47 @@ from app.errors import (
 )
 from app.imaging.arrays import Shape, count_of, pictures_of
 from app.imaging.decode import MAX_PIXELS, Decoded, Role, decode
-from app.imaging.palette import has_transparent, taken
+from app.imaging.palette import has_transparent, palette_values
 from app.schema.answers import Model
-from app.schema.job_options import Taking
+from app.schema.job_options import PictureTerms
 from worker.contract.kind import Input
 from worker.contract.kinds.complete import has_few_fillings
 
 Files = dict[str, list[bytes]]
-"""The files of a request, by field: none where an optional one was left out, several where a call takes them."""
+"""The files of a request, by field: an empty list for an optional field that was left
+out, and several for a call that takes several."""
 
 _STRIP = 256
 """Rows of a picture that are made opaque at once."""
 
 ALPHA_MASK = "alpha-mask"
-"""The field of a mask as OpenAI's clients send it: what is transparent is filled."""
+"""The field of a mask as OpenAI's clients send it: its transparent pixels are
+filled."""
 
 
 @dataclass(frozen=True)
 class GivenPixels:
-    """`pixels`: H*W*C bytes, row by row, pixel by pixel, colour by colour; of several pictures one after the other; or
-    the file that holds them. `keep`: H*W bytes, 1 = given, 0 = fill; empty where the whole picture is given."""
+    """The input of a job, as it is stored."""
 
     pixels: bytes
+    """H*W*C bytes, row by row, pixel by pixel, colour by colour; several pictures
+    follow each other. Or the file that contains them."""
     keep: bytes = b""
+    """H*W bytes, 1 = given, 0 = fill; empty if the whole picture is given."""
     found: Mapping[str, Any] = field(default_factory=dict)
-    """Options of the job that the pictures decide."""
+    """Options of the job that the pictures determine."""
     upload: bytes = b""
-    """The file of a larger picture, whose cut-outs the pixels are."""
+    """The file of a larger picture, of which the pixels are cut-outs; else empty."""
 
 
 def given_behind_hole(keep: Image.Image, members: Iterable[str]) -> int:
-    """Given pixels behind the hole's first one, in the order of the member that has the most; members: their
-    orientations. Where there are none, images are drawn without particles."""
+    """Return the number of given pixels behind the hole's first one, in the drawing
+    order of the member for which that is largest. If it is 0, images are drawn without
+    particles.
+
+    keep: mode L or 1, 0 = fill. members: orientations of the model's networks; unknown
+    ones are ignored.
+    """
     known = [
         name.upper()
         for name in members
@@ -69,18 +80,20 @@ def given_behind_hole(keep: Image.Image, members: Iterable[str]) -> int:
 
 
 def _given_after_the_first(keep: bytes) -> int:
-    """Pixels that are given after the first that is not."""
+    """Return the number of given pixels after the first missing one."""
     first = keep.find(0)
     return 0 if first < 0 else len(keep) - first - keep.count(0, first)
 
 
 def read_given(
-    wanted: Input, files: Files, model: Model, taking: Taking, count: int = 1
+    wanted: Input, files: Files, model: Model, terms: PictureTerms, count: int = 1
 ) -> GivenPixels:
-    """Everything that the files of a request give to a job. count: how many pictures they hold, of a kind that takes
-    each for itself.
+    """Return everything that the files of a request give to a job.
 
-    Raises what `pictures_of` raises, WrongSizeError, NothingToFillError, NotVerifiableError and NotExactError.
+    wanted: what the kind of job takes. count: number of pictures in the files, for a
+    kind that treats each separately. Raises WrongSizeError, NothingToFillError,
+    NotVerifiableError, NotExactError, BadParameterError, UnusableImageError,
+    BadUploadError or TooLargeError for files that do not fit.
     """
     if wanted is Input.CODED_FILE:
         return GivenPixels(files["file"][0])
@@ -88,44 +101,46 @@ def read_given(
     if wanted is Input.SMALL_PICTURE:
         shape = replace(shape, height=model.small_height, width=model.small_width)
     may_have_holes = wanted in (Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART)
+    # Decoded one at a time, because large pictures take much memory.
     images = (
-        each
+        picture
         for data in files["image"]
-        for each in pictures_of(data, "image", shape, may_have_holes)
+        for picture in pictures_of(data, "image", shape, may_have_holes)
     )
     if wanted is Input.PICTURES:
-        return together(
-            [_exact(shape, image, i, taking) for i, image in enumerate(images)], shape
-        )
+        exact = [_exact(shape, image, i, terms) for i, image in enumerate(images)]
+        return combine(exact, shape)
     if wanted in (Input.PICTURE, Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART):
-        return together(
-            list(_of_each(wanted, images, count, files, shape, taking, model)), shape
-        )
+        each = list(_of_each(wanted, images, count, files, shape, terms, model))
+        return combine(each, shape)
     image = _only(images).image
     if wanted is Input.DRAWN_PICTURE:
         return GivenPixels(_as_drawn(shape, image))
-    return in_colours_of(shape, image, taking)
+    return in_colours_of(shape, image, terms)
 
 
 def _only(pictures: Iterator[Decoded]) -> Decoded:
-    """The picture, where only an array could hold several."""
+    """Return the only picture; only an array can contain several."""
     picture = next(pictures)
     if next(pictures, None) is not None:
         raise WrongSizeError("the array holds several pictures: this call takes one")
     return picture
 
 
-def _exact(shape: Shape, picture: Decoded, number: int, taking: Taking) -> GivenPixels:
-    """A picture of the model's size and kind of colours, which holds nothing that its pixels here do not."""
+def _exact(
+    shape: Shape, picture: Decoded, number: int, terms: PictureTerms
+) -> GivenPixels:
+    """Return the pixels of a picture to encode. Raises WrongSizeError, or NotExactError
+    if they do not contain everything that the file does."""
     image = picture.image
     if image.size != shape.size:
         raise WrongSizeError(
-            f"image {number}, counted from 0, is {image.width}x{image.height} (width x height), expected "
-            f"{shape.width}x{shape.height}"
+            f"image {number}, counted from 0, is {image.width}x{image.height} "
+            f"(width x height), expected {shape.width}x{shape.height}"
         )
     if shape.palette and not picture.has_more_bits:
         with naming_picture(number, 2):
-            return in_colours_of(shape, image, replace(taking, resize=False))
+            return in_colours_of(shape, image, replace(terms, resize=False))
     shown = opaque(image, shape.channels)
     if (
         picture.has_more_bits
@@ -133,25 +148,28 @@ def _exact(shape: Shape, picture: Decoded, number: int, taking: Taking) -> Given
     ):
         colours = "grey" if shape.channels == 1 else "RGB"
         raise NotExactError(
-            f"image {number}, counted from 0, would not come back as it is: expected {colours}, 8 bits a colour, not "
-            "transparent"
+            f"image {number}, counted from 0, would not come back as it is: expected "
+            f"{colours}, 8 bits a colour, not transparent"
         )
     return GivenPixels(shown.tobytes())
 
 
 def _as_drawn(shape: Shape, image: Image.Image) -> bytes:
-    """The pixels of a picture of ours in which each may be a square."""
+    """Return the pixels of a drawn picture, in which each pixel may be a square. Raises
+    WrongSizeError or NotVerifiableError if another program changed it."""
     scale = image.width // shape.width
     if not scale or image.size != (scale * shape.width, scale * shape.height):
         raise WrongSizeError(
-            f"the image is {image.width}x{image.height} (width x height), expected {shape.width}x{shape.height} or a "
-            "multiple of that, as it was written"
+            f"the image is {image.width}x{image.height} (width x height), expected "
+            f"{shape.width}x{shape.height} or a multiple of that, as it was written"
         )
-    if image.mode != (
-        "RGBA" if shape.palette else "L" if shape.channels == 1 else "RGB"
-    ):
+    written_mode = "L" if shape.channels == 1 else "RGB"
+    if shape.palette:
+        written_mode = "RGBA"  # how `decode` returns pictures with a palette
+    if image.mode != written_mode:
         raise NotVerifiableError(
-            "the image has other colours than it was written with; another program saved it"
+            "the image has other colours than it was written with; "
+            "another program saved it"
         )
     small = image.resize(shape.size, Image.Resampling.NEAREST)
     differs = ImageChops.difference(
@@ -165,23 +183,26 @@ def _as_drawn(shape: Shape, image: Image.Image) -> bytes:
     if not shape.palette:
         return small.tobytes()
     try:
-        return taken(small, shape.palette, nearest=False).values
+        return palette_values(small, shape.palette, nearest=False).values
     except UnusableImageError as error:
         raise NotVerifiableError(str(error)) from None
 
 
-class _Pixels:
-    """The pixels of all pictures and masks of a call: what may still come."""
+class _PixelBudget:
+    """Counts the pixels of all pictures and masks of a call."""
 
     def __init__(self, most: int) -> None:
-        self._most = self._left = most
+        self._most = most
+        self._left = most
 
-    def taken(self, picture: Decoded) -> Image.Image:
-        """The picture. Raises TooLargeError where it is too much."""
+    def charge(self, picture: Decoded) -> Image.Image:
+        """Count the picture's pixels, and return its image. Raises TooLargeError if
+        they are too many."""
         self._left -= picture.image.width * picture.image.height
         if self._left < 0:
             raise TooLargeError(
-                f"all pictures and masks have too many pixels; together at most {self._most} are taken"
+                "all pictures and masks together have too many pixels: "
+                f"expected at most {self._most}"
             )
         return picture.image
 
@@ -192,53 +213,60 @@ def _of_each(
     count: int,
     files: Files,
     shape: Shape,
-    taking: Taking,
+    terms: PictureTerms,
     model: Model,
 ) -> Iterator[GivenPixels]:
-    """Everything that each picture gives, by the one mask, or by its own. Of one among several a refusal says which it
-    is."""
-    pixels = _Pixels(MAX_PIXELS if count > 1 else 2 * MAX_PIXELS)
+    """Yield what each picture gives, with the one mask or its own. With several
+    pictures, an error names the picture."""
+    pixels = _PixelBudget(MAX_PIXELS if count > 1 else 2 * MAX_PIXELS)
     masks = _masks_of(files, count, shape, pixels)
     for i in range(count):
         with naming_picture(i, count):
-            image = pixels.taken(next(images))
+            image = pixels.charge(next(images))
             mask = masks[i % len(masks)] if masks else None
             if wanted is Input.PICTURE_AND_KEEP:
-                yield _with_a_hole(image, mask, shape, taking, model)
+                yield _with_a_hole(image, mask, shape, terms, model)
             elif wanted is Input.PICTURE_OR_PART:
-                yield _whole_or_part(image, mask, shape, taking, model)
+                yield _whole_or_part(image, mask, shape, terms, model)
             else:
-                yield in_colours_of(shape, image, taking)
+                yield in_colours_of(shape, image, terms)
 
 
 def _masks_of(
-    files: Files, count: int, shape: Shape, pixels: _Pixels
+    files: Files, count: int, shape: Shape, pixels: _PixelBudget
 ) -> list[Image.Image]:
-    """The masks of so many pictures, none, one for all or one for each; white where the image is filled."""
+    """Return the masks of `count` pictures: none, one for all, or one for each; white =
+    fill."""
     for data in files.get(ALPHA_MASK, ()):
         try:
-            return [hole_of_alpha(pixels.taken(decode(data, "mask")))]
+            return [hole_of_alpha(pixels.charge(decode(data, "mask")))]
         except NothingToFillError:
             raise NothingToFillError(
-                "the mask has no transparent pixel: here what is transparent is filled; POST /complete fills white"
+                "the mask has no transparent pixel: here transparent "
+                "pixels are filled; POST /complete fills white ones"
             ) from None
     sent = files.get("mask", [])
     masks = sum(map(count_of, sent))
     if masks not in (0, 1, count):
         pictures = "1 picture" if count == 1 else f"{count} pictures"
         raise BadParameterError(
-            f"mask: received {masks} masks for {pictures}: expected one for all, or one for each",
+            f"mask: received {masks} masks for {pictures}: "
+            "expected one for all, or one for each",
             field="mask",
         )
     flat = replace(shape, channels=1, values=2, palette=())
     return [
-        pixels.taken(mask) for data in sent for mask in pictures_of(data, "mask", flat)
+        pixels.charge(mask) for data in sent for mask in pictures_of(data, "mask", flat)
     ]
 
 
 @contextlib.contextmanager
 def naming_picture(number: int, count: int) -> Iterator[None]:
-    """A refusal in here names the picture, where there are several."""
+    """Set `field` of a RefusedError raised inside the `with` block to this picture, if
+    there are several.
+
+    number: index of the picture. count: number of pictures.
+    """
     try:
         yield
     except RefusedError as error:
@@ -247,16 +275,16 @@ def naming_picture(number: int, count: int) -> Iterator[None]:
         raise
 
 
-def together(parts: Sequence[GivenPixels], shape: Shape) -> GivenPixels:
-    """All of them one after the other; of what they decide the most."""
+def combine(parts: Sequence[GivenPixels], shape: Shape) -> GivenPixels:
+    """Return the input of several pictures as one: their bytes in order, and the
+    largest of each value that they determine. Parts without a mask count as completely
+    given."""
     if len(parts) == 1:
         return parts[0]
     whole = bytes([1]) * (shape.height * shape.width)
-    keep = (
-        b"".join(part.keep or whole for part in parts)
-        if any(part.keep for part in parts)
-        else b""
-    )
+    keep = b""
+    if any(part.keep for part in parts):
+        keep = b"".join(part.keep or whole for part in parts)
     names = {name for part in parts for name in part.found}
     found = {name: max(part.found.get(name, 0) for part in parts) for name in names}
     return GivenPixels(b"".join(part.pixels for part in parts), keep, found)
@@ -266,47 +294,49 @@ def _whole_or_part(
     image: Image.Image,
     mask: Image.Image | None,
     shape: Shape,
-    taking: Taking,
+    terms: PictureTerms,
     model: Model,
 ) -> GivenPixels:
-    """A picture with a hole, or one of which all is given."""
+    """Return a picture with a hole, or one that is completely given."""
     try:
-        part = _with_a_hole(image, mask, shape, taking, model)
+        part = _with_a_hole(image, mask, shape, terms, model)
         of_completions = "filled_pixels", "enumerate"
         found = {
             name: part.found[name] for name in part.found if name not in of_completions
         }
         return replace(part, found=found)
     except NothingToFillError:
-        return in_colours_of(shape, image, taking)
+        return in_colours_of(shape, image, terms)
 
 
 def _with_a_hole(
     image: Image.Image,
     mask: Image.Image | None,
     shape: Shape,
-    taking: Taking,
+    terms: PictureTerms,
     model: Model,
 ) -> GivenPixels:
     if mask is None and has_transparent(shape.palette):
         raise NothingToFillError(
-            "expected a mask: what is transparent is one of the model's colours, and no hole"
+            "expected a mask: what is transparent is one of the model's colours, "
+            "and no hole"
         )
     hole = hole_of_alpha(image) if mask is None else opaque(mask, channels=1)
-    hole = _fit(hole, "image" if mask is None else "mask", shape, taking.resize)
-    keep = cut(hole, 1, 0)
+    hole = _fit(hole, "image" if mask is None else "mask", shape, terms.resize)
+    keep = threshold(hole, 1, 0)
     filled = keep.tobytes().count(0)
     if not filled:
         raise NothingToFillError(
             "the mask has no pixel of 128 or above; white is what gets filled"
         )
-    given = in_colours_of(shape, image, taking, keep.tobytes())
+    given = in_colours_of(shape, image, terms, keep.tobytes())
     found = {**found_of_hole(keep, model), **given.found}
     return GivenPixels(given.pixels, keep.tobytes(), found)
 
 
 def found_of_hole(keep: Image.Image, model: Model) -> dict[str, Any]:
-    """Return the options of a completion that its hole decides; keep: 0 = fill."""
+    """Return the options of a completion that its hole determines: name -> value. keep:
+    mode L or 1, 0 = fill."""
     filled = keep.tobytes().count(0)
     behind = given_behind_hole(keep, model.members)
     # One network with nothing given behind the hole draws each image exactly, in one pass.
@@ -322,17 +352,23 @@ def found_of_hole(keep: Image.Image, model: Model) -> dict[str, Any]:
 
 
 def in_colours_of(
-    shape: Shape, image: Image.Image, taking: Taking, keep: bytes = b""
+    shape: Shape, image: Image.Image, terms: PictureTerms, keep: bytes = b""
 ) -> GivenPixels:
-    """Grey or coloured as the model is, or values of its palette, and of its size. keep: where a palette counts."""
+    """Return a picture's pixels in the model's colours (grey, RGB, or values of its
+    palette) and size.
+
+    keep: with a palette, only pixels whose byte is not 0 must have its colours; empty
+    for all. Raises WrongSizeError for another size, and UnusableImageError for a colour
+    that is missing from the palette, unless the terms allow these.
+    """
     if not shape.palette:
-        return GivenPixels(
-            _fit(opaque(image, shape.channels), "image", shape, taking.resize).tobytes()
-        )
+        whole = opaque(image, shape.channels)
+        return GivenPixels(_fit(whole, "image", shape, terms.resize).tobytes())
+    # Averages of palette colours would be other colours.
     fitted = _fit(
-        image.convert("RGBA"), "image", shape, taking.resize, Image.Resampling.NEAREST
+        image.convert("RGBA"), "image", shape, terms.resize, Image.Resampling.NEAREST
     )
-    found = taken(fitted, shape.palette, taking.nearest, keep)
+    found = palette_values(fitted, shape.palette, terms.nearest, keep)
     return GivenPixels(
         found.values,
         found={"moved_pixels": found.moved, "moved_distance": found.distance},
@@ -340,26 +376,29 @@ def in_colours_of(
 
 
 def hole_of_alpha(image: Image.Image) -> Image.Image:
-    """Mode L: 255 where the image is transparent, so that it reads like a mask."""
+    """Return a mask of mode L: 255 for transparent pixels (alpha below 128), else 0.
+    Raises NothingToFillError if there are none."""
     if "A" not in image.getbands():
         raise NothingToFillError("expected a mask, or an image with transparent pixels")
-    hole = cut(image.getchannel("A"), 255, 0)
+    hole = threshold(image.getchannel("A"), 255, 0)
     if not hole.getbbox():
         raise NothingToFillError(
-            "there is no mask, and the image has no transparent pixel that could be filled"
+            "there is no mask, and the image has no transparent pixel to fill"
         )
     return hole
 
 
-def cut(image: Image.Image, dark: int, bright: int) -> Image.Image:
-    """Two values instead of 256: `dark` below 128, `bright` from there on."""
+def threshold(image: Image.Image, dark: int, bright: int) -> Image.Image:
+    """Return an image of two values: `dark` for values below 128, `bright` for the
+    others."""
     return image.point([dark] * 128 + [bright] * 128)
 
 
 def opaque(image: Image.Image, channels: int) -> Image.Image:
-    """The picture in grey or RGB, as model_core.data.opaque makes it."""
+    """Return the picture in grey (channels = 1) or RGB, with transparent pixels on
+    black or white, as model_core.data.opaque does."""
     whole = Image.new("L" if channels == 1 else "RGB", image.size)
-    # In strips, because a large picture would take its memory four times.
+    # In strips: at once, a large picture would need four times its memory.
     for top in range(0, image.height, _STRIP):
         bottom = min(image.height, top + _STRIP)
         strip = image.crop((0, top, image.width, bottom))
@@ -369,11 +408,8 @@ def opaque(image: Image.Image, channels: int) -> Image.Image:
 
 def _opaque(image: Image.Image, channels: int) -> Image.Image:
     if "A" in image.getbands():
-        paper = Image.new(
-            "RGBA",
-            image.size,
-            (0, 0, 0, 255) if channels == 1 else (255, 255, 255, 255),
-        )
+        background = (0, 0, 0, 255) if channels == 1 else (255, 255, 255, 255)
+        paper = Image.new("RGBA", image.size, background)
         image = Image.alpha_composite(paper, image.convert("RGBA"))
     return image.convert("RGB").convert("L" if channels == 1 else "RGB")
 

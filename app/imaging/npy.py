@@ -17,12 +17,12 @@ from app.errors import BadUploadError, UnusableImageError
 MEDIA_TYPE = "application/x-npy"
 _MAGIC = b"\x93NUMPY"
 _LENGTHS = {b"\1\0": 2, b"\2\0": 4, b"\3\0": 4}
-"""Bytes of the header's length, by the format's version."""
+"""Version of the format -> bytes of the header's length."""
 _MOST_HEADER = 512
 MOST_PREFIX = 8 + 4 + _MOST_HEADER
-"""Bytes from the beginning of a file that hold its header, whatever its version."""
+"""Bytes from the beginning of a file that contain its header in any version."""
 _FOREIGN = ">" if sys.byteorder == "little" else "<"
-"""The order of bytes that is not this machine's."""
+"""The byte order that is not this machine's."""
 _HEADER = re.compile(
     r"\{ *'descr': *'([<>|=])([a-zA-Z])(\d{1,6})', *'fortran_order': *(True|False), *"
     r"'shape': *\(((?:\d{1,9}L?, *)*(?:\d{1,9}L?)?)\),? *\} *\n?",
@@ -31,7 +31,7 @@ _HEADER = re.compile(
 """Header as NumPy writes it, and whoever writes such files after it. Python 2 wrote
 sizes as 28L."""
 _OBJECTS = re.compile(r"'descr': *'[<>|=]O")
-"""In the header of an array of Python objects, which numpy.save pickles."""
+"""Found in the header of an array of Python objects, which numpy.save pickles."""
 _TYPES = {
     "b1": "B",
     "i1": "b",
@@ -43,36 +43,41 @@ _TYPES = {
     "i8": "q",
     "u8": "Q",
 }
-"""Code of the array module, by NumPy's kind and length."""
+"""NumPy's kind and length -> type code of Python's array module."""
 
 
 @dataclass(frozen=True)
 class Array:
-    """Whole numbers in C order."""
+    """An array of whole numbers, in C order."""
 
     shape: tuple[int, ...]
+    """Sizes of its dimensions."""
     numbers: "array[int]"
+    """All numbers, in C order."""
 
 
 def is_array(data: bytes) -> bool:
-    """True if an upload is a NumPy array. Its first bytes decide, whatever its name and content type say."""
+    """Return True if an upload is a NumPy array, judged by its first bytes and not by
+    its name or content type."""
     return data.startswith(_MAGIC)
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a .npy file says of its array."""
+    """What a .npy file says about its array."""
 
     order: str
-    """Order of bytes: < little, > big, | for none, = this machine's."""
+    """Byte order: < little, > big, | for none, = this machine's."""
     kind: str
-    """NumPy's letter: b booleans, i and u whole numbers, U strings, ..."""
+    """NumPy's letter for the type: b booleans, i and u whole numbers, U strings, ..."""
     length: int
-    """Length of an item, in bytes; of strings in characters of four bytes."""
+    """Length of an item in bytes; for strings, in characters of four bytes."""
     is_fortran: bool
+    """True if the array is in Fortran order."""
     shape: tuple[int, ...]
+    """Sizes of its dimensions."""
     offset: int
-    """Offset of the content in the file."""
+    """Offset of the content in the file, in bytes."""
 
     @property
     def content_size(self) -> int:
@@ -82,17 +87,19 @@ class Header:
 
 
 def read_header(data: bytes) -> Header:
-    """Read the header of a .npy file from its first MOST_PREFIX bytes, or all of it.
-    Raises BadUploadError if it cannot be read."""
+    """Read the header of a .npy file from its first MOST_PREFIX bytes, or from the
+    whole file. Raises BadUploadError if that is not possible."""
     text, offset = _header_text(data)
     found = _HEADER.fullmatch(text)
     if found is None and _OBJECTS.search(text):
         raise BadUploadError(
-            "the array holds Python objects (dtype=object), which are not read: expected numbers, such as dtype=uint8"
+            "the array contains Python objects (dtype=object), which are not read: "
+            "expected numbers, such as dtype=uint8"
         )
     if found is None:
         raise BadUploadError(
-            "the array's header cannot be read: expected a .npy file as numpy.save writes it"
+            "the array's header cannot be read: "
+            "expected a .npy file as numpy.save writes it"
         )
     order, kind, length, is_fortran, sizes = found.groups()
     shape = tuple(int(size) for size in re.findall(r"\d+", sizes))
@@ -100,21 +107,26 @@ def read_header(data: bytes) -> Header:
 
 
 def read_array(data: bytes) -> Array:
-    """Raises BadUploadError for a file that is broken, UnusableImageError for an array of anything but whole numbers or
-    booleans in C order."""
+    """Read a .npy file of whole numbers or booleans in C order.
+
+    Raises BadUploadError if the file is broken, and UnusableImageError for another type
+    or order.
+    """
     header = read_header(data)
     content = data[header.offset :]
     code = _TYPES.get(f"{header.kind}{header.length}")
     if code is None:
         raise UnusableImageError(
-            "the array has no whole numbers: expected integers of any length, or booleans"
+            "the array has no whole numbers: "
+            "expected integers of any length, or booleans"
         )
     if header.is_fortran:
         raise UnusableImageError(
-            "the array is in Fortran order: expected C order, as numpy.ascontiguousarray makes it"
+            "the array is in Fortran order: "
+            "expected C order, as numpy.ascontiguousarray makes it"
         )
     if len(content) != header.content_size:
-        raise BadUploadError("the array has not as many bytes as its header says")
+        raise BadUploadError("the array does not have as many bytes as its header says")
     return Array(
         header.shape, _numbers(content, code, is_foreign=header.order == _FOREIGN)
     )
@@ -125,7 +137,8 @@ def _header_text(data: bytes) -> tuple[str, int]:
     width = _LENGTHS.get(data[6:8])
     if width is None:
         raise BadUploadError(
-            "the array is of a version of .npy files that is not known: expected 1.0, 2.0 or 3.0"
+            "the array has an unknown version of the .npy format: "
+            "expected 1.0, 2.0 or 3.0"
         )
     begin = 8 + width
     length = int.from_bytes(data[8:begin], "little")
@@ -144,14 +157,14 @@ def _numbers(content: bytes, code: str, is_foreign: bool) -> "array[int]":
     return numbers
 
 
-def written(shape: Iterable[int], numbers: bytes) -> bytes:
-    """A .npy file of bytes in C order."""
-    return written_header("|u1", shape) + numbers
+def npy_file(shape: Iterable[int], numbers: bytes) -> bytes:
+    """Return a .npy file of bytes in C order. shape: sizes of the dimensions."""
+    return npy_header("|u1", shape) + numbers
 
 
-def written_header(descr: str, shape: Iterable[int]) -> bytes:
-    """Return what stands before the content of an array in C order. descr: NumPy's
-    name of its type, such as `|u1`."""
+def npy_header(descr: str, shape: Iterable[int]) -> bytes:
+    """Return the part of a .npy file before the content of an array in C order. descr:
+    NumPy's name of the type, such as `|u1`. shape: sizes of the dimensions."""
     sizes = "".join(f"{size}, " for size in shape).rstrip()
     text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({sizes}), }}"
     room = -(len(_MAGIC) + 4 + len(text) + 1) % 64

@@ -1,4 +1,5 @@
-"""Pictures in the colours of a palette, which stand for the values of a model: what model_core/data/palette.py does."""
+"""Pictures in the colours of a palette, which stand for the values of a model, as in
+model_core/data/palette.py."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,37 +9,48 @@ from PIL import Image
 from app.errors import UnusableImageError
 
 MOST = 256
+"""Most colours of a palette."""
 _OPAQUE = 128
 _GAP = bytes((128, 128, 128, 255))
 _CLEAR = bytes(4)
 
 
 @dataclass(frozen=True)
-class Taken:
-    """A picture as values, a byte a pixel; how many pixels took another colour, and how far the farthest went."""
+class PaletteValues:
+    """A picture as values of a palette."""
 
     values: bytes
+    """One byte for each pixel."""
     moved: int
+    """Number of pixels that took another colour."""
     distance: float
+    """The largest distance between a pixel's colour and the one that it took; 0 if none
+    moved."""
 
 
-def taken(
+def palette_values(
     image: Image.Image, palette: Sequence[str], nearest: bool, keep: bytes = b""
-) -> Taken:
-    """The values of a picture. Raises UnusableImageError that names the first colour which is none of the palette,
-    unless the nearest are asked for. Colours count where `keep` is not 0: everywhere, if it is empty."""
+) -> PaletteValues:
+    """Return the values of a picture's pixels.
+
+    nearest: whether colours that are missing from the palette become the nearest ones.
+    keep: only pixels whose byte is not 0 count as moved or missing; empty for all.
+    Raises UnusableImageError, which names the first missing colour, unless `nearest`.
+    """
     known = {colour: value for value, colour in enumerate(_colours(palette))}
-    pixels, found = _pixels(image), dict[bytes, tuple[int, float]]()
+    pixels = _pixels(image)
+    found: dict[bytes, tuple[int, float]] = {}
+    """Colour -> value, and distance to the value's colour."""
     counts = [not keep or keep[i] != 0 for i in range(len(pixels))]
     for i, pixel in enumerate(pixels):
         if pixel not in found:
-            found[pixel] = (
-                (known[pixel], 0.0) if pixel in known else _nearest(pixel, known)
-            )
+            is_known = pixel in known
+            found[pixel] = (known[pixel], 0.0) if is_known else _nearest(pixel, known)
         if counts[i] and found[pixel][1] and not nearest:
             x, y = i % image.width, i // image.width
             raise UnusableImageError(
-                f"the image has the colour #{pixel.hex()} at ({x}, {y}), which is none of the model's {len(palette)}: "
+                f"the image has the colour #{pixel.hex()} at ({x}, {y}), which is none "
+                f"of the model's {len(palette)}: "
                 "expected the colours of its palette, or colours=nearest"
             )
     moved = [
@@ -46,15 +58,16 @@ def taken(
         for pixel, counted in zip(pixels, counts, strict=True)
         if counted and found[pixel][1]
     ]
-    return Taken(
+    return PaletteValues(
         bytes(found[pixel][0] for pixel in pixels),
         len(moved),
         round(max(moved, default=0.0), 1),
     )
 
 
-def indexed(values: Image.Image, palette: Sequence[str]) -> Image.Image:
-    """Values, of mode L, as a picture with the palette; one past the last is the grey between pictures."""
+def with_palette(values: Image.Image, palette: Sequence[str]) -> Image.Image:
+    """Return a copy of an image of values (mode L) as a picture with the palette. The
+    value after the last one becomes the grey between pictures."""
     colours = [*_colours(palette), _GAP][:MOST]
     picture = values.copy()
     picture.putpalette(b"".join(colour[:3] for colour in colours))
@@ -65,7 +78,7 @@ def indexed(values: Image.Image, palette: Sequence[str]) -> Image.Image:
 
 
 def chunks(palette: Sequence[str]) -> list[tuple[bytes, bytes]]:
-    """The palette as a PNG has it: the names and contents of its chunks."""
+    """Return the palette as chunks of a PNG: names and contents."""
     colours = _colours(palette)
     opacity = bytes(colour[3] for colour in colours)
     found = [(b"PLTE", b"".join(colour[:3] for colour in colours))]
@@ -73,17 +86,20 @@ def chunks(palette: Sequence[str]) -> list[tuple[bytes, bytes]]:
 
 
 def gap_of(palette: Sequence[str]) -> int:
-    """The value between pictures: the grey behind the palette; of one without room its first colour."""
+    """Return the value of the lines between pictures: the grey after the palette's last
+    colour, or, in a full palette, its first colour."""
     return len(palette) % MOST
 
 
 def has_transparent(palette: Sequence[str]) -> bool:
-    """Is there a value that a picture shows as transparent? Then what is transparent is no hole."""
+    """Return True if one of the palette's colours is transparent; then transparent
+    pixels are no hole."""
     return any(colour[3] < _OPAQUE for colour in _colours(palette))
 
 
 def _colours(palette: Sequence[str]) -> list[bytes]:
-    """Red, green, blue and opacity of each; whatever is wholly transparent is one colour."""
+    """Return red, green, blue and opacity of each colour; all completely transparent
+    colours are the same."""
     return [_one(bytes.fromhex(f"{colour[1:]:f<8}")) for colour in palette]
 
 
@@ -97,6 +113,8 @@ def _one(pixel: bytes) -> bytes:
 
 
 def _nearest(pixel: bytes, known: dict[bytes, int]) -> tuple[int, float]:
+    """Return the value of the nearest colour, and its distance; of equally near ones,
+    the first."""
     squares = {
         sum((a - b) ** 2 for a, b in zip(pixel, colour, strict=True)): colour
         for colour in reversed(known)

@@ -1,36 +1,39 @@
-"""The picture that a shared link shows where it is pasted, in the size that messengers and social networks ask for."""
+"""The preview picture of a shared link, in the size that messengers and social networks
+expect."""
 
 import io
 
 from PIL import Image
 
 WIDTH, HEIGHT = 1200, 630
-"""Pixels, as https://ogp.me and the guides of Facebook, LinkedIn and X recommend: about 1.91 to 1."""
+"""Pixels, as https://ogp.me and the guides of Facebook, LinkedIn and X recommend: about
+1.91 to 1."""
 _PAPER = (251, 250, 248)
 _FRAME = (141, 137, 128)
 _FRAME_WIDTH = 2
 _MARGIN = 28
 """Pixels between the picture and the upper edge, at least."""
 _FOG = (51, 64, 95)
-"""What is not drawn yet, as the page's canvas shows it."""
+"""Colour of pixels that are not drawn yet, as on the page's canvas."""
 _BLUE = (61, 99, 221)
 _GLYPH = ("ooo", "o-.", "...")
 _TONES = {"o": 1.0, "-": 0.75, ".": 0.28}
-"""The project's sign, as in app/playground/img/logo.svg: a picture that is drawn as far as its middle."""
+"""The project's logo, as in app/playground/img/logo.svg: a picture that is drawn as far
+as its middle."""
 
 
 def preview_of(picture: bytes) -> bytes:
-    """Return a PNG of WIDTH x HEIGHT with the picture in its middle, each pixel as large as there is room for.
+    """Return a PNG of WIDTH x HEIGHT with the picture in its middle, enlarged as much
+    as fits.
 
-    Args:
-        picture: a file that Pillow reads, at most HEIGHT pixels high.
+    picture: bytes of a file that Pillow can read, at most HEIGHT pixels high.
     """
     with Image.open(io.BytesIO(picture)) as small:
         return _on_paper(small.convert("RGB"))
 
 
 def half_preview_of(picture: bytes) -> bytes:
-    """Return the preview of a picture of which the lower half is not drawn yet."""
+    """Return the preview of a picture whose lower half is not drawn yet."""
     with Image.open(io.BytesIO(picture)) as whole:
         half = whole.convert("RGB")
     half.paste(_FOG, (0, half.height // 2, half.width, half.height))
@@ -38,7 +41,7 @@ def half_preview_of(picture: bytes) -> bytes:
 
 
 def plain_preview() -> bytes:
-    """Return the preview of a model that has no picture: the sign of the project."""
+    """Return the preview of a model without a picture: the project's logo."""
     sign = Image.new("RGB", (len(_GLYPH[0]) + 2, len(_GLYPH) + 2), _BLUE)
     for y, row in enumerate(_GLYPH):
         for x, letter in enumerate(row):

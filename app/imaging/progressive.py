@@ -1,4 +1,5 @@
-"""A PNG that is written row by row: valid when the last row is in, shown by browsers as it comes."""
+"""A PNG that is written row by row: complete with the last row, and shown by browsers
+while it arrives."""
 
 import struct
 import zlib
@@ -13,8 +14,8 @@ _NO_FILTER = b"\0"
 
 
 class ProgressivePng:
-    """A PNG that grows: `height` rows of `width` pixels, each pixel a square of `scale`; 8 bits a colour, one colour or
-    three, or one that counts in a palette."""
+    """A PNG that is written row by row. Call `head`, then `row` for each row, then
+    `tail`."""
 
     def __init__(
         self,
@@ -24,6 +25,9 @@ class ProgressivePng:
         scale: int,
         palette: Sequence[str] = (),
     ) -> None:
+        """height, width, channels: of the image, with 1 or 3 colours of 8 bits. scale:
+        side of the square that each pixel becomes. palette: if given, bytes are indices
+        of these colours."""
         self._size = (width * scale, height * scale)
         self._channels = channels
         self._scale = scale
@@ -31,16 +35,18 @@ class ProgressivePng:
         self._compressor = zlib.compressobj(6)
 
     def head(self, text: Mapping[str, str], mark: str = "") -> bytes:
-        """Everything before the first row; `text` as chunks of keyword and text, the mark as one of UTF-8."""
-        colour = (
-            _INDEXED if self._palette else _GREY if self._channels == 1 else _COLOUR
-        )
+        """Return everything before the first row.
+
+        text: keyword -> text, written as chunks of text. mark: XMP packet; empty for
+        none.
+        """
+        colour = _GREY if self._channels == 1 else _COLOUR
+        if self._palette:
+            colour = _INDEXED
         header = struct.pack(">IIBBBBB", *self._size, 8, colour, 0, 0, 0)
-        colours = (
-            [_chunk(*each) for each in palette_chunks(self._palette)]
-            if self._palette
-            else []
-        )
+        colours = []
+        if self._palette:
+            colours = [_chunk(*each) for each in palette_chunks(self._palette)]
         chunks = [_text(key, value) for key, value in text.items()]
         if mark:
             chunks.append(
@@ -49,18 +55,21 @@ class ProgressivePng:
         return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *colours, *chunks])
 
     def row(self, pixels: bytes) -> bytes:
-        """The next row, W*C bytes; flushed, so that it can be seen at once."""
+        """Return the next row's part of the file, flushed so that browsers show it at
+        once. pixels: W*C bytes."""
         C, scale = self._channels, self._scale
         wide = b"".join(pixels[x : x + C] * scale for x in range(0, len(pixels), C))
         data = self._compressor.compress((_NO_FILTER + wide) * scale)
         return _chunk(b"IDAT", data + self._compressor.flush(zlib.Z_SYNC_FLUSH))
 
     def tail(self) -> bytes:
+        """Return the end of the file, after the last row."""
         return _chunk(b"IDAT", self._compressor.flush()) + _chunk(b"IEND", b"")
 
 
 def _text(key: str, value: str) -> bytes:
-    """A chunk of text in Latin-1, as every reader knows it; else of international text."""
+    """Return a chunk of text: in Latin-1, which every reader knows, if possible, else
+    in UTF-8."""
     try:
         return _chunk(b"tEXt", f"{key}\0{value}".encode("latin-1"))
     except UnicodeEncodeError:

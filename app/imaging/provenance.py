@@ -1,4 +1,4 @@
-"""A sample of ours that a client hands in again: what its PNG says of how it was drawn."""
+"""Reads the text of a drawn sample that a client uploads again: how it was drawn."""
 
 import io
 
@@ -10,8 +10,11 @@ from worker.contract.provenance import Provenance, ProvenanceError
 
 
 def read_provenance(data: bytes) -> Provenance:
-    """Raises BadUploadError for what is no PNG, NotVerifiableError for a picture that is no sample of ours, or one that
-    shows several."""
+    """Return what the text of a PNG says about how it was drawn.
+
+    Raises BadUploadError if the file is no readable PNG, and NotVerifiableError if it
+    is not a sample of this project or shows several.
+    """
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             text = {
@@ -21,7 +24,7 @@ def read_provenance(data: bytes) -> Provenance:
             }
     except (*BROKEN, *BOMB):
         raise BadUploadError(
-            "the image is not a readable PNG file; expected a sample as it was written"
+            "the image is not a readable PNG file: expected a sample as it was written"
         ) from None
     try:
         provenance = Provenance.of(text)
@@ -29,6 +32,7 @@ def read_provenance(data: bytes) -> Provenance:
         raise NotVerifiableError(str(error)) from None
     if provenance.samples != 1:
         raise NotVerifiableError(
-            "the picture shows several samples; expected one, such as /jobs/{id}/image?sample=0"
+            "the picture shows several samples: "
+            "expected one, such as /jobs/{id}/image?sample=0"
         )
     return provenance

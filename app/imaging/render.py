@@ -1,4 +1,5 @@
-"""Pictures as files: what a job has drawn (rows not drawn yet are black), or where a score's bits are."""
+"""Pictures as files: what a job has drawn (rows that are not drawn yet are black), its
+input, or maps."""
 
 import io
 import json
@@ -14,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 from app.errors import BadParameterError, NoRowsYetError
 from app.imaging.arrays import Shape, array_file
 from app.imaging.npy import MEDIA_TYPE as NPY_TYPE
-from app.imaging.palette import gap_of, indexed
+from app.imaging.palette import gap_of, with_palette
 from app.schema.answers import MarginalMap
 from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobSpec
@@ -22,24 +23,32 @@ from worker.contract.kind import Source, Summary
 from worker.contract.kinds import ALL_KINDS
 
 MAX_SIDE = 4096
+"""Longest side of a picture in a file, in pixels."""
 MAX_SCALE = 128
+"""Largest side of the square that a pixel becomes."""
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _GAP = 1
 _GAP_GREY = 128
-"""Grey of the lines between images, the same as in the command's grids (model_core.data.images.tile)."""
+"""Grey of the lines between images, the same as in the command's grids
+(model_core.data.images.tile)."""
 PNG_KEYWORD = "XML:com.adobe.xmp"
-"""Keyword of the PNG chunk (iTXt) that holds an XMP packet."""
-# Says in IPTC's terms how a picture came to be.
-_PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\
-<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\
-<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/">\
-<Iptc4xmpExt:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/{term}</Iptc4xmpExt:DigitalSourceType>\
-</rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="r"?>"""
+"""Keyword of the PNG chunk (iTXt) that contains an XMP packet."""
+# The digital source type of a picture, in IPTC's vocabulary.
+_PACKET = """<?xpacket begin="﻿" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta
+    xmlns:x="adobe:ns:meta/"><rdf:RDF
+    xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
+    rdf:about=""
+    xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"><Iptc4xmpExt:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/{term}</Iptc4xmpExt:DigitalSourceType></rdf:Description></rdf:RDF></x:xmpmeta><?xpacket
+    end="r"?>"""
 
 
 class PictureFormat(StrEnum):
-    """A PNG also says how it was drawn; WebP is without loss, JPEG is not. All have the mark of their source, but for
-    an array, which has the model's values and nothing else."""
+    """File formats of pictures. WebP is lossless, JPEG is not.
+
+    Only a PNG also contains the text that says how it was drawn. All but the array
+    contain the mark of their source; the array contains the model's values and nothing
+    else.
+    """
 
     PNG = "png"
     WEBP = "webp"
@@ -48,6 +57,7 @@ class PictureFormat(StrEnum):
 
     @property
     def media_type(self) -> str:
+        """Media type of the format."""
         return NPY_TYPE if self is PictureFormat.NPY else f"image/{self.value}"
 
 
@@ -60,27 +70,33 @@ _OPTIONS: Mapping[PictureFormat, Mapping[str, Any]] = {
 
 @dataclass(frozen=True)
 class Canvas:
-    """Pictures of one size: `n` samples, each height * width * channels bytes as far as it is drawn; samples without a
-    row are not in it. `origin` is what it takes to get the same pictures again."""
+    """Pictures of one size, from which files are rendered."""
 
     n: int
+    """Number of pictures (samples)."""
     height: int
+    """Height in pixels."""
     width: int
+    """Width in pixels."""
     channels: int
+    """Bytes of a pixel."""
     samples: Mapping[int, bytes]
+    """Index -> height*width*channels bytes, 0 where a row is not drawn yet; pictures
+    without a row are missing."""
     origin: Mapping[str, str]
+    """Keywords and texts that say how to draw the pictures again."""
     first: int = 0
     """Number of sample 0 among the images of the seed."""
     source: Source | None = None
-    """The mark in their files; None: they have none."""
+    """The mark in the files; None for none."""
     values: int = 0
-    """How many values a colour takes; 0: that is not known, or they are maps."""
+    """Number of values of a colour; 0 if it is unknown, or the pictures are maps."""
     own: Sequence[Mapping[str, str]] = ()
-    """Further facts of each sample that it takes to get it again; empty where there are none of any."""
+    """Further keywords and texts of each picture; empty if no picture has any."""
     palette: Sequence[str] = ()
-    """The colours of the bytes of samples, where these are values of a model of categories."""
+    """The colour of each value, if bytes are values of a model of categories."""
     profile: bytes = b""
-    """The colour profile of the picture whose holes were filled."""
+    """The colour profile of the picture whose holes were filled; else empty."""
 
     @classmethod
     def of(
@@ -92,8 +108,12 @@ class Canvas:
         marked: bool = True,
         result: Summary | None = None,
     ) -> "Canvas":
-        """The rows of one stage. numerics: with which they were drawn, and result: what is known of them, where that is
-        known. marked: their files say that a program made them."""
+        """Return the canvas of a job's drawn rows.
+
+        rows: all published rows. stage: which rows are shown. numerics: the arithmetic
+        that drew them, if known. marked: whether files are marked as made by a model.
+        result: summary of the job, once it has succeeded.
+        """
         height, width = _size(spec, stage)
         stride = width * spec.channels
         samples: dict[int, bytearray] = {}
@@ -102,41 +122,46 @@ class Canvas:
                 pixels = samples.setdefault(row.sample, bytearray(height * stride))
                 pixels[row.y * stride : (row.y + 1) * stride] = row.pixel_bytes()
         drawn = {sample: bytes(pixels) for sample, pixels in samples.items()}
-        source, origin = (
-            ALL_KINDS[spec.kind].source if marked else None,
-            origin_of(spec, numerics),
-        )
-        own = own_of(spec, result)
         return cls(
             spec.n,
             height,
             width,
             spec.channels,
             drawn,
-            origin,
-            spec.first,
-            source,
-            spec.values,
-            own,
-            spec.palette,
+            origin_of(spec, numerics),
+            first=spec.first,
+            source=ALL_KINDS[spec.kind].source if marked else None,
+            values=spec.values,
+            own=own_of(spec, result),
+            palette=spec.palette,
         )
 
     @classmethod
     def of_given(cls, spec: JobSpec, pixels: bytes, stage: Stage) -> "Canvas":
-        """The given picture: the small image that every sample of an upsampling begins with, the whole of the final
-        one, or all of an encoding's pictures."""
+        """Return the canvas of a job's input: pictures of the size of this stage,
+        repeated if the job has more samples.
+
+        pixels: as `keys.image` stores them.
+        """
         height, width = _size(spec, stage)
         size = height * width * spec.channels
         given = [pixels[i : i + size] for i in range(0, len(pixels), size)]
         samples = {i: given[i % len(given)] for i in range(spec.n)} if given else {}
-        named = {"values": spec.values, "palette": spec.palette}
         return cls(
-            spec.n, height, width, spec.channels, samples, origin_of(spec), **named
+            spec.n,
+            height,
+            width,
+            spec.channels,
+            samples,
+            origin_of(spec),
+            values=spec.values,
+            palette=spec.palette,
         )
 
     @classmethod
     def of_mask(cls, spec: JobSpec, keep: bytes) -> "Canvas":
-        """White where a completion fills: `keep` has 1 where a pixel is given."""
+        """Return the canvas of a completion's mask: white for pixels to fill. keep: one
+        byte for each pixel, 1 = given."""
         return cls(
             1,
             spec.height,
@@ -149,12 +174,15 @@ class Canvas:
 
     @classmethod
     def of_scores(cls, spec: JobSpec, scores: Sequence[Any], heat: bytes) -> "Canvas":
-        """A heat map of H*W*3 bytes of each picture, with their scale."""
-        scale = f"bits per pixel: black 0, white {scores[0].uniform_bits:g} (a uniform guess) and above"
-        size, own = (
-            spec.height * spec.width * 3,
-            [{"nats": repr(score.nats)} for score in scores],
-        )
+        """Return the canvas of the heat maps of a job's pictures, with their scale as
+        text.
+
+        scores: the summary of each picture. heat: H*W*3 bytes for each.
+        """
+        white = f"{scores[0].uniform_bits:g}"
+        scale = f"bits per pixel: black 0, white {white} (a uniform guess) and above"
+        size = spec.height * spec.width * 3
+        own = [{"nats": repr(score.nats)} for score in scores]
         maps = {i: heat[i * size : (i + 1) * size] for i in range(len(scores))}
         return cls(
             len(maps),
@@ -168,7 +196,8 @@ class Canvas:
 
     @classmethod
     def of_grid(cls, spec: JobSpec, png: bytes, marked: bool) -> "Canvas":
-        """A grid of samples as it is kept, which a trainer wrote."""
+        """Return the canvas of a stored grid of samples. png: a file that a trainer
+        wrote."""
         with Image.open(io.BytesIO(png)) as found:
             grid = found if found.mode == "L" else found.convert("RGB")
             size = 1, grid.height, grid.width, len(grid.getbands())
@@ -177,7 +206,8 @@ class Canvas:
 
     @classmethod
     def of_marginals(cls, spec: JobSpec, found: MarginalMap) -> "Canvas":
-        """A map of what was expected, with its scale; of categories the likeliest as they are."""
+        """Return the canvas of a map of marginals, with its scale as text; the means of
+        categories are shown in the palette's colours."""
         if found.of == "mean" and spec.palette:
             likeliest = bytes(
                 round(value) for row in found.map for pixel in row for value in pixel
@@ -220,7 +250,12 @@ def _size(spec: JobSpec, stage: Stage) -> tuple[int, int]:
 def sample_file(
     canvas: Canvas, sample: int, scale: int, kind: PictureFormat = PictureFormat.PNG
 ) -> bytes:
-    """One sample, each pixel a square of `scale`, or an array of one. Raises BadParameterError, NoRowsYetError."""
+    """Return the file of one picture, or an array of one.
+
+    scale: side of the square that each pixel becomes. Raises BadParameterError if there
+    is no such sample, or the scale or format does not fit, and NoRowsYetError if it has
+    no row yet.
+    """
     if sample >= canvas.n:
         raise BadParameterError(f"sample: the job has the samples 0 to {canvas.n - 1}")
     if kind is PictureFormat.NPY:
@@ -233,7 +268,12 @@ def sample_file(
 def grid_file(
     canvas: Canvas, scale: int, kind: PictureFormat = PictureFormat.PNG
 ) -> bytes:
-    """All samples in a grid as square as can be, row by row, one pixel of grey between them; or the array of all."""
+    """Return the file of all pictures in a grid that is as square as possible, row by
+    row with grey lines between them; or the array of all pictures.
+
+    Raises NoRowsYetError if no picture has a row yet, and BadParameterError if the grid
+    is too large or the format does not fit.
+    """
     if not canvas.samples:
         raise NoRowsYetError("no sample of this job has a row yet")
     if kind is PictureFormat.NPY:
@@ -260,21 +300,24 @@ def grid_file(
 
 
 def _grid(n: int, width: int, height: int) -> tuple[int, tuple[int, int]]:
-    """Columns of a grid, and its width and height."""
+    """Return the number of columns of a grid, and its size (width, height) in
+    pixels."""
     columns = math.ceil(math.sqrt(n))
     lines = math.ceil(n / columns)
     return columns, (columns * (width + _GAP) - _GAP, lines * (height + _GAP) - _GAP)
 
 
 def expect_side(n: int, width: int, height: int, scale: int) -> None:
-    """BadParameterError where the grid of so many images would be too large, before they are drawn."""
+    """Raise BadParameterError if the grid of n images would be too large at this scale,
+    before they are drawn."""
     _expect_side(_grid(n, width, height)[1], scale)
 
 
 def _expect_side(size: tuple[int, int], scale: int) -> None:
     if max(size) > MAX_SIDE:
         raise BadParameterError(
-            f"grid: all pictures together are larger than {MAX_SIDE} pixels; expected one `sample`"
+            f"grid: all pictures together are larger than {MAX_SIDE} pixels: "
+            "expected one `sample`"
         )
     if max(size) * scale > MAX_SIDE:
         raise BadParameterError(
@@ -283,7 +326,8 @@ def _expect_side(size: tuple[int, int], scale: int) -> None:
 
 
 def picture_of(canvas: Canvas, sample: int) -> Image.Image:
-    """One sample, of a model of categories its values."""
+    """Return one picture; for a model of categories an image of its values. Raises
+    NoRowsYetError if it has no row yet."""
     return Image.frombytes(
         _MODES[canvas.channels], (canvas.width, canvas.height), _drawn(canvas, sample)
     )
@@ -302,7 +346,8 @@ def _array(
         raise BadParameterError("scale: an array has each pixel once; expected 1")
     if not canvas.values:
         raise BadParameterError(
-            "format: this picture is no image of the model's values; expected png, webp or jpeg"
+            "format: this picture is no image of the model's values: "
+            "expected png, webp or jpeg"
         )
     shape = Shape(
         canvas.height, canvas.width, canvas.channels, canvas.values, canvas.palette
@@ -311,7 +356,11 @@ def _array(
 
 
 def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
-    """Everything that is needed to draw the same picture again; worker.contract.provenance reads it."""
+    """Return keywords and texts with which the same pictures can be drawn again;
+    worker.contract.provenance parses them.
+
+    numerics: the arithmetic that drew them; None if it is unknown.
+    """
     origin = {
         "kind": spec.kind,
         **_named(spec),
@@ -323,13 +372,17 @@ def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
 
 
 def _named(spec: JobSpec) -> dict[str, str]:
-    """The model, in a picture's text; jobs of an earlier version name no identity."""
+    """Return the model as keywords and texts; jobs of earlier versions have no
+    identity."""
     identity = {"identity": spec.identity} if spec.identity else {}
     return {"model": spec.model, "digest": spec.digest, **identity}
 
 
 def own_of(spec: JobSpec, result: Summary | None = None) -> Sequence[Mapping[str, str]]:
-    """The same of each sample by itself; empty where there is nothing more to say of any."""
+    """Return the further keywords and texts of each sample; empty if no sample has any.
+
+    result: summary of the job, once it has succeeded.
+    """
     own = [
         {
             **spec.options.origin_of(sample),
@@ -341,7 +394,8 @@ def own_of(spec: JobSpec, result: Summary | None = None) -> Sequence[Mapping[str
 
 
 def _of_all(own: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
-    """Facts of several samples: once where they are the same, else those of each, as a list."""
+    """Return the texts of several samples: as they are if they are all the same, else
+    as JSON lists under the plural of the keyword."""
     if len({json.dumps(facts) for facts in own}) <= 1:
         return own[0] if own else {}
     return {f"{name}s": json.dumps([facts[name] for facts in own]) for name in own[0]}
@@ -355,45 +409,54 @@ def _file(
     canvas: Canvas,
 ) -> bytes:
     _expect_side(image.size, scale)
-    lost = (
-        "the colours of a palette"
-        if canvas.palette
-        else image.mode in ("LA", "RGBA") and "transparency"
-    )
-    if lost and kind is PictureFormat.JPEG:
-        raise BadParameterError(
-            f"format: JPEG does not keep {lost}; expected png or webp"
-        )
-    width, height = image.width * scale, image.height * scale
+    if kind is PictureFormat.JPEG:
+        _expect_kept_by_jpeg(image, canvas)
+
     mark = "" if canvas.source is None else packet_of(canvas.source)
-    said = (
-        {"pnginfo": chunks(text, mark)}
-        if kind is PictureFormat.PNG
-        else {"xmp": mark.encode()}
-        if mark
-        else {}
-    )
+    options: dict[str, Any] = dict(_OPTIONS[kind])
+    if kind is PictureFormat.PNG:
+        options["pnginfo"] = chunks(text, mark)
+    elif mark:
+        options["xmp"] = mark.encode()
+    if canvas.palette:
+        options["bits"] = 8  # one byte for each pixel, however few colours there are
+    if canvas.profile:
+        options["icc_profile"] = canvas.profile
+
+    size = image.width * scale, image.height * scale
+    large = image.resize(size, Image.Resampling.NEAREST)
+    if canvas.palette:
+        large = with_palette(large, canvas.palette)
     out = io.BytesIO()
-    large = image.resize((width, height), Image.Resampling.NEAREST)
-    how = {**_OPTIONS[kind], **said, **({"bits": 8} if canvas.palette else {})}
-    how |= {"icc_profile": canvas.profile} if canvas.profile else {}
-    (indexed(large, canvas.palette) if canvas.palette else large).save(
-        out, kind.value, **how
-    )
+    large.save(out, kind.value, **options)
     return out.getvalue()
 
 
+def _expect_kept_by_jpeg(image: Image.Image, canvas: Canvas) -> None:
+    """Raise BadParameterError if JPEG cannot represent the picture."""
+    lost = ""
+    if canvas.palette:
+        lost = "the colours of a palette"
+    elif image.mode in ("LA", "RGBA"):
+        lost = "transparency"
+    if lost:
+        raise BadParameterError(
+            f"format: JPEG does not keep {lost}; expected png or webp"
+        )
+
+
 def chunks(text: Mapping[str, str], mark: str) -> PngInfo:
-    """The words of a PNG by their keywords, and its mark, if there is one."""
-    said = PngInfo()
+    """Return the chunks of a PNG for these keywords and texts, and for the mark, an XMP
+    packet, unless it is empty."""
+    info = PngInfo()
     for key, value in text.items():
-        said.add_text(key, value)
+        info.add_text(key, value)
     if mark:
-        said.add_itxt(PNG_KEYWORD, mark)
-    return said
+        info.add_itxt(PNG_KEYWORD, mark)
+    return info
 
 
 def packet_of(source: Source) -> str:
-    """Return the XMP packet that marks a picture's file: how it came to be, as one of
-    IPTC's digital source types. It is the same in all file formats."""
+    """Return the XMP packet that marks a file with its digital source type, one of
+    IPTC's. It is the same in all file formats."""
     return _PACKET.format(term=source.value)

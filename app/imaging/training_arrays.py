@@ -1,8 +1,9 @@
-"""An untrusted .npz to train on, written anew: stored, and with checked arrays only.
+"""Copies an untrusted .npz to train on to a new file, with checked arrays only and
+without compression.
 
-The training process reads what is written here with NumPy (model_core/data/arrays.py
-and binarized_mnist.py). Kept are the arrays `train`, `valid` and `test` or a single
-array of any name, their labels, `label_names` and `palette`; others are left out.
+The training process reads the copy with NumPy (model_core/data/arrays.py and
+binarized_mnist.py). It contains the arrays `train`, `valid` and `test`, or a single
+array of any name, their labels, `label_names` and `palette`; other arrays are left out.
 """
 
 import math
@@ -16,8 +17,8 @@ from app.imaging.npy import (
     MOST_PREFIX,
     Header,
     is_array,
+    npy_header,
     read_header,
-    written_header,
 )
 from app.imaging.zipped import Archive, Entry
 
@@ -26,15 +27,15 @@ _SPLITS = "train", "valid", "test"
 _LABELS = "labels", *(f"{split}_labels" for split in _SPLITS)
 _NAMES, _PALETTE = "label_names", "palette"
 _SINGLE = "images"
-"""The new name of a single array: what a client calls it names no file here."""
+"""New name of a single array, because a client's name must not name a file here."""
 _PACKED_BITS = 28 * 28 // 8
-"""Bytes of an image of binarized MNIST, eight pixels a byte."""
+"""Bytes of an image of binarized MNIST, with eight pixels in a byte."""
 _MOST_STRINGS = 2**20
-"""Bytes of label names, or of a palette, which are held in memory."""
+"""Most bytes of label names, or of a palette, which are held in memory."""
 _WHOLE_NUMBERS = "iub"
 _ORDERS = {"<": "utf-32-le", ">": "utf-32-be", "=": "utf-32-le", "|": "utf-32-le"}
-"""Encodings of NumPy's strings; = is the order of the machine that wrote them, which is
-almost always <."""
+"""Byte order of NumPy's strings -> encoding; = is the order of the machine that wrote
+them, which is almost always <."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,13 @@ class _Stored:
 
 
 def write_training_arrays(archive: Archive, path: Path, most_pictures: int) -> int:
-    """Write the arrays of a client's .npz to a new one; return their number of pictures.
-    Raises UnusableImageError for
-    arrays that no network can be trained on, BadUploadError and DamagedZipError for
-    broken ones, and OSError."""
+    """Write the arrays of a client's .npz to a new file, and return their number of
+    pictures.
+
+    path: the new file, which must not exist. Raises UnusableImageError for arrays that
+    no network can be trained on, or more than `most_pictures` pictures; BadUploadError
+    or DamagedZipError for broken ones; and OSError.
+    """
     arrays = [_stored(archive, entry) for entry in archive.files]
     pictures = _pictures_of(arrays)
     count = sum(array.header.shape[0] for array in pictures)
@@ -82,19 +86,20 @@ def _stored(archive: Archive, entry: Entry) -> _Stored:
             break
     if not is_array(prefix):
         raise UnusableImageError(
-            "a file in the .npz is no array: expected .npy files as numpy.savez writes"
+            "a file in the .npz is no array: expected .npy files as numpy.savez writes "
+            "them"
         )
     header = read_header(prefix[:MOST_PREFIX])
     if header.content_size != entry.size - header.offset:
         raise UnusableImageError(
-            "an array of the .npz has not as many bytes as its header says"
+            "an array of the .npz does not have as many bytes as its header says"
         )
     return _Stored(name, entry, header)
 
 
 def _pictures_of(arrays: Sequence[_Stored]) -> list[_Stored]:
-    """Return the arrays of pictures: those that are named after splits, or the single
-    one, under its new name."""
+    """Return the arrays of pictures: those named after splits, or the single one, under
+    its new name."""
     pictures = [array for array in arrays if array.name in _SPLITS]
     if not pictures:
         pictures = [
@@ -127,7 +132,7 @@ def _expect_pictures(header: Header) -> None:
 
 
 def _beside(arrays: Sequence[_Stored]) -> list[_Stored]:
-    """Return what stands beside the pictures: labels, their names and a palette."""
+    """Return the arrays beside the pictures: labels, their names and a palette."""
     found = []
     for array in arrays:
         header = array.header
@@ -176,4 +181,4 @@ def _checked_text(content: bytes, array: _Stored) -> bytes:
 
 def _new_header(header: Header) -> bytes:
     order = "<" if header.kind == "U" else header.order
-    return written_header(f"{order}{header.kind}{header.length}", header.shape)
+    return npy_header(f"{order}{header.kind}{header.length}", header.shape)

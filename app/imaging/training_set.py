@@ -1,9 +1,9 @@
-"""Untrusted pictures to train on, written to a directory: a zip whose folders are
-labels, an .npz, or single files.
+"""Writes untrusted pictures to train on to a directory: from a zip whose folders are
+labels, from an .npz, or from single files.
 
-No file here has a name of the client's, except for folders, whose names are labels.
-Whatever cannot be taken is refused with a sentence; files among the pictures that are
-not pictures, or have a size that is not supported, are counted and left out.
+No written file has a client's name, except folders, whose names are labels. A request
+that cannot be used is refused with a sentence. Files that are not pictures, or have an
+unsupported size, are counted and left out.
 """
 
 import io
@@ -28,40 +28,40 @@ from app.imaging.zipped import (
 )
 
 MOST_BYTES = 64 * 2**20
-"""Bytes of all files, unpacked."""
+"""Most bytes of all files, unpacked."""
 _MOST_PICTURES = 20_000
 _MOST_ENTRIES = 25_000
 _MOST_LABEL = 60
-"""Characters of a label, whose folder's name may have 255 bytes."""
+"""Most characters of a label; its folder's name may have 255 bytes."""
 _SIDES = range(2, 4097)
 _FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "bmp"}
 _SIZES = "expected 2 to 4096 pixels a side, 2048 x 2048 in all"
 _BLOCK = 2**16
 LEAST_PICTURES = 3
-"""Different pictures that a training needs: one to learn from, and one each to hold back
-for its validations and for a test. Crops need one, of which parts are held back."""
+"""Number of different pictures that a training needs: one to learn from, and one each
+to hold back for validation and test. Crops need one, of which parts are held back."""
 _NAMED = 5
-"""Pictures left out that are named; of 20,000 nobody would read more."""
+"""Most pictures left out whose names are reported."""
 _LONGEST_NAME = 100
 _MOST_HEADER = 20 * 2**20
-"""Bytes that are read to find a picture's size: all of a WebP, which may have 17 MiB if
-it is 2048 x 2048 pixels of noise; of others what stands before the pixels."""
+"""Most bytes that are read to find a picture's size: all of a WebP, which may have 17
+MiB if it is 2048 x 2048 pixels of noise; of others the part before the pixels."""
 
 ExpectRoom = Callable[[int], None]
 """Raises a RefusedError unless so many bytes may be written."""
 
 
 class TrainingSet(NamedTuple):
-    """What was written of the files of a request."""
+    """What was written from the files of a request."""
 
     pictures: int
-    """Files that are pictures; 0 for an .npz."""
+    """Number of pictures; 0 for an .npz."""
     unreadable: int = 0
-    """Files that are not, and were left out."""
+    """Number of files that are no pictures and were left out."""
     unsupported: int = 0
-    """Pictures of an unsupported size, which were left out."""
+    """Number of pictures of an unsupported size, which were left out."""
     unsupported_names: tuple[str, ...] = ()
-    """The first of these."""
+    """Names of the first of these."""
 
 
 def write_training_set(
@@ -70,11 +70,12 @@ def write_training_set(
     expect_room: ExpectRoom,
     least: int = LEAST_PICTURES,
 ) -> TrainingSet:
-    """Write the files of a request to place/pictures, or an .npz to place/pictures.npz.
+    """Write the files of a request to the folder place/pictures, or an .npz to the file
+    place/pictures.npz, and return what was written.
 
-    expect_room: called with the bytes of all files, unpacked, before they are written.
-    least: different pictures that are needed. Raises UnusableImageError, BadUploadError,
-    OSError, and what `expect_room` raises.
+    expect_room: called with the unpacked bytes of a zip before its files are written.
+    least: number of different pictures that are needed. Raises UnusableImageError,
+    BadUploadError, OSError, and what `expect_room` raises.
     """
     for file in files:
         file.seek(0)
@@ -126,7 +127,7 @@ def _write_zip(
 
 
 def _folders_around(entries: Sequence[Entry]) -> int:
-    """Return how many folders lie around all files, and are no labels."""
+    """Return how many folders surround all files, and so are no labels."""
     folders = {entry.path[:-1] for entry in entries}
     around = 0
     while (
@@ -144,12 +145,12 @@ def _blocks_of(file: BinaryIO) -> Iterator[bytes]:
 
 @dataclass
 class _Found:
-    """The files of a request so far."""
+    """The pictures of a request so far."""
 
     labels: list[tuple[str, str]] = field(default_factory=list)
-    """The label of each picture, and its name here."""
+    """Label and new name of each picture."""
     different: set[bytes] = field(default_factory=set)
-    """Digests of the pictures: copies of one count once."""
+    """Digests of the pictures, so that copies count once."""
     unreadable: int = 0
     unsupported: list[str] = field(default_factory=list)
     """Names of pictures whose size is not supported."""
@@ -158,10 +159,10 @@ class _Found:
 def _write(
     files: Iterable[tuple[str, str, Iterator[bytes]]], place: Path, least: int
 ) -> TrainingSet:
-    """Write pictures to place/pictures, in a folder for each label.
+    """Write pictures to place/pictures, with a folder for each label.
 
-    files: the name of each, its label, and its content. If a picture has no label, none
-    has one, and no folder is made: a label may be a file's name.
+    files: name, label and content of each file. If one picture has no label, none has
+    one and no folder is made, because a label may be a file's name.
     """
     flat = place / "unsorted"
     flat.mkdir()
@@ -179,7 +180,7 @@ def _write(
                 file.write(block)
         _take(draft, called, label, found)
     (flat / "draft").unlink(missing_ok=True)
-    named = tuple(_shown(name) for name in found.unsupported[:_NAMED])
+    named = tuple(_printable(name) for name in found.unsupported[:_NAMED])
     if not found.labels:
         raise UnusableImageError(_no_picture(len(found.unsupported), named))
     _expect_enough(len(found.different), least)
@@ -190,7 +191,7 @@ def _write(
 
 
 def _take(draft: Path, called: str, label: str, found: _Found) -> None:
-    """Keep a file under a name of ours if it is a picture that can be trained on."""
+    """Keep a file under a new name if it is a picture that can be trained on."""
     try:
         ending = _ending(draft)
     except _UnsupportedSizeError:
@@ -230,8 +231,8 @@ def _no_picture(unsupported: int, named: Sequence[str]) -> str:
     )
 
 
-def _shown(name: str) -> str:
-    """Return a client's name of a file as it is shown to the client."""
+def _printable(name: str) -> str:
+    """Return a client's file name in a form that can be shown to the client."""
     return "".join(char if char.isprintable() else "?" for char in name)[
         -_LONGEST_NAME:
     ]
@@ -240,13 +241,14 @@ def _shown(name: str) -> str:
 def _expect_label(label: str) -> None:
     if len(label) > _MOST_LABEL or not label.isprintable():
         raise UnusableImageError(
-            f"a folder's name is no label: expected {_MOST_LABEL} printable characters at most"
+            "a folder's name is no label: "
+            f"expected at most {_MOST_LABEL} printable characters"
         )
 
 
 def _sort(flat: Path, labels: Sequence[tuple[str, str]], folder: Path) -> None:
-    """Move the pictures of a directory into folders named after their labels; all of
-    them as they lie if one has no label."""
+    """Move the pictures of a folder into folders named after their labels; leave them
+    together if one has no label."""
     if not all(label for label, _ in labels):
         flat.rename(folder)
         return
@@ -263,15 +265,15 @@ class _UnsupportedSizeError(Exception):
 
 
 class _Beginning(io.BufferedReader):
-    """A file of which Pillow reads no more than _MOST_HEADER bytes: it keeps all chunks
-    and segments before the pixels in memory."""
+    """A file of which Pillow can read at most _MOST_HEADER bytes, because it keeps all
+    chunks and segments before the pixels in memory."""
 
     def __init__(self, file: io.FileIO) -> None:
         super().__init__(file)
         self._left = _MOST_HEADER
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Raise OSError if that is more than is left."""
+        """Read as usual. Raises OSError beyond the limit."""
         wanted = size if size is not None and size >= 0 else self._left + 1
         data = super().read(min(wanted, self._left + 1))
         self._left -= len(data)
@@ -281,7 +283,8 @@ class _Beginning(io.BufferedReader):
 
 
 def _ending(path: Path) -> str | None:
-    """Return the ending of a picture's name, by its bytes, or None if it is none.
+    """Return the file name extension for a picture, judged by its bytes, or None if it
+    is no picture.
 
     Raises _UnsupportedSizeError for a picture that is too small or too large.
     """

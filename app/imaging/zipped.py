@@ -1,9 +1,9 @@
-"""Zip files of clients: the one place where the service opens a foreign archive.
+"""Zip files of clients: the only place where the service opens a foreign archive.
 
-An archive is judged before any content is read: first its end record, then every
-entry of its directory (name, kind, method, declared size) and every local header, so
-that names are unique and no two entries share bytes. The content of an entry is then
-unpacked in blocks and never becomes longer than its declared size. The format is that
+An archive is checked before any content is read: first its end record, then every entry
+of its directory (name, kind, method, declared size) and every local header, so that
+names are unique and no two entries share bytes. The content of an entry is then
+unpacked in blocks, and never becomes longer than its declared size. The format is that
 of PKWARE's APPNOTE 6.3.10, sections 4.3.7 (local header), 4.3.12 (directory), 4.3.16
 (end record) and 4.5.3 (ZIP64 field).
 """
@@ -22,22 +22,22 @@ from app.imaging.decode import Role
 BEGINNING = b"PK\3\4"
 """The first bytes of a zip that has an entry."""
 MAX_DRAWING_ENTRIES = 256
-"""Entries of all zips of a call that draws, folders and hidden files included."""
+"""Most entries of all zips of a call that draws, folders and hidden files included."""
 _MAX_DIRECTORY = 4 * 2**20
-"""Bytes of a zip's directory, which is held in memory."""
+"""Most bytes of a zip's directory, which is held in memory."""
 _MAX_NAME = 255
-"""Bytes of a name: the longest one that a file can have on Linux."""
+"""Most bytes of a name: the longest one that a file can have on Linux."""
 _MAX_PARTS = 8
-"""Folders of a name, and its last part."""
+"""Most parts of a name: folders and the file."""
 _STORED, _DEFLATED = 0, 8
-"""The methods that are taken. zlib alone unpacks within a limit: with bzip2 and LZMA,
-Python holds all output of a block of input, gigabytes for a few hundred bytes."""
+"""The supported methods. Only zlib unpacks within a limit: with bzip2 and LZMA, Python
+holds the whole output of a block of input, gigabytes for a few hundred bytes."""
 _ENCRYPTED = 0x1 | 0x20 | 0x40 | 0x2000
 """Flags of content that is encrypted or a patch to other data."""
 _UTF8 = 0x800
 _ZIP64 = 1
 _UNKNOWN_32 = 0xFFFFFFFF
-"""The value of a 32-bit field whose number stands in the ZIP64 field."""
+"""Value of a 32-bit field whose number is in the ZIP64 field."""
 _BLOCK = 2**16
 """Bytes that are read, or unpacked, at once."""
 
@@ -45,7 +45,7 @@ _END = struct.Struct("<4s4H2LH")
 _END_SIGNATURE = b"PK\5\6"
 _MAX_COMMENT = 0xFFFF
 _LOCATOR_SIGNATURE, _LOCATOR_SIZE = b"PK\6\7", 20
-"""Of the record before the end record that says where a ZIP64 end record is."""
+"""Of the record before the end record that points to a ZIP64 end record."""
 _DIRECTORY = struct.Struct("<4s6H3L5H2L")
 _DIRECTORY_SIGNATURE = b"PK\1\2"
 _LOCAL = struct.Struct("<4s5H3L2H")
@@ -64,8 +64,9 @@ class Allowance:
     """What may still be unpacked for one request, from all of its zips together."""
 
     entries: int
+    """Number of entries."""
     size: int
-    """Unpacked bytes."""
+    """Number of unpacked bytes."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,15 @@ class Entry:
     """A file in a zip."""
 
     path: tuple[str, ...]
-    """Folders from the outermost to the innermost, and the file's name."""
+    """Folders from the outermost to the innermost, then the file's name."""
     size: int
-    """Unpacked bytes, as declared; the content is exactly as long."""
+    """Unpacked bytes, as declared; the content has exactly this length."""
     start: int
     """Offset of its packed bytes in the zip."""
     packed: int
-    """Packed bytes."""
+    """Number of packed bytes."""
     is_deflated: bool
+    """True if it is compressed, False if it is stored."""
     checksum: int
     """CRC-32 of the content."""
 
@@ -102,15 +104,15 @@ class _Record:
 
 
 class Archive:
-    """A zip whose directory has been checked. `files` excludes folders and hidden
-    files, such as those of __MACOSX."""
+    """A zip whose directory has been checked. `files` lists its entries without folders
+    and hidden files, such as those of __MACOSX."""
 
     def __init__(self, file: BinaryIO, allowance: Allowance) -> None:
-        """Read the directory of `file`, and take its entries and the declared sizes of
-        its files from the allowance.
+        """Read the directory of `file`, and subtract its entries and the declared sizes
+        of its files from the allowance.
 
-        Raises DamagedZipError, TooMuchInZipError, UnusableImageError for a name or a
-        kind of entry that is not taken, and BadUploadError for a method that is not.
+        Raises DamagedZipError, TooMuchInZipError, UnusableImageError for an unsupported
+        name or kind of entry, and BadUploadError for an unsupported method.
         """
         self._file = file
         directory, offset, count = _directory_of(file, allowance)
@@ -129,7 +131,7 @@ class Archive:
 
     def blocks(self, entry: Entry) -> Iterator[bytes]:
         """Yield the content of a file in blocks of at most 64 KiB. Raises
-        DamagedZipError if it is not what the directory declares."""
+        DamagedZipError if it differs from what the directory declares."""
         left = entry.size
         checksum = 0
         parts = self._inflated(entry) if entry.is_deflated else self._packed(entry)
@@ -179,12 +181,13 @@ def files_in(
     allowance: Allowance,
     reserve: Callable[[int], None],
 ) -> list[bytes]:
-    """Return the uploads of one field, with the files of each zip in its place.
+    """Return the uploads of one field, in which each zip is replaced by its files.
 
-    limit: unpacked bytes of one zip. reserve: called with the unpacked bytes of a zip
-    before they are read into memory. Raises BadUploadError for a zip that cannot be
-    read, TooLargeError for one with too many entries or bytes, and UnusableImageError
-    as `Archive` does.
+    sent: the uploads. role: what messages call them. limit: most unpacked bytes of one
+    zip. allowance: of the whole request. reserve: called with the unpacked bytes of a
+    zip before they are read into memory. Raises BadUploadError for a zip that cannot be
+    read, TooLargeError for one with too many entries or bytes, UnusableImageError as
+    `Archive` does, and what `reserve` raises.
     """
     files: list[bytes] = []
     for data in sent:
@@ -213,14 +216,14 @@ def _unzipped(
         raise BadUploadError(f"the {role} is a zip that cannot be read") from None
     except TooMuchInZipError:
         raise TooLargeError(
-            f"the files in the {role} have too many bytes or entries; at most {limit}"
-            f" bytes are taken, and {MAX_DRAWING_ENTRIES} entries of all zips together"
+            f"the files in the {role} have too many bytes or entries: expected at most "
+            f"{limit} bytes, and {MAX_DRAWING_ENTRIES} entries in all zips together"
         ) from None
 
 
 def _directory_of(file: BinaryIO, allowance: Allowance) -> tuple[bytes, int, int]:
-    """Return the bytes of a zip's directory, their offset, and how many entries the
-    end record counts."""
+    """Return the bytes of a zip's directory, their offset, and the number of entries
+    that the end record states."""
     length = file.seek(0, io.SEEK_END)
     tail_start = max(0, length - _END.size - _MAX_COMMENT)
     file.seek(tail_start)
@@ -281,7 +284,7 @@ def _record(directory: bytes, at: int) -> tuple[_Record, int]:
     path, is_folder = _path_of(raw_name, is_utf8=bool(flags & _UTF8))
     if stat.S_ISLNK(mode >> 16):
         raise UnusableImageError(
-            "the zip holds a link: expected files and folders alone"
+            "the zip holds a link: expected only files and folders"
         )
     extra = directory[name_end:extra_end]
     size, packed, offset = _with_zip64(size, packed, offset, extra)
@@ -319,8 +322,8 @@ def _path_of(raw_name: bytes, is_utf8: bool) -> tuple[tuple[str, ...], bool]:
     path = tuple(part for part in parts if part)
     if len(path) > _MAX_PARTS:
         raise UnusableImageError(
-            f"a name in the zip has too many folders: expected {_MAX_PARTS} parts"
-            " between slashes at most"
+            f"a name in the zip has too many folders: expected at most {_MAX_PARTS} "
+            "parts between slashes"
         )
     return path, name.endswith("/")
 
@@ -328,7 +331,7 @@ def _path_of(raw_name: bytes, is_utf8: bool) -> tuple[tuple[str, ...], bool]:
 def _with_zip64(
     size: int, packed: int, offset: int, extra: bytes
 ) -> tuple[int, int, int]:
-    """Replace the numbers that stand in the ZIP64 field of an entry's extra fields."""
+    """Replace those numbers that are in the ZIP64 field of an entry's extra fields."""
     numbers = [size, packed, offset]
     wide = [i for i, number in enumerate(numbers) if number == _UNKNOWN_32]
     at = 0
@@ -371,13 +374,14 @@ def _starts(file: BinaryIO, records: Sequence[_Record], end: int) -> list[int]:
 
 
 def _entry(record: _Record, start: int) -> Entry:
-    """Return a file that can be unpacked. Raises BadUploadError for another method."""
+    """Return a file that can be unpacked. Raises BadUploadError for an unsupported
+    method."""
     if record.is_encrypted:
         raise DamagedZipError
     if record.method not in (_STORED, _DEFLATED):
         raise BadUploadError(
-            "a file in the zip is packed in a way that is not taken: expected stored or"
-            " deflated"
+            "a file in the zip is packed in an unsupported way: expected stored or "
+            "deflated"
         )
     is_deflated = record.method == _DEFLATED
     if not is_deflated and record.packed != record.size:

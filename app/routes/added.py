@@ -135,7 +135,7 @@ async def download_model(
     services.seats.expect_free(caller.account)
     return StreamedResponse(
         nullcontext((packed, packed.chunks())),
-        services.seats.held(caller.account),
+        services.seats.hold(caller.account),
         _ZIP,
         services.settings.stall_s,
         {"Content-Disposition": f'attachment; filename="{name}.zip"'},
@@ -160,9 +160,11 @@ def _options_of(form: Any, services: Services, kind: Kind) -> JobOptions:
     """Return the options of a checked form. Raises BadParameterError for a retention or
     a webhook that this service does not allow."""
     own = kind.options.model_validate(form, from_attributes=True)
-    retention = services.submission.expected_retention(form.retention)
+    retention = services.submission.checked_retention(form.retention)
     return JobOptions(
-        own, retention=retention, webhook=services.webhooks.expected(form.webhook)
+        own,
+        retention=retention,
+        webhook=services.webhooks.checked_address(form.webhook),
     )
 
 

@@ -40,7 +40,7 @@ def event_stream(
 
     return StreamedResponse(
         body(),
-        services.seats.held(account),
+        services.seats.hold(account),
         "text/event-stream",
         services.settings.stall_s,
         headers,

@@ -86,7 +86,7 @@ async def cancel(
     """Ask a job to stop: it ends soon, with the event `canceled`. Nothing that is drawn is deleted; of a training
     nothing is left."""
     job, was_active = await services.jobs.cancel(job_id, caller.owner)
-    await services.trainings.canceled(job)
+    await services.trainings.forget_canceled(job)
     if not was_active:
         response.status_code = 200
     return job

@@ -16,7 +16,7 @@ async def list_models(services: ServicesDep, caller: CallerDep) -> ModelList:
     """The models that live workers hold, by name; empty while there is no worker."""
     models, refused = (
         await services.models.all(caller),
-        await services.models.refused(caller),
+        await services.models.refused_models(caller),
     )
     return ModelList(
         models=models,

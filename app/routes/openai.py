@@ -30,9 +30,9 @@ from app.routes.waiting import waited_for
 from app.schema.answers import Job
 from app.schema.openai import (
     NO_USAGE,
-    Asked,
     EditForm,
     GenerationRequest,
+    ImageRequest,
     error_of,
     model_of,
 )
@@ -121,14 +121,14 @@ async def edit(
 
 async def _images_answer(
     kind: Kind,
-    asked: Asked,
+    asked: ImageRequest,
     files: Files,
     request: Request,
     more: dict[str, list[UploadFile] | str] | None = None,
 ) -> dict[str, Any] | Response:
     """The answer with the images of a job of this kind, or the stream of one. more: fields that only its form has."""
     services: Services = request.app.state.services
-    asked.expect_what_applies()
+    asked.check_applicable()
     if asked.response_format == "url":
         services.links.expect_any()
     model = await services.models.find_for(
@@ -221,7 +221,7 @@ def _partial_stream(
 
     return StreamedResponse(
         body(),
-        services.seats.held(account),
+        services.seats.hold(account),
         Media.EVENTS,
         services.settings.stall_s,
         {},
@@ -246,7 +246,9 @@ async def _events(
     facts = {**meant, **look.facts(job)}
     try:
         spec = (await services.jobs.record(job.id)).spec
-        partial = PartialPictures(count, spec, await services.pictures.begun(spec))
+        partial = PartialPictures(
+            count, spec, await services.pictures.initial_pixels(spec)
+        )
         async for batch in services.row_feed.events(job, follower):
             if not batch:
                 yield KEEPALIVE_COMMENT

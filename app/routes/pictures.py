@@ -173,7 +173,7 @@ async def _zip_answer(
         named = {**headers, "Content-Disposition": f'attachment; filename="{name}.zip"'}
         body = contextlib.nullcontext((archive, archive.chunks()))
         return StreamedResponse(
-            body, services.seats.held(account), _ZIP, services.settings.stall_s, named
+            body, services.seats.hold(account), _ZIP, services.settings.stall_s, named
         )
 
     return await unless_seen(if_none_match, headers, make)
@@ -196,7 +196,7 @@ async def _followed_answer(
     named = inline_header(f"{name_of(job.id, query.stage, query.sample)}.png")
     return StreamedResponse(
         body(),
-        services.seats.held(account),
+        services.seats.hold(account),
         Media.PNG,
         services.settings.stall_s,
         named,
@@ -248,7 +248,7 @@ async def get_given(
     }
 
     async def make() -> Response:
-        picture = await services.pictures.given(
+        picture = await services.pictures.input_picture(
             record.spec, query.of, query.picture, kind
         )
         return picture_response(picture, kind, f"{job_id}-given-{query.of}", headers)

@@ -56,7 +56,7 @@ async def waited_for(
     """
     if job.status.is_terminal:
         return job
-    with services.seats.held(account):
+    with services.seats.hold(account):
         ending = asyncio.ensure_future(services.row_feed.wait(job, seconds))
         leaving = asyncio.ensure_future(departure(receive))
         try:

@@ -1,8 +1,14 @@
-"""The documents of the API, from which openapi.json is made. Knows no route.
+"""Requests and answers of the API as models, from which openapi.json is made. This
+package knows no route.
 
-request_bodies.py      what the POSTs take                    answers.py             what is answered
-preference_headers.py  how an answer may be wanted            rate_limit_headers.py  what a caller may still do
-event_data.py          what the events of a stream carry      examples.py            one of each
-openapi.py             the schema that is served
-job_options.py         a request to draw, once it is read
+    request_bodies.py      bodies of the POSTs
+    preference_headers.py  headers that choose the form of an answer
+    answers.py             bodies of answers
+    results.py             results of jobs
+    rate_limit_headers.py  what a caller may still do
+    event_data.py          data of the events of a stream
+    openai.py              requests and answers of OpenAI's image API
+    examples.py            examples of each
+    openapi.py             the schema that is served
+    job_options.py         a parsed request that makes a job
 """

@@ -22,8 +22,10 @@ PROBLEM_TYPE = "application/problem+json"
 
 
 class Links(Described):
+    """Addresses of a job's documents on this server."""
+
     self: str
-    """This document."""
+    """The job."""
     events: str
     """Its event stream."""
     image: str
@@ -34,18 +36,21 @@ class SignedLinks(Described):
     """Addresses that work without a key, for GET and HEAD."""
 
     expires_at: datetime
-    """End of their time."""
+    """When they stop working."""
     events: str
-    """The event stream of the job. One that is open then goes on to its end."""
+    """The event stream of the job. A stream that is open at that time continues to its
+    end."""
     image: str
-    """Its first picture; whatever else `GET /jobs/{id}/image` takes may be added, such as `&grid=1`."""
+    """Its first picture; other parameters of `GET /jobs/{id}/image` may be added, such
+    as `&grid=1`."""
     images: list[str]
     """Each of its pictures, in order."""
 
 
 class ScoreMap(Described):
-    """Bits of every variable given those before it; of a Multi-Scale model the small image's are added where its pixels
-    were taken. Their sum, times ln 2, is the score's nats."""
+    """Bits of every variable given those before it. For a Multi-Scale model, those of
+    the small image are added at the pixels where it was sampled. Their sum, times ln 2,
+    is the score's nats."""
 
     height: int
     """H."""
@@ -59,10 +64,12 @@ class ScoreMap(Described):
 
 
 class MarginalMap(Described):
-    """The expectation of a completion by `posterior` for each colour of each pixel, given everything that is given."""
+    """Statistics of each colour of each pixel, from a completion by `posterior`, given
+    all given pixels."""
 
     of: Literal["mean", "entropy"]
-    """`mean`: the expected value; of a pixel that is given, its value. `entropy`: how uncertain it is, in bits."""
+    """`mean`: the expected value; for a given pixel, its value. `entropy`: the
+    uncertainty of the value, in bits."""
     height: int
     """H."""
     width: int
@@ -70,16 +77,20 @@ class MarginalMap(Described):
     channels: int
     """C: 1 or 3."""
     values: int
-    """V: how many values a colour takes. A mean is from 0 to V - 1, an entropy from 0 to log2 V."""
+    """V: number of values of a colour. A mean is between 0 and V - 1, an entropy
+    between 0 and log2 V."""
     draws: int
-    """Number of weighted draws that this is averaged over: all particles of all images."""
+    """Number of weighted draws over which this is averaged: all particles of all
+    images."""
     ancestors: int
-    """Number of distinct first draws behind them, at least. If it is small, the average is unreliable."""
+    """Least number of distinct first draws from which these descend. If it is small,
+    the average is unreliable."""
     map: list[list[list[float]]] = Field(description="H rows of W pixels of C numbers.")
 
 
 class WebhookStatus(StrEnum):
-    """`waiting` for the job's end, or for the next try; `given-up`: the receiver answered that it wants no more."""
+    """`waiting` for the job's end or for the next try; `delivered`; or `given-up`: the
+    receiver answered that it wants no more calls."""
 
     WAITING = "waiting"
     DELIVERED = "delivered"
@@ -87,17 +98,18 @@ class WebhookStatus(StrEnum):
 
 
 class Webhook(Described):
-    """Says whether somebody was told of a job's end."""
+    """State of the call that reports a job's end."""
 
     status: WebhookStatus
-    """The state of that."""
+    """Whether the call was delivered."""
     tries: int
-    """How often it was sent so far, this time included where this is what is sent."""
+    """Number of calls so far; in the body of a call, that call is included."""
 
 
 def _of_pixel_options(explained: Collection[str]) -> type[BaseModel]:
-    """Return the fields of a Job for the options that change pixels, null where they
-    are not said, but for those that are explained elsewhere."""
+    """Return the fields of a Job for the options that change pixels, null if an option
+    is not used; options in `explained` are left out, because other fields describe
+    them."""
     fields: dict[str, Any] = {}
     for kind in KINDS.values():
         for name in pixel_options(kind.options) if kind.draws else ():
@@ -124,7 +136,8 @@ _OPTIONS = [
     ),
 ]
 NOT_SHOWN = {name: None for options in _OPTIONS for name in options.model_fields}
-"""The fields of a Job that tell of its options, where its kind has others."""
+"""The fields of a Job that show its options -> None, for jobs of kinds that have other
+options."""
 
 if TYPE_CHECKING:
     JobKind = str
@@ -133,40 +146,44 @@ else:
 
 
 class _Asked(Described):
-    """The request."""
+    """The fields of a Job that describe the request."""
 
     id: str
-    """Part of all its addresses; nobody can guess it."""
+    """Id of the job, part of all its addresses; it cannot be guessed."""
     kind: JobKind
     """The call that made it."""
     status: JobStatus
-    """`queued` and `running` may change; `succeeded`, `failed` and `canceled` are final."""
+    """`queued` and `running` may change; `succeeded`, `failed` and `canceled` are
+    final."""
     model: str
     """Name of the model."""
     digest: str
-    """sha256 of the weights."""
+    """SHA-256 of the weights."""
     identity: str | None
-    """Identity of the model: with seed and sample it fixes the bytes; null in jobs of an earlier version."""
+    """Identity of the model: together with seed and sample it determines the bytes.
+    Null in jobs of an earlier version."""
     seed: Int64
-    """The seed that was given or drawn. For a verification the picture's; 0 for jobs that draw nothing."""
+    """The seed that was given or chosen. For a verification that of the picture; 0 for
+    jobs that draw nothing."""
     first: int
-    """Number, among the images of the seed, of the first that it draws: its sample 0."""
+    """Number, among the images of the seed, of the job's first image, its sample 0."""
     n: int
-    """How many images."""
+    """Number of images."""
     temperature: float
-    """The temperature that was given; 1 samples the model itself."""
+    """The temperature; 1 samples the model itself."""
     height: int
-    """Height of each image."""
+    """Height of each image in pixels."""
     width: int
-    """Width of each image."""
+    """Width of each image in pixels."""
     channels: int
     """1 = grey, 3 = red, green and blue."""
     palette: list[str] | None
-    """The colour of each value of a model of categories: bytes of rows are values then. Null for others."""
+    """The colour of each value, for a model whose values are categories: bytes of rows
+    are then values. Null for others."""
     small_height: int
-    """Height of the first image of a Multi-Scale model; 0 for others."""
+    """Height of the small image of a Multi-Scale model; 0 for others."""
     small_width: int
-    """Width of the first image of a Multi-Scale model; 0 for others."""
+    """Width of the small image of a Multi-Scale model; 0 for others."""
 
 
 if TYPE_CHECKING:
@@ -179,73 +196,80 @@ else:
 
 
 class Job(_Shown):
-    """A request and what became of it."""
+    """A request and its state."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.JOB]})
     created_at: datetime
-    """When it was accepted, by Redis's clock, as all times here."""
+    """When it was accepted, by Redis's clock, like all times here."""
     started_at: datetime | None
-    """When a worker first took it."""
+    """When a worker first took it; null before."""
     finished_at: datetime | None
-    """When it ended."""
+    """When it ended; null before."""
     expires_at: datetime | None
-    """End of the time that results are kept; then the job answers 410."""
+    """When its results are deleted; then the job answers 410. Null while it is open."""
     numerics: str | None = Field(
-        description="The arithmetic that drew it: `cpu-compiled`, on processors and GPUs, or `cpu-torch`. "
-        "Within one of them the bytes are always the same. Earlier versions drew with `cuda-torch` on GPUs. "
-        "Several, in their order, when a worker of another kind took the job over; "
-        "null until one has it."
+        description="The arithmetic that drew it: `cpu-compiled`, on processors "
+        "and GPUs, or `cpu-torch`. The same arithmetic always gives the same bytes. "
+        "Earlier versions drew with `cuda-torch` on GPUs. Several, in their order, "
+        "if a worker of another kind took the job over; null until a worker takes "
+        "it."
     )
     progress: float = Field(
         ge=0,
         le=1,
-        description="How much of the work is done: of images that come row by row, the rows; of images that are drawn "
-        "by particles, what these have done so far too.",
+        description="The part of the work that is done, 0 to 1: of the rows, for "
+        "images that are published row by row; for images drawn by particles, the "
+        "progress of the particles counts too.",
     )
     rows_done: int
-    """Rows that are drawn, of all samples and both stages."""
+    """Number of drawn rows, of all samples and both stages."""
     rows_total: int
-    """Rows of all samples and both stages of a Multi-Scale model; 0 for a score, a verification and an encoding."""
+    """Number of rows of all samples, and of both stages of a Multi-Scale model; 0 for a
+    score, a verification and an encoding."""
     position: int | None
     """Place in the queue, 1 = next; null once a worker has it."""
     eta_s: float | None
-    """Seconds until the last row, from measured rates; null after the end, and where nothing was measured yet."""
+    """Seconds until the last row, estimated from measured rates; null after the end,
+    and if nothing was measured yet."""
     waits_for: str | None
-    """The reason why a queued job waits if no worker that is there can do it now: it needs, for example, one with the
-    weights that it was accepted for, or its model is still being compiled. Else null."""
+    """Why a queued job waits if no present worker can do it now: for example, it needs
+    a worker with the weights for which it was accepted, or its model is still being
+    compiled. Else null."""
     error: JobError | None
-    """Why it failed."""
+    """Why it failed; null if it did not."""
     result: Result
-    """Once it has succeeded."""
+    """The result of a job that has succeeded; else null."""
     links: Links
-    """Addresses to go on from here."""
+    """Addresses of its documents."""
     webhook: Webhook | None
-    """The webhook of a job whose end somebody is told; else null."""
+    """State of its webhook; null if it has none."""
 
 
 class JobList(Described):
-    """Newest first."""
+    """A page of jobs, the newest first."""
 
     jobs: list[Job]
-    """Jobs, at most `limit`."""
+    """At most `limit` jobs."""
     next_cursor: str | None
-    """Cursor for the next request; null at the end. There may be more though this answer is short."""
+    """Cursor for the next request; null at the end. Pages may be shorter than `limit`
+    although more follow."""
 
 
 class WorkerPlace(Described):
     """A live worker that holds a model."""
 
     name: str
-    """Its own among live workers."""
+    """Its name, unique among live workers."""
     device: str
     """`cpu`, `cuda:0`, ..."""
     slots: int
-    """How many images it draws side by side."""
+    """Number of images that it draws at once."""
     threads: int
-    """In how many threads it draws them, at the most."""
+    """Most threads in which it draws them."""
     on_processors: str | None
-    """Why its processors draw the model in place of its GPU, which computed something otherwise than they do or could
-    not be used; null if they do not. The images have the same bytes, and take longer."""
+    """Why its processors draw the model instead of its GPU, whose results differed or
+    which could not be used; null if they do not. The images have the same bytes, but
+    take longer."""
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:
@@ -261,24 +285,28 @@ class Model(ModelFacts):
         json_schema_serialization_defaults_required=True,
     )
     identity: str | None
-    """SHA-256 of all that gives it its meaning: weights, config, orientations, labels with their priors; null while
-    only workers of an earlier version hold it."""
+    """SHA-256 of everything that gives it its meaning: weights, config, orientations,
+    labels with their priors. Null while only workers of an earlier version hold it."""
     can: list[JobKind]
-    """Kinds of job that take it."""
+    """Kinds of job that use it."""
     state: Literal["loading", "compiling", "ready"]
-    """`loading`: nobody can draw from it yet, and its jobs are accepted, and wait. `compiling`: the same, for longer,
-    because its loops are made for this kind of processor first, once. `ready`: it is drawn from."""
+    """`loading`: no worker can draw from it yet; its jobs are accepted and wait.
+    `compiling`: the same, but it takes longer, because its loops are compiled once for
+    this kind of processor. `ready`: workers draw from it."""
     compiling: bool
-    """It is not `ready`."""
+    """True if it is not `ready`."""
     loaded_on: list[WorkerPlace]
-    """Who draws from it."""
+    """The workers that draw from it."""
 
     @property
     def identity_or_digest(self) -> str:
+        """The model's identity, or the SHA-256 of its weights if the identity is not
+        known."""
         return self.identity or self.digest
 
     def has_changed_since(self, identity: str) -> bool:
-        """Is another identity named than the model's? Earlier versions name none."""
+        """Return True if `identity` is another one than the model's. An unknown
+        identity, which is empty, counts as unchanged."""
         return bool(identity and self.identity) and identity != self.identity
 
 
@@ -286,99 +314,116 @@ class PortableModel(Described):
     """Addresses of everything that a browser needs to draw from a model itself."""
 
     digest: str
-    """sha256 of the weights."""
+    """SHA-256 of the weights."""
     identity: str | None
-    """Identity of the model, which the address names; null while only workers of an earlier version hold it."""
+    """Identity of the model, which is part of the address; null while only workers of
+    an earlier version hold it."""
     engine: str
-    """Address of the engine's directory on this server: `index.js` and `in_worker.js` in it are ES modules."""
+    """Address of the engine's directory on this server; `index.js` and `in_worker.js`
+    in it are ES modules."""
     model: str
-    """Address of the model's directory, for the engine's `load`."""
+    """Address of the model's directory, the argument of the engine's `load`."""
 
 
 class RefusedModel(Described):
-    """A model that a worker was given and does not serve."""
+    """A model in a worker's models directory that the worker does not serve."""
 
     name: str
     """Name of its directory."""
     reason: str
     """Why, in a sentence."""
     worker: str
-    """Who says so."""
+    """Name of that worker."""
 
 
 class ModelList(Described):
+    """The models that workers serve, and those that they refuse."""
+
     models: list[Model]
-    """Models by name."""
+    """Models, sorted by name."""
     refused: list[RefusedModel]
     """Models that workers found in their models directories and do not serve."""
     portable: list[str]
-    """Names of those that are laid out for browsers, which `GET /models/{name}/portable` leads to."""
+    """Names of the models that are available to browsers (`GET
+    /models/{name}/portable`)."""
 
 
 class Alive(Described):
+    """The process answers."""
+
     status: Literal["ok"] = "ok"
     """The process answers."""
 
 
 class Ready(Described):
+    """The service can accept jobs or says why not."""
+
     status: Literal["ready"] = "ready"
-    """Redis answers, and a worker is warm."""
+    """Redis answers, and a worker is ready."""
     workers: int
-    """How many."""
+    """Number of live workers."""
     models: list[str]
-    """Models that they can draw from now."""
+    """Names of models that they can draw from now."""
     durable: bool
-    """Redis keeps all that it has acknowledged, whatever happens to it."""
+    """True if Redis keeps everything that it has acknowledged, even if it is killed."""
     weaknesses: list[str]
-    """How it may lose accepted jobs, a sentence each."""
+    """How it may lose accepted jobs, a sentence for each."""
     accepts: bool
-    """Redis takes writes, without which no job is accepted."""
+    """True if Redis accepts writes; without them no job is accepted."""
     refusal: str | None
-    """Redis's own word if it takes no writes: it is full, a replica, or cannot write its file."""
+    """Redis's own word if it accepts no writes: it is full, a replica, or cannot write
+    its file. Else null."""
     keys_unread_s: int
-    """Seconds since this process could last read its file of keys; 0: it can, or there is none."""
+    """Seconds since this process could last read its file of keys; 0 if it can, or
+    there is none."""
 
 
 class Limits(Described):
+    """Upper bounds of what a request may ask for."""
+
     n: int
-    """Images of one job."""
+    """Most images of one job."""
     particles: int
-    """Particles of one image; a model may have room for fewer."""
+    """Most particles of one image; a model may allow fewer."""
     particles_of_job: int
-    """Particles of all images of one job together."""
+    """Most particles of all images of one job together."""
     sweeps: int
-    """Sweeps of one completion."""
+    """Most sweeps of one completion."""
     seed: Int64
-    """The largest."""
+    """The largest seed."""
     temperature_min: float
-    """The lowest."""
+    """The lowest temperature."""
     temperature_max: float
-    """The highest."""
+    """The highest temperature."""
     upload_bytes: Int64
-    """Bytes of one file."""
+    """Most bytes of one file."""
     field_pixels: int
-    """Most pixels of a job's pictures together, where they are larger than the model's."""
+    """Most pixels of all pictures of a job together, if they are larger than the
+    model's."""
     image_pixels: int
-    """Pixels of one picture that is sent."""
+    """Most pixels of one uploaded picture."""
     image_formats: list[str]
     """Formats of pictures that are read."""
     wait_s: int
-    """How long `wait` may be."""
+    """Longest `wait`, in seconds."""
     streams: int
-    """Open streams and long polls of this process."""
+    """Most open streams and long polls of this process."""
     result_ttl_s: int
-    """Seconds that results are kept: the most that `retention` may be."""
+    """Seconds for which results are kept by default; the largest `retention`."""
     client_jobs_per_s: float
-    """Jobs a second that one client may hand in, on average."""
+    """Jobs per second that one client may submit, on average."""
     client_open_jobs: int
-    """Jobs of one client that may be queued or running."""
+    """Most jobs of one client that may be queued or running."""
     queue_jobs: int
-    """Jobs that may wait."""
+    """Most jobs that may wait."""
     queue_values: Int64
-    """Values (one colour of one pixel) that all open jobs may lack together."""
+    """Most values (one colour of one pixel) that all open jobs together may still have
+    to draw."""
 
 
 class Info(Described):
+    """This service, its features and its limits."""
+
     name: Literal["pixelrnn"] = "pixelrnn"
     """Name of this service."""
     version: str
@@ -386,37 +431,41 @@ class Info(Described):
     python: str
     """Version of Python that it runs on."""
     needs_key: bool
-    """Calls need an API key."""
+    """True if calls need an API key."""
     portable: bool
-    """Models are offered to browsers: `GET /models/{name}/portable`."""
+    """True if models are offered to browsers: `GET /models/{name}/portable`."""
     training: bool
-    """Models may be added and trained here, by whoever has the right to: `PUT /models/{name}`, `POST /train`."""
+    """True if models may be added and trained here, by callers who have the right to:
+    `PUT /models/{name}`, `POST /train`."""
     training_minutes: float
-    """Minutes that a training may be asked to take."""
+    """Most minutes that a training may take."""
     drawing_threads: int | None
-    """In how many threads all live workers together draw; null while Redis does not answer."""
+    """Number of drawing threads of all live workers together; null while Redis does not
+    answer."""
     limits: Limits
-    """How much may be asked for."""
+    """Upper bounds of requests."""
 
 
 class FieldError(Described):
+    """What is wrong with one field."""
+
     pointer: str
-    """Place in the request: `#/n`, `#/query/limit`."""
+    """The field's place in the request: `#/n`, `#/query/limit`."""
     detail: str
-    """Sentence on what was expected."""
+    """A sentence that says what was expected."""
 
 
 class Problem(Described):
-    """RFC 9457."""
+    """An error, in the form of RFC 9457."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.PROBLEM]})
     type: str
-    """Tells kinds of problems apart, for programs."""
+    """The kind of problem, for programs."""
     title: str
-    """The kind, for people; always the same for a type."""
+    """The kind of problem, for people; always the same for a type."""
     status: int
-    """The status of the response."""
+    """Status of the response."""
     detail: str
-    """One sentence on what was expected here."""
+    """A sentence that says what was expected in this request."""
     errors: list[FieldError] | None = None
-    """Field by field, where fields are wrong."""
+    """One entry for each wrong field, if fields are wrong."""

@@ -1,4 +1,5 @@
-"""Data of the events in a job's stream. Each says of which type it is, for readers that get only the data."""
+"""Data of the events in a job's stream. Each contains its type, for readers that
+receive only the data."""
 
 from typing import Annotated, Literal
 
@@ -11,114 +12,126 @@ from worker.contract.record import Described
 
 
 class JobEvent(Job):
-    """The job as it is: with `snapshot` when the stream begins, with the others when it has ended."""
+    """The job's state: as `snapshot` when the stream begins, under the other names when
+    the job has ended."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"type": "snapshot", **examples.JOB}]}
     )
     type: Literal["snapshot", "done", "error", "canceled"]
-    """The event's name."""
+    """Name of the event."""
 
 
 class RowEvent(Described):
-    """A row that is final."""
+    """A final row of an image."""
 
     type: Literal["row"]
-    """The event's name."""
+    """Name of the event."""
     sample: int
-    """Number of the image among the `n`, counted from 0."""
+    """Index of the image among the `n`, counted from 0."""
     y: int
-    """Number of the row, counted from 0 at the top."""
+    """Index of the row, counted from 0 at the top."""
     pixels: str
     """Base64 of W*C bytes 0..255, pixel by pixel, colour by colour."""
     cutout: int | None = Field(
         default=None,
-        description="Number of the cut-out that it is of, with `fit=crop`.",
+        description="Index of the cut-out that it belongs to, with `fit=crop`.",
     )
     stage: Stage = Field(
         default=Stage.FINAL,
-        description="`small`: of the image that a Multi-Scale model draws first, whose width it has.",
+        description="`small`: a row of the small image that a Multi-Scale model "
+        "draws first, and of that width.",
     )
 
 
 class ProgressEvent(Described):
-    """Behind rows that came together; of a training, which has no rows, about once a second, the newest only, with all
-    fields."""
+    """Progress of a job, sent after rows that came together. A training, which has no
+    rows, sends one about once a second with all fields. Only the newest is kept."""
 
     type: Literal["progress"]
-    """The event's name."""
+    """Name of the event."""
     rows_done: int
-    """Rows that are drawn, of all samples and both stages."""
+    """Number of drawn rows, of all samples and both stages."""
     rows_total: int
-    """Rows of all samples and both stages."""
+    """Number of rows of all samples and both stages."""
     progress: float = Field(
         ge=0,
         le=1,
-        description="Rows that are drawn, of all; updates that are made, of all.",
+        description="The part of all rows that is drawn, or of all updates that is "
+        "made, 0 to 1.",
     )
     share: float | None = None
-    """The same, of a training."""
+    """The same, for a training."""
     nats: float | None = None
-    """Negative log-likelihood of a picture held back, as last measured: a few times a minute."""
+    """Negative log-likelihood of a held-back picture, as last measured; measured a few
+    times a minute."""
     bits_per_dim: float | None = None
     """The same in bits for each variable."""
     uniform_bits: float | None = None
-    """The same of guessing."""
+    """Bits per variable of a uniform distribution over the values."""
     png_bits: float | None = None
-    """Bits/dim that PNG needs for the pictures held back."""
+    """Bits per variable of the held-back pictures as PNG files."""
     images_per_s: float | None = None
-    """Pictures that are learned from in a second, of late."""
+    """Pictures learned from per second, recently."""
     minutes_left: float | None = None
-    """How long it will take at the pace of late."""
+    """Minutes that the training will take at this pace."""
     grids: int | None = None
-    """How many grids of samples there were."""
+    """Number of grids of samples so far."""
     width: int | None = None
-    """Pixels from left to right of the pictures that the model draws."""
+    """Width of the model's pictures in pixels."""
     height: int | None = None
-    """The same from top to bottom."""
+    """Height of the model's pictures in pixels."""
     colours: int | None = None
-    """Colours of the pictures, where these are as few as a palette has; 0 else."""
+    """Number of colours of the pictures, if they are few enough for a palette; else
+    0."""
     told: str | None = None
-    """Sentences on what the pictures are, what is trained, and how far such pictures came; before the first update what
-    is being done, if it takes longer than a moment, with no other facts."""
+    """Sentences about the pictures, the network and the results that such pictures
+    reached before. Before the first update: what is being done, if that takes longer
+    than a moment; then all other facts are null."""
 
 
 class PictureEvent(Described):
-    """A grid of what a training's model draws by now: at most one in ten seconds, the newest only."""
+    """A grid of what a training's model draws now; at most one in ten seconds, and only
+    the newest is kept."""
 
     type: Literal["picture"]
-    """The event's name."""
+    """Name of the event."""
     png: str
     """Base64 of a PNG."""
 
 
 class EstimateEvent(Described):
-    """The expectation so far of a completion that is drawn by particles: at most five a second, the newest only, and
-    none where the end comes first. A reader that comes back gets the newest, and none of those before."""
+    """The expected image so far of a completion that is drawn by particles: at most
+    five per second, and none if the job ends before the first. Only the newest is kept:
+    a reader that reconnects receives that one."""
 
     type: Literal["estimate"]
-    """The event's name."""
+    """Name of the event."""
     sample: int
-    """Number of the image that is being drawn, counted from 0."""
-    share: float = Field(ge=0, le=1, description="How much of the job's work is done.")
+    """Index of the image that is being drawn, counted from 0."""
+    share: float = Field(
+        ge=0, le=1, description="The part of the job's work that is done, 0 to 1."
+    )
     mean: str
-    """Base64 of H*W*C bytes 0..255, row by row, pixel by pixel, colour by colour: the expected value of each by what is
-    drawn so far, with a palette the likeliest value. Given pixels are as they are."""
+    """Base64 of H*W*C bytes 0..255, row by row, pixel by pixel, colour by colour: the
+    expected value of each, or with a palette the likeliest one, from what is drawn so
+    far. Given pixels keep their values."""
     cutout: int | None = Field(
         default=None,
-        description="Number of the cut-out that it is of, with `fit=crop`.",
+        description="Index of the cut-out that it belongs to, with `fit=crop`.",
     )
 
 
 class StoppingEvent(Described):
-    """The server leaves before the job has ended: come back with the last id."""
+    """The server stops before the job has ended: reconnect with the last id."""
 
     type: Literal["server-stopping"]
-    """The event's name."""
+    """Name of the event."""
 
 
 class GoneEvent(Described):
-    """The data of `error` when there is no such job any more: the Problem that a request for it gets."""
+    """The data of `error` if the job does not exist any more: the Problem that a
+    request for it receives."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.GONE]})
     type: Literal[
@@ -147,4 +160,4 @@ _Any = (
 
 
 class EventData(RootModel[Annotated[_Any, Field(discriminator="type")]]):
-    """The data of one event."""
+    """The data of one event, whose type is in its field `type`."""

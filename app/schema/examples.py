@@ -1,4 +1,4 @@
-"""The schema's examples; a test holds them to the models."""
+"""Examples in the schema; a test checks that the models accept them."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A request to draw once it has been read: what app.services takes of it."""
+"""A parsed request that makes a job, as app.services uses it."""
 
 from dataclasses import dataclass
 
@@ -7,30 +7,36 @@ from worker.contract.keys import RESULT_TTL_S
 from worker.contract.kind import Options
 
 FILES = "image", "mask"
-"""All fields of forms that are pictures. No call that draws takes other files."""
+"""All form fields that are pictures. No call that draws takes other files."""
 
 
 @dataclass(frozen=True)
 class JobOptions:
-    """Everything that a client may say of a job, beside its kind, its model and its pictures."""
+    """What a client may choose for a job, beside its kind, model and pictures."""
 
     own: Options
-    """Everything that only jobs of its kind say."""
+    """The options of the job's kind."""
     seed: int | None = None
-    """None: one is drawn."""
+    """Seed of the noise; None if one is to be chosen."""
     n: int = 1
+    """Number of images."""
     temperature: float = 1.0
+    """Temperature of the draws."""
     priority: Priority | None = None
+    """Priority; None if it follows from the number of images."""
     retention: int = RESULT_TTL_S
-    """Seconds that its results are kept once it has ended."""
+    """Seconds for which results are kept after the job's end."""
     webhook: str = ""
-    """Address that is told of the job's end; empty = none."""
+    """Address that is called when the job ends; empty for none."""
 
 
 @dataclass(frozen=True)
-class Taking:
-    """The terms on which pictures are taken. resize: one of another size than the model's is stretched to it. nearest:
-    other colours than a palette's become the nearest of it."""
+class PictureTerms:
+    """How uploaded pictures are adapted to the model."""
 
     resize: bool = False
+    """True if a picture of another size is stretched to the model's; False if it is an
+    error."""
     nearest: bool = False
+    """True if a colour that is missing from the model's palette becomes the nearest
+    one; False if it is an error."""

@@ -1,4 +1,5 @@
-"""Requests and answers as OpenAI's clients have them, as far as a model can that knows no words but names of labels."""
+"""Requests and answers of OpenAI's image API, as far as they apply to models that know
+no words but names of labels."""
 
 import re
 from collections.abc import Sequence
@@ -16,8 +17,10 @@ PREFIX = "/v1/"
 MAX_IMAGES = 10
 MAX_PARTIAL_IMAGES = 3
 _USUAL_SIDE = 1024
+"""Longest side in pixels of an answer's pictures if no size is asked for."""
 _SIZE = re.compile(r"([1-9][0-9]{0,4})x([1-9][0-9]{0,4})")
 _NOTHING_ASKED = (None, "auto", False, 0, "false", "0", "")
+"""Values of fields in _WITHOUT_MEANING that ask for nothing."""
 _WITHOUT_MEANING = (
     "quality",
     "style",
@@ -26,31 +29,45 @@ _WITHOUT_MEANING = (
     "output_compression",
     "input_fidelity",
 )
+"""Fields that have no meaning for these models."""
 
 
-class Asked(BaseModel):
-    """The fields of both calls. Those of _WITHOUT_MEANING may be there, and may ask for nothing."""
+class ImageRequest(BaseModel):
+    """The fields of both calls. Fields in _WITHOUT_MEANING are accepted if their value
+    asks for nothing."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
     model: str = Field(min_length=1, max_length=64)
+    """Name of the model."""
     prompt: str = Field(default="", max_length=32_000)
+    """Name of a label, or empty."""
     n: int | None = Field(default=None, ge=1, le=MAX_IMAGES)
+    """Number of images; None stands for 1."""
     size: str | None = Field(default=None, max_length=16)
+    """WIDTHxHEIGHT of the answer's pictures in pixels, or `auto`."""
     response_format: Literal["b64_json", "url"] | None = None
+    """Whether the answer contains pictures or their addresses."""
     output_format: Literal["png", "webp", "jpeg"] | None = None
+    """File format of the pictures."""
     user: str | None = Field(default=None, max_length=1024)
+    """Accepted and ignored."""
     seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
+    """Seed of the noise; None for a random one. OpenAI has no such field."""
     quality: Any = None
     style: Any = None
     background: Any = None
     moderation: Any = None
     output_compression: Any = None
     input_fidelity: Any = None
+    """This field and those above it, from `quality` on, may only ask for nothing."""
     stream: bool | None = None
+    """True for an event stream."""
     partial_images: int | None = Field(default=None, ge=0, le=MAX_PARTIAL_IMAGES)
+    """Number of unfinished pictures in the event stream."""
 
-    def expect_what_applies(self) -> None:
-        """Raises BadParameterError for a wish that no model here can have."""
+    def check_applicable(self) -> None:
+        """Raise BadParameterError if a field asks for something that these models
+        cannot do, or fields contradict each other."""
         for name in _WITHOUT_MEANING:
             if getattr(self, name) not in _NOTHING_ASKED:
                 raise BadParameterError(
@@ -70,13 +87,17 @@ class Asked(BaseModel):
             )
 
     def label_among(self, names: Sequence[str]) -> str | None:
-        """The label that the prompt names, in capitals or not, of those that the model has; None for an empty prompt.
-        Raises BadParameterError."""
-        asked = self.prompt.strip()
-        if not asked:
+        """Return the label that the prompt names, whatever its case, or None for an
+        empty prompt.
+
+        names: labels of the model. Raises BadParameterError for a prompt that is not
+        one of them.
+        """
+        prompt = self.prompt.strip()
+        if not prompt:
             return None
         for name in names:
-            if name.casefold() == asked.casefold():
+            if name.casefold() == prompt.casefold():
                 return name
         expected = (
             f"one of its labels, {', '.join(names)}, or an empty prompt"
@@ -89,7 +110,12 @@ class Asked(BaseModel):
         )
 
     def scale_for(self, width: int, height: int) -> int:
-        """How many times the model's size fits into the one that is asked for. Raises BadParameterError."""
+        """Return the factor by which pictures of width x height pixels are enlarged:
+        the largest that fits into the size asked for, or without one into _USUAL_SIDE,
+        at least 1.
+
+        Raises BadParameterError for an invalid size, or one smaller than the model's.
+        """
         if self.size in (None, "", "auto"):
             return max(1, _USUAL_SIDE // max(width, height))
         found = _SIZE.fullmatch(self.size or "")
@@ -106,23 +132,27 @@ class Asked(BaseModel):
         return scale
 
 
-class GenerationRequest(Asked):
-    """POST /v1/images/generations. field: a size in the model's pixels, larger than its own; `size` is that of the
-    answer's pictures."""
+class GenerationRequest(ImageRequest):
+    """Body of POST /v1/images/generations."""
 
     field: str | None = Field(default=None, pattern=PATTERN)
+    """Size of a field: in the model's pixels, and larger than its pictures. `size` is
+    the size of the answer's pictures."""
 
 
-class EditForm(Asked):
-    """POST /v1/images/edits: one picture, by either name."""
+class EditForm(ImageRequest):
+    """Form of POST /v1/images/edits: one picture, in the field `image` or `image[]`."""
 
     image: UploadFile | None = None
+    """The picture."""
     images: list[UploadFile] = Field(default_factory=list, alias="image[]")
+    """The picture, under its other name."""
     mask: UploadFile | None = None
+    """Transparent pixels of the mask are filled."""
 
     @property
     def picture(self) -> UploadFile:
-        """The picture. Raises BadParameterError where there is not just one."""
+        """The picture. Raises BadParameterError if there is none, or more than one."""
         sent = [*([self.image] if self.image else []), *self.images]
         if len(sent) != 1:
             raise BadParameterError(
@@ -133,19 +163,18 @@ class EditForm(Asked):
 
 _NO_TOKENS = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
 NO_USAGE = {**_NO_TOKENS, "input_tokens_details": {"image_tokens": 0, "text_tokens": 0}}
-"""Tokens of a streamed image, which OpenAI's types ask for."""
+"""Token counts of a streamed image, which OpenAI's types require."""
 
 
 def error_of(problem: Problem) -> tuple[int, dict[str, Any]]:
-    """The status and the body by which OpenAI's clients know an error."""
+    """Return (status, body) of an error in the form of OpenAI's API. 422 becomes
+    400."""
     status = 400 if problem.status == 422 else problem.status
-    kind = (
-        "server_error"
-        if status >= 500
-        else "rate_limit_error"
-        if status == 429
-        else "invalid_request_error"
-    )
+    kind = "invalid_request_error"
+    if status == 429:
+        kind = "rate_limit_error"
+    elif status >= 500:
+        kind = "server_error"
     pointer = problem.errors[0].pointer.rpartition("/")[2] if problem.errors else None
     slug = problem.type.rpartition(":")[2]
     return status, {
@@ -159,5 +188,5 @@ def error_of(problem: Problem) -> tuple[int, dict[str, Any]]:
 
 
 def model_of(name: str) -> dict[str, Any]:
-    """A model of the list."""
+    """Return the entry of a model in OpenAI's list of models."""
     return {"id": name, "object": "model", "created": 0, "owned_by": "pixelrnn"}

@@ -1,4 +1,4 @@
-"""The schema as it is served: what FastAPI writes, corrected where clients would stumble."""
+"""The served schema: what FastAPI generates, with corrections for generated clients."""
 
 import threading
 from typing import Any
@@ -23,7 +23,8 @@ _KEYS = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "A key, if the server has keys: `GET /info` says.",
+        "description": "An API key, if the server needs one (`needs_key` of `GET "
+        "/info`).",
     },
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
@@ -35,40 +36,45 @@ _SERVERS = [
 _TAGS = [
     {
         "name": "draw",
-        "description": "Calls that make a job. All are answered at once, unless the client asks to wait.",
+        "description": "Calls that make a job. Each is answered at once unless the "
+        "client asks to wait.",
     },
     {
         "name": "jobs",
-        "description": "A job's state, its rows as they are drawn, its pictures.",
+        "description": "A job's state, its rows while they are drawn, its pictures.",
     },
     {"name": "models", "description": "Models that draw."},
     {
         "name": "server",
-        "description": "The server's health, and how much may be asked of it.",
+        "description": "The server's health, features and limits.",
     },
 ]
 _DESCRIPTIONS = {
     400: "The body cannot be read",
     401: "A key is needed",
-    403: "Another site's page, another name than this server's, a wrong or outdated signature, or a missing right",
-    404: "There is nothing under this name or id for this caller",
-    409: "Too early: it is not there yet, or the job has not ended; or the name is taken",
+    403: "A page of another site, another host name than this server's, a wrong or "
+    "expired signature, or a missing right",
+    404: "There is nothing with this name or id for this caller",
+    409: "Too early: it does not exist yet, or the job has not ended; or the name is "
+    "taken",
     410: "The job is no longer kept",
-    412: "What is to be exchanged is another by now",
+    412: "The model to exchange has changed",
     413: "The body is too large",
-    415: "The body has another type than this call takes",
+    415: "The body has a type that this call does not accept",
     422: "The request is not as expected",
-    424: "A picture was waited for, and its job has failed or was canceled; `Location` names it",
-    429: "Too fast, or too much at once; `Retry-After` says when to come back",
+    424: "The job of the requested picture has failed or was canceled; `Location` is "
+    "its address",
+    429: "Too fast, or too much at once; try again after `Retry-After` seconds",
     501: "The operator has not set this up",
-    503: "Redis, a worker or room is missing; `Retry-After` says when to come back",
-    504: "A picture was waited for, and is not drawn yet; `Location` names its job, which goes on",
+    503: "Redis, a worker or memory is missing; try again after `Retry-After` seconds",
+    504: "The requested picture is not drawn yet; `Location` is the address "
+    "of its job, which continues",
 }
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a route that may answer with these problems; where a key may be asked for, also with 403 and
-    429."""
+    """Return the argument `responses` of a route that may answer with these problems.
+    If 401 is among them, 403 and 429 are added."""
     every = sorted({*statuses, 403, 429} if 401 in statuses else statuses)
     return {status: _problem(status) for status in every}
 
@@ -92,7 +98,8 @@ def _problem(status: int) -> dict[str, Any]:
 
 
 def json_content(model: type[BaseModel]) -> dict[str, Any]:
-    """`content=` of a call that answers with this document where the client prefers it to a picture."""
+    """Return the argument `content` of a response that is this document if the client
+    prefers it to a picture."""
     return {
         "application/json": {
             "schema": {"$ref": _REFERENCE.format(model=model.__name__)}
@@ -101,8 +108,11 @@ def json_content(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def events_content() -> dict[str, Any]:
-    """`content=` of a stream of events. It says what the data of each event is. It is binary, since clients in Java
-    take every other string for JSON."""
+    """Return the argument `content` of an event stream; it describes the data of each
+    event.
+
+    The type is binary, because clients in Java parse every other string as JSON.
+    """
     every = {
         "type": "array",
         "items": {"$ref": _REFERENCE.format(model=EventData.__name__)},
@@ -112,7 +122,11 @@ def events_content() -> dict[str, Any]:
 
 
 def job_responses(has_picture: bool = True) -> dict[int | str, dict[str, Any]]:
-    """`responses=` of a request that makes a job, what it may answer when nothing goes wrong."""
+    """Return the argument `responses` of a request that makes a job: the answers if
+    nothing goes wrong.
+
+    has_picture: whether the job's picture may be the answer.
+    """
     location = {
         "Location": {"description": "The job", "schema": {"type": "string"}},
         **rate_limit_headers.DESCRIBED,
@@ -122,30 +136,36 @@ def job_responses(has_picture: bool = True) -> dict[int | str, dict[str, Any]]:
         if has_picture
         else {}
     )
-    pictured = (
-        ", and with `Accept: image/png`, `image/webp`, `image/jpeg` or `application/x-npy` for its picture (a grid of "
-        "several samples, or the array of all)"
+    or_picture = (
+        ", and with `Accept: image/png`, `image/webp`, `image/jpeg` or "
+        "`application/x-npy` for its picture (a grid of several samples, or an array "
+        "of all samples)"
+    )
+    description = (
+        f"`Prefer: wait` asks for the ended job{or_picture if has_picture else ''}. "
+        "`Accept: text/event-stream` asks for its events, as `GET /jobs/{id}/events` "
+        "sends them"
     )
     return {
         200: {
-            "description": f"`Prefer: wait` asks for the job, ended{pictured if has_picture else ''}. "
-            "`Accept: text/event-stream` asks for its events, as `GET /jobs/{id}/events` gives them",
+            "description": description,
             "content": {**json_content(Job), **events_content(), **picture},
             "headers": location,
         },
         202: {
-            "description": "The job, queued; or not ended in the time that was asked for",
+            "description": "The job, queued, or not ended within the time asked for",
             "headers": location,
         },
     }
 
 
 def coded_file_body() -> dict[str, Any]:
-    """`openapi_extra=` of a POST whose body is a file of coded images."""
-    told = "The file; `application/octet-stream` does as well."
+    """Return the argument `openapi_extra` of a POST whose body is a file of coded
+    images."""
+    description = "The file; `application/octet-stream` is accepted as well."
     return {
         "requestBody": {
-            "description": told,
+            "description": description,
             "required": True,
             "content": {CODED_FILE: {"schema": dict(_BINARY)}},
         }
@@ -153,7 +173,8 @@ def coded_file_body() -> dict[str, Any]:
 
 
 def install(app: FastAPI) -> None:
-    """`app.openapi()` is the corrected schema, for whichever thread asks."""
+    """Make `app.openapi()` return the corrected schema, which is generated once, on
+    first use, by any thread."""
 
     building = threading.Lock()
     facts: dict[str, Any] = {
@@ -177,19 +198,16 @@ def install(app: FastAPI) -> None:
 
 
 def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return FastAPI's schema with the corrections below; it is changed in place."""
     schemas = schema["components"]["schemas"]
-    for model in (
-        Problem,
-        EventData,
-        MarginalMap,
-    ):  # of answers that FastAPI does not write itself
+    # FastAPI does not describe answers that handlers write themselves.
+    for model in (Problem, EventData, MarginalMap):
         document = model.model_json_schema(
             ref_template=_REFERENCE, mode="serialization"
         )
         schemas |= {**document.pop("$defs", {}), model.__name__: document, **schemas}
-    schemas["Job"]["examples"] = [
-        examples.JOB
-    ]  # FastAPI leaves out what is null, though it is required
+    # FastAPI leaves null fields out of examples, although they are required.
+    schemas["Job"]["examples"] = [examples.JOB]
     schema["components"]["securitySchemes"] = _KEYS
     schema["security"] = [{}, *({name: []} for name in _KEYS)]
     for unused in ("HTTPValidationError", "ValidationError"):
@@ -204,7 +222,7 @@ def _corrected(schema: dict[str, Any]) -> dict[str, Any]:
         for field in form["properties"].values():
             _never_null(field)
             _lists_of_files_have_any_length(field)
-    # generated clients take FastAPI's `contentMediaType` for text
+    # Generated clients treat FastAPI's `contentMediaType` as text.
     return _with_files_as({"format": "binary"}, schema)
 
 
@@ -215,13 +233,15 @@ def _operations(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _drop_automatic_422(operation: dict[str, Any]) -> None:
-    """FastAPI adds one wherever there is a parameter; routes that can answer it name it themselves, as a problem."""
+    """Remove the 422 that FastAPI adds to every operation with a parameter. Routes that
+    can answer 422 declare it themselves, as a problem."""
     if PROBLEM_TYPE not in operation["responses"].get("422", {}).get("content", {}):
         operation["responses"].pop("422", None)
 
 
 def _pictures_are_binary(operation: dict[str, Any]) -> None:
-    """FastAPI says text of every answer that is not JSON."""
+    """Declare pictures and other binary answers as binary; FastAPI declares every
+    answer that is not JSON as text."""
     for answer in operation["responses"].values():
         for media, content in answer.get("content", {}).items():
             if media.startswith("image/") or media in (
@@ -233,17 +253,21 @@ def _pictures_are_binary(operation: dict[str, Any]) -> None:
 
 
 def _add_json_forms(schema: dict[str, Any]) -> None:
-    """Each form is a body of JSON too, whose files are base64 (app.routes.json_forms). It is told beside the types of
-    the body and not among them: of a form with two types, generated clients send the fields of one as the other."""
+    """Describe the JSON form of each form body, whose files are base64
+    (app.routes.json_forms).
+
+    It is described beside the media types of the body and not among them: if a form has
+    two types, generated clients send the fields of one as the other.
+    """
     schemas = schema["components"]["schemas"]
     for operation in _operations(schema):
         body = operation.get("requestBody", {})
-        if "$ref" in body.get("content", {}).get(_FORM, {}).get(
-            "schema", {}
-        ):  # one of ours alone is no JSON
+        # A form without a schema of its own has no JSON form.
+        if "$ref" in body.get("content", {}).get(_FORM, {}).get("schema", {}):
             form = body["content"][_FORM]["schema"]["$ref"].rpartition("/")[2]
             body["description"] = (
-                "A form; or `application/json` with the same fields, where a file is base64 or a `data:` URL with it."
+                "A form; or `application/json` with the same fields, "
+                "in which a file is base64 or a `data:` URL."
             )
             body[_JSON_BODY] = _with_files_as(
                 {"contentEncoding": "base64"}, schemas[form]
@@ -253,7 +277,7 @@ def _add_json_forms(schema: dict[str, Any]) -> None:
                 for name, field in schemas[form]["properties"].items()
                 if field.get("type") == "array"
             ]
-            if lists:  # a client in Ruby else joins the files by commas
+            if lists:  # otherwise clients in Ruby join the files with commas
                 body["content"][_FORM]["encoding"] = {
                     name: {"style": "form", "explode": True} for name in lists
                 }
@@ -275,7 +299,8 @@ def _forms(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _never_null(field: dict[str, Any]) -> None:
-    """A parameter or form field is there or absent: a nullable one makes generated clients send the text "null"."""
+    """Make a parameter or form field not nullable: it is present or absent, and
+    generated clients would send the text "null"."""
     choices = [
         choice for choice in field.pop("anyOf", []) if choice != {"type": "null"}
     ]
@@ -284,21 +309,23 @@ def _never_null(field: dict[str, Any]) -> None:
 
 
 def _lists_of_files_have_any_length(field: dict[str, Any]) -> None:
-    """The service refuses too few and too many, and the field's text says how many are taken: a client in Go that is
-    told the lengths does not compile."""
+    """Remove the allowed lengths of lists: generated clients in Go that know them do
+    not compile. The service refuses other lengths, and the field's description states
+    them."""
     if field.get("type") == "array":
         field.pop("minItems", None)
         field.pop("maxItems", None)
 
 
-def _with_files_as(said: dict[str, str], node: Any) -> Any:
-    """The same with every upload described by these words; FastAPI describes it by its `contentMediaType`."""
+def _with_files_as(keywords: dict[str, str], node: Any) -> Any:
+    """Return a copy in which every upload is described by these keywords; FastAPI
+    describes it by `contentMediaType`."""
     if isinstance(node, list):
-        return [_with_files_as(said, item) for item in node]
+        return [_with_files_as(keywords, item) for item in node]
     if not isinstance(node, dict):
         return node
-    node = {key: _with_files_as(said, value) for key, value in node.items()}
+    node = {key: _with_files_as(keywords, value) for key, value in node.items()}
     if node.get("contentMediaType") == "application/octet-stream":
         del node["contentMediaType"]
-        node |= said
+        node |= keywords
     return node

@@ -1,15 +1,18 @@
-"""Headers that say how the client of a POST wants to be answered, as described. app.routes.preferences reads them."""
+"""Headers with which the client of a POST chooses the form of the answer, for the
+schema. app.routes.preferences reads them."""
 
 from enum import StrEnum
 from typing import Any
 
 MAX_KEY_LENGTH = 255
-"""Characters of an `Idempotency-Key`."""
+"""Most characters of an `Idempotency-Key`."""
 MAX_WAIT_S = 30
-"""Seconds that `Prefer: wait` and `?wait=` may ask for."""
+"""Most seconds that `Prefer: wait` and `?wait=` may ask for."""
 
 
 class Media(StrEnum):
+    """Media types of answers that a client may prefer."""
+
     JSON = "application/json"
     EVENTS = "text/event-stream"
     PNG = "image/png"
@@ -22,16 +25,21 @@ PICTURES = Media.PNG, Media.WEBP, Media.JPEG, Media.NPY
 PREFER: dict[str, Any] = {
     "name": "Prefer",
     "in": "header",
-    "description": f"`wait=N`: answer when the job has ended, or after N seconds: {MAX_WAIT_S} at most, and for `wait` "
-    "without a number. Other words, and a number that cannot be read, are passed over (RFC 7240).",
+    "description": "`wait=N`: answer when the job has ended, or after N seconds, at "
+    f"most {MAX_WAIT_S}, which is also the meaning of `wait` without a number. Other "
+    "preferences and invalid numbers are ignored (RFC 7240).",
     "schema": {"type": "string"},
     "example": "wait=10",
 }
 
 
 def preference_headers() -> dict[str, Any]:
-    """`openapi_extra=` of a POST that makes a job: the headers that say how it wants to be answered."""
-    key = "Any text of your own: the same key and request mean the same job, for a day."
+    """Return the argument `openapi_extra` of a POST that makes a job: the parameters
+    `Prefer` and `Idempotency-Key`."""
+    key = (
+        "A text of your choice: for a day, repeating the same key and request returns "
+        "the same job."
+    )
     text = {"type": "string"}
     return {
         "parameters": [

@@ -1,5 +1,6 @@
-"""The headers RateLimit-Policy and RateLimit, described and written: what a caller may still do, as the IETF draft
-"RateLimit header fields for HTTP" says it (version 10)."""
+"""The headers RateLimit-Policy and RateLimit, which tell a caller what it may still do
+(IETF draft "RateLimit header fields for HTTP", version 10): their description and their
+values."""
 
 from collections.abc import Iterable
 
@@ -7,13 +8,15 @@ from app.quotas import Quota
 
 DESCRIBED = {
     "RateLimit-Policy": {
-        "description": "The caller's allowances: `jobs`, `q` of them in `w` seconds, and `open-jobs`, `q` at a time. "
-        "After wrong keys: `wrong-keys`, the allowance of an address",
+        "description": "The caller's allowances: `jobs`, `q` of them in `w` seconds, "
+        "and `open-jobs`, `q` at a time. After wrong keys: `wrong-keys`, the "
+        "allowance of the caller's address",
         "schema": {"type": "string"},
         "example": '"jobs";q=100;w=2, "open-jobs";q=512;qu="concurrent-requests"',
     },
     "RateLimit": {
-        "description": "The rest of each allowance: `r`; in `t` seconds all of it is there again",
+        "description": "The rest `r` of each allowance, and the seconds `t` until all "
+        "of it is available again",
         "schema": {"type": "string"},
         "example": '"jobs";r=99;t=1, "open-jobs";r=511',
     },
@@ -21,7 +24,7 @@ DESCRIBED = {
 
 
 def rate_limit_headers(quotas: Iterable[Quota]) -> dict[str, str]:
-    """Both headers; none if there is no quota."""
+    """Return both headers, by name; an empty dictionary if there is no quota."""
     quotas = tuple(quotas)
     if not quotas:
         return {}

@@ -1,5 +1,7 @@
-"""Bodies of the calls that make a job: a form for each kind, made of its input, of what every job may say and of the
-kind's own options. Unknown fields are refused: a misspelt one would otherwise pass unnoticed.
+"""Bodies of the calls that make a job: a form for each kind, which consists of its
+input, the fields that all jobs have, and the kind's own options.
+
+Unknown fields are refused, because a misspelt one would otherwise have no effect.
 """
 
 from collections.abc import Mapping
@@ -19,40 +21,40 @@ from worker.contract.record import Int64
 
 MULTIPART = "multipart/form-data"
 MAX_LINK_S = 7 * 24 * 3600
+"""Most seconds for which a signed link works."""
 MAX_TRAINING_FILES = 200
+"""Most pictures of one training that are sent as separate files."""
 
-_SEVERAL_TOLD = (
-    f" 1 to {MAX_IMAGES}, each for itself, in order; "
-    "an array (n, C, H, W) has n, and a zip as many as files."
+_SEVERAL_TEXT = (
+    f" 1 to {MAX_IMAGES}, in order, each treated separately; an array (n, C, H, W) "
+    "counts as n, and a zip as its files."
 )
 _IMAGE_FORMATS = (
-    "PNG, JPEG or WebP; what is transparent lies on black for a model of greys, else on white. Or `.npy`, "
-    "an array (C, H, W) of the model's values."
+    "PNG, JPEG or WebP; transparent pixels are put on black for a grey model, else on "
+    "white. Or `.npy`, an array (C, H, W) of the model's values."
 )
 
 
-def _sent(files: Any) -> Any:
-    """A list of what was sent: JSON may say one file without a list, and a form may send an empty field for none."""
-    return [
-        file
-        for file in (files if isinstance(files, list) else [files])
-        if file not in (None, "")
-    ]
+def _as_list(files: Any) -> Any:
+    """Return a list of files: JSON may have one file without a list, and a form may
+    have an empty field for none."""
+    every = files if isinstance(files, list) else [files]
+    return [file for file in every if file not in (None, "")]
 
 
-_SeveralFiles = Annotated[list[UploadFile], BeforeValidator(_sent)]
+_SeveralFiles = Annotated[list[UploadFile], BeforeValidator(_as_list)]
 
 
-def _images(told: str) -> tuple[Any, Any]:
+def _images(text: str) -> tuple[Any, Any]:
     return _SeveralFiles, Field(
-        min_length=1, max_length=MAX_IMAGES, description=told + _SEVERAL_TOLD
+        min_length=1, max_length=MAX_IMAGES, description=text + _SEVERAL_TEXT
     )
 
 
-def _masks(told: str) -> tuple[Any, Any]:
+def _masks(text: str) -> tuple[Any, Any]:
     one = " One for all pictures, or one for each."
     return _SeveralFiles, Field(
-        default_factory=list, max_length=MAX_IMAGES, description=told + one
+        default_factory=list, max_length=MAX_IMAGES, description=text + one
     )
 
 
@@ -63,22 +65,24 @@ _FILES: Mapping[Input, dict[str, Any]] = {
     Input.PICTURE_AND_KEEP: {
         "image": _images(_IMAGE_FORMATS),
         "mask": _masks(
-            "White (128 and above) = fill, black = keep. Without it, transparent pixels are filled, "
-            "of an array those with a negative number. As an array: (H, W) of booleans or of 0 and 1."
+            "White (128 and above) = fill, black = keep. Without a mask, transparent "
+            "pixels are filled, or in an array those with a negative number. As an "
+            "array: (H, W) of booleans or of 0 and 1."
         ),
     },
     Input.PICTURE_OR_PART: {
         "image": _images(f"Pictures of the model's size. {_IMAGE_FORMATS}"),
         "mask": _masks(
-            "White (128 and above) = not given, black = given. Without it, transparent pixels are not given, and all "
-            "others are."
+            "White (128 and above) = missing, black = given. Without a "
+            "mask, transparent pixels are missing and all others given."
         ),
     },
     Input.SMALL_PICTURE: {
         "image": (
             UploadFile,
             Field(
-                description=f"The small image, `small_width` x `small_height` pixels. {_IMAGE_FORMATS}"
+                description="The small image, `small_width` x `small_height` pixels. "
+                f"{_IMAGE_FORMATS}"
             ),
         )
     },
@@ -86,8 +90,8 @@ _FILES: Mapping[Input, dict[str, Any]] = {
         "image": (
             UploadFile,
             Field(
-                description="A sample as `GET /jobs/{id}/image` or `pixelrnn sample` wrote it: a PNG that says how "
-                "it was drawn."
+                description="A sample as `GET /jobs/{id}/image` or `pixelrnn sample` "
+                "wrote it: a PNG whose text says how it was drawn."
             ),
         )
     },
@@ -97,9 +101,10 @@ _FILES: Mapping[Input, dict[str, Any]] = {
             Field(
                 min_length=1,
                 max_length=MAX_IMAGES,
-                description=f"1 to {MAX_IMAGES} pictures of the model's size, in order; an array (n, C, H, W) has n. "
-                "PNG, JPEG or WebP, grey or RGB as the model's are, 8 bits a colour, not transparent, and with no "
-                "other values than the model's: each comes back as it is.",
+                description=f"1 to {MAX_IMAGES} pictures of the model's size, in order; "
+                "an array (n, C, H, W) counts as n. PNG, JPEG or WebP, grey or RGB like "
+                "the model's pictures, 8 bits per colour, without transparency, and with "
+                "the model's values only, because decoding returns each one unchanged.",
             ),
         )
     },
@@ -110,20 +115,20 @@ _MODEL: dict[str, Any] = {
         Field(
             min_length=1,
             max_length=64,
-            description="A name of `GET /models`.",
+            description="Name of a model in `GET /models`.",
             examples=["mnist-diagonal-bilstm"],
         ),
     )
 }
 _DRAWING: dict[str, Any] = {
-    "n": (int, Field(default=1, ge=1, le=MAX_IMAGES, description="How many images.")),
+    "n": (int, Field(default=1, ge=1, le=MAX_IMAGES, description="Number of images.")),
     "seed": (
         Int64 | None,  # pyright: ignore[reportOperatorIssue]
         Field(
             default=None,
             ge=0,
             le=MAX_SEED,
-            description="The same seed gives the same bytes. Drawn when absent.",
+            description="The same seed gives the same bytes. Default: a random one.",
         ),
     ),
     "temperature": (
@@ -133,78 +138,91 @@ _DRAWING: dict[str, Any] = {
             ge=MIN_TEMPERATURE,
             le=MAX_TEMPERATURE,
             allow_inf_nan=False,
-            description="1 samples the model itself; below 1 likelier images, above 1 wilder ones.",
+            description="1 samples the model itself; lower values give likelier "
+            "images, higher ones wilder images.",
         ),
     ),
 }
-_FIT_TOLD = (
-    "`strict`: the image must have the size that is asked for. `resize`: it is stretched to it with a box filter (area "
-    "average; nearest pixel where it grows)."
+_FIT_TEXT = (
+    "`strict`: the image must have the expected size. `resize`: it is stretched to it "
+    "with a box filter (area average; nearest pixel if it becomes larger)."
 )
-_FIELD_TOLD = " `field`: it may be larger than the model's pictures, and is scored as what `size` of `/sample` draws."
-_CROP_TOLD = (
-    " `crop`: a larger picture, up to 2048 x 2048 pixels (PNG, JPEG or WebP). Each of its holes, at most 64 / `n`, is "
-    "filled in a cut-out of the model's size. The job's picture is the whole one, in which no other pixel changes."
+_FIELD_TEXT = (
+    " `field`: the picture may be larger than the model's, and is "
+    "scored like the fields that `size` of `/sample` draws."
 )
-_PAIR_FIT_TOLD = (
-    "`strict`: image and mask must have the model's size. `resize`: both are stretched to it with a box filter (area "
-    "average; nearest pixel where they grow), then the mask is cut at 128."
+_CROP_TEXT = (
+    " `crop`: a larger picture, up to 2048 x 2048 pixels (PNG, JPEG or "
+    "WebP). Each of its holes, at most 64 / `n`, is filled in a cut-out of the "
+    "model's size. The job's picture is the whole one, in which no other pixel "
+    "changes."
+)
+_PAIR_FIT_TEXT = (
+    "`strict`: image and mask must have the model's size. `resize`: "
+    "both are stretched to it with a box filter (area average; nearest pixel if they "
+    "become larger), then the mask is cut at 128."
 )
 _FITS = {
-    Input.PICTURE: _FIT_TOLD,
-    Input.SMALL_PICTURE: _FIT_TOLD,
-    Input.PICTURE_AND_KEEP: _PAIR_FIT_TOLD,
-    Input.PICTURE_OR_PART: _PAIR_FIT_TOLD,
+    Input.PICTURE: _FIT_TEXT,
+    Input.SMALL_PICTURE: _FIT_TEXT,
+    Input.PICTURE_AND_KEEP: _PAIR_FIT_TEXT,
+    Input.PICTURE_OR_PART: _PAIR_FIT_TEXT,
 }
 _PRIORITY: dict[str, Any] = {
     "priority": (
         Literal["interactive", "bulk"] | None,
         Field(
             default=None,
-            description="While jobs of both kinds wait, four `interactive` ones are taken for each `bulk` one, and "
-            "free slots are shared likewise. Without it, a job of few images is interactive.",
+            description="While jobs of both priorities wait, four `interactive` "
+            "ones are taken for each `bulk` one, and free slots are shared in the "
+            "same way. Default: a job of few images is interactive.",
         ),
     )
 }
-_WEBHOOK_TOLD = (
-    "An https address, of a host that the server's operator allows, to which the job is posted once it has ended, as "
-    "`GET /jobs/{id}` gives it; signed as of the Standard Webhooks specification, at least once, while it is kept."
+_WEBHOOK_TEXT = (
+    "An https address, of a host that the server's operator allows. "
+    "When the job has ended, it is posted there as `GET /jobs/{id}` returns it, "
+    "signed as in the Standard Webhooks specification, at least once while the job "
+    "is kept."
 )
-_RETENTION_TOLD = (
-    "Seconds that the job, its rows and its pictures are kept once it has ended; at most `result_ttl_s` of `GET "
-    "/info`, which it is when nothing is said."
+_RETENTION_TEXT = (
+    "Seconds for which the job, its rows and its pictures are kept "
+    "after its end; at most `result_ttl_s` of `GET /info`, which is the default."
 )
 _Retention = Annotated[
     int | None,
-    Field(ge=MIN_RETENTION_S, le=MAX_RETENTION_S, description=_RETENTION_TOLD),
+    Field(ge=MIN_RETENTION_S, le=MAX_RETENTION_S, description=_RETENTION_TEXT),
 ]
 _AFTER_THE_END: dict[str, Any] = {
     "retention": (_Retention, None),
     "webhook": (
         str | None,
-        Field(default=None, max_length=MAX_WEBHOOK_LENGTH, description=_WEBHOOK_TOLD),
+        Field(default=None, max_length=MAX_WEBHOOK_LENGTH, description=_WEBHOOK_TEXT),
     ),
 }
 
 
-_SCALE_TOLD = (
-    "Side of the square that each pixel becomes, where the answer is a picture."
+_SCALE_TEXT = (
+    "If the answer is a picture: side, in pixels, of the square that each pixel "
+    "becomes."
 )
-_FORMAT_TOLD = (
-    "Once the job has succeeded the answer is its picture in this format, of several samples the grid, or as `npy` the "
-    "array of all, as with `Accept: image/png`, over which it wins. `Prefer: wait` says how long that may take."
+_FORMAT_TEXT = (
+    "Answer with the job's picture in this format once it has "
+    "succeeded: a grid if there are several samples, or for `npy` an array of all "
+    "samples. It overrides `Accept`. `Prefer: wait` limits how long that may take."
 )
-_SHOWN: dict[str, Any] = {
-    "scale": (int, Field(default=1, ge=1, le=32, description=_SCALE_TOLD)),
+_ANSWER_FIELDS: dict[str, Any] = {
+    "scale": (int, Field(default=1, ge=1, le=32, description=_SCALE_TEXT)),
     "format": (
         Literal["png", "webp", "jpeg", "npy"] | None,
-        Field(default=None, description=_FORMAT_TOLD),
+        Field(default=None, description=_FORMAT_TEXT),
     ),
 }
-"""How the answer looks; the job is the same."""
+"""Fields that change the answer, but not the job."""
 
 
 def _form(kind: Kind) -> type[BaseModel]:
+    """Return the body of the call that makes jobs of this kind."""
     names_its_model = kind.input in (Input.DRAWN_PICTURE, Input.CODED_FILE)
     fields = {
         **_FILES.get(kind.input, {}),
@@ -212,16 +230,17 @@ def _form(kind: Kind) -> type[BaseModel]:
         **(_DRAWING if kind.draws else {}),
     }
     if kind.zero_images:
-        told = f"How many images. {kind.zero_images}"
-        fields["n"] = (int, Field(default=1, ge=0, le=MAX_IMAGES, description=told))
+        text = f"Number of images. {kind.zero_images}"
+        fields["n"] = (int, Field(default=1, ge=0, le=MAX_IMAGES, description=text))
     if kind.input in _FITS:
         fields["fit"] = _fit_of(kind)
     fields |= {
         **_own(kind),
         **(_PRIORITY if kind.draws else {}),
         **_AFTER_THE_END,
-        **_SHOWN,
+        **_ANSWER_FIELDS,
     }
+    # A request without files is plain JSON, whose types are not converted.
     is_json = kind.input is Input.NOTHING
     config = ConfigDict(extra="forbid", strict=is_json)
     if kind.example:
@@ -231,31 +250,38 @@ def _form(kind: Kind) -> type[BaseModel]:
 
 
 def _own(kind: Kind) -> dict[str, Any]:
-    """The options that a client may say."""
+    """Return the options that clients may send, as fields of a form."""
     return {name: (info.annotation, info) for name, info in kind.client_options.items()}
 
 
 def _fit_of(kind: Kind) -> tuple[Any, Any]:
-    """The ways to take a picture of another size than the model's."""
-    ways, told = Literal["strict", "resize"], _FITS[kind.input]
+    """Return the field `fit`: how a picture of another size than the model's is
+    treated."""
+    text = _FITS[kind.input]
     if kind.input is Input.PICTURE and "size" in kind.options.model_fields:
-        ways, told = Literal["strict", "resize", "field"], told + _FIELD_TOLD
-    elif "cutouts" in kind.options.model_fields:
-        ways, told = Literal["strict", "resize", "crop"], told + _CROP_TOLD
-    return ways, Field(default="strict", description=told)
+        field = Field(default="strict", description=text + _FIELD_TEXT)
+        return Literal["strict", "resize", "field"], field
+    if "cutouts" in kind.options.model_fields:
+        field = Field(default="strict", description=text + _CROP_TEXT)
+        return Literal["strict", "resize", "crop"], field
+    return Literal["strict", "resize"], Field(default="strict", description=text)
 
 
 FORMS: Mapping[str, type[BaseModel]] = {
     word: _form(kind) for word, kind in KINDS.items()
 }
-"""The form of each kind of job: a body of JSON if the input is nothing; the query if the body is a file."""
+"""The form of each kind of job: a JSON body if the kind has no input, the query if the
+body is a file."""
 
 
-_IMAGES_TOLD = "A zip, whose folders are labels; up to 200 pictures; or an .npz of arrays (N, H, W) or (N, H, W, C)."
+_IMAGES_TEXT = (
+    "A zip whose folders are labels; up to 200 pictures; or an .npz of "
+    "arrays (N, H, W) or (N, H, W, C)."
+)
 _TRAINED_ON: dict[str, Any] = {
     "images": (
         _SeveralFiles,
-        Field(min_length=1, max_length=MAX_TRAINING_FILES, description=_IMAGES_TOLD),
+        Field(min_length=1, max_length=MAX_TRAINING_FILES, description=_IMAGES_TEXT),
     ),
     "name": (
         str,
@@ -272,13 +298,13 @@ TrainForm: type[Any] = create_model(
 )
 
 
-_WEIGHTS_TOLD = (
+_WEIGHTS_TEXT = (
     "One file, or those of the card's members in their order; then those of its "
     "guides. Weights with the same sha256 are sent once."
 )
 _MODEL: dict[str, Any] = {
     "card": (UploadFile, Field(description="The file `card.json`.")),
-    "weights": (list[UploadFile], Field(description=_WEIGHTS_TOLD)),
+    "weights": (list[UploadFile], Field(description=_WEIGHTS_TEXT)),
 }
 _ADDING = {**_MODEL, **_own(ALL_KINDS["add"]), **_AFTER_THE_END}
 AddForm: type[Any] = create_model(
@@ -296,13 +322,13 @@ class LinksRequest(BaseModel):
         default=3600,
         ge=1,
         le=MAX_LINK_S,
-        description="Seconds that they work; at most a week.",
+        description="Seconds for which they work; at most a week.",
     )
 
 
 def uploads_of(body: BaseModel) -> dict[str, list[UploadFile]]:
-    """Return the files of a form by field; an optional field that was left out has
-    none."""
+    """Return the files of a form: field -> files. An optional field that was left out
+    has an empty list."""
     fields = dict(body)
     uploads: dict[str, list[UploadFile]] = {}
     for role in FILES:
@@ -317,19 +343,24 @@ def uploads_of(body: BaseModel) -> dict[str, list[UploadFile]]:
 
 
 _ALWAYS = ("model", "n", "seed", "temperature", "priority", "fit", "rank", "x", "y")
+"""Fields of the first version, which count even with their default."""
 
 
 def request_fields(body: BaseModel) -> dict[str, Any]:
-    """Everything that the body says beside its files: by this a repeated request is known. Fields that came later count
-    if something is said in them, so that a request means the same before and after an upgrade."""
-    said = body.model_dump(exclude={*FILES, *_SHOWN})
-    usual = {
+    """Return the fields of a body without its files, by which a repeated request is
+    recognised.
+
+    Fields that were added in later versions are left out if they have their default, so
+    that a request has the same fields before and after an upgrade.
+    """
+    values = body.model_dump(exclude={*FILES, *_ANSWER_FIELDS})
+    defaults = {
         name: field.default
         for name, field in type(body).model_fields.items()
         if name not in _ALWAYS
     }
     return {
         name: value
-        for name, value in said.items()
-        if name not in usual or value != usual[name]
+        for name, value in values.items()
+        if name not in defaults or value != defaults[name]
     }

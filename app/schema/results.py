@@ -1,4 +1,5 @@
-"""Results of jobs, as they are answered: a model for each kind of job that draws no rows, and one for all that do."""
+"""Results of jobs in answers: a model for each kind of job that draws no rows, and one
+for all kinds that do."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union
@@ -11,7 +12,7 @@ from worker.contract.kinds import ALL_KINDS
 
 _IMAGES = {
     Shows.HEAT: "The heat map.",
-    Shows.GIVEN: "The pictures that were handed in.",
+    Shows.GIVEN: "The pictures that were sent.",
     Shows.GRID: "The last grid of samples.",
     Shows.NOTHING: "None.",
 }
@@ -19,13 +20,14 @@ _IMAGES = {
 
 def _result(
     name: str,
-    told: str | None,
+    text: str | None,
     base: type[BaseModel],
     word: str,
     images: str,
     more: Iterable[type[BaseModel] | None],
 ) -> Any:
-    """A model with the fields of `base`, `type`, `images`, and those of `more`."""
+    """Return a model with the fields of `base`, `type`, `images`, and those of
+    `more`."""
     fields: dict[str, Any] = {
         "type": (Literal[word], Field(description="The kind of result.")),
         "images": (list[str], Field(description=images)),
@@ -35,17 +37,17 @@ def _result(
             field: (info.annotation, info)
             for field, info in answer.model_fields.items()
         }
-    return create_model(name, __base__=base, __doc__=told, **fields)
+    return create_model(name, __base__=base, __doc__=text, **fields)
 
 
 def _result_of(kind: Kind) -> Any:
     assert kind.summary is not None, (
         f"{kind.word}: a job that draws no rows has a summary"
     )
-    told = (kind.answer or kind.summary).__doc__
+    text = (kind.answer or kind.summary).__doc__
     return _result(
         f"{kind.word.title()}Result",
-        told,
+        text,
         kind.summary,
         kind.result_type,
         _IMAGES[kind.shows],
@@ -54,7 +56,7 @@ def _result_of(kind: Kind) -> Any:
 
 
 def _picture_of(kind: Kind) -> Any:
-    """The model of what is said of one of several pictures."""
+    """Return the model of the result of one of several pictures."""
     fields: dict[str, Any] = {
         "images": (list[str], Field(description="Addresses of its images, in order."))
     }
@@ -64,31 +66,31 @@ def _picture_of(kind: Kind) -> Any:
             for field, info in kind.answer.model_fields.items()
         }
     base = BaseModel if kind.draws_rows or kind.summary is None else kind.summary
-    told = "One of several pictures, as the result of a job of its own."
+    text = "The result of one of several pictures, as if it were a job of its own."
     return create_model(
-        f"{kind.word.title()}Picture", __base__=base, __doc__=told, **fields
+        f"{kind.word.title()}Picture", __base__=base, __doc__=text, **fields
     )
 
 
 def _pictures_of(kind: Kind) -> type[BaseModel]:
-    """The field of a result that says it of each; of kinds that draw rows it may be missing."""
-    several, told = (
-        list[_picture_of(kind)],
-        "Each of several pictures, in the order in which they came.",
+    """Return a model with the field `pictures`, the result of each picture; kinds that
+    draw rows may lack it."""
+    several: Any = list[_picture_of(kind)]
+    text = (
+        "The result of each of several pictures, in the order in which they were sent."
     )
-    usual: dict[str, Any] = {"default": None} if kind.draws_rows else {}
-    field: Any = (
-        several | None if kind.draws_rows else several,
-        Field(description=told, **usual),
-    )
+    field: Any = several, Field(description=text)
+    if kind.draws_rows:
+        field = several | None, Field(default=None, description=text)
     return create_model("Pictures", pictures=field)
 
 
 def _several_of(kind: Kind) -> Any:
-    told, word = "Several pictures in one job.", f"{kind.noun}s"
+    text = "The results of several pictures in one job."
+    word = f"{kind.noun}s"
     return _result(
         f"{word.title()}Result",
-        told,
+        text,
         BaseModel,
         word,
         _IMAGES[kind.shows],
@@ -121,10 +123,10 @@ _DRAWN = _result(
 RESULTS: Mapping[str, type[BaseModel]] = {
     word: _OTHERS.get(word, _DRAWN) for word in ALL_KINDS
 }
-"""The key is the kind of job."""
+"""Kind of job -> model of its result."""
 
 RESULTS_OF_SEVERAL = {**RESULTS, **_SEVERAL}
-"""The same of jobs of several pictures."""
+"""The same for jobs of several pictures."""
 
 if TYPE_CHECKING:
     Result = Any
@@ -133,5 +135,5 @@ else:
     Result = TypeAliasType("Result", Annotated[_UNION, Field(discriminator="type")])
 """The result of a job, if it has one. In the schema it has a name and a discriminator:
 without a name, generated clients invent one, which may be that of another schema, and
-some forget that it may be null; without a discriminator, some merge all results into one
-type, although fields of the same name have different types."""
+some forget that it may be null; without a discriminator, some merge all results into
+one type, although fields of the same name have different types."""

@@ -1,1 +1,1 @@
-"""The work of the API, without HTTP."""
+"""The work of the API, independent of HTTP."""

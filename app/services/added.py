@@ -1,7 +1,9 @@
-"""Models that were added through the API: files in a directory that workers watch (worker/contract/added.py).
+"""Models that were added through the API: files in a directory that workers watch
+(worker/contract/added.py).
 
-Nothing of a model is believed here but what a card says of itself and that the weights are those of the card. A worker
-examines it before it is served, as it does whatever is put into a models directory.
+The API checks only a few fields of the card, and that the weights are those of the
+card. A worker examines the model before it is served, like any model in a models
+directory.
 """
 
 import errno
@@ -53,21 +55,24 @@ from worker.contract.added import (
 from worker.contract.fairness import Shares
 
 MOST_MODELS = 40
+"""Most added models."""
 MOST_BYTES = 64 * 2**20
-"""Bytes of a model: its card and its weights."""
+"""Most bytes of a model: its card and its weights."""
 PLACES = 2
-"""Uploads that are taken at once: each may have MOST_BYTES, in memory or, of long files,
-in the directory for temporary ones."""
+"""Uploads that are received at once: each may have MOST_BYTES, in memory or, for long
+files, in the directory for temporary files."""
 _MIB = 2**20
 _BLOCK = 2**18
-"""Bytes of a model that are read at once for a reader."""
+"""Bytes of a model that are read at once while it is sent."""
 _DRAFT_S = 3600
+"""Seconds after which an unfinished draft is deleted."""
 
 
 class AddedModels:
-    """The directory of added models, and who may change it."""
+    """The directory of added models, and the rules of who may change it."""
 
     def __init__(self, settings: Settings) -> None:
+        """settings: of this API, with the directory and its limits."""
         self._models = (
             None if settings.added_dir is None else models_in(settings.added_dir)
         )
@@ -76,39 +81,41 @@ class AddedModels:
 
     @property
     def is_offered(self) -> bool:
+        """True if this server accepts models and trainings."""
         return self._models is not None and self._settings.training is not False
 
     def expect_allowed(self, caller: Caller) -> None:
-        """Raises NoAddingError where nobody may add models, NotAllowedError where this caller may not."""
+        """Raise NoAddingError if this server accepts no models, and NotAllowedError if
+        this caller may not add any."""
         settings = self._settings
         if not self.is_offered:
             raise NoAddingError(
-                "this server takes no models: see PIXELRNN_ADDED_DIR and PIXELRNN_TRAINING"
+                "this server takes no models: "
+                "see PIXELRNN_ADDED_DIR and PIXELRNN_TRAINING"
             )
-        if settings.needs_key and not caller.may_train:
+        if settings.needs_key:
+            if not caller.may_train:
+                raise NotAllowedError(
+                    "this key may not: `pixelrnn keys add NAME --may train` makes one "
+                    "that may"
+                )
+        elif not settings.training and settings.host not in LOOPBACK:
             raise NotAllowedError(
-                "this key may not: `pixelrnn keys add NAME --may train` makes one that may"
-            )
-        if (
-            not settings.needs_key
-            and not settings.training
-            and settings.host not in LOOPBACK
-        ):
-            raise NotAllowedError(
-                "without keys only with PIXELRNN_TRAINING=1: other machines reach this server"
+                "without keys only with PIXELRNN_TRAINING=1: "
+                "other machines reach this server"
             )
 
     @contextmanager
     def place(self, account: str) -> Iterator[None]:
-        """Hold a place for one upload of this account.
+        """Hold a place for one upload of this account inside the `with` block.
 
-        Raises TooManyBytesError if all are taken, or if those that are left are for
-        others.
+        Raises TooManyBytesError if all places are in use, or this account has its
+        share.
         """
         if not self._places.take(account, 1):
             whose = "an upload of this client is" if self._places.free else "others are"
             raise TooManyBytesError(
-                f"{whose} being taken already; send this one again in a moment"
+                f"{whose} being received already; send this one again in a moment"
             )
         try:
             yield
@@ -124,15 +131,20 @@ class AddedModels:
         identity: str | None,
         if_match: str | None,
     ) -> None:
-        """Raise unless the name is free, or is that of the caller's own model of the
-        identity that the client means.
+        """Raise an error unless the name is free, or belongs to the caller's own model
+        of the identity that the client wants to replace.
 
-        reserved: names of shipped models, served or not. served: a worker has a model
-        of this name. identity: of the caller's model, as it is served.
+        reserved: names of shipped models, served or not. served: whether a worker has a
+        model of this name. identity: of the served model, if the caller sees it.
+        if_match: the request's header; None if a new model is added. Raises
+        BadParameterError for an invalid name, NameTakenError for one that is in use,
+        and OtherIdentityError if the model to replace is missing or has another
+        identity.
         """
         if not NAME.fullmatch(name):
             raise BadParameterError(
-                "a model's name has at most 64 of a-z 0-9 . _ -, with a letter or digit first"
+                "a model's name has at most 64 of a-z 0-9 . _ -, with "
+                "a letter or digit first"
             )
         if name in reserved:
             raise NameTakenError("a model of the service has this name")
@@ -147,7 +159,8 @@ class AddedModels:
             raise NameTakenError("another model has this name")
         elif if_match is None:
             raise NameTakenError(
-                'you have a model of this name: PUT with If-Match: "IDENTITY" exchanges it'
+                "you have a model of this name: PUT with If-Match: "
+                '"IDENTITY" exchanges it'
             )
         elif if_match.strip().strip('"') != identity:
             raise OtherIdentityError("the model has another identity, or is not served")
@@ -160,13 +173,18 @@ class AddedModels:
         return (place / CARD).is_file() and is_seen_by(place, caller.owner)
 
     def job_of(self, name: str) -> str:
-        """Return the id of the job that brought a model; empty if none did."""
+        """Return the id of the job that made an added model; empty if none did."""
         return owner_of(self._folder() / name).job
 
     def write(
         self, part: Path, name: str, owner: Owner, card: BinaryIO, *weights: BinaryIO
     ) -> None:
-        """Write the model that a job hands in. Raises a RefusedError that says what is wrong with it."""
+        """Write an uploaded model to the directory `part`, with its owner, and delete
+        old drafts.
+
+        card, weights: the uploaded files. Raises UnusableModelError if they do not fit
+        together, and AddedFullError if all added models are too large together.
+        """
         sweep(self._folder())
         part.mkdir(parents=True)
         _write(part, name, card, weights)
@@ -174,38 +192,39 @@ class AddedModels:
         self.expect_room()
 
     def expect_place(self) -> None:
-        """Raises AddedFullError where as many models are added as are taken."""
+        """Raise AddedFullError if there are MOST_MODELS added models."""
         if len(names_in(self._folder())) >= MOST_MODELS:
             raise AddedFullError(
-                f"{MOST_MODELS} models are added, as many as are taken: delete one first"
+                f"{MOST_MODELS} models are added, which is the limit: delete one first"
             )
 
     def expect_room(self, more: int = 0) -> None:
-        """Raises AddedFullError if added models and the files of trainings, with so many bytes more, exceed their
-        limit."""
+        """Raise AddedFullError if added models and the files of trainings, with `more`
+        bytes, exceed the limit of the settings."""
         if _size(self._folder().parent) + more > self._settings.added_mib * _MIB:
             raise AddedFullError(
                 f"added models may have {self._settings.added_mib} MiB: delete one first"
             )
 
     def figures(self) -> tuple[int, int]:
-        """How many trainings are open, and the bytes of all that was added and is trained on."""
+        """Return the number of open trainings, and the bytes of all added models and
+        uploads; (0, 0) without a directory."""
         if self._models is None:
             return 0, 0
-        return len(list(uploads_in(self._models.parent).glob("[!.]*"))), _size(
-            self._models.parent
-        )
+        trainings = list(uploads_in(self._models.parent).glob("[!.]*"))
+        return len(trainings), _size(self._models.parent)
 
     def delete(self, name: str, caller: Caller) -> None:
-        """Take one's own model away. Raises UnknownModelError for any other."""
+        """Delete the caller's own model. Raises UnknownModelError for any other, or if
+        there is none."""
         self._place(name)
         if not self._is_own(name, caller):
             raise _unknown()
         exchanges.delete(self._folder().parent, name)
 
     def packed(self, name: str, caller: Caller) -> "PackedModel":
-        """Return a zip of the model's directory. Raises UnknownModelError if the caller
-        does not see such a model."""
+        """Return a zip of the model's directory, which is made while it is read. Raises
+        UnknownModelError if the caller does not see such a model."""
         place = self._place(name)
         if not is_seen_by(place, caller.owner):
             raise _unknown()
@@ -229,17 +248,18 @@ class AddedModels:
 
 
 class PackedModel:
-    """A zip of a model's directory, made while it is sent: readers who take hours cost
-    neither memory nor disk."""
+    """A zip of a model's directory that is made while it is sent: slow readers need
+    neither memory nor disk space."""
 
     def __init__(self, place: Path) -> None:
+        """place: the model's directory."""
         weights = sorted(place.rglob("*.safetensors"))
         self._place = place
         self._files = [CARD, *(str(path.relative_to(place)) for path in weights)]
         self._is_wanted = True
 
     def end(self) -> None:
-        """The reader has left: no more chunks are needed."""
+        """Stop making the zip: the reader has left."""
         self._is_wanted = False
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
@@ -253,7 +273,8 @@ class PackedModel:
         except OSError:
             raise _unknown() from None
         try:
-            with zipfile.ZipFile(outlet, "w") as archive:  # weights do not compress
+            # Stored, because weights do not compress.
+            with zipfile.ZipFile(outlet, "w") as archive:
                 for path in self._files:
                     if not self._is_wanted:
                         return
@@ -264,10 +285,10 @@ class PackedModel:
                         archive.open(entry, "w") as packed,
                     ):
                         while await run_sync(_pack, file, packed):
-                            yield outlet.taken()
+                            yield outlet.take()
                             if not self._is_wanted:
                                 return
-            yield outlet.taken()
+            yield outlet.take()
         except FileNotFoundError:
             raise _unknown() from None
         finally:
@@ -276,27 +297,27 @@ class PackedModel:
 
 @contextmanager
 def whole_or_not(draft: Path, what: str) -> Iterator[None]:
-    """Nothing is left of a draft that was not put in its place. Raises AddedFullError, NameTakenError for what the disk
-    says."""
+    """Delete the draft when the `with` block ends, whatever happens; a draft that got
+    its name is no longer there.
+
+    draft: a directory. what: what messages call it. Raises AddedFullError for an
+    OSError inside the block, and NameTakenError if the name has been taken meanwhile.
+    """
     try:
         yield
     except OSError as error:
         if error.errno == errno.ENOTEMPTY:
-            raise NameTakenError(
-                "another model has this name, since a moment"
-            ) from None
-        why = (
-            "no room"
-            if error.errno in (None, errno.ENOSPC, errno.EDQUOT)
-            else error.strerror
-        )
+            raise NameTakenError("another model has just taken this name") from None
+        is_full = error.errno in (None, errno.ENOSPC, errno.EDQUOT)
+        why = "no room" if is_full else error.strerror
         raise AddedFullError(f"{what} cannot be kept: {why}") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
 def _write(draft: Path, name: str, card: BinaryIO, weights: Sequence[BinaryIO]) -> None:
-    """Write a model's files into a directory. Raises UnusableModelError where they do not fit together."""
+    """Write a model's files to a directory. Raises UnusableModelError if they do not
+    fit together."""
     text = card.read(MAX_CARD_BYTES + 1)
     try:
         read = AddedCard.model_validate_json(text[:MAX_CARD_BYTES])
@@ -307,7 +328,7 @@ def _write(draft: Path, name: str, card: BinaryIO, weights: Sequence[BinaryIO]) 
             f"this is no model's card.json: {where} is not as expected"
         ) from None
     if read.name != name:
-        raise UnusableModelError("the card says another name than the address")
+        raise UnusableModelError("the card has another name than the address")
     files = read.files()
     parts = _parts(files, len(weights))
     (draft / CARD).write_bytes(text)
@@ -353,7 +374,7 @@ def _pack(file: BinaryIO, packed: IO[bytes]) -> int:
 
 
 def _copy(source: BinaryIO, target: Path) -> str:
-    """Copy a file; the sha256 of its bytes."""
+    """Copy a file; return the SHA-256 of its bytes."""
     digest = hashlib.sha256()
     with target.open("xb") as file:
         while block := source.read(_MIB):
@@ -363,7 +384,8 @@ def _copy(source: BinaryIO, target: Path) -> str:
 
 
 def sweep(folder: Path) -> None:
-    """Delete what an API left that died in the middle; exchanges go on (exchanges.py)."""
+    """Delete drafts in a folder that an API left behind when it died, an hour after
+    their last change; those of exchanges stay (exchanges.py)."""
     kept = {*drafts_in(folder).values(), *formers_in(folder).values()}
     for draft in set(folder.glob(".*")) - kept:
         with suppress(OSError):
@@ -372,7 +394,7 @@ def sweep(folder: Path) -> None:
 
 
 def _size(folder: Path) -> int:
-    """Bytes of the files of a folder, in which trainers write meanwhile."""
+    """Return the bytes of all files in a folder, in which trainers may be writing."""
     size = 0
     for path in folder.rglob("*"):
         with suppress(FileNotFoundError):

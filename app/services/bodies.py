@@ -1,6 +1,6 @@
-"""How many bytes of requests this process holds at once: bodies, from the first byte
-that is read until they are needed no more, what is unpacked of them, and the pixels of
-pictures while they are decoded. An account may have as many bytes as are still free.
+"""Limits how many bytes of requests this process holds at once: bodies, from their
+first byte until they are no longer needed, what is unpacked from them, and the pixels
+of pictures while they are decoded. An account may have as many bytes as are still free.
 """
 
 import contextlib
@@ -12,28 +12,29 @@ from app.schema.job_options import FILES
 from worker.contract.fairness import Shares
 
 MOST_BYTES = 64 * 2**20
-"""Bytes of bodies, and of what is unpacked of them."""
+"""Bytes of bodies and of what is unpacked from them."""
 _LARGEST_BODIES = 4
-"""How many bodies of the largest size there is room for, whatever MOST_BYTES says."""
+"""Number of bodies of the largest size for which there is room, whatever MOST_BYTES
+is."""
 DECODED_BYTES = 32 * 2**20
-"""Room beside that of bodies for the pixels of pictures: for one request with a picture
-and a mask of 2048 x 2048. They may also take the room that no body takes."""
+"""Additional bytes for the pixels of pictures: enough for one request with a picture
+and a mask of 2048 x 2048. Pixels may also use the room that no body uses."""
 
 
 def unpacked_limit(file_bytes: int) -> int:
-    """Return the bytes that all zips of a request may have, unpacked. file_bytes: limit
-    of one file, and of one zip."""
+    """Return the bytes that all zips of a request together may have, unpacked.
+    file_bytes: limit of one file, and of one zip."""
     return len(FILES) * file_bytes
 
 
 class Bodies:
-    """The budget. Threads that unpack and decode use it too."""
+    """The budget of bytes. Threads that unpack and decode use it as well."""
 
     def __init__(
         self, largest: int, refused: Callable[[], None] = lambda: None
     ) -> None:
-        """largest: bytes of the largest body that is taken, and of what is unpacked of
-        it. refused: called for each request that does not fit."""
+        """largest: bytes of the largest allowed body, and of what is unpacked from it.
+        refused: called for each request that does not fit."""
         size = max(MOST_BYTES, _LARGEST_BODIES * largest)
         self._shares = Shares(size)
         self._room = size + DECODED_BYTES
@@ -43,12 +44,13 @@ class Bodies:
 
     @property
     def bytes_held(self) -> int:
-        """Bytes of bodies, and of what is unpacked or decoded of them."""
+        """Bytes of bodies and of what is unpacked or decoded from them."""
         return self._shares.held + self._decoded
 
     @contextlib.contextmanager
     def place(self, account: str) -> Iterator["Place"]:
-        """A place for one body of this account."""
+        """Provide a Place for one body of this account inside the `with` block; its
+        bytes are freed at the end."""
         place = Place(self, account)
         try:
             yield place
@@ -56,7 +58,8 @@ class Bodies:
             place.leave()
 
     def take(self, account: str, size: int) -> None:
-        """Hold so many bytes more for an account. Raises TooManyBytesError."""
+        """Count `size` more bytes for an account. Raises TooManyBytesError if they do
+        not fit, or exceed the account's share."""
         with self._lock:
             has_room = self.bytes_held + size <= self._room
             if has_room and self._shares.take(account, size):
@@ -65,17 +68,20 @@ class Bodies:
         self._refused()
         whose = "this client's other requests" if has_room else "other requests"
         raise TooManyBytesError(
-            f"the bodies of {whose} have all the room; send this one again in a moment"
+            f"the bodies of {whose} take all memory for bodies; "
+            "send this one again in a moment"
         )
 
     def give_back(self, account: str, size: int) -> None:
+        """Free bytes of an account."""
         self._shares.give_back(account, size)
 
     @contextlib.contextmanager
     def decoding(self, size: int) -> Iterator[None]:
-        """Hold so many bytes while pictures are decoded. Raises TooManyBytesError.
+        """Count `size` bytes inside the `with` block, in which pictures are decoded.
+        Raises TooManyBytesError if they do not fit.
 
-        They do not count as the account's, because few pictures are decoded at once.
+        They are not counted for an account, because few pictures are decoded at once.
         """
         with self._lock:
             is_taken = self.bytes_held + size <= self._room
@@ -84,8 +90,8 @@ class Bodies:
         if not is_taken:
             self._refused()
             raise TooManyBytesError(
-                "other requests have the room to decode these pictures; send this one"
-                " again in a moment"
+                "other requests take the memory to decode these pictures; "
+                "send this one again in a moment"
             )
         try:
             yield
@@ -95,32 +101,35 @@ class Bodies:
 
 
 class Place:
-    """Room for one body. It grows with the body if its length is not declared."""
+    """The bytes of one body. It grows with a body whose length is not declared."""
 
     def __init__(self, bodies: Bodies, account: str) -> None:
+        """bodies: the budget. account: who is charged."""
         self._bodies = bodies
         self._account = account
         self._size = 0
         self._unpacked = 0
 
     def expect(self, size: int) -> None:
-        """Have room for a body of so many bytes. Raises TooManyBytesError."""
+        """Make room for a body of `size` bytes in total. Raises TooManyBytesError if it
+        does not fit."""
         if size > self._size:
             self._bodies.take(self._account, size - self._size)
             self._size = size
 
     def expect_unpacked(self, size: int) -> None:
-        """Have room for so many bytes more, which are unpacked of the body. Raises
-        TooManyBytesError."""
+        """Make room for `size` more bytes, which are unpacked from the body. Raises
+        TooManyBytesError if they do not fit."""
         self._bodies.take(self._account, size)
         self._unpacked += size
 
     def decoding(self, size: int) -> contextlib.AbstractContextManager[None]:
-        """Hold so many bytes while pictures of the body are decoded."""
+        """Count `size` bytes while pictures of the body are decoded, as Bodies.decoding
+        does."""
         return self._bodies.decoding(size)
 
     def leave(self) -> None:
-        """The body is not needed any more."""
+        """Free all bytes: the body is no longer needed. It may be called again."""
         size = self._size + self._unpacked
         self._size = 0
         self._unpacked = 0

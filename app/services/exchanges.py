@@ -1,4 +1,5 @@
-"""Exchanges of added models: the former version stays until a worker serves the new one.
+"""Exchanges of added models: the former version stays until a worker serves the new
+one.
 
 The files of an exchange by the job JOB, in the directory of added models:
 
@@ -7,10 +8,10 @@ The files of an exchange by the job JOB, in the directory of added models:
     NAME  .JOB.former      the new version has the name and waits to be served
     NAME                   done, or undone
 
-Workers may see the directory read-only: they announce what they found in a draft, and
-any API makes the next step, under a lock that all APIs share. What to do next depends
-only on the files, on the job's record and on the announcements, so that it does not
-matter which API does it, or when one dies.
+Workers may see the directory read-only. They announce the result of examining a draft,
+and any API makes the next step, under a lock that all APIs share. The next step depends
+only on the files, the job's record and the announcements, so it does not matter which
+API makes it, or when one dies.
 """
 
 import asyncio
@@ -43,10 +44,11 @@ from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobStatus
 
 _LOOK_S = 2.0
-"""Seconds between two looks for exchanges that wait for a step."""
+"""Seconds between two searches for exchanges that need a step."""
 _AFTER_A_BUG_S = 10.0
+"""Seconds to wait after an unexpected error."""
 _YOUNG_S = 60.0
-"""Seconds: the job of a younger draft may be just about to be accepted."""
+"""Seconds: the job of a younger draft may not have been accepted yet."""
 _LOCK = "exchanges.lock"
 """A file in the directory of added models, locked while its models are renamed."""
 _log = structlog.get_logger("pixelrnn.api")
@@ -56,21 +58,23 @@ class _Step(Enum):
     """What an exchange needs next."""
 
     WAIT = auto()
-    """Nothing; or the second rename, if an API died before it."""
+    """Nothing, or the second rename if an API died before it."""
     EXCHANGE = auto()
-    """The draft is good: it gets the name."""
+    """The draft is good: it gets the model's name."""
     FINISH = auto()
-    """The new version is served: the former one goes."""
+    """The new version is served: the former one is deleted."""
     UNDO = auto()
-    """The new version is refused or not wanted: the former one comes back."""
+    """The new version is refused or not wanted: the former one gets its name back."""
     DROP = auto()
-    """Its job is not known: a draft goes, if no request is just handing it in."""
+    """Its job is unknown: the draft is deleted, unless it is young."""
 
 
 class Exchanges:
-    """Makes the next step of every exchange."""
+    """Makes the next step of every exchange; each API has one."""
 
     def __init__(self, settings: Settings, store: Store, fleet: FleetWatch) -> None:
+        """settings: of this API. store, fleet: where the jobs' records and the workers'
+        announcements come from."""
         self._added = settings.added_dir
         self._store = store
         self._fleet = fleet
@@ -78,11 +82,12 @@ class Exchanges:
         """Jobs whose exchange has met an error of the disk, which is logged once."""
 
     async def run(self) -> None:
-        """Look for exchanges that wait for a step, until cancelled."""
+        """Search for exchanges that need a step, and make it, until cancelled; return
+        at once if there is no directory of added models. Errors are logged."""
         while self._added is not None:
             try:
                 open_ones = await run_sync(_open_ones, models_in(self._added))
-            except OSError as error:  # the next look may find a disk that works
+            except OSError as error:  # the disk may work again at the next search
                 _log.error("exchanges not looked at", exc_info=error)
                 open_ones = []
             for job_id in open_ones:
@@ -94,14 +99,15 @@ class Exchanges:
             await self.settle(job_id)
         except STORE_TROUBLE:  # requests report it
             pass
-        except Exception as error:  # the next exchange is of another model
+        except Exception as error:  # other exchanges go on
             _log.error("exchange failed", job_id=job_id, exc_info=error)
             await asyncio.sleep(_AFTER_A_BUG_S)
 
     async def settle(self, job_id: str) -> None:
-        """Make the next step of the exchange by this job, if there is one.
+        """Make the next step of this job's exchange, if there is one.
 
-        Errors of the disk are logged: the next look tries again.
+        Errors of the disk are logged, and the next search tries again. Raises the
+        errors of the store.
         """
         if self._added is None:
             return
@@ -119,11 +125,11 @@ class Exchanges:
 
 
 def begin(files: JobFiles, former_job: str) -> None:
-    """Make a complete draft of what was written, for workers to examine.
+    """Make a complete draft from the written files, for workers to examine.
 
-    former_job: the job of the version that the client wants to replace. Raises
-    NameTakenError if another exchange of this model is open, OtherIdentityError if the
-    model is another version by now.
+    former_job: the job that made the version which the client wants to replace. Raises
+    NameTakenError if another exchange of this model is open, and OtherIdentityError if
+    the model has changed meanwhile.
     """
     with _locked(files.added):
         if is_exchanged(files.added, files.name):
@@ -142,7 +148,8 @@ def is_exchanged(added: Path, name: str) -> bool:
 
 
 def delete(added: Path, name: str) -> None:
-    """Delete a model, with the versions that an open exchange has of it."""
+    """Delete a model, with all versions in open exchanges. Raises OSError if it is not
+    there."""
     models = models_in(added)
     with _locked(added):
         remove(models / name)
@@ -153,7 +160,8 @@ def delete(added: Path, name: str) -> None:
 
 
 def _next_step(job_id: str, status: str | None, workers: list[WorkerInfo]) -> _Step:
-    """Decide by the job's status, None if it has no record, and the announcements."""
+    """Return the next step, from the job's status (None without a record) and the
+    announcements."""
     if status == JobStatus.SUCCEEDED:
         return _Step.FINISH
     if status in (JobStatus.FAILED, JobStatus.CANCELED):
@@ -173,7 +181,7 @@ def _next_step(job_id: str, status: str | None, workers: list[WorkerInfo]) -> _S
 
 
 def _do(added: Path, job_id: str, step: _Step) -> None:
-    """Make a step, whatever has been done of it already."""
+    """Make a step; parts of it may have been done before."""
     models = models_in(added)
     with _locked(added):
         draft = drafts_in(models).get(job_id)
@@ -181,7 +189,8 @@ def _do(added: Path, job_id: str, step: _Step) -> None:
         place = draft or former
         if place is None:
             return
-        if (name := name_of(place)) is None:  # damaged by hand, and left for a person
+        name = name_of(place)
+        if name is None:  # damaged by hand, so an operator has to decide
             return
         files = JobFiles(added, job_id, name)
         match step:
@@ -202,7 +211,8 @@ def _do(added: Path, job_id: str, step: _Step) -> None:
 
 
 def _put_draft(files: JobFiles) -> None:
-    """Give the draft the model's name; the version that has it is put aside."""
+    """Give the draft the model's name; the version that has it is kept under another
+    name."""
     if not files.draft.exists():
         return
     if files.model.exists() and not files.former.exists():
@@ -224,7 +234,7 @@ def _undo(files: JobFiles) -> None:
 
 
 def _jobs_of(models: Path, name: str) -> list[str]:
-    """Return the jobs of the open exchanges of a model."""
+    """Return the ids of the jobs of open exchanges of a model."""
     places = {**formers_in(models), **drafts_in(models)}
     return [job_id for job_id, place in places.items() if name_of(place) == name]
 
@@ -240,7 +250,8 @@ def _remove_if_there(directory: Path) -> None:
 
 @contextmanager
 def _locked(added: Path) -> Iterator[None]:
-    """Hold the lock of all APIs, of this machine and of others, for some renames."""
+    """Hold the lock of all APIs, on this machine and others, inside the `with`
+    block."""
     with (added / _LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,5 @@
-"""The state of all workers and of the queue. Requests are judged by it, so it is read ahead of them, and seldom."""
+"""The state of all workers and of the queue. Requests are checked against it, so it is
+read in advance, and seldom."""
 
 import asyncio
 import time
@@ -23,25 +24,31 @@ _UNMEASURED_RETRY_S = 5
 
 @dataclass(frozen=True)
 class Estimates:
-    """How soon something will be done, from what is open and how fast it went lately. Work is counted in values."""
+    """Estimates of times, from the open work and the recent speed. Work is counted in
+    values, one colour of one pixel."""
 
     load: Load
+    """The open work and the recent speed."""
 
     @property
     def drained_per_s(self) -> float | None:
-        """Values finished in a second in which there was work, of late; None when nothing was finished."""
+        """Values drawn per second in which there was work, recently; None if nothing
+        was drawn."""
         oldest = int(self.load.now // keys.DRAWN_SPAN_S) - keys.DRAWN_SPANS
         spans = [span for span in self.load.drawn if span >= oldest]
-        busy_s = sum(
-            self.load.busy.get(span, keys.DRAWN_SPAN_S) for span in spans
-        )  # earlier workers noted no times
+        # Workers of earlier versions stored no times: their spans count as busy.
+        busy_s = sum(self.load.busy.get(span, keys.DRAWN_SPAN_S) for span in spans)
         return sum(self.load.drawn[span] for span in spans) / busy_s if busy_s else None
 
     def eta_s(
         self, record: JobRecord, now: float, waiting_before: int | None
     ) -> float | None:
-        """Seconds until the job's last row; None after its end, where nothing was measured, or where it waits for a
-        worker that can do it. waiting_before: how many jobs, where that is known: others may have come before it."""
+        """Return the estimated seconds until the job's last row; None after its end, if
+        nothing was measured, or if it waits for a worker that can do it.
+
+        now: time in seconds since 1970. waiting_before: number of jobs before it in the
+        queue; None if it is unknown.
+        """
         if record.status is JobStatus.RUNNING:
             return self._running_eta_s(record, now)
         rate = self.drained_per_s
@@ -62,8 +69,8 @@ class Estimates:
         return round(before_it / rate + alone, 3)
 
     def _running_eta_s(self, record: JobRecord, now: float) -> float | None:
-        """Seconds until the job ends at its own speed so far; before it has any, judged by how long earlier jobs of its
-        model took."""
+        """Return the seconds until a running job ends at its own speed, or, before it
+        has one, at that of earlier jobs of its model."""
         spent = max(now - (record.started_at or now), 0.0)
         if record.progress:
             return round(spent / record.progress * (1 - record.progress), 3)
@@ -71,7 +78,8 @@ class Estimates:
         return None if took is None else round(max(0.0, took - spent), 3)
 
     def retry_s(self, excess_work: float) -> int:
-        """Whole seconds until so much is done; for `Retry-After`."""
+        """Return the whole seconds until so many values are drawn, for `Retry-After`;
+        at most five minutes."""
         rate = self.drained_per_s
         if rate is None:
             return _UNMEASURED_RETRY_S
@@ -80,14 +88,20 @@ class Estimates:
 
 @dataclass(frozen=True)
 class Fleet:
+    """The live workers, the load and the server, as read at one moment."""
+
     workers: list[WorkerInfo]
+    """The live workers that draw."""
     load: Load
+    """The open work and the recent speed."""
     redis: ServerState
+    """State of the Redis server."""
     has_trainer: bool = False
-    """A process is there that trains."""
+    """True if there is a live trainer."""
 
     def memory_for_jobs(self, share: float) -> int | None:
-        """Bytes that open jobs may still write, where they may have this share of Redis's memory; None = no limit."""
+        """Return the bytes that open jobs may still write if jobs may use this share of
+        Redis's memory; None if it has no limit. It may be negative."""
         return (
             int(share * self.redis.limit) - self.redis.used
             if self.redis.limit
@@ -96,11 +110,12 @@ class Fleet:
 
     @property
     def estimates(self) -> Estimates:
+        """Estimates of times from this load."""
         return Estimates(self.load)
 
     def queue_for(self, spec: JobSpec) -> str:
-        """The queue of the workers that can do the job; if there are several, the one where fewest wait. Raises
-        NoWorkerError."""
+        """Return the queue of the workers that can do the job; of several, the one with
+        the fewest waiting jobs. Raises NoWorkerError if no live worker can do it."""
         queues = dict.fromkeys(
             worker.queue for worker in self.workers if worker.takes(spec)
         )
@@ -140,7 +155,10 @@ class Fleet:
 
     def _nobody_for(self, spec: JobSpec) -> str:
         if any(worker.holds(spec) for worker in self.workers):
-            return "the workers that hold this model are of an earlier version, which cannot do this"
+            return (
+                "the workers that hold this model are of an earlier version, "
+                "which cannot do this"
+            )
         return "the last worker that holds this model has just left"
 
 
@@ -172,10 +190,14 @@ def _able_worker(spec: JobSpec, workers: list[WorkerInfo]) -> str:
 
 
 class FleetWatch:
-    """Looks at the fleet now and then. Before a view is too old the next look begins, so that hardly any request has to
-    wait for it; requests that have to, all wait for the same look."""
+    """Reads the fleet now and then, and shares the result among requests.
+
+    A new read begins before the last result is too old, so that few requests have to
+    wait, and those that do wait for the same read.
+    """
 
     def __init__(self, store: Store, age_s: float) -> None:
+        """store: where the fleet is read. age_s: seconds for which a result is used."""
         self._store = store
         self._age_s = age_s
         self._look: asyncio.Task[Fleet] | None = None
@@ -183,7 +205,8 @@ class FleetWatch:
         self._seen_at = 0.0
 
     async def now(self) -> Fleet:
-        """The fleet as it was at most `age_s` ago."""
+        """Return the fleet as it was at most `age_s` seconds ago. Raises the errors of
+        the store if it has to be read."""
         age_s = time.monotonic() - self._seen_at
         if self._seen is None or age_s > self._age_s:
             return await asyncio.shield(self._begin())
@@ -192,16 +215,18 @@ class FleetWatch:
         return self._seen
 
     def _begin(self) -> "asyncio.Task[Fleet]":
-        """The look that is being taken, or else a new one."""
+        """Return the running read, or begin one."""
         if self._look is None or self._look.done():
             self._look = asyncio.create_task(self.fresh())
+            # No request may wait for it: its error must count as retrieved.
             self._look.add_done_callback(
                 lambda look: look.cancelled() or look.exception()
-            )  # nobody may wait for it
+            )
         return self._look
 
     async def fresh(self) -> Fleet:
-        """The fleet as it is."""
+        """Read the fleet now, and return it. Weaknesses of the server are logged when
+        they change. Raises the errors of the store."""
         at = time.monotonic()
         workers, load, server = await asyncio.gather(
             self._store.workers(), self._store.load(), self._store.server()

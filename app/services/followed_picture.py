@@ -1,4 +1,4 @@
-"""One sample as a PNG that comes row by row while it is drawn."""
+"""One image of a job as a PNG that is sent row by row while it is drawn."""
 
 from collections.abc import AsyncIterator
 
@@ -15,39 +15,41 @@ from worker.contract.kinds import ALL_KINDS
 
 
 class UnfinishedPictureError(Exception):
-    """The job ended, or this process stops, before the last row."""
+    """The job ended, or this process stops, before the last row was sent."""
 
 
 class FollowedPicture:
-    """Raises BadParameterError where there is nothing that is drawn row by row."""
+    """The PNG of one image of a job that is being drawn."""
 
     def __init__(
         self, record: JobRecord, sample: int, stage: Stage, scale: int, marked: bool
     ) -> None:
+        """record: the job. sample, stage: which image. scale: side of the square that
+        each pixel becomes. marked: whether the file is marked as made by a model.
+
+        Raises BadParameterError if the job draws no such image row by row, or the scale
+        is too large.
+        """
         spec = record.spec
-        if (
-            not spec.rows_total
-            or spec.options.places
-            or (stage is Stage.SMALL and not spec.draws_small)
-        ):
+        has_no_small = stage is Stage.SMALL and not spec.draws_small
+        if not spec.rows_total or spec.options.places or has_no_small:
             raise BadParameterError(
-                "follow: this picture is not drawn row by row; ask for it without follow"
+                "follow: this picture is not drawn row by row; "
+                "ask for it without follow"
             )
         if sample >= spec.n:
             raise BadParameterError(
                 f"sample: the job has the samples 0 to {spec.n - 1}"
             )
-        small = stage is Stage.SMALL
-        self._height, width = (
-            (spec.small_height, spec.small_width)
-            if small
-            else (spec.height, spec.width)
-        )
+        self._height, width = spec.height, spec.width
+        if stage is Stage.SMALL:
+            self._height, width = spec.small_height, spec.small_width
         if max(self._height, width) * scale > MAX_SIDE:
             raise BadParameterError(
                 f"scale: at most {MAX_SIDE // max(self._height, width)} here"
             )
-        self._sample, self._stage = sample, stage
+        self._sample = sample
+        self._stage = stage
         self._png = ProgressivePng(
             self._height, width, spec.channels, scale, spec.palette
         )
@@ -63,7 +65,11 @@ class FollowedPicture:
     async def chunks(
         self, feed: RowFeed, job: Job, follower: Follower
     ) -> AsyncIterator[bytes]:
-        """Raises UnfinishedPictureError."""
+        """Yield the file in pieces, as rows come. feed, follower: where they come from.
+
+        Raises UnfinishedPictureError if the stream ends before the last row, and what
+        `feed.entries` raises.
+        """
         yield self._png.head(self._text, self._mark)
         missing = self._height
         async for batch in feed.entries(job, follower):
@@ -78,7 +84,7 @@ class FollowedPicture:
         raise UnfinishedPictureError
 
     def _rows(self, batch: list[Entry]) -> list[RowDrawn]:
-        """The rows of this picture, which come from the top down."""
+        """Return the rows of this image in a batch, from the top down."""
         rows = (
             RowDrawn.model_validate_json(entry.data)
             for entry in batch

@@ -29,7 +29,7 @@ from app.imaging.provenance import read_provenance
 from app.imaging.render import expect_side
 from app.imaging.zipped import BEGINNING, MAX_DRAWING_ENTRIES, Allowance, files_in
 from app.schema.answers import Model
-from app.schema.job_options import FILES, JobOptions, Taking
+from app.schema.job_options import FILES, JobOptions, PictureTerms
 from app.services.bodies import Place, unpacked_limit
 from app.services.models import Models
 from app.services.seats import Seats
@@ -48,7 +48,9 @@ class DrawRequest:
     """A request for a job of one kind, whose form has been checked."""
 
     identity: RequestIdentity
+    """Who sends it."""
     kind: Kind
+    """The kind of job."""
     fields: Mapping[str, Any]
     """The fields of its form, except files. Fields that were not sent have their
     defaults."""
@@ -94,7 +96,7 @@ class Intake:
             self._seats.expect_free(request.identity.caller.account)
 
         # A repeated request gets its job, even if nothing new is taken at the moment.
-        submitted = await self._submission.known(request.identity)
+        submitted = await self._submission.earlier_job(request.identity)
         if submitted is None:
             reading = _Reading(request, self._imaging, self._file_bytes)
             try:
@@ -116,8 +118,8 @@ class Intake:
         files = request.files
         identity = request.identity
 
-        webhook = self._webhooks.expected(fields.get("webhook"))
-        retention = self._submission.expected_retention(fields.get("retention"))
+        webhook = self._webhooks.checked_address(fields.get("webhook"))
+        retention = self._submission.checked_retention(fields.get("retention"))
         await self._submission.expect_room()
         if files:
             await self._submission.expect_allowance(identity)
@@ -127,7 +129,7 @@ class Intake:
             await reading.unzip()
         model, found = await self._model_and_facts(request, reading)
 
-        taking = Taking(
+        taking = PictureTerms(
             resize=fields.get("fit") == "resize",
             nearest=fields.get("colours") == "nearest",
         )
@@ -142,7 +144,7 @@ class Intake:
         second = options.own.second_model
         if second:
             await self._models.expect_second(kind.word, model, second, identity.caller)
-        model = self._submission.sized(model, options)
+        model = self._submission.with_size(model, options)
         if request.picture_scale is not None:
             images = max(1, options.n)
             expect_side(images, model.width, model.height, request.picture_scale)

@@ -1,4 +1,4 @@
-"""Jobs as the API shows them: what became of each."""
+"""Jobs as the API shows them."""
 
 import base64
 import binascii
@@ -34,47 +34,60 @@ from worker.contract.record import OtherVersionError
 
 _LOOK_AT_A_TIME = 100
 _LOOK_AT_MOST = 1000
-"""Jobs that one request for a list looks at, however few of them match."""
+"""Most jobs that one request for a list reads, however few of them match."""
 
 
 class Jobs:
+    """Reads, lists, cancels and deletes jobs.
+
+    Methods that take an `owner` treat jobs of other owners as unknown; the owner ANYONE
+    sees all. They raise ExpiredJobError for a job that is no longer kept,
+    UnknownJobError for an unknown one, OtherVersionJobError for one that only a later
+    version can read, and UnreadableError for a damaged record.
+    """
+
     def __init__(self, store: Store, fleet: FleetWatch) -> None:
+        """store: the jobs' records. fleet: for estimates of times."""
         self._store = store
         self._fleet = fleet
 
     async def view(self, job_id: str, owner: str = ANYONE) -> Job:
-        """Raises ExpiredJobError for one that is gone, UnknownJobError for another owner's and for what never was."""
+        """Return a job as the API shows it. Raises the errors that the class lists."""
         read = await self._store.read(job_id)
         _record(read, owner)
         return await self.document(read)
 
     async def record(self, job_id: str, owner: str = ANYONE) -> JobRecord:
-        """The job as it stands in the store; raises as `view`."""
+        """Return a job's record. Raises the errors that the class lists."""
         return _record(await self._store.read(job_id), owner)
 
     async def newest_seq(self, job: Job) -> int:
-        """The number of the last entry of a job that has ended."""
+        """Return the number of the last entry of a job that has ended."""
         newest = await self._store.newest(job.id)
         return job.rows_done + 1 if newest is None else newest.seq
 
     async def document(self, read: JobRead) -> Job:
-        """The job of a look at the store; raises as `view`."""
+        """Return the job of a record that has been read. Raises the errors that the
+        class lists."""
         record = _record(read)
         fleet = None if record.status.is_terminal else await self._fleet.now()
         return _job(record, read, fleet)
 
     async def cancel(self, job_id: str, owner: str) -> tuple[Job, bool]:
-        """Ask an active job to stop; the job, and whether it was active. Raises as `view`."""
+        """Ask a job to stop. Return the job, and whether it was open before. Raises the
+        errors that the class lists."""
         await self.record(job_id, owner)
         was_active = await self._store.cancel(job_id) != "settled"
         return await self.view(job_id), was_active
 
     async def delete(self, job_id: str, owner: str) -> None:
-        """Forget a job that has ended. Raises ActiveJobError for one that has not, and as `view`."""
+        """Delete a job that has ended. Raises ActiveJobError for one that has not, and
+        the errors that the class lists."""
         await self.record(job_id, owner)
         if not await self._store.delete(job_id):
             raise ActiveJobError(
-                "the job has not ended: cancel it first, with POST to its address and /cancel"
+                "the job has not ended: cancel it first, "
+                "with POST to its address and /cancel"
             )
 
     async def page(
@@ -85,7 +98,11 @@ class Jobs:
         limit: int,
         cursor: str | None,
     ) -> JobList:
-        """The owner's jobs, newest first. Raises BadParameterError for a cursor of no list."""
+        """Return the owner's jobs, newest first, at most `limit`; fewer if few match.
+
+        status, kind: only these; None for all. cursor: `next_cursor` of the previous
+        page. Raises BadParameterError for an invalid cursor.
+        """
         place = None if cursor is None else _place(cursor)
         fleet = await self._fleet.now()
         found: list[Job] = []
@@ -106,7 +123,8 @@ class Jobs:
     async def _look(
         self, owner: str, place: tuple[float, str] | None
     ) -> list[tuple[tuple[str, float], JobRead]]:
-        """The jobs behind a place of the list; those that are gone have no record, and leave the list."""
+        """Return the next jobs of the list. Those that are gone have no record, and are
+        removed from the list."""
         until = None if place is None else place[0]
         ids = await self._store.listed(
             owner, until, _LOOK_AT_A_TIME + (place is not None)
@@ -123,18 +141,20 @@ class Jobs:
 
 
 def _record(read: JobRead, owner: str = ANYONE) -> JobRecord:
-    """The record; ExpiredJobError or UnknownJobError when there is none for this owner to see, OtherVersionJobError for
-    one of another version, UnreadableError for one that is damaged."""
+    """Return the record; raise the errors that Jobs lists if there is none for this
+    owner."""
     if read.unreadable is not None and owner in (ANYONE, read.unreadable.client):
         if isinstance(read.unreadable.error, OtherVersionError):
             raise OtherVersionJobError(
-                "a later version of this service took the job; ask again when that one answers"
+                "a later version of this service took the job; "
+                "ask again when that one answers"
             )
         raise read.unreadable.error
     if read.record is None:
         if read.was_of(owner):
             raise ExpiredJobError(
-                "the job was deleted, or its results were kept as long as promised and are gone"
+                "the job was deleted, or its results were kept as long as promised "
+                "and are gone"
             )
         raise UnknownJobError("no job has this id")
     if owner not in (ANYONE, read.record.client):
@@ -144,7 +164,14 @@ def _record(read: JobRead, owner: str = ANYONE) -> JobRecord:
 
 def _job(record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
     spec = record.spec
-    queued = record.status is JobStatus.QUEUED
+    position = None
+    if record.status is JobStatus.QUEUED and read.waiting_before is not None:
+        position = read.waiting_before + 1
+    eta_s = None
+    waits_for = None
+    if fleet is not None:
+        eta_s = fleet.estimates.eta_s(record, read.now, read.waiting_before)
+        waits_for = fleet.waits_for(record)
     return Job(
         id=spec.id,
         kind=JobKind(spec.kind),
@@ -171,13 +198,9 @@ def _job(record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
         numerics=record.numerics,
         progress=record.progress,
         rows_done=record.rows_done,
-        position=read.waiting_before + 1
-        if queued and read.waiting_before is not None
-        else None,
-        eta_s=None
-        if fleet is None
-        else fleet.estimates.eta_s(record, read.now, read.waiting_before),
-        waits_for=None if fleet is None else fleet.waits_for(record),
+        position=position,
+        eta_s=eta_s,
+        waits_for=waits_for,
         error=record.error,
         result=_result(record) if record.status is JobStatus.SUCCEEDED else None,
         links=Links(
@@ -217,9 +240,11 @@ def _at_or_none(seconds: float | None) -> datetime | None:
 
 
 def _result(record: JobRecord) -> BaseModel:
-    """The result of a job that has succeeded. A job without rows has one picture, unless it took several."""
-    is_of_several = record.spec.options.is_of_several
-    spec, kind = record.spec, ALL_KINDS[record.spec.kind]
+    """Return the result of a job that has succeeded. A job without rows has one
+    picture, unless it took several."""
+    spec = record.spec
+    kind = ALL_KINDS[spec.kind]
+    is_of_several = spec.options.is_of_several
     link = f"/jobs/{spec.id}"
     images = [] if kind.shows is Shows.NOTHING else [f"{link}/image"]
     if kind.draws_rows or kind.input is Input.PICTURES or is_of_several:

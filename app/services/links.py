@@ -9,16 +9,20 @@ from app.services.jobs import Jobs
 
 
 class SigningLinks:
+    """Makes signed addresses of jobs."""
+
     def __init__(self, signatures: LinkSignatures, jobs: Jobs) -> None:
+        """signatures: signs them. jobs: finds the job."""
         self._signatures = signatures
         self._jobs = jobs
 
     def expect_any(self) -> None:
-        """Raises NoLinksError where no address can be signed."""
+        """Raise NoLinksError if this server has no secret with which to sign."""
         self._signatures.expect_secret()
 
     async def of(self, job_id: str, owner: str, seconds: int) -> SignedLinks:
-        """Addresses that work for so many seconds. Raises NoLinksError, and what `Jobs.view` raises."""
+        """Return addresses of a job that work for so many seconds. Raises NoLinksError
+        without a secret, and what `Jobs.record` raises."""
         expires = int(time.time()) + seconds
         signed = f"expires={expires}&signature={self._signatures.sign(job_id, expires)}"
         record = await self._jobs.record(job_id, owner)

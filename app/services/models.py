@@ -1,4 +1,4 @@
-"""The models there are: those that live workers announce, and no others."""
+"""The models that live workers announce, as callers see them."""
 
 import asyncio
 import difflib
@@ -17,16 +17,13 @@ from worker.contract.kind import Method
 from worker.contract.kinds import KINDS
 
 _ARRIVAL_S = 4.0
-"""Seconds that a call for an added model waits until a worker announces the model: two
-looks at the directory. Clients have usually more patience."""
+"""Seconds for which a call for an added model waits until a worker announces it: two
+looks at the directory. Clients are usually more patient."""
 _LOOK_S = 0.25
 
 
 class Models:
-    """The models as a caller sees them: those that a key added and does not share are its own.
-
-    is_added: whether the caller has added a model of this name, or sees it; it looks at the disk.
-    """
+    """The models as a caller sees them: private ones are seen only by their owner."""
 
     def __init__(
         self,
@@ -34,21 +31,25 @@ class Models:
         store: Store,
         is_added: Callable[[str, Caller], bool] = lambda name, caller: False,
     ) -> None:
+        """fleet: the workers' announcements. store: the names of shipped models.
+        is_added: returns True if the caller has added a model of this name, or sees it;
+        it reads the disk."""
         self._is_added = is_added
         self._fleet = fleet
         self._store = store
         self._merged_from: list[WorkerInfo] = []
         self._merged: dict[str, tuple[Model, set[str]]] = {}
-        """Models, and who sees them."""
+        """Name -> model and its owners; valid for the announcements in _merged_from."""
 
     async def all(self, caller: Caller) -> list[Model]:
-        """All models by name that the caller sees. If two workers hold different models under one name, the latest
-        started one is believed."""
+        """Return all models that the caller sees, by name. If workers hold different
+        models under one name, the one that is listed first in the fleet counts."""
         workers = (await self._fleet.fresh()).workers
         return [_merged(name, workers) for name in _names(workers, caller)]
 
-    async def refused(self, caller: Caller) -> list[RefusedModel]:
-        """Models that live workers do not serve, and why; by name."""
+    async def refused_models(self, caller: Caller) -> list[RefusedModel]:
+        """Return the models that live workers do not serve, with the reasons, by name;
+        private ones are shown only to their owner."""
         workers = (await self._fleet.now()).workers
         found = [
             (one, worker.name)
@@ -62,17 +63,21 @@ class Models:
         ]
 
     async def find(self, name: str, caller: Caller, field: str = "model") -> Model:
-        """Raises NoWorkerError when nobody could draw anything, UnknownModelError when nobody holds a model of this
-        name that the caller sees. field: of the request, which has the name."""
+        """Return the model of this name.
+
+        field: the request's field with the name, for messages. Raises NoWorkerError if
+        there is no worker, and UnknownModelError if none holds such a model that the
+        caller sees.
+        """
         workers = (await self._fleet.now()).workers
         if not any(card.name == name for worker in workers for card in worker.models):
-            workers = (
-                await self._fleet.fresh()
-            ).workers  # it may have come a moment ago
+            # It may have come a moment ago.
+            workers = (await self._fleet.fresh()).workers
         if not workers:
             raise _nobody()
         if workers is not self._merged_from:
-            self._merged_from, self._merged = workers, {}
+            self._merged_from = workers
+            self._merged = {}
         if name not in self._merged and name in _names(workers, None):
             self._merged[name] = _merged(name, workers), _owners(name, workers)
         model, owners = self._merged.get(name, (None, set()))
@@ -80,17 +85,19 @@ class Models:
             raise UnknownModelError(_unknown(field, name, workers, caller))
         return model
 
-    async def held(self, name: str, caller: Caller) -> tuple[bool, str | None]:
-        """Does a live worker hold a model of this name, and which identity has it, if the caller sees it?"""
+    async def served_identity(
+        self, name: str, caller: Caller
+    ) -> tuple[bool, str | None]:
+        """Return whether a live worker holds a model of this name, and its identity if
+        the caller sees it (else None)."""
         workers = (await self._fleet.fresh()).workers
         if name not in _names(workers, None):
             return False, None
-        return True, _merged(name, workers).identity if name in _names(
-            workers, caller
-        ) else None
+        is_seen = name in _names(workers, caller)
+        return True, _merged(name, workers).identity if is_seen else None
 
-    async def reserved(self) -> dict[str, str]:
-        """Return the identities of all shipped models by name: no user may take these
+    async def reserved_names(self) -> dict[str, str]:
+        """Return the identities of all shipped models by name. No user may take these
         names, whether the models are served or not.
 
         Raises NoWorkerError if no worker has announced them for a day.
@@ -114,26 +121,28 @@ class Models:
         return identity in shipped.values() if identity else name in shipped
 
     async def start_identity(self, name: str, caller: Caller) -> str:
-        """Return the identity of the model that a training is to begin with: one that
-        is served and that the caller sees, or a shipped one that is not served.
+        """Return the identity of the model with which a training begins: a served one
+        that the caller sees, or a shipped one.
 
-        Raises as `find`, and NoWorkerError if the identity is not known yet.
+        Raises what `find` raises, and NoWorkerError if the identity is not known yet.
         """
-        shipped = await self.reserved()
+        shipped = await self.reserved_names()
         try:
             identity = (await self.find(name, caller, field="start")).identity
         except (UnknownModelError, NoWorkerError):
             if name not in shipped:
                 raise
             identity = shipped[name]
-        if not identity:  # an earlier version announces it, or the card is damaged
+        if not identity:  # announced by an earlier version, or a damaged card
             raise NoWorkerError(f"the identity of {name} is not known: try again later")
         return identity
 
     async def find_for(self, kind: str, name: str, caller: Caller) -> Model:
-        """Find a model, like `find`; raises BadParameterError if it does not do this kind of work.
+        """Return the model of this name for this kind of job, waiting a moment for a
+        model that was just added.
 
-        A model that was just added is waited for, and then NoWorkerError says that it is not announced yet.
+        Raises what `find` raises, BadParameterError if the model does not do this kind
+        of job, and NoWorkerError if it was added but is not announced yet.
         """
         return _doing(kind, await self._find_or_wait(name, caller))
 
@@ -143,7 +152,9 @@ class Models:
             try:
                 return await self.find(name, caller)
             except UnknownModelError as unknown:
-                is_refused = any(one.name == name for one in await self.refused(caller))
+                is_refused = any(
+                    one.name == name for one in await self.refused_models(caller)
+                )
                 if is_refused or not await run_sync(self._is_added, name, caller):
                     raise
                 if time.monotonic() >= until:
@@ -154,8 +165,12 @@ class Models:
     async def expect_second(
         self, kind: str, model: Model, name: str, caller: Caller
     ) -> None:
-        """Raises what `find_for` raises for a second model beside this one, BadParameterError where pictures of the one
-        are none of the other, and NoWorkerError while it is being made ready."""
+        """Raise an error unless a model can be the second one beside `model`.
+
+        name: of the second model. Raises what `find_for` raises, BadParameterError if
+        its pictures have another size or other values, and NoWorkerError while it is
+        being made ready.
+        """
         other = await self.find_for(kind, name, caller)
         sizes = "height", "width", "channels", "values", "palette"
         if any(getattr(other, size) != getattr(model, size) for size in sizes):
@@ -169,8 +184,13 @@ class Models:
     async def find_by_digest(
         self, kind: str, digest: str, identity: str, caller: Caller
     ) -> Model:
-        """The model of these weights; of several, the one of this identity. Raises NoWorkerError, UnknownModelError
-        when nobody holds them, BadParameterError for a model that does not do this kind of work."""
+        """Return the model with these weights; of several, the one of this identity,
+        else the first.
+
+        digest: SHA-256 of the weights. Raises NoWorkerError if there are no models,
+        UnknownModelError if no worker holds these weights, and BadParameterError if the
+        model does not do this kind of job.
+        """
         models = await self.all(caller)
         if not models:
             raise _nobody()
@@ -179,14 +199,13 @@ class Models:
             raise UnknownModelError(
                 f"no worker holds the model of sha256 {digest[:12]}..."
             )
-        return _doing(
-            kind,
-            next((model for model in found if model.identity == identity), found[0]),
-        )
+        matches = (model for model in found if model.identity == identity)
+        return _doing(kind, next(matches, found[0]))
 
 
 def _sees(caller: Caller | None, owner: str) -> bool:
-    """Does the caller see what this owner added? None: whoever may see everything; without keys all may."""
+    """Return True if the caller sees what this owner added. None stands for a caller
+    who sees everything; without keys all callers do."""
     return owner == "" or caller is None or caller.owner in (owner, ANYONE)
 
 
@@ -197,7 +216,8 @@ def _owners(name: str, workers: list[WorkerInfo]) -> set[str]:
 
 
 def _names(workers: list[WorkerInfo], caller: Caller | None) -> list[str]:
-    """Names of the models that the caller sees: what one worker says is private is so, whatever others say."""
+    """Return the names of the models that the caller sees. A name is private if one
+    worker announces it as private."""
     names = sorted({card.name for worker in workers for card in worker.models})
     return [
         name
@@ -207,7 +227,8 @@ def _names(workers: list[WorkerInfo], caller: Caller | None) -> list[str]:
 
 
 def _unknown(field: str, name: str, workers: list[WorkerInfo], caller: Caller) -> str:
-    """Return why there is no model of this name: a worker has refused it, perhaps.
+    """Return the message for an unknown model, with the reason if a worker has refused
+    it.
 
     The nearest name comes first, because there may be dozens.
     """
@@ -215,15 +236,13 @@ def _unknown(field: str, name: str, workers: list[WorkerInfo], caller: Caller) -
     near = difflib.get_close_matches(name, names, 1)
     hint = f"did you mean {near[0]}? " if near else ""
     expected = f"{hint}expected one of: {', '.join(names)}"
-    reason = next(
-        (
-            one.reason
-            for worker in workers
-            for one in worker.refused
-            if one.name == name and _sees(caller, one.owner)
-        ),
-        None,
+    reasons = (
+        one.reason
+        for worker in workers
+        for one in worker.refused
+        if one.name == name and _sees(caller, one.owner)
     )
+    reason = next(reasons, None)
     why = "" if reason is None else f"refused: {reason}; "
     return f"{field}: {why}{expected}"
 
@@ -242,7 +261,7 @@ def _doing(kind: str, model: Model) -> Model:
 
 
 def _merged(name: str, workers: list[WorkerInfo]) -> Model:
-    """Raises nothing: the caller has seen the name in these workers."""
+    """Return the model of a name that at least one of the workers announces."""
     named = [
         (worker, card)
         for worker in workers
@@ -271,8 +290,9 @@ def _merged(name: str, workers: list[WorkerInfo]) -> Model:
 
 
 def _model(cards: list[ModelCard], places: list[WorkerPlace]) -> Model:
-    """A model can what any of its holders can, since workers of an earlier version may do less. Its particles are as
-    many as all holders that have any have room for."""
+    """Return the model that these cards describe together. It does what any holder can
+    do, because workers of an earlier version may do less; its `max_particles` is the
+    least of those holders that have any."""
     can = {kind for card in cards for kind in card.can}
     methods = {method for card in cards for method in card.methods}
     merged = {
@@ -295,7 +315,7 @@ def _model(cards: list[ModelCard], places: list[WorkerPlace]) -> Model:
 
 
 def _state(cards: list[ModelCard]) -> str:
-    """State of the worker which is furthest."""
+    """Return the most advanced state among the workers."""
     if not all(card.compiling for card in cards):
         return "ready"
     return "compiling" if all(card.cold for card in cards) else "loading"

@@ -1,5 +1,6 @@
-"""Packs entries and pictures of jobs that ended a while ago, in any API: each takes what is due, and looks at it again
-in a minute should it not be done by then. Both are replaced in one script, entries only while they are what was read.
+"""Packs the entries and pictures of jobs that ended a while ago. Any API does so: each
+takes jobs that are due, and a job that is not packed after a minute is taken again. A
+script replaces both in one step, and the entries only if they are those that were read.
 """
 
 import asyncio
@@ -13,22 +14,24 @@ from app.redis_connections import STORE_TROUBLE
 from app.store import Store
 
 _AT_ONCE = 16
+"""Most jobs that are taken at once."""
 _LOOK_S = 1.0
 _PAUSE_S = 0.005
-"""Pause between two jobs: whoever waits for this process goes first."""
+"""Seconds between two jobs, so that requests go first."""
 _AFTER_A_BUG_S = 10.0
 _log = structlog.get_logger("pixelrnn.api")
 
 
 class EntryPacking:
-    """after_s: how long a job's entries stay as they are once it has ended; 0 = for ever."""
+    """Packs jobs in the background."""
 
     def __init__(self, store: Store, after_s: float) -> None:
+        """store: the jobs. after_s: seconds after a job's end; 0 packs none."""
         self._store = store
         self._after_s = after_s
 
     async def run(self) -> None:
-        """Pack what is due, until canceled."""
+        """Pack jobs that are due, until cancelled; errors are logged."""
         while self._after_s:
             try:
                 due = await self._store.due_for_packing(_AT_ONCE, self._after_s)
@@ -37,9 +40,9 @@ class EntryPacking:
                     await asyncio.sleep(_PAUSE_S)
                 if len(due) < _AT_ONCE:
                     await asyncio.sleep(_LOOK_S)
-            except STORE_TROUBLE:  # every request tells of it
+            except STORE_TROUBLE:  # every request reports it
                 await asyncio.sleep(_LOOK_S)
-            except Exception as error:  # nobody waits for this
+            except Exception as error:  # an outermost handler: other jobs go on
                 _log.error("packing failed", exc_info=error)
                 await asyncio.sleep(_AFTER_A_BUG_S)
 
@@ -50,9 +53,7 @@ class EntryPacking:
         except (UnpackableError, ValueError) as error:
             _log.warning("entries_not_packed", job_id=job_id, reason=str(error)[:200])
             value = b""
-        pictures = await run_sync(
-            packed_pictures, await self._store.pictures(job_id)
-        )  # some are of two megabytes
-        await self._store.pack(
-            job_id, entries[-1].seq if entries else 0, value, pictures
-        )
+        # In a thread, because some pictures have two megabytes.
+        pictures = await run_sync(packed_pictures, await self._store.pictures(job_id))
+        last = entries[-1].seq if entries else 0
+        await self._store.pack(job_id, last, value, pictures)

@@ -1,4 +1,5 @@
-"""An image on its way: its pixels at even distances from the first row to the last, as events tell of them."""
+"""Unfinished pictures of an image that is being drawn, at even distances between the
+first row and the last."""
 
 import base64
 import json
@@ -12,10 +13,12 @@ from worker.contract.jobs import JobSpec
 
 
 class PartialPictures:
-    """`count` partial pictures of a job's first sample: each once its share of the rows is drawn, or of the work, where
-    that many particles say what is expected. pixels: H*W*C bytes, as the image began."""
+    """The unfinished pictures of a job's first image: each is due once its share of the
+    rows is drawn, or of the work if particles draw the image."""
 
     def __init__(self, count: int, spec: JobSpec, pixels: bytes) -> None:
+        """count: number of pictures. spec: the job. pixels: H*W*C bytes, the image
+        before its first row."""
         self._count = count
         self._height = spec.height
         self._pixels = bytearray(pixels)
@@ -23,21 +26,21 @@ class PartialPictures:
         self._next = 0
 
     def due(self, events: Sequence[FeedEvent]) -> Iterator[tuple[int, bytes]]:
-        """The number and pixels of each partial picture that these events bring."""
+        """Yield (index, pixels) of each unfinished picture that becomes due with these
+        events. pixels: H*W*C bytes."""
         for event in events:
             if self._next < self._count and event.name in ("row", "estimate"):
                 found = json.loads(event.data)
-                share, pixels = (
-                    self._with_row(found)
-                    if event.name == "row"
-                    else _expected_picture(found)
-                )
+                if event.name == "row":
+                    share, pixels = self._with_row(found)
+                else:
+                    share, pixels = _expected_picture(found)
                 if share * (self._count + 1) >= self._next + 1:
                     yield self._next, pixels
                     self._next += 1
 
     def _with_row(self, row: dict[str, Any]) -> tuple[Fraction, bytes]:
-        """The share of the rows that are drawn, and the image with this one."""
+        """Return the share of drawn rows, and the image with this row."""
         if row.get("stage", Stage.FINAL) != Stage.FINAL:
             return Fraction(0), b""
         first = row["y"] * self._stride
@@ -46,5 +49,5 @@ class PartialPictures:
 
 
 def _expected_picture(estimate: dict[str, Any]) -> tuple[Fraction, bytes]:
-    """The share of the work that is done, and the expected image."""
+    """Return the share of the work that is done, and the expected image."""
     return Fraction(estimate["share"]), base64.b64decode(estimate["mean"])

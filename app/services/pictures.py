@@ -1,4 +1,4 @@
-"""The pictures of a job: its samples as far as they are drawn, or where a score's bits are."""
+"""The pictures of a job: its images as far as they are drawn, its input, and maps."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -32,11 +32,13 @@ from worker.contract.several import summaries_of
 
 
 class Pictures:
-    """`imaging` bounds how many pictures are made at once. marked: those that were drawn say so."""
+    """Renders the pictures of jobs, in threads."""
 
     def __init__(
         self, store: Store, imaging: CapacityLimiter, marked: bool = True
     ) -> None:
+        """store: the jobs' rows and pictures. imaging: limits how many pictures are
+        rendered at once. marked: whether files are marked as made by a model."""
         self._store = store
         self._imaging = imaging
         self._marked = marked
@@ -49,10 +51,13 @@ class Pictures:
         scale: int,
         kind: PictureFormat,
     ) -> bytes:
-        """One sample, or with None all of them in a grid, as far as they are drawn; each pixel a square of `scale`.
+        """Return the file of one image (`sample`), or with None of all images in a
+        grid, as far as they are drawn.
 
-        Raises BadParameterError for a stage or sample that the job does not have and for too large a scale,
-        NoRowsYetError, NoScoreYetError, NoScoreError, NoMarginalsYetError, NoMarginalsError.
+        scale: side of the square that each pixel becomes. Raises BadParameterError for
+        a stage or sample that the job does not have, or too large a scale;
+        NoRowsYetError, NoScoreYetError or NoMarginalsYetError if there is nothing to
+        show yet; and NoScoreError or NoMarginalsError if there never will be.
         """
         canvas = await self._canvas(record, stage)
         if sample is None:
@@ -61,8 +66,9 @@ class Pictures:
             sample_file, canvas, sample, scale, kind, limiter=self._imaging
         )
 
-    async def begun(self, spec: JobSpec) -> bytes:
-        """The pixels of an image before its first row, H*W*C bytes: black, but for what a completion keeps."""
+    async def initial_pixels(self, spec: JobSpec) -> bytes:
+        """Return the pixels of an image before its first row, H*W*C bytes: black,
+        except for the given pixels of a completion."""
         pixels = await self._store.picture(spec.id, "pixels") or b""
         keep = await self._store.picture(spec.id, "keep") or bytes(
             spec.height * spec.width
@@ -76,33 +82,44 @@ class Pictures:
     async def partial(
         self, spec: JobSpec, pixels: bytes, scale: int, kind: PictureFormat
     ) -> bytes:
-        """A picture of an image that is not whole, which does not say how to draw it again."""
-        source = ALL_KINDS[spec.kind].source if self._marked else None
-        shown = {0: pixels}, {}, spec.first, source, spec.values
+        """Return the file of an unfinished image. It contains no text about how to draw
+        it again. pixels: H*W*C bytes."""
         canvas = Canvas(
-            1, spec.height, spec.width, spec.channels, *shown, palette=spec.palette
+            1,
+            spec.height,
+            spec.width,
+            spec.channels,
+            {0: pixels},
+            {},
+            first=spec.first,
+            source=ALL_KINDS[spec.kind].source if self._marked else None,
+            values=spec.values,
+            palette=spec.palette,
         )
         return await run_sync(
             sample_file, canvas, 0, scale, kind, limiter=self._imaging
         )
 
     async def archive(self, record: JobRecord, stage: Stage, scale: int) -> Archive:
-        """All samples as far as they are drawn, each as `picture` has it. Raises as `picture` does."""
+        """Return an archive of all images as far as they are drawn. Raises what
+        `picture` raises."""
         return Archive(await self._canvas(record, stage), scale, self._imaging)
 
     async def _canvas(self, record: JobRecord, stage: Stage) -> Canvas:
-        """The samples in one stage, the heat map of a score, the picture of a verification or those of an encoding; the
-        expected picture where none is drawn."""
+        """Return the canvas of a job's images in one stage, or of what jobs of its kind
+        show instead."""
         spec = record.spec
         kind = ALL_KINDS[spec.kind]
         if stage is Stage.SMALL and not (spec.rows_total and spec.small_height):
             raise BadParameterError(
-                "stage: this job has no small image; only Multi-Scale models begin with one"
+                "stage: this job has no small image; "
+                "only Multi-Scale models begin with one"
             )
         if kind.shows is Shows.NOTHING:
             raise NoRowsYetError("this job has no picture")
         if kind.shows is Shows.GRID:
-            if (grid := await self._store.picture(spec.id, "grid")) is None:
+            grid = await self._store.picture(spec.id, "grid")
+            if grid is None:
                 raise NoRowsYetError("there is no grid of samples yet")
             return await run_sync(
                 Canvas.of_grid, spec, grid, self._marked, limiter=self._imaging
@@ -110,14 +127,12 @@ class Pictures:
         if kind.shows is Shows.HEAT:
             scores, heat = await self._scores_and_kept(record, "heat")
             return Canvas.of_scores(spec, scores, heat)
-        if (
-            kind.input is Input.SMALL_PICTURE
-            if stage is Stage.SMALL
-            else kind.shows is Shows.GIVEN
-        ):
-            return Canvas.of_given(
-                spec, await self._store.picture(spec.id, "pixels") or b"", stage
-            )
+        shows_input = kind.shows is Shows.GIVEN
+        if stage is Stage.SMALL:
+            shows_input = kind.input is Input.SMALL_PICTURE
+        if shows_input:
+            pixels = await self._store.picture(spec.id, "pixels") or b""
+            return Canvas.of_given(spec, pixels, stage)
         if spec.n == 0:
             return Canvas.of_marginals(spec, await self.marginals(record, "mean"))
         entries = await self._store.entries(spec.id)
@@ -139,42 +154,39 @@ class Pictures:
             filled_canvas, spec, upload, keep, canvas, limiter=self._imaging
         )
 
-    async def given(
+    async def input_picture(
         self,
         spec: JobSpec,
         of: Literal["image", "mask"],
         number: int,
         picture: PictureFormat,
     ) -> bytes:
-        """The picture of this number, or its mask, that the job began with; of an encoding the grid of all. Raises
-        NoGivenError if it had none."""
-        raw = _part(
-            spec,
-            number,
-            await self._store.picture(spec.id, "pixels" if of == "image" else "keep"),
-        )
-        if not raw or ALL_KINDS[spec.kind].input is Input.CODED_FILE:
+        """Return the file of an input picture, or its mask; for an encoding, the grid
+        of all pictures.
+
+        number: index of the picture. picture: the format. Raises NoGivenError if the
+        job had no such input, and BadParameterError for an index that does not exist.
+        """
+        wanted = ALL_KINDS[spec.kind].input
+        field = "pixels" if of == "image" else "keep"
+        raw = _part(spec, number, await self._store.picture(spec.id, field))
+        if not raw or wanted is Input.CODED_FILE:
             raise NoGivenError(f"no {of} was handed in with this job")
-        stage = (
-            Stage.SMALL
-            if ALL_KINDS[spec.kind].input is Input.SMALL_PICTURE
-            else Stage.FINAL
-        )
-        canvas = (
-            Canvas.of_mask(spec, raw)
-            if of == "mask"
-            else Canvas.of_given(spec, raw, stage)
-        )
-        if ALL_KINDS[spec.kind].input is Input.PICTURES:
+        if of == "mask":
+            canvas = Canvas.of_mask(spec, raw)
+        else:
+            is_small = wanted is Input.SMALL_PICTURE
+            stage = Stage.SMALL if is_small else Stage.FINAL
+            canvas = Canvas.of_given(spec, raw, stage)
+        if wanted is Input.PICTURES:
             return await run_sync(grid_file, canvas, 1, picture, limiter=self._imaging)
         return await run_sync(sample_file, canvas, 0, 1, picture, limiter=self._imaging)
 
     async def blob(self, record: JobRecord) -> bytes:
-        """The file of an encoding. Raises NoBlobYetError, NoBlobError."""
-        only, yet = (
-            "only a job of POST /encode has a file",
-            "the pictures are not encoded yet",
-        )
+        """Return the file of an encoding. Raises NoBlobYetError before it has ended,
+        and NoBlobError if there is no file."""
+        only = "only a job of POST /encode has a file"
+        yet = "the pictures are not encoded yet"
         _expect_kept(record, "blob", NoBlobError(only), NoBlobYetError(yet))
         data = await self._store.picture(record.spec.id, "blob")
         if data is None:
@@ -184,7 +196,11 @@ class Pictures:
         return data
 
     async def score_map(self, record: JobRecord, number: int) -> ScoreMap:
-        """The bits of every variable of a picture. Raises NoScoreYetError, NoScoreError, BadParameterError."""
+        """Return the bits of every variable of a picture. number: index of the picture.
+
+        Raises NoScoreYetError before the score has ended, NoScoreError if there is
+        none, and BadParameterError for an index that does not exist.
+        """
         spec = record.spec
         _, bits = await self._scores_and_kept(record, "bits")
         raw = _part(spec, number, bits)
@@ -198,13 +214,15 @@ class Pictures:
     async def marginals(
         self, record: JobRecord, of: Literal["mean", "entropy"], number: int = 0
     ) -> MarginalMap:
-        """The expectation of each pixel of a picture by a completion by `posterior`. Raises NoMarginalsYetError,
-        NoMarginalsError, BadParameterError."""
+        """Return the map of a picture from a completion by `posterior`. of: which map.
+        number: index of the picture.
+
+        Raises NoMarginalsYetError before it has ended, NoMarginalsError if there is no
+        map, and BadParameterError for an index that does not exist.
+        """
         spec = record.spec
-        only, yet = (
-            "only a completion by `posterior` has marginals",
-            "the completion is not drawn yet",
-        )
+        only = "only a completion by `posterior` has marginals"
+        yet = "the completion is not drawn yet"
         _expect_kept(record, "mean", NoMarginalsError(only), NoMarginalsYetError(yet))
         raw = _part(spec, number, await self._store.picture(spec.id, of))
         found = None if record.result is None else summaries_of(record.result)[number]
@@ -212,7 +230,8 @@ class Pictures:
             raise NoMarginalsError(
                 "the job ended without a completion; its status and error say why"
             )
-        receipt, n = found.posterior, max(1, spec.n // spec.options.picture_count)
+        receipt = found.posterior
+        n = max(1, spec.n // spec.options.picture_count)
         return MarginalMap(
             of=of,
             height=spec.height,
@@ -227,21 +246,19 @@ class Pictures:
     async def marginals_png(
         self, spec: JobSpec, found: MarginalMap, scale: int
     ) -> bytes:
-        """The same as a picture: a mean as the pixel that it would be, an entropy from black, 0, to white, log2 V.
-
-        Raises BadParameterError for too large a scale.
-        """
+        """Return a PNG of such a map: a mean as the pixel that it stands for, an
+        entropy from black (0) to white (log2 V). Raises BadParameterError if the scale
+        is too large."""
         canvas = Canvas.of_marginals(spec, found)
         return await run_sync(sample_file, canvas, 0, scale, limiter=self._imaging)
 
     async def _scores_and_kept(
         self, record: JobRecord, field: str
     ) -> tuple[Sequence[Any], bytes]:
-        """The scores of all pictures, and what is kept of these in a field."""
-        only, yet = (
-            "only a job of POST /score has a score",
-            "the picture is not scored yet",
-        )
+        """Return the scores of all pictures, and their bytes in a field of
+        `keys.image`."""
+        only = "only a job of POST /score has a score"
+        yet = "the picture is not scored yet"
         _expect_kept(record, field, NoScoreError(only), NoScoreYetError(yet))
         picture = await self._store.picture(record.spec.id, field)
         if record.result is None or picture is None:
@@ -254,7 +271,8 @@ class Pictures:
 def _expect_kept(
     record: JobRecord, field: str, never: RefusedError, not_yet: RefusedError
 ) -> None:
-    """Raises `never` where such a job keeps no such picture, and `not_yet` before it has ended."""
+    """Raise `never` if jobs with these options store no such field, and `not_yet`
+    before the job has ended."""
     if field not in record.spec.options.keeps:
         raise never
     if not record.status.is_terminal:
@@ -262,11 +280,12 @@ def _expect_kept(
 
 
 def _part(spec: JobSpec, number: int, raw: bytes | None) -> bytes:
-    """The part that is of one picture, of what is kept of all. Raises BadParameterError where there is none."""
+    """Return the part of stored bytes that belongs to one picture. Raises
+    BadParameterError for an index that does not exist."""
     count = spec.options.picture_count
     if number >= count:
         raise BadParameterError(
-            f"picture: expected 0 to {count - 1}, a number of those that were handed in"
+            f"picture: expected 0 to {count - 1}, an index of those that were handed in"
         )
     raw = raw or b""
     size = len(raw) // count
@@ -274,7 +293,7 @@ def _part(spec: JobSpec, number: int, raw: bytes | None) -> bytes:
 
 
 def _rows(spec: JobSpec, raw: bytes) -> list[list[list[float]]]:
-    """A stored map, each number with the digits that single precision has."""
+    """Return a stored map as lists, with the six digits that single precision has."""
     stored = unpack_map(raw, spec.height, spec.width, spec.channels)
     return [
         [[float(f"{value:.6g}") for value in pixel] for pixel in row] for row in stored

@@ -1,4 +1,5 @@
-"""Models for browsers, as workers lay them out (model_core/portable/laid_out.py), by their identity."""
+"""Models for browsers, as workers export them (model_core/portable/laid_out.py), by
+identity."""
 
 import re
 from pathlib import Path
@@ -14,13 +15,15 @@ _PATH = re.compile(
 
 
 class PortableModels:
-    """The directory of the workers; None where nothing is offered."""
+    """The folder to which workers export models."""
 
     def __init__(self, folder: Path | None) -> None:
+        """folder: None if no models are offered to browsers."""
         self._folder = folder
 
     def of(self, model: Model) -> PortableModel:
-        """Raises NoPortableError where none is offered, NotPortableError for one that is not there."""
+        """Return the addresses of a model for browsers. Raises NoPortableError if this
+        server offers none, and NotPortableError if the model is not exported."""
         if self._folder is None:
             raise NoPortableError(
                 "this server offers no models for browsers: see PIXELRNN_PORTABLE_DIR"
@@ -28,25 +31,24 @@ class PortableModels:
         release = self._release()
         if not self._has(release, model):
             raise NotPortableError(
-                "no worker has laid this model out for browsers: a Multi-Scale one never is"
+                "no worker has laid this model out for browsers: "
+                "a Multi-Scale one never is"
             )
         place = f"{PREFIX}{release}/models/{model.identity_or_digest}/"
         addresses = {"engine": f"{PREFIX}{release}/engine/", "model": place}
         return PortableModel(digest=model.digest, identity=model.identity, **addresses)
 
     def names(self, models: list[Model]) -> list[str]:
-        """Names of those that are there."""
+        """Return the names of those models that are exported."""
         release = self._release()
         return [model.name for model in models if self._has(release, model)]
 
     def _release(self) -> str:
-        """The one that workers have laid out; empty where there is none."""
+        """Return the release that workers have exported; empty if there is none."""
+        if self._folder is None:
+            return ""
         try:
-            release = (
-                (self._folder / "release").read_text(encoding="ascii")
-                if self._folder
-                else ""
-            )
+            release = (self._folder / "release").read_text(encoding="ascii")
         except (OSError, ValueError):
             return ""
         return release if _RELEASE.fullmatch(release) else ""
@@ -60,7 +62,8 @@ class PortableModels:
         )
 
     def file(self, path: str) -> Path | None:
-        """The file at an address below PREFIX; None where there is none."""
+        """Return the file at a path below PREFIX, or None if there is none, or the path
+        is not one of an export."""
         if self._folder is None or not _PATH.fullmatch(path):
             return None
         found = self._folder / path

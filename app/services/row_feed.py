@@ -1,16 +1,17 @@
-"""Events of a job, one by one: the rows drawn so far, then the others as they come.
+"""Events of a job: the rows drawn so far, then others as they come.
 
     snapshot            the Job
-    row                 {sample, y, pixels}, of a small first image also stage, of a cut-out also its number
+    row                 {sample, y, pixels}; `stage` for a small image, `cutout` for a cut-out
     progress            {rows_done, rows_total, progress} after each batch of rows
-    estimate            {sample, share, mean} of a completion by particles, what is expected so far: the newest only
-    progress, picture   of a training: how far it is, and its grid of samples, the newest only
-    done|error|canceled the finished Job; the last entry of the job's stream, and the last event
-    server-stopping     instead of the end, when this process leaves
+    estimate            {sample, share, mean} of a completion by particles; only the newest
+    progress, picture   of a training: its progress and its grid of samples; only the newest
+    done|error|canceled the ended Job: the last entry of the job's stream, and the last event
+    server-stopping     instead of the end, if this process stops
 
-The data of each repeats its name as `type` (app.schema.event_data has all of them).
-Rows have numbers, and so has the end. A reader that comes back with the last number it has seen misses nothing and sees
-nothing twice. While Redis is in trouble the reader waits, and gets empty batches meanwhile.
+The data of each repeats its name as `type` (app.schema.event_data describes all of
+them). Rows are numbered, and so is the end: a reader that reconnects with the last
+number it has seen misses nothing and sees nothing twice. While Redis does not respond
+the reader waits, and receives empty batches.
 """
 
 import asyncio
@@ -31,21 +32,28 @@ from worker.contract.kind import Shows
 from worker.contract.kinds import ALL_KINDS
 
 _ROWS_AT_ONCE = 64
-"""Rows that become events together: a reader who takes slowly holds no more of them."""
+"""Rows that become events together, so that a slow reader holds no more of them."""
 
 SNAPSHOT, SERVER_STOPPING = "snapshot", "server-stopping"
 
 
 class FeedEvent(NamedTuple):
-    """`data` is JSON; `seq` is its number in the job's stream, None where it is not in there."""
+    """An event of a job's stream."""
 
     name: str
+    """Name of the event."""
     data: str
+    """Its data as JSON."""
     seq: int | None = None
+    """Its number in the job's stream; None if it is not in there."""
 
 
 class RowFeed:
+    """Makes events from the entries that a Follower receives."""
+
     def __init__(self, reader: RowReader, jobs: Jobs, ping_s: float) -> None:
+        """reader: reads the streams of jobs. jobs: reads their records. ping_s: seconds
+        after which a quiet stream yields an empty batch."""
         self._reader = reader
         self._jobs = jobs
         self._ping_s = ping_s
@@ -53,7 +61,11 @@ class RowFeed:
     def follow(
         self, job: Job, after: int, estimates: bool = False
     ) -> contextlib.AbstractContextManager[Follower]:
-        """Entries behind `after` (0 = from the first row); also estimates, where the job may have some."""
+        """Provide a Follower of a job inside the `with` block.
+
+        after: number of the last entry that the reader has; 0 for none. estimates:
+        whether to receive estimates too, if the job has any.
+        """
         return self._reader.follow(
             job.id, after, estimates and ALL_KINDS[job.kind].estimates != ""
         )
@@ -61,15 +73,19 @@ class RowFeed:
     async def events(
         self, job: Job, follower: Follower
     ) -> AsyncIterator[list[FeedEvent]]:
-        """Batches of what the follower gets; an empty one if nothing came for `ping_s` seconds. Ends behind the last
-        event, or when the follower is ended. Raises RefusedError when the job is gone."""
+        """Yield batches of events; an empty batch if nothing came for `ping_s` seconds.
+
+        It ends after the job's last event, or with `server-stopping` when the follower
+        is ended. Raises RefusedError if the job is gone.
+        """
         yield [_event(SNAPSHOT, job.model_dump_json())]
         try:
             async for batch in self._batches(job, follower):
                 rows = [entry for entry in batch if not entry.is_last]
-                estimates = (
-                    await self._estimates(job, follower) if rows or not batch else []
-                )
+                estimates: list[FeedEvent] = []
+                # With the last entry alone, an estimate would be outdated.
+                if rows or not batch:
+                    estimates = await self._estimates(job, follower)
                 if estimates or not batch:
                     yield estimates
                 for first in range(0, len(rows), _ROWS_AT_ONCE):
@@ -83,7 +99,8 @@ class RowFeed:
             yield [_event(SERVER_STOPPING, "{}")]
 
     async def entries(self, job: Job, follower: Follower) -> AsyncIterator[list[Entry]]:
-        """Batches of entries, nothing else; ends as `events` does. Raises RefusedError when the job is gone."""
+        """Yield batches of entries. It ends as `events` does. Raises RefusedError if
+        the job is gone."""
         with contextlib.suppress(_EndedUnseenError):
             async for batch in self._batches(job, follower):
                 if batch:
@@ -92,7 +109,9 @@ class RowFeed:
                         return
 
     async def wait(self, job: Job, seconds: float) -> bool:
-        """Return when the job has ended, when the time is up, or, False, when this process is told to stop."""
+        """Wait until the job has ended or `seconds` have passed, and return True;
+        return False if the follower was ended because this process stops. Raises
+        RefusedError if the job is gone."""
         with (
             contextlib.suppress(TimeoutError),
             self.follow(job, job.rows_done) as follower,
@@ -106,7 +125,8 @@ class RowFeed:
     async def _batches(
         self, job: Job, follower: Follower
     ) -> AsyncIterator[list[Entry]]:
-        """Entries, or an empty list where nothing came for a while. Raises RefusedError, _EndedUnseenError."""
+        """Yield batches of entries; an empty one if nothing came for a while. Raises
+        RefusedError and _EndedUnseenError."""
         while (batch := await follower.next(self._ping_s)) is not Pause.ENDED:
             if isinstance(batch, list):
                 yield batch
@@ -116,33 +136,28 @@ class RowFeed:
                 yield []
 
     async def _estimates(self, job: Job, follower: Follower) -> list[FeedEvent]:
-        """The news of it: the newest estimate, and of a training its newest grid."""
+        """Return the newest estimate as an event, and the newest grid of a training, if
+        they have not been sent."""
         estimate = follower.take_estimate()
         if estimate is None:
             return []
         kind = ALL_KINDS[job.kind]
         found = [_event(kind.estimates, _of_picture(estimate, job))]
-        if (
-            kind.shows is Shows.GRID
-            and (grids := json.loads(estimate)["grids"]) != follower.grids
-        ):
+        if kind.shows is not Shows.GRID:
+            return found
+        grids = json.loads(estimate)["grids"]
+        if grids != follower.grids:
             follower.grids = grids
             with contextlib.suppress(*STORE_TROUBLE):
                 grid = await self._reader.store.picture(job.id, "grid")
-                found += (
-                    [
-                        _event(
-                            "picture",
-                            json.dumps({"png": base64.b64encode(grid).decode()}),
-                        )
-                    ]
-                    if grid
-                    else []
-                )
+                if grid:
+                    png = {"png": base64.b64encode(grid).decode()}
+                    found.append(_event("picture", json.dumps(png)))
         return found
 
     async def _check(self, job: Job, follower: Follower) -> None:
-        """The end is told without its entry only where nothing is left to be read once the job has ended."""
+        """Raise _EndedUnseenError if the job has ended and nothing is left to be read:
+        the end is then reported without its entry."""
         with contextlib.suppress(*STORE_TROUBLE):
             seen = await self._jobs.view(job.id)
             if seen.status.is_terminal and not await follower.has_more():
@@ -157,7 +172,8 @@ class RowFeed:
 
 
 class _EndedUnseenError(Exception):
-    """The job has ended, though its last entry is before the place that the reader named."""
+    """The job has ended, but its last entry comes before the number that the reader
+    named."""
 
     def __init__(self, job: Job, seq: int) -> None:
         super().__init__(job.id)
@@ -177,12 +193,13 @@ def _row_events(rows: list[Entry], job: Job) -> list[FeedEvent]:
 
 
 def _of_picture(data: str, job: Job) -> str:
-    """The data of a row or an estimate; of a cut-out with the picture and the cut-out that it is of."""
+    """Return the data of a row or an estimate; for a cut-out with the index of its
+    picture and of the cut-out."""
     if not job.cutouts:
         return data
-    told = json.loads(data)
-    told["sample"], told["cutout"] = divmod(told["sample"], len(job.cutouts))
-    return json.dumps(told, separators=(",", ":"))
+    fields = json.loads(data)
+    fields["sample"], fields["cutout"] = divmod(fields["sample"], len(job.cutouts))
+    return json.dumps(fields, separators=(",", ":"))
 
 
 def _end(job: Job, seq: int) -> FeedEvent:
@@ -190,14 +207,15 @@ def _end(job: Job, seq: int) -> FeedEvent:
 
 
 def _event(name: str, data: str, seq: int | None = None) -> FeedEvent:
-    """An event whose data, a JSON object, repeats its name: put in as text, because there is one for each row of each
-    reader."""
+    """Return an event whose data, a JSON object, repeats its name. The name is inserted
+    as text, because there is one event for each row of each reader."""
     separator = "" if data == "{}" else ","
     return FeedEvent(name, f'{{"type":"{name}"{separator}{data[1:]}', seq)
 
 
 def _progress(rows_done: int, rows_total: int) -> str:
-    """Rows are counted from 1, so the number of the last one is how many there are."""
+    """Return the data of a progress event. Rows are numbered from 1, so the number of
+    the last row is their count."""
     return json.dumps(
         {
             "rows_done": rows_done,

@@ -1,10 +1,10 @@
-"""The rows of all jobs that anybody follows, over few connections: one a shard, whatever the number of readers.
+"""Reads the streams of jobs for all readers of this process.
 
-    Reader.follow(job, after) -> Follower -- next() --> entries | QUIET | ENDED
-
-A shard waits in one XREAD over the streams of its jobs and hands each batch to those who follow. What a follower has
-not taken waits in a bounded queue; when that is full, or when it comes late, it catches up from the stream by itself.
-Entries count 1, 2, 3, ..., so that a gap or a repetition is seen, whatever way they came.
+A few connections (shards) each read the streams of many jobs, and pass each batch to
+its followers. Entries that a follower has not taken wait in a bounded queue; if that is
+full, or the follower comes late, it catches up from the stream itself. Entries are
+numbered 1, 2, 3, ..., so that gaps and repetitions are noticed, whichever way entries
+came.
 """
 
 import asyncio
@@ -26,43 +26,51 @@ from worker.contract import keys
 
 _log = structlog.get_logger("pixelrnn.api")
 SHARDS = 16
+"""Number of connections that read streams."""
 _PENDING = 1024
-"""Rows that wait for one follower."""
+"""Most entries that wait for one follower."""
 _PAUSE_PER_JOB_S = 0.0002
+"""Seconds by which each job of a shard lengthens the pause between two reads."""
 _MAX_PAUSE_S = 0.02
-"""A shard with many jobs gathers rows for a moment: one read costs as much as it has jobs."""
+"""Longest pause between two reads: a shard with many jobs gathers entries for a moment,
+because a read costs as much as it has jobs."""
 _POKE_EVERY_S = 0.003
+"""Seconds between two attempts to end a blocking read early."""
 _LOOK_EVERY_S = 2.5
-"""How often the jobs that a shard waits for are looked at, between two reads: with a read that waits in vain, lost data
-is noticed within five seconds."""
+"""Seconds between two checks whether the jobs of a shard are still open. Together with
+a read that waits in vain, lost data is noticed within five seconds."""
 _XREAD = packed("XREAD", "COUNT", BATCH, "BLOCK", int(READ_BLOCK_S * 1000), "STREAMS")
 _XREAD_WORDS = 6
 
 
 class Pause(Enum):
-    """Why `next` returns though no entry came."""
+    """Why `Follower.next` returns without entries."""
 
     QUIET = auto()
     """Nothing came for as long as was asked."""
     DOUBT = auto()
-    """The job has ended or is gone, and perhaps without a last entry that would come."""
+    """The job has ended or is gone, perhaps without a last entry that could be read."""
     ENDED = auto()
     """This process stops, or the reader has left."""
 
 
 class Follower:
-    """One reader of one job, at the entry `last`."""
+    """A reader of one job's stream. `last` is the number of the last entry that it
+    took. `RowReader.follow` makes it."""
 
     def __init__(
         self, reader: "RowReader", job_id: str, after: int, wants_estimates: bool
     ) -> None:
+        """reader: the reader of this process. job_id: the job. after: number of the
+        last entry that the client has. wants_estimates: whether it receives estimates.
+        """
         self._reader = reader
         self._job_id = job_id
         self.last = after
         self.wants_estimates = wants_estimates
         self._estimate: str | None = None
         self.grids = 0
-        """How many grids of a training its reader knows of."""
+        """Number of a training's grids that its client has received."""
         self._pending: deque[Entry] = deque()
         self._behind = True
         self._joined = False
@@ -71,11 +79,13 @@ class Follower:
         self._news = asyncio.Event()
 
     def end(self) -> None:
+        """End this follower: `next` returns Pause.ENDED from now on."""
         self.has_ended = True
         self._news.set()
 
     def offer(self, entries: list[Entry]) -> None:
-        """Take entries from the shard. Those that do not fit are dropped: they are still in the stream."""
+        """Queue entries that the shard has read. If they do not fit, all queued ones
+        are dropped, and `next` reads them from the stream."""
         if len(self._pending) + len(entries) > _PENDING:
             self._pending.clear()
             self._behind = True
@@ -84,38 +94,47 @@ class Follower:
         self._news.set()
 
     def offer_estimate(self, estimate: str) -> None:
-        """It takes the place of one that was not taken."""
+        """Queue an estimate, in place of an older one that was not taken."""
         self._estimate = estimate
         self._news.set()
 
     def take_estimate(self) -> str | None:
-        """The newest of what is expected so far, in JSON; None where there is none since the last."""
-        taken, self._estimate = self._estimate, None
-        return taken
+        """Return the newest estimate (JSON), or None if there is none since the last
+        call."""
+        newest = self._estimate
+        self._estimate = None
+        return newest
 
     def fall_behind(self) -> None:
-        """Entries were read that this one was not offered."""
+        """Note that entries were read which this follower did not receive: `next` reads
+        them from the stream."""
         self._behind = True
         self._news.set()
 
     def doubt(self) -> None:
-        """Nothing may come any more."""
+        """Note that nothing more may come: the job has ended or is gone. `next` returns
+        Pause.DOUBT once it has read the stream."""
         self._doubted = True
         self.fall_behind()
 
     async def has_more(self) -> bool:
-        """True if there are entries behind the last one that it took. Raises what the store raises."""
+        """Return True if the stream has entries after the last one that was taken.
+        Raises the errors of the store."""
         self.fall_behind()
         return bool(await self._reader.store.entries_after(self._job_id, self.last))
 
     async def next(self, quiet_s: float) -> list[Entry] | Pause:
-        """The next entries, in order, each once; none where there is an estimate first. Trouble with Redis is waited
-        out."""
+        """Return the next entries, in order, each once; an empty list if there is only
+        an estimate; or a Pause.
+
+        quiet_s: seconds to wait for something. Errors of Redis are waited out.
+        """
         clock = asyncio.get_running_loop().time
         deadline = clock() + quiet_s
         while not self.has_ended:
             try:
-                if (batch := await self._take()) or self._estimate is not None:
+                batch = await self._take()
+                if batch or self._estimate is not None:
                     return batch
                 if self._doubted:
                     self._doubted = False
@@ -163,9 +182,11 @@ class Follower:
 
 
 class RowReader:
-    """All followers of this process."""
+    """All followers of this process, and the shards that read for them."""
 
     def __init__(self, store: Store, url: str, shards: int = SHARDS) -> None:
+        """store: reads streams for followers that catch up. url: of the Redis server.
+        shards: number of connections."""
         self.store = store
         self._shards = [_Shard(store, url) for _ in range(shards)]
         self._followers: set[Follower] = set()
@@ -173,13 +194,18 @@ class RowReader:
 
     @property
     def readers(self) -> int:
+        """Number of followers."""
         return len(self._followers)
 
     @contextlib.contextmanager
     def follow(
         self, job_id: str, after: int, estimates: bool = False
     ) -> Iterator[Follower]:
-        """Entries behind `after` (0 = all); also what is expected so far."""
+        """Provide a Follower of a job inside the `with` block.
+
+        after: number of the last entry that the client has; 0 for none. estimates:
+        whether it receives estimates too.
+        """
         follower = Follower(self, job_id, after, estimates)
         self._followers.add(follower)
         if self._stopped:
@@ -191,15 +217,18 @@ class RowReader:
             self._shard(job_id).leave(job_id, follower)
 
     def join(self, job_id: str, follower: Follower) -> None:
+        """Let the job's shard read for this follower, which has caught up with the
+        stream."""
         self._shard(job_id).join(job_id, follower)
 
     def stop(self) -> None:
-        """End every follower, those that begin later too."""
+        """End every follower, and those that begin later."""
         self._stopped = True
         for follower in list(self._followers):
             follower.end()
 
     async def close(self) -> None:
+        """End the tasks of all shards and close their connections."""
         for shard in self._shards:
             await shard.close()
 
@@ -209,15 +238,16 @@ class RowReader:
 
 @dataclass
 class _Watch:
-    """One stream that a shard reads, and who wants it. Its words in the command are kept: a shard may have many."""
+    """One stream that a shard reads, and its followers. The words of the command are
+    kept, because a shard may have many streams."""
 
     job_id: str
     seq: int
     followers: set[Follower] = field(default_factory=set)
     has_estimates: bool = False
-    """Somebody wants them."""
+    """True if a follower wants estimates."""
     estimate: str | None = None
-    """The newest, for those who come later."""
+    """The newest estimate, for followers that come later."""
 
     def __post_init__(self) -> None:
         self.name = keys.events(self.job_id).encode()
@@ -231,7 +261,7 @@ class _Watch:
         self.place_word = packed(f"{seq}-0")
 
     def note_estimate(self, raw: list[Any]) -> None:
-        """Keep and hand out the newest of a stream's entries."""
+        """Keep the newest of a stream's entries, and offer it to the followers."""
         entry_id, (_, estimate) = raw[-1]
         self.estimate_words = packed(self.estimate_name), packed(entry_id)
         self.estimate = newest = estimate.decode()
@@ -241,7 +271,7 @@ class _Watch:
 
 
 class _Shard:
-    """One connection, and one task while there is anything to read."""
+    """One connection, and a task that reads while there is anything to read."""
 
     def __init__(self, store: Store, url: str) -> None:
         self._store = store
@@ -281,13 +311,15 @@ class _Shard:
     async def close(self) -> None:
         for task in (self._task, self._poker):
             while task is not None and not task.done():
-                # again until it is done: before Python 3.12 `asyncio.wait_for`, which redis-py uses, may swallow it
+                # Repeated until it is done: before Python 3.12 `asyncio.wait_for`,
+                # which redis-py uses, may swallow a cancellation.
                 task.cancel()
                 await asyncio.wait({task}, timeout=0.05)
         await self._connection.close()
 
     def _poke(self) -> None:
-        """See to it that a read begins that knows of the new job: the one under way waits for the others."""
+        """Make sure that a read begins which includes the new job; the running read
+        only waits for the others."""
         self._read_wanted = self._reads + 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._read_on())
@@ -296,7 +328,8 @@ class _Shard:
             self._poker = asyncio.create_task(self._poke_until_read())
 
     def _note_bug(self, task: asyncio.Task[None]) -> None:
-        """End all who wait for this shard, where they would wait for ever: they come back."""
+        """After an unexpected error, end all followers of this shard, which would wait
+        for ever: their clients reconnect."""
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("reader failed", exc_info=error)
             for watch in self._watches.values():
@@ -321,11 +354,12 @@ class _Shard:
                 await self._read()
                 await self._look()
             except STORE_TROUBLE:
-                self._look_at = 0.0  # it may come back without what it knew
+                self._look_at = 0.0  # Redis may come back with an older state
                 await asyncio.sleep(random.uniform(0.1, 0.5))
 
     async def _look(self) -> None:
-        """Tell those whose job has ended or is gone: it may have done so without an entry that could be read."""
+        """Inform followers whose job has ended or is gone, perhaps without an entry
+        that could be read."""
         clock = asyncio.get_running_loop().time
         if clock() < self._look_at:
             return
@@ -343,12 +377,13 @@ class _Shard:
         names, places = zip(*streams, strict=True)
         self._reads += 1
         answer = await self._connection.ask(b"".join((head, *names, *places)))
-        by_name = {watch.name: watch for watch in watches} if answer else {}
-        estimated = (
-            {watch.estimate_name: watch for watch in watches if watch.has_estimates}
-            if answer
-            else {}
-        )
+        by_name: dict[bytes, _Watch] = {}
+        estimated: dict[bytes, _Watch] = {}
+        if answer:
+            by_name = {watch.name: watch for watch in watches}
+            estimated = {
+                watch.estimate_name: watch for watch in watches if watch.has_estimates
+            }
         for name, raw in streams_of(answer):
             if name in estimated:
                 estimated[name].note_estimate(raw)

@@ -1,4 +1,5 @@
-"""How many connections of this process may stay open at once, and whose they are."""
+"""Limits how many connections of this process may stay open at once, and shares them
+among accounts."""
 
 import contextlib
 
@@ -7,22 +8,21 @@ from worker.contract.fairness import Shares
 
 
 class Seats:
-    """One for each open stream and long poll."""
+    """One seat for each open event stream and long poll."""
 
     def __init__(self, number: int) -> None:
+        """number: of seats."""
         self._number = number
         self._shares = Shares(number)
 
     @property
-    def taken(self) -> int:
-        """The number of seats that are taken."""
+    def in_use(self) -> int:
+        """Number of seats that are in use."""
         return self._shares.held
 
     def expect_free(self, account: str) -> None:
-        """Raise TooManyStreamsError unless this account may take a seat.
-
-        Call it while the answer can still be an error.
-        """
+        """Raise TooManyStreamsError unless this account may take a seat. Call it while
+        the answer can still be an error."""
         if self._shares.allow(account, 1):
             return
         if self._shares.free < 1:
@@ -35,6 +35,7 @@ class Seats:
             " polls; close one first"
         )
 
-    def held(self, account: str) -> contextlib.AbstractContextManager[None]:
-        """Hold a seat that was free a moment ago."""
+    def hold(self, account: str) -> contextlib.AbstractContextManager[None]:
+        """Hold a seat inside the `with` block, without checking: `expect_free` was
+        called a moment ago."""
         return self._shares.counted(account)

@@ -1,4 +1,5 @@
-"""Turns a checked request into a queued job, or tells the reason why it is not taken."""
+"""Turns a checked request into a queued job, or raises the reason why it is not
+accepted."""
 
 import hashlib
 import json
@@ -35,30 +36,35 @@ from worker.contract.jobs import MAX_SEED, JobRecord, JobSpec, JobStatus
 from worker.contract.submission import Allowance, SubmissionAnswer, SubmissionTerms
 
 ID_BYTES = 16
-"""128 random bits: an id cannot be guessed, and never comes twice."""
+"""128 random bits: an id cannot be guessed, and never occurs twice."""
 
 
 @dataclass(frozen=True)
 class RequestIdentity:
-    """Who sends a request, and what makes another request the same one."""
+    """Who sends a request, and how a repetition of it is recognised."""
 
     caller: Caller
+    """Who sends it."""
     request_id: str
+    """Id of the request, for logs."""
     traceparent: str = ""
-    """The trace that it is part of, and where; empty outside of any."""
+    """The request as part of a trace; empty without one."""
     key: str = ""
     """Digest of its `Idempotency-Key`; empty without one."""
     body: str = ""
-    """Digest of what is asked for, as read: a form's boundary does not count."""
+    """Digest of its parsed content; a form's boundary does not matter."""
 
 
 @dataclass(frozen=True)
 class Submitted:
+    """The result of a submission."""
+
     job: Job
+    """The job."""
     again: bool = False
-    """The job was there before, under the same `Idempotency-Key`."""
+    """True if an earlier request with the same `Idempotency-Key` made the job."""
     quotas: tuple[Quota, ...] = ()
-    """The rest of the caller's allowances, if that was looked up."""
+    """The rest of the caller's allowances, if they were read."""
 
 
 def with_key(
@@ -68,7 +74,11 @@ def with_key(
     fields: Mapping[str, Any],
     files: Iterable[bytes],
 ) -> RequestIdentity:
-    """`key`: the `Idempotency-Key`, if there is one; `fields` and `files`: what the request says."""
+    """Return the identity with the digests of the `Idempotency-Key` and of the
+    request's content; unchanged if `key` is None.
+
+    kind, fields, files: the content.
+    """
     if key is None:
         return identity
     text = json.dumps(
@@ -79,12 +89,11 @@ def with_key(
 
 
 def _quotas(allowance: Allowance, tokens: float, open_jobs: float) -> tuple[Quota, ...]:
-    """tokens: how many jobs the client may hand in now."""
+    """Return the quotas of an allowance. tokens: jobs that the client may submit
+    now."""
     rate, burst, most = allowance.rate, allowance.burst, allowance.client_jobs
-    window_s, back_in_s = (
-        math.ceil(burst / rate),
-        max(0, math.ceil((burst - tokens) / rate)),
-    )
+    window_s = math.ceil(burst / rate)
+    back_in_s = max(0, math.ceil((burst - tokens) / rate))
     return (
         Quota("jobs", burst, min(burst, int(tokens)), window_s, back_in_s),
         Quota(
@@ -94,7 +103,8 @@ def _quotas(allowance: Allowance, tokens: float, open_jobs: float) -> tuple[Quot
 
 
 class Submission:
-    """`rejected` is told why a request is not taken: it counts."""
+    """Checks requests against the limits of caller, queue and memory, and queues their
+    jobs."""
 
     def __init__(
         self,
@@ -104,14 +114,17 @@ class Submission:
         fleet: FleetWatch,
         rejected: Callable[[str], None],
     ) -> None:
+        """settings: with the limits. store, jobs, fleet: other parts of this API.
+        rejected: called with the reason of each refusal, for metrics."""
         self._settings = settings
         self._store = store
         self._jobs = jobs
         self._fleet = fleet
         self._rejected = rejected
 
-    async def known(self, identity: RequestIdentity) -> Submitted | None:
-        """The job that this request has made already. Raises ReusedKeyError."""
+    async def earlier_job(self, identity: RequestIdentity) -> Submitted | None:
+        """Return the job that an earlier request with the same `Idempotency-Key` made,
+        or None. Raises ReusedKeyError if that request had another content."""
         if not identity.key:
             return None
         found = await self._store.promised(identity.caller.account, identity.key)
@@ -121,8 +134,9 @@ class Submission:
             raise _reused_key_error()
         return Submitted(await self._jobs.view(found[0]), again=True)
 
-    def expected_retention(self, asked_s: int | None) -> int:
-        """Seconds that a job's results are kept. Raises BadParameterError for more than they may be."""
+    def checked_retention(self, asked_s: int | None) -> int:
+        """Return the seconds for which a job's results are kept: those asked for, or
+        the default. Raises BadParameterError if they exceed the limit."""
         longest = self._settings.retention_s
         if asked_s is not None and asked_s > longest:
             raise BadParameterError(
@@ -130,31 +144,38 @@ class Submission:
             )
         return longest if asked_s is None else asked_s
 
-    def sized(self, model: Model, options: JobOptions) -> Model:
-        """The model with the size of this job's pictures. Raises BadParameterError for a field of too many pixels."""
+    def with_size(self, model: Model, options: JobOptions) -> Model:
+        """Return the model with the size of this job's pictures. Raises
+        BadParameterError for a field of too many pixels."""
         height, width = options.own.shape(model)
         if (height, width) == (model.height, model.width):
             return model
-        most, pixels = self._settings.field_pixels, options.n * height * width
+        most = self._settings.field_pixels
+        pixels = options.n * height * width
         if pixels > most:
-            said = f"size: expected at most {most} pixels, all images together, not {pixels}"
-            raise BadParameterError(said, field="size")
+            raise BadParameterError(
+                f"size: expected at most {most} pixels, all images together, "
+                f"not {pixels}",
+                field="size",
+            )
         return model.model_copy(update={"height": height, "width": width})
 
     async def expect_allowance(self, identity: RequestIdentity) -> None:
-        """A look before a picture is read: TooManyRequestsError, TooManyOpenJobsError."""
+        """Check the caller's allowance before anything costly is done. Raises
+        TooManyRequestsError or TooManyOpenJobsError."""
         allowance = self._allowance(identity)
         if (refused := await self._store.beyond_allowance(allowance)) is not None:
             raise await self._refusal(*refused, 0, allowance)
 
     async def count_refused(self, identity: RequestIdentity) -> None:
-        """Take a refused request from the caller's allowance: its pictures were read, which costs as much as if it had
-        been accepted."""
+        """Charge the caller's allowance for a refused request: reading its pictures
+        costs as much as if it had been accepted. Errors of the store are ignored."""
         with suppress(*STORE_TROUBLE):  # the refusal says what is wrong
             await self._store.spend(self._allowance(identity))
 
     async def expect_room(self) -> None:
-        """A look before anything costly is done: StoreFullError, QueueFullError, NoWorkerError."""
+        """Check memory and queue before anything costly is done. Raises StoreFullError,
+        QueueFullError, or NoWorkerError if the queue is full and there is no worker."""
         fleet = await self._fleet.now()
         memory = fleet.memory_for_jobs(self._settings.redis_share)
         if memory is not None and fleet.load.room > memory:
@@ -170,10 +191,11 @@ class Submission:
         options: JobOptions,
         given: GivenPixels | None,
     ) -> Submitted:
-        """Accept and queue the job. The model must do this kind of work: `Models.find_for`.
+        """Accept and queue the job of a request to draw, score or encode.
 
-        Raises ReusedKeyError, TooManyRequestsError, TooManyOpenJobsError, QueueFullError, StoreFullError,
-        NoWorkerError.
+        model: must do this kind of job (`Models.find_for`). given: the job's input, if
+        it has any. Raises ReusedKeyError, TooManyRequestsError, TooManyOpenJobsError,
+        QueueFullError, StoreFullError or NoWorkerError if it is not accepted.
         """
         spec = _spec(identity, kind, model, options, given)
         return await self.accept(
@@ -181,10 +203,9 @@ class Submission:
         )
 
     async def any_queue(self) -> str:
-        """The queue of some worker, and the usual one where none is there."""
-        return next(
-            (worker.queue for worker in (await self._fleet.now()).workers), keys.QUEUE
-        )
+        """Return the queue of some live worker, or the default one."""
+        workers = (await self._fleet.now()).workers
+        return next((worker.queue for worker in workers), keys.QUEUE)
 
     async def accept(
         self,
@@ -194,28 +215,29 @@ class Submission:
         given: GivenPixels | None,
         queue: str,
     ) -> Submitted:
-        """The same of a job that is described, for the workers of a queue."""
+        """Accept a job that is completely described, and queue it in this queue. Raises
+        what `submit` raises."""
         fleet = await self._fleet.now()
         answer, facts = await self._store.submit(
             self._terms(identity, queue, fleet, options), spec, given, queue
         )
         if answer is SubmissionAnswer.ACCEPTED:
-            quotas = (
-                _quotas(self._allowance(identity), *map(_number, facts[3:5]))
-                if len(facts) > 3
-                else ()
-            )
-            return Submitted(
-                await self._accepted_job(spec, identity, facts), quotas=quotas
-            )
+            quotas: tuple[Quota, ...] = ()
+            # A repeated call with the same id has no allowance in its answer.
+            if len(facts) > 3:
+                tokens, open_jobs = map(_number, facts[3:5])
+                quotas = _quotas(self._allowance(identity), tokens, open_jobs)
+            job = await self._accepted_job(spec, identity, facts)
+            return Submitted(job, quotas=quotas)
         if answer is SubmissionAnswer.AGAIN:
             return Submitted(await self._jobs.view(_text(facts[0])), again=True)
         raise await self._refusal(answer, facts, spec.work, self._allowance(identity))
 
     def _allowance(self, identity: RequestIdentity) -> Allowance:
-        """The allowance of its key, else that of everybody."""
-        caller, usual = identity.caller, self._settings
-        rate, jobs = caller.rate or usual.client_rate, caller.jobs or usual.client_jobs
+        """Return the allowance of the caller's key, or else the default one."""
+        caller = identity.caller
+        rate = caller.rate or self._settings.client_rate
+        jobs = caller.jobs or self._settings.client_jobs
         return Allowance(
             client=caller.account,
             rate=rate,
@@ -245,12 +267,10 @@ class Submission:
     async def _accepted_job(
         self, spec: JobSpec, identity: RequestIdentity, facts: list[bytes | int]
     ) -> Job:
-        """The job just accepted, without a second question to Redis."""
-        created_at, waiting_before, ahead = (
-            float(_text(facts[0])),
-            int(facts[1]),
-            int(_text(facts[2])),
-        )
+        """Return the job that was just accepted, without another question to Redis."""
+        created_at = float(_text(facts[0]))
+        waiting_before = int(facts[1])
+        ahead = int(_text(facts[2]))
         owner = identity.caller.owner
         record = JobRecord(
             spec=spec,
@@ -289,7 +309,10 @@ class Submission:
             open_jobs, tokens = map(_number, facts)
             is_training = allowance.client.startswith(keys.TRAINS)
             things = "trainings" if is_training else "jobs"
-            detail = f"this client has {open_jobs:g} open {things}; it may have {allowance.client_jobs}"
+            detail = (
+                f"this client has {open_jobs:g} open {things}; "
+                f"it may have {allowance.client_jobs}"
+            )
             retry_s = fleet.estimates.retry_s(fleet.load.mean_work)
             return TooManyOpenJobsError(
                 detail,
@@ -301,7 +324,8 @@ class Submission:
     def _no_memory(self) -> StoreFullError:
         self._rejected("store-full")
         return StoreFullError(
-            "Redis has memory for the accepted jobs only; finished ones make room as they expire"
+            "Redis has memory for the accepted jobs only; "
+            "finished ones make room as they expire"
         )
 
     def _over_share(self, held: int) -> StoreFullError:
@@ -312,14 +336,18 @@ class Submission:
         )
 
     async def _full(self, work: int) -> QueueFullError | NoWorkerError:
-        """Room comes when a job ends, or when so much is drawn that this one fits."""
+        """Return the error for a full queue. There is room when a job ends, or when so
+        much is drawn that this job fits."""
         self._rejected("queue-full")
         fleet = await self._fleet.now()
         if not fleet.workers:
             return NoWorkerError("the queue is full, and no worker is there to draw")
         load = fleet.load
         excess = max(load.mean_work, load.work + work - self._settings.queue_work)
-        detail = f"{load.queue} jobs wait, {load.work} values are to be drawn; try again when some are done"
+        detail = (
+            f"{load.queue} jobs wait, {load.work} values are to be drawn; "
+            "try again when some are done"
+        )
         return QueueFullError(detail, retry_after_s=fleet.estimates.retry_s(excess))
 
 

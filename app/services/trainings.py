@@ -1,8 +1,9 @@
-"""Trainings on somebody's own pictures, and models that are handed in: files in the directory of added models, and a
-job of the kind `train` or `add`.
+"""Trainings on users' own pictures, and uploaded models: files in the directory of
+added models, and a job of the kind `train` or `add`.
 
-The pictures never pass through Redis. They lie, with the checkpoints, in a place of the job's name, which goes with the
-job's end: a trainer deletes it, or this where no trainer has begun.
+The pictures never pass through Redis. They are stored, with the checkpoints, in a
+directory with the job's id, which is deleted when the job ends: by a trainer, or here
+if no trainer has taken the job.
 """
 
 import secrets
@@ -41,11 +42,11 @@ from worker.contract.kinds.add import KIND as ADD
 from worker.contract.kinds.train import KIND
 
 OPEN_TRAININGS = 2
-"""Trainings that one owner may have open."""
+"""Most open trainings of one owner."""
 
 
 class Trainings:
-    """Begins, finishes and forgets them, and adds models."""
+    """Begins, finishes and forgets trainings, and adds models."""
 
     def __init__(
         self,
@@ -56,6 +57,7 @@ class Trainings:
         jobs: Jobs,
         exchanges: Exchanges,
     ) -> None:
+        """settings: of this API. The others are parts of it."""
         self._settings = settings
         self._added = added
         self._exchanges = exchanges
@@ -71,17 +73,21 @@ class Trainings:
         files: Sequence[BinaryIO],
         key: str | None,
     ) -> Submitted:
-        """The job, once its pictures lie where a trainer finds them; key: the request's `Idempotency-Key`. Raises
-        RefusedError for what cannot be taken; nothing is left of it then.
+        """Write the pictures of a training to the directory of added models, and queue
+        its job.
 
-        Trainings are counted apart from an owner's other jobs: on an account of their own."""
-        caller, own = identity.caller, options.own.model_dump()
+        key: the request's `Idempotency-Key`. Raises RefusedError if it is not accepted;
+        then nothing is left of it. Trainings are charged to an account of their own,
+        apart from the owner's other jobs.
+        """
+        caller = identity.caller
+        own = options.own.model_dump()
         account = f"{keys.TRAINS}{caller.account}"
         identity = replace(
             identity, caller=replace(caller, account=account, jobs=OPEN_TRAININGS)
         )
         identity = await _with_key(identity, key, KIND, name, options, files)
-        if known := await self._submission.known(identity):
+        if known := await self._submission.earlier_job(identity):
             return known
         if own["minutes"] > (most := self._settings.training_minutes):
             raise BadParameterError(
@@ -96,8 +102,8 @@ class Trainings:
             own["start_identity"] = await self._models.start_identity(
                 own["start"], caller
             )
-        reserved = await self._models.reserved()
-        served, _ = await self._models.held(name, caller)
+        reserved = await self._models.reserved_names()
+        served, _ = await self._models.served_identity(name, caller)
         self._added.expect_name(name, caller, reserved, served, None, None)
         await self._submission.expect_allowance(identity)
         training = self._files(secrets.token_urlsafe(ID_BYTES), name)
@@ -133,16 +139,22 @@ class Trainings:
         key: str | None,
         if_match: str | None,
     ) -> Submitted:
-        """The job that tells what workers make of a model, once it lies where they find it; files: its card and its
-        weights; if_match: the identity of one's own that it replaces. Raises as `begin`."""
-        caller, job_id = identity.caller, secrets.token_urlsafe(ID_BYTES)
+        """Write an uploaded model to the directory of added models, and queue the job
+        that ends with a worker's result.
+
+        files: its card and its weights. key: the request's `Idempotency-Key`. if_match:
+        identity of the caller's own model that it replaces; None for a new one. Raises
+        RefusedError if it is not accepted; then nothing is left of it.
+        """
+        caller = identity.caller
+        job_id = secrets.token_urlsafe(ID_BYTES)
         identity = await _with_key(identity, key, ADD, name, options, files)
-        if known := await self._submission.known(identity):
+        if known := await self._submission.earlier_job(identity):
             return known
         is_exchange = if_match is not None
         former_job = self._added.job_of(name) if is_exchange else ""
-        reserved = await self._models.reserved()
-        served, identity_now = await self._models.held(name, caller)
+        reserved = await self._models.reserved_names()
+        served, identity_now = await self._models.served_identity(name, caller)
         self._added.expect_name(name, caller, reserved, served, identity_now, if_match)
         if not is_exchange:
             self._added.expect_place()
@@ -177,8 +189,11 @@ class Trainings:
         return submitted
 
     async def finish(self, job_id: str, owner: str) -> Job:
-        """Ask for the end of a training, which publishes the best so far. Raises NothingToKeepError,
-        BadParameterError for other jobs, and as `Jobs.view`."""
+        """Ask a training to end and to publish its best weights; return its job.
+
+        Raises NothingToKeepError if it has none yet or has ended, BadParameterError for
+        other kinds of jobs, and what `Jobs.view` raises.
+        """
         job = await self._jobs.view(job_id, owner)
         if job.kind != KIND.word:
             raise BadParameterError(
@@ -187,19 +202,20 @@ class Trainings:
         training = self._files(job.id, job.model)
         if job.status.is_terminal or not training.best.exists():
             raise NothingToKeepError(
-                "no round is better yet than what it began with, or it has ended"
+                "nothing to keep yet: no evaluation is better than the "
+                "starting weights (or the training has ended)"
             )
         with suppress(FileNotFoundError):  # it has just ended
             training.finish.touch()
         return job
 
-    async def canceled(self, job: Job) -> None:
-        """Forget the files of a training that was canceled before a trainer took it, else its trainer does; and a model
-        that was not examined yet."""
-        brings = (
-            job.kind in (KIND.word, ADD.word) and self._settings.added_dir is not None
-        )
-        if brings and job.status is JobStatus.CANCELED:
+    async def forget_canceled(self, job: Job) -> None:
+        """Delete the files of a canceled training that no trainer had taken, or of a
+        canceled upload of a model. Do nothing for other jobs."""
+        makes_model = job.kind in (KIND.word, ADD.word)
+        has_directory = self._settings.added_dir is not None
+        # A running training is still open: its trainer deletes the files when it ends.
+        if makes_model and has_directory and job.status is JobStatus.CANCELED:
             await self._exchanges.settle(job.id)
             await run_sync(self._files(job.id, job.model).forget)
 
@@ -210,7 +226,8 @@ class Trainings:
     def _write(
         self, training: JobFiles, files: Sequence[BinaryIO], crops: bool
     ) -> dict[str, Any]:
-        """Write the pictures, all or nothing, and within what added models may have together."""
+        """Write the pictures of a training, all or none, within the limit of all added
+        models; return the options of the job that follow from them."""
         self._added.expect_place()
         draft = training.place.with_name(f".{uuid.uuid4().hex}")
         with whole_or_not(draft, "the pictures"):
@@ -237,18 +254,19 @@ async def _with_key(
     options: JobOptions,
     files: Sequence[BinaryIO],
 ) -> RequestIdentity:
-    """The identity with a request's `Idempotency-Key`; what it says is read from the files too."""
-    said = {
-        # What the API finds later is not part of the request.
+    """Return the identity with the digests of a request's `Idempotency-Key` and of its
+    content, files included."""
+    fields = {
+        # Options that the API determines later are not part of the request.
         **options.own.model_dump(exclude={"draft", "start_identity"}),
         "name": name,
         "webhook": options.webhook,
         "retention": options.retention,
     }
-    digests = (
-        await run_sync(lambda: [_digest_of(each) for each in files]) if key else []
-    )
-    return with_key(identity, key, kind.word, said, digests)
+    digests: list[bytes] = []
+    if key:
+        digests = await run_sync(lambda: [_digest_of(each) for each in files])
+    return with_key(identity, key, kind.word, fields, digests)
 
 
 def _digest_of(file: BinaryIO) -> bytes:
@@ -260,7 +278,8 @@ def _digest_of(file: BinaryIO) -> bytes:
 def _spec(
     identity: RequestIdentity, kind: Kind, job_id: str, name: str, own: dict[str, Any]
 ) -> JobSpec:
-    """Nothing is known yet of the model but its name."""
+    """Return the description of a job that makes a model, of which only the name is
+    known."""
     unknown = dict.fromkeys(("seed", "n", "height", "width", "channels"), 0)
     ours = {
         "id": job_id,

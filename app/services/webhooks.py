@@ -1,8 +1,10 @@
-"""Telling clients' servers that their jobs have ended: at least once, by any API of the service.
+"""Calls clients' servers when their jobs have ended: at least once, by any API of the
+service.
 
-That there is something to tell is written by the scripts that accept and end a job (`keys.WEBHOOKS`). Each API looks
-for what is due, and takes it: from then on it is due again after a while. So whoever dies or fails in between does not
-matter: only an answer ends it, or the end of the job's results.
+The scripts that accept and end a job note that a call is due (`keys.WEBHOOKS`). Each
+API takes due calls; a call that was taken becomes due again after a while. So a process
+that dies or fails meanwhile does no harm: only a response ends the calls, or the expiry
+of the job's results.
 """
 
 import asyncio
@@ -24,11 +26,12 @@ from app.webhooks.calls import WebhookCallError, WebhookCalls
 from worker.contract.record import UnreadableError
 
 DELAYS_S = (30, 120, 600, 1800, 3600, 7200, 14400)
-"""Seconds until the second try, the third, and so on; the last is repeated while results are kept. The first is longer
-than a call may take."""
+"""Seconds until the second try, the third, and so on; the last one is repeated while
+results are kept. The first is longer than a call may take."""
 _AT_ONCE = 16
 _MOST_OF_HOST = 4
-"""Calls to one host at a time, at most: a receiver that stalls must not hold up the others."""
+"""Most calls to one host at a time, so that a slow receiver does not delay the
+others."""
 _LOOK_S = 0.5
 _AFTER_A_BUG_S = 10.0
 _GONE = 410
@@ -36,9 +39,7 @@ _log = structlog.get_logger("pixelrnn.api")
 
 
 class Webhooks:
-    """calls: None where nobody may be called. `count` is told how each try went: delivered, failed, or given-up, where
-    the receiver wants no more. public_url: the beginning of the addresses in a job that is told, whose receiver need
-    not know where this server is."""
+    """Calls the webhooks that are due, and checks those of requests."""
 
     def __init__(
         self,
@@ -49,6 +50,10 @@ class Webhooks:
         count: Callable[[str], None],
         public_url: str = "",
     ) -> None:
+        """hosts: hosts that may be called. calls: makes the calls; None if no host may
+        be called. count: called with the outcome of each try: delivered, failed, or
+        given-up if the receiver wants no more calls. public_url: prefix that makes
+        addresses in the sent job absolute; empty to leave them relative."""
         self._public_url = public_url.rstrip("/")
         self._hosts = frozenset(hosts)
         self._calls = calls if hosts else None
@@ -56,40 +61,47 @@ class Webhooks:
         self._jobs = jobs
         self._count = count
 
-    def expected(self, text: str | None) -> str:
-        """The address that a request gives as its webhook; empty if it gives none. Raises BadParameterError for one
-        that would never be called."""
+    def checked_address(self, text: str | None) -> str:
+        """Return the address of a request's webhook; empty if it has none. Raises
+        BadParameterError for an address that may not be called."""
         if text is None:
             return ""
         if self._calls is None:
-            said = "this server calls nobody; its operator can set PIXELRNN_WEBHOOK_HOSTS and PIXELRNN_WEBHOOK_SECRET"
-            raise BadParameterError(f"webhook: {said}", field="webhook")
+            raise BadParameterError(
+                "webhook: this server calls nobody; its operator can set "
+                "PIXELRNN_WEBHOOK_HOSTS and PIXELRNN_WEBHOOK_SECRET",
+                field="webhook",
+            )
         try:
             address = WebhookAddress.of(text)
         except ValueError as error:
             raise BadParameterError(f"webhook: {error}", field="webhook") from None
         if address.place not in self._hosts:
-            said = "expected a host and port that the operator of this server lists in PIXELRNN_WEBHOOK_HOSTS"
-            raise BadParameterError(f"webhook: {said}", field="webhook")
+            raise BadParameterError(
+                "webhook: expected a host and port that the operator of this server "
+                "lists in PIXELRNN_WEBHOOK_HOSTS",
+                field="webhook",
+            )
         return text
 
     async def run(self) -> None:
-        """Send what is due, until canceled; what is being sent then is due again soon."""
+        """Make the calls that are due, until cancelled; calls that are running then
+        become due again soon. Return at once if no host may be called. Errors are
+        logged."""
         if self._calls is None:
             return
         tries: dict[asyncio.Task[None], str] = {}
         try:
             while True:
-                for one in await self._due(
-                    _AT_ONCE - len(tries), Counter(tries.values())
-                ):
-                    tries[asyncio.create_task(self._try(one, self._calls))] = urlsplit(
-                        one.url
-                    ).netloc.lower()
+                room = _AT_ONCE - len(tries)
+                for one in await self._due(room, Counter(tries.values())):
+                    task = asyncio.create_task(self._try(one, self._calls))
+                    tries[task] = urlsplit(one.url).netloc.lower()
                 if tries:
-                    patience = _LOOK_S if len(tries) < _AT_ONCE else None
+                    # With no room for another call, only the end of one matters.
+                    timeout_s = _LOOK_S if len(tries) < _AT_ONCE else None
                     await asyncio.wait(
-                        tries, timeout=patience, return_when=asyncio.FIRST_COMPLETED
+                        tries, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
                     )
                 else:
                     await asyncio.sleep(_LOOK_S)
@@ -99,22 +111,24 @@ class Webhooks:
                 one.cancel()
 
     async def close(self) -> None:
+        """Close the connections."""
         if self._calls is not None:
             await self._calls.close()
 
     async def _due(self, most: int, calls: Mapping[str, int]) -> list[DueWebhook]:
-        """The webhooks that are due, as far as Redis can be asked. calls: those under way, by host."""
+        """Return the webhooks that are due; none if Redis does not respond. calls:
+        running calls by host."""
         try:
             return await self._store.due_webhooks(most, DELAYS_S, calls, _MOST_OF_HOST)
-        except STORE_TROUBLE:  # every request tells of it
+        except STORE_TROUBLE:  # every request reports it
             return []
-        except Exception as error:  # nobody waits for this either
+        except Exception as error:  # an outermost handler: the next look tries again
             _log.error("webhooks failed", exc_info=error)
             await asyncio.sleep(_AFTER_A_BUG_S)
             return []
 
     async def _try(self, due: DueWebhook, calls: WebhookCalls) -> None:
-        """Nobody waits for this: whatever goes wrong is told in the log, and the next try is due already."""
+        """Make one call. Errors are logged, because the next try is due already."""
         try:
             outcome = await self._outcome(due, calls)
         except (
@@ -125,12 +139,13 @@ class Webhooks:
             ValueError,
         ) as error:
             outcome = "failed"
-            said = {
-                "job_id": due.job_id,
-                "attempt": due.attempt,
-                "host": urlsplit(due.url).hostname,
-            }
-            _log.warning("webhook_failed", **said, reason=str(error)[:200])
+            _log.warning(
+                "webhook_failed",
+                job_id=due.job_id,
+                attempt=due.attempt,
+                host=urlsplit(due.url).hostname,
+                reason=str(error)[:200],
+            )
         except Exception as error:
             outcome = "failed"
             _log.error("webhook failed", job_id=due.job_id, exc_info=error)
@@ -138,7 +153,7 @@ class Webhooks:
             self._count(outcome)
 
     async def _outcome(self, due: DueWebhook, calls: WebhookCalls) -> str:
-        """Empty where the job is gone, so that there is nothing to tell."""
+        """Make one call; return its outcome, or an empty string if the job is gone."""
         try:
             job = await self._jobs.view(due.job_id)
         except (ExpiredJobError, UnknownJobError):
@@ -147,7 +162,8 @@ class Webhooks:
         address = WebhookAddress.of(due.url)
         if address.place not in self._hosts:
             raise WebhookCallError(
-                "this API may not call the host: PIXELRNN_WEBHOOK_HOSTS does not list it"
+                "this API may not call the host: "
+                "PIXELRNN_WEBHOOK_HOSTS does not list it"
             )
         status = await calls.post(
             address, due.job_id, _body_of(job, self._public_url).encode()
@@ -160,7 +176,7 @@ class Webhooks:
 
 
 def _body_of(job: Job, public_url: str) -> str:
-    """The job as JSON, with whole addresses where it is known how they begin."""
+    """Return the job as JSON, with absolute addresses if their prefix is known."""
     if not public_url:
         return job.model_dump_json()
     return json.dumps(

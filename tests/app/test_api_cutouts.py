@@ -331,7 +331,7 @@ LARGE = png(Image.new("L", (2048, 2048)))
     ("image", "mask", "fields", "status", "words"),
     [
         (LARGE, checkerboard(2), {}, 422, "larger than 12x8"),
-        (LARGE, checkerboard(8), {}, 422, "more holes than 64"),
+        (LARGE, checkerboard(8), {}, 422, "too many holes: expected at most 64"),
         (LARGE, png(Image.new("L", (2048, 2048), 255)), {}, 422, "larger than 12x8"),
         (png(noise("L")), png(mask_of([(5, 5, 18, 6)])), {}, 422, "larger than 12x8"),
         (
@@ -341,7 +341,7 @@ LARGE = png(Image.new("L", (2048, 2048)))
             422,
             "expected 16x12",
         ),
-        (png(noise("L", (5000, 12))), None, {}, 422, "4096 a side at most"),
+        (png(noise("L", (5000, 12))), None, {}, 422, "at most 4096 a side"),
         (png(noise("L")), png(mask_of(HOLES, (60, 41))), {}, 422, "the mask is 60x41"),
         (png(noise("L")), png(Image.new("L", (60, 40))), {}, 422, "no pixel of 128"),
         (png(noise("L")), None, {}, 422, "expected a mask"),

@@ -211,7 +211,7 @@ def test_seats_come_back_when_readers_leave(redis_url: str, worker: HandWorker) 
             refused = client.get(f"{link}/events")
             assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
         seats = running.config.app.state.services.seats
-        eventually(lambda: seats.taken == 0)
+        eventually(lambda: seats.in_use == 0)
         worker.draw()
         assert read_all(client, link)[-1].name == "done"
 
@@ -229,7 +229,7 @@ def test_reader_is_kept_while_it_takes_a_little(redis_url: str) -> None:
         async def long() -> Response:
             return StreamedResponse(
                 contextlib.nullcontext((Mock(), chunks())),
-                seats.held("a"),
+                seats.hold("a"),
                 "text/plain",
                 1.5,
                 {},

@@ -141,7 +141,7 @@ def test_picture_of_a_card_that_has_changed_since_goes_by_the_weights(
         (told(PICTURE, kind="verify"), "does not say how it was drawn"),
         (
             told(PICTURE, sample=None, samples="3"),
-            "shows several samples; expected one",
+            "shows several samples: expected one",
         ),
         (told(PICTURE, seed="x"), "makes no sense: seed"),
         (told(PICTURE, seed="-1"), "makes no sense: seed"),

@@ -84,7 +84,7 @@ def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(
     from app.imaging.arrays import Shape
     from app.imaging.decode import decode
     from app.imaging.given import _with_a_hole
-    from app.schema.job_options import Taking
+    from app.schema.job_options import PictureTerms
 
     random = np.random.default_rng(1)
     for name, shape in (("image.png", (8, 9, 4)), ("mask.png", (8, 9))):
@@ -101,7 +101,7 @@ def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(
                 picture.image,
                 painted and painted.image,
                 shape,
-                Taking(resize=True),
+                PictureTerms(resize=True),
                 _Facts(config.channels, config.values),  # type: ignore[arg-type]
             )
             values = (
