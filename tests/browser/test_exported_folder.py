@@ -73,7 +73,8 @@ def test_page_draws_the_bytes_of_python(
     expected = sample(model, 3, 77, temperature=0.5)
     keep = torch.ones(expected.shape[2:], dtype=torch.bool)
     keep[1:3, 1:3] = False
-    with opened(browser, colours) as (page, url):
+    deprecated = "Model.encode and Model.decode are deprecated"
+    with opened(browser, colours, warning=deprecated) as (page, url):
         read = list[str]()
         page.on("request", lambda request: read.append(request.url))
         page.goto(f"{url}/#model=tiny-rgb&seed=77&n=3&temperature=0.5")
