@@ -189,7 +189,8 @@ export const logMean = (terms) => logSum(terms) - logCount(terms);
 export const logCount = (things) => log(things.length);
 
 /**
- * Return each term's share of the sum of all terms, so that the shares add up to 1.
+ * Return each term's share of the sum of all terms. The shares add up to 1, up to
+ * rounding.
  *
  * @param {ArrayLike<number>} logTerms - Natural logarithms of the terms; at least one
  *     is finite, and -Infinity stands for 0.

@@ -13,15 +13,17 @@ const MOST_PIXELS = 2 ** 26;
  * Read a PNG: its text chunks, its palette and its pixels.
  *
  * @param {Uint8Array<ArrayBuffer>} bytes - The file: 8 bits for each colour, grey, RGB
- *     or indexed, not interlaced. Checksums are not verified.
+ *     or indexed, not interlaced. Checksums and the numbers of filters are not
+ *     verified.
  * @returns {Promise<{text: Record<string, string>, palette: string, opacity: Uint8Array, width: number, height: number, channels: number, pixels: Uint8Array}>}
  *     `pixels` in the order (height, width, channels): bytes of colours, or indices
  *     into the palette. `palette`: six hexadecimal digits for each colour, one after
  *     the other; empty without a palette. `opacity`: of the first colours of the
- *     palette, 0 to 255; the others are opaque. `text`: value of each text chunk by its
- *     keyword. `width` and `height` in pixels; `channels`: 3 for RGB, else 1.
- * @throws {EngineError} if the bytes are no PNG, or a PNG of another kind, too large or
- *     damaged.
+ *     palette, 0 to 255; the others are opaque. `text`: value of each tEXt and iTXt
+ *     chunk by its keyword (of a compressed one, its raw bytes; zTXt chunks are left
+ *     out). `width` and `height` in pixels; `channels`: 3 for RGB, else 1.
+ * @throws {EngineError} if the bytes are no PNG, a PNG of another kind, or too large,
+ *     or if its pixels are missing or cannot be unpacked.
  */
 export async function readPng(bytes) {
   if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new EngineError("this is not a PNG file");

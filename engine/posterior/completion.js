@@ -110,7 +110,7 @@ export class Target {
  *
  * The method is chosen from the hole. With `method: "clamp"`, the first member draws
  * each pixel given those before it only. Otherwise images are drawn from the posterior:
- * exactly if no given pixel lies behind the hole in the only member's order; by scoring
+ * exactly if no given pixel lies behind the hole in any member's order, or by scoring
  * all fillings if there are few; else by particles. `onRow` is called with the rows of
  * each finished image.
  *
@@ -120,8 +120,9 @@ export class Target {
  *     is returned, but marginals and receipt are computed.
  * @returns {Promise<Completion>} The images, in order; the receipt; and for each
  *     variable its expected value and its entropy in bits, both null for clamp.
- * @throws {EngineError} if an option or a given value is invalid, or if the model finds
- *     the given pixels impossible; the signal's reason if `signal` is aborted.
+ * @throws {EngineError} if an option or a given value is invalid, if the model finds
+ *     the given pixels impossible, or if there is too little memory; the signal's
+ *     reason if `signal` is aborted.
  */
 export async function complete(drawer, options) {
   const { description } = drawer;

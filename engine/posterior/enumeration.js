@@ -33,10 +33,11 @@ export function hasFewFillings({ known, keep, image, mixture }) {
  * Draws the images of one completion exactly, from the scores of all fillings of its
  * hole.
  *
- * `complete` makes one if `hasFewFillings` is true. `steps(i)` draws image i; the first
- * image takes the time of scoring all fillings, later ones take none. `receipt()`
- * describes the images drawn so far, at least one. `marginals()` returns the exact mean
- * and entropy of each pixel over all fillings, once they are scored.
+ * `complete` makes one if `hasFewFillings` is true and a single member cannot draw the
+ * hole exactly by itself. `steps(i)` draws image i; the first image takes the time of
+ * scoring all fillings, later ones take none. `receipt()` describes the images drawn so
+ * far, at least one. `marginals()` returns the exact mean and entropy of each pixel
+ * over all fillings, once they are scored.
  */
 export class EnumeratedRun {
   /** @type {number[][]} - ln of each component's prior and of its p of each filling (M * K, N) */

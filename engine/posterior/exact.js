@@ -30,10 +30,11 @@ export function isDrawnLast({ keep, mixture }) {
 }
 
 /**
- * Draws the images of one completion exactly, if every member of the mixture draws the
- * hole after all given pixels.
+ * Draws the images of one completion exactly by a mixture whose members all draw the
+ * hole after the given pixels.
  *
- * `complete` makes one if `isDrawnLast` is true. `steps(i)` draws image i; the first
+ * `complete` makes one for a model with several members if `isDrawnLast` is true and
+ * the hole has too many fillings to score all. `steps(i)` draws image i; the first
  * image also draws the images behind the marginals. `receipt()` describes the images
  * drawn so far, at least one; `marginals()` returns the mean and the entropy of each
  * pixel after the first image.

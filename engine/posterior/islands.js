@@ -51,11 +51,13 @@ export const sizeOfChain = (particles) => Math.max(2, Math.floor(particles / CHA
 /**
  * Draws the images of one completion by particles, one after the other.
  *
- * `complete` makes one if the hole has too many fillings to score. An island is the
- * group of particles behind one image. `steps(i)` draws image i; it raises EngineError
- * if the model finds the given pixels impossible. After at least one image, `receipt()`
- * describes the images drawn so far, and `marginals()` returns what all their particles
- * say about each pixel. The same completion with the same seed gives the same images.
+ * `complete` makes one if no exact method applies: if given pixels lie behind the hole
+ * in the order of some member, and the hole has too many fillings to score all. An
+ * island is the group of particles behind one image. `steps(i)` draws image i; it
+ * raises EngineError if the model finds the given pixels impossible. After at least one
+ * image, `receipt()` describes the images drawn so far, and `marginals()` returns what
+ * all their particles say about each pixel. The same completion with the same seed
+ * gives the same images.
  */
 export class IslandsRun {
   #accepting;

@@ -75,7 +75,8 @@ const STILL = "(prefers-reduced-motion: reduce)";
  * The Draw view makes one and puts `element` into the page. `open` clears it for a
  * model, `edit` lays a picture below the ink, `sketch` makes it a doodle, `copy` turns
  * a picture into ink. `picture` and `unknown` are what is painted now. `onInk` is
- * called after each change of the ink, `onRest` when the pen is lifted. `showMean` and
+ * called when the person paints or uses a tool, and after `copy` and `fill`; `onRest`
+ * is called when the pen is lifted and after tools, `copy` and `fill`. `showMean` and
  * `show` show a forecast or a completion where the picture is unknown.
  */
 export class Pad {

@@ -89,7 +89,7 @@ export class Backend {
   async begin(model, { path, body, wish }) {
     const kind = path.slice(1);
     // The engine draws no pictures larger than the model's.
-    const isField = Boolean(wish?.size); // larger pictures than the model's: the service alone draws them
+    const isField = Boolean(wish?.size);
     const mayDraw = Boolean(wish) && !isField && this.browser.can(kind === "sample" ? "rows" : kind, model);
     const canDraw = async () => mayDraw && (await this.browser.fetch(model.name, model));
     if (model.compiling && (await canDraw())) return null;
@@ -144,8 +144,10 @@ export class Backend {
    */
   async #answer(call, model, wish, how) {
     const service = /** @type {any} */ (this.service);
-    const there = (/** @type {AnswerOptions} */ told) =>
-      service[call === "covered" ? "classify" : call](model, wish, told);
+    // A picture with covered pixels is classified by the service only: the engine has no call
+    // of the name "covered".
+    const there = (/** @type {AnswerOptions} */ options) =>
+      service[call === "covered" ? "classify" : call](model, wish, options);
     const here = () => /** @type {any} */ (this.browser)[call](model, wish, how);
     const { hasService } = this.#shared.api;
     if (!this.browser.can(call, model)) {
