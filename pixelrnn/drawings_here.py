@@ -52,21 +52,24 @@ def with_defaults(options: Options) -> Options:
 
     Raises typer.BadParameter for a size that is not of that form.
     """
-    label, n = options.get("label", ()), options.get("n", 1)
-    labels = [label] if isinstance(label, str) else [*label]
-    usual = {
+    whole: Options = {
         "seed": secrets.randbelow(MAX_SEED + 1),
         "temperature": 1.0,
         "first": 0,
         "fit": "strict",
+        "n": 1,
+        **options,
     }
-    found: Options = {"labels": labels, "n": len(labels) if n == 1 and labels else n}
+    label = options.get("label", ())
+    whole["labels"] = [label] if isinstance(label, str) else [*label]
+    if whole["n"] == 1 and whole["labels"]:
+        whole["n"] = len(whole["labels"])
     if "size" in options:
         try:
-            found["size"] = sides(options["size"])
+            whole["size"] = sides(options["size"])
         except ValueError as error:
             raise typer.BadParameter(f"--size: {error}") from None
-    return {**usual, **options, **found}
+    return whole
 
 
 def draw(model: Model, options: Options, how: How, work: Work) -> Done:
@@ -82,37 +85,40 @@ def draw(model: Model, options: Options, how: How, work: Work) -> Done:
     the model has one scale, or the picture cannot be written.
     """
     expect_place(model, how)
-    started, config = time.perf_counter(), model.config
-    rows = options["size"][1] if "size" in options else config.height
-    on_row = share_of_rows(options["n"] * rows, work.begin("drawing"))
-    drawing = model, options["n"], options["seed"], options["temperature"]
-    log_p = np.zeros(options["n"])
-    beside = {"on_row": on_row, "first": options["first"], "label": _label(options)}
-    beside["log_p"] = log_p
-    if "image" not in options:
-        ways = ways_of(_job_options("sample", model, options).drawing())
-        values = sample(*drawing, **beside, size=options.get("size"), **ways)
-    elif not config.multi_scale:
-        raise DataError(
-            f"{model.card.name} has one scale: upsampling needs a Multi-Scale model"
-        )
+    started = time.perf_counter()
+    config = model.config
+    n = options["n"]
+    height = options["size"][1] if "size" in options else config.height
+    on_row = share_of_rows(n * height, work.begin("drawing"))
+    log_p = np.zeros(n)
+    what: Options = {
+        "n": n,
+        "seed": options["seed"],
+        "temperature": options["temperature"],
+        "first": options["first"],
+        "label": _label(options),
+        "on_row": on_row,
+        "log_p": log_p,
+    }
+    if "image" in options:
+        word = "upsample"
+        if not config.multi_scale:
+            raise DataError(
+                f"{model.card.name} has one scale: upsampling needs a Multi-Scale model"
+            )
+        is_resized = options["fit"] == "resize"
+        small = read_values(options["image"], config.small, is_resized)
+        values = upsample(model, tensor_of(small), **what)
     else:
-        small = tensor_of(
-            read_values(options["image"], config.small, options["fit"] == "resize")
-        )
-        values = upsample(model, small, *drawing[1:], **beside)
+        word = "sample"
+        ways = ways_of(_job_options(word, model, options).drawing())
+        values = sample(model, **what, size=options.get("size"), **ways)
+
     picture = grid(values.cpu().numpy(), config, how.scale, model.card.palette)
-    facts = _write(
-        "upsample" if "image" in options else "sample",
-        picture,
-        model,
-        options,
-        how,
-        started,
-    )
-    nats = [0.0 - each for each in log_p.tolist()]
-    bits = math.log(2) * values[0].numel() if nats else 1
-    facts |= {"nats": nats, "bits_per_dim": [each / bits for each in nats]}
+    facts = _write(word, picture, model, options, how, started)
+    nats = [0.0 - each for each in log_p.tolist()]  # 0.0 and not -0.0
+    facts["nats"] = nats
+    facts["bits_per_dim"] = [each / (math.log(2) * values[0].numel()) for each in nats]
     return Done(facts, facts, picture)
 
 
@@ -132,35 +138,36 @@ def complete_picture(
     be read or written.
     """
     expect_place(model, how)
-    image, mask, palette, resize = (
-        options["image"],
-        options.get("mask"),
-        model.card.palette,
-        options["fit"] == "resize",
-    )
-    hole = read_keep(mask or image, model.config, mask is None, resize, palette)
-    given, _ = read_nearest(
-        image, model.config, resize, palette, options.get("colours") == "nearest", hole
-    )
-    usual = "clamp" if model.config.multi_scale else "posterior"
+    config = model.config
+    palette = model.card.palette
+    image = options["image"]
+    mask = options.get("mask")
+    is_resized = options["fit"] == "resize"
+    takes_nearest = options.get("colours") == "nearest"
+    keep = read_keep(mask or image, config, mask is None, is_resized, palette)
+    given, _ = read_nearest(image, config, is_resized, palette, takes_nearest, keep)
+    usual = "clamp" if config.multi_scale else "posterior"
     method = options.get("method") or usual
     options = {**options, "method": method}
+
     started = time.perf_counter()
-    by = (
+    completion = complete(
+        model,
+        tensor_of(given),
+        tensor_of(keep),
+        options["n"],
+        options["seed"],
+        options["temperature"],
         method,
         options.get("particles", 32),
         options.get("sweeps", 2),
         work.begin(doing),
         options["first"],
-    )
-    drawing = options["n"], options["seed"], options["temperature"]
-    completion = complete(
-        model, tensor_of(given), tensor_of(hole), *drawing, *by, *options["labels"]
+        *options["labels"],
     )
     picture = _picture_of(completion, model, how.scale)
-    facts = _write("complete", picture, model, options, how, started) | {
-        "method": method
-    }
+    facts = _write("complete", picture, model, options, how, started)
+    facts["method"] = method
     if method == "posterior":
         facts["posterior"] = completion.receipt.to_dict()
     if options.get("rank"):
@@ -178,13 +185,13 @@ def complete_one_of_several(
     i * n + j, so that no two pictures have the same noise. Raises the errors of
     `complete_picture`."""
     assert how.out is not None
-    facts, n = [], options["n"]
+    n = options["n"]
+    doing = f"completing {i + 1} of {len(options['image'])}"
+    facts = []
     for j, out in enumerate(places(how.out, options["folder"], file, n)):
         one = {**options, "n": 1, "first": options["first"] + i * n + j, "image": file}
-        doing = f"completing {i + 1} of {len(options['image'])}"
-        facts.append(
-            complete_picture(model, one, replace(how, out=out), work, doing).facts
-        )
+        done = complete_picture(model, one, replace(how, out=out), work, doing)
+        facts.append(done.facts)
     return {"completions": facts}
 
 
@@ -214,24 +221,19 @@ def _label(options: Options) -> str | list[str] | None:
 def _picture_of(completion: Completion, model: Model, scale: int) -> Image.Image:
     """Return the images of a completion as one picture; without any, the expected
     image."""
+    palette = model.card.palette
     if completion.mean is None or len(completion.values):
-        return grid(
-            completion.values.cpu().numpy(), model.config, scale, model.card.palette
-        )
-    return expected_picture(
-        completion.mean.numpy(), model.config, scale, model.card.palette
-    )
+        images = completion.values.cpu().numpy()
+        return grid(images, model.config, scale, palette)
+    return expected_picture(completion.mean.numpy(), model.config, scale, palette)
 
 
 def _ranking(model: Model, completion: Completion) -> list[dict[str, Any]]:
     """Return number and nats of each image as a whole, the likeliest first."""
-    nats = [
-        score_picture(model, image).nats for image in completion.values.cpu().numpy()
-    ]
-    return [
-        {"sample": i, "nats": nats[i]}
-        for i in sorted(range(len(nats)), key=lambda i: nats[i])
-    ]
+    images = completion.values.cpu().numpy()
+    nats = [score_picture(model, image).nats for image in images]
+    order = sorted(range(len(nats)), key=nats.__getitem__)
+    return [{"sample": i, "nats": nats[i]} for i in order]
 
 
 def _write(

@@ -62,11 +62,9 @@ def _of_each(
     """Return the facts of each picture, for which `told` is called with its number and
     file. A picture for which it raises DataError is left out; if all are, DataError is
     raised."""
-    files, results, on_share = (
-        options["image"],
-        Results(),
-        work.begin(f"{options['model']}: several pictures"),
-    )
+    files = options["image"]
+    on_share = work.begin(f"{options['model']}: several pictures")
+    results = Results()
     for i, file in enumerate(files):
         try:
             results.pictures.append({"file": str(file), **told(i, file)})
@@ -97,46 +95,43 @@ def _complete(options: Options, how: How, work: Work) -> Done:
     options = with_defaults(options)
     model = _model(options, how, work)
     if isinstance(options["image"], list):
-        return _of_each(
-            options, work, partial(complete_one_of_several, model, options, how, work)
-        )
+        complete_one = partial(complete_one_of_several, model, options, how, work)
+        return _of_each(options, work, complete_one)
     return complete_picture(model, options, how, work)
 
 
 def _score(options: Options, how: How, work: Work) -> Done:
-    x, y, influence = (
-        options.get("x"),
-        options.get("y"),
-        options.get("influence", False),
-    )
-    if (x is None) != (y is None):
+    if ("x" in options) != ("y" in options):
         raise typer.BadParameter("--x and --y name a pixel together")
-    pixel = None if x is None or y is None else (x, y)
-    if influence and pixel is None:
+    if "influence" in options and "x" not in options:
         raise typer.BadParameter("--influence is that on a pixel: it needs --x and --y")
+
     from model_core.data.images import check_picture_place
     from pixelrnn.pictures_here import examine, heat_map
 
     if how.out is not None:
         check_picture_place(how.out)
-    model, second = _model(options, how, work), None
+    model = _model(options, how, work)
+    second = None
     if "against" in options:
         second = _model({"model": options["against"]}, how, work)
         if second.config.image != model.config.image:
             raise DataError(
-                f"{second.card.name} is a model of other pictures: expected the same size and values"
+                f"{second.card.name} is a model of other pictures: expected the same "
+                "size and values"
             )
+
     work.begin(f"scoring with {options['model']}")
     if isinstance(options["image"], list):
-        return _of_each(
-            options,
-            work,
-            lambda _, file: examine(score.KIND, model, file, options, second)[0],
-        )
-    facts, kept = examine(score.KIND, model, options["image"], options, second)
-    return Done(
-        facts, facts, heat_map(kept["heat"], facts["width"], facts["height"], how)
-    )
+
+        def score_one(_: int, file: Path) -> dict[str, Any]:
+            facts, _maps = examine(score.KIND, model, file, options, second)
+            return facts
+
+        return _of_each(options, work, score_one)
+    facts, maps = examine(score.KIND, model, options["image"], options, second)
+    picture = heat_map(maps["heat"], facts["width"], facts["height"], how)
+    return Done(facts, facts, picture)
 
 
 def _classify(options: Options, how: How, work: Work) -> Done:
@@ -145,14 +140,14 @@ def _classify(options: Options, how: How, work: Work) -> Done:
     model = _model(options, how, work)
     on_share = work.begin(f"classifying with {options['model']}")
     if isinstance(options["image"], list):
-        return _of_each(
-            options,
-            work,
-            lambda _, file: examine(classify.KIND, model, file, options)[0],
-        )
-    facts, _ = examine(
-        classify.KIND, model, options["image"], options, on_share=on_share
-    )
+
+        def classify_one(_: int, file: Path) -> dict[str, Any]:
+            facts, _maps = examine(classify.KIND, model, file, options)
+            return facts
+
+        return _of_each(options, work, classify_one)
+    image = options["image"]
+    facts, _ = examine(classify.KIND, model, image, options, on_share=on_share)
     return Done(facts, facts)
 
 
@@ -160,8 +155,15 @@ def _encode(options: Options, how: How, work: Work) -> Done:
     from model_core.cli.coded_file import encode_files
 
     assert how.out is not None
-    by = how.models_dir, options.get("label"), work, options.get("colours") == "nearest"
-    facts = encode_files(options["model"], options["images"], how.out, *by)
+    facts = encode_files(
+        options["model"],
+        options["images"],
+        how.out,
+        how.models_dir,
+        options.get("label"),
+        work,
+        options.get("colours") == "nearest",
+    )
     return Done(facts, facts)
 
 
@@ -177,9 +179,9 @@ def _decode(options: Options, how: How, work: Work) -> Done:
 
 
 def _verify(options: Options, how: How, work: Work) -> Done:
+    work.begin(f"verifying {options['image']}")
     from pixelrnn.verify import verify_file
 
-    work.begin(f"verifying {options['image']}")
     _use_threads(how)
     facts = verify_file(options["image"], how.models_dir, how.device)
     return Done(facts, facts)

@@ -65,9 +65,8 @@ def heat_map(heat: bytes, width: int, height: int, how: How) -> Image.Image:
     it to `how.out` if that is not None. heat: width * height pixels of three bytes.
     Raises DataError if it cannot be written."""
     size = width * how.scale, height * how.scale
-    picture = Image.frombytes("RGB", (width, height), heat).resize(
-        size, Image.Resampling.NEAREST
-    )
+    picture = Image.frombytes("RGB", (width, height), heat)
+    picture = picture.resize(size, Image.Resampling.NEAREST)
     if how.out is not None:
         write_picture(picture, how.out, {})
     return picture
@@ -77,14 +76,21 @@ def _order(
     kind: Kind, model: Model, file: Path, options: Mapping[str, Any]
 ) -> PictureOrder:
     """Return a job about this picture, as a worker's engine takes it."""
-    card, config, fit = model.card, model.config, options["fit"]
-    taken = fit == "resize", card.palette, options.get("colours") == "nearest"
-    keep = (
-        read_keep(options["mask"], config, resize=fit == "resize")
-        if "mask" in options
-        else None
+    card = model.card
+    config = model.config
+    is_resized = options["fit"] == "resize"
+    keep = None
+    if "mask" in options:
+        keep = read_keep(options["mask"], config, resize=is_resized)
+    values, moved = read_nearest(
+        file,
+        config,
+        is_resized,
+        card.palette,
+        options.get("colours") == "nearest",
+        keep,
+        field=options["fit"] == "field",
     )
-    values, moved = read_nearest(file, config, *taken, keep, field=fit == "field")
     _, height, width = values.shape
     found: dict[str, Any] = {"moved_pixels": moved}
     if (height, width) != (config.height, config.width):
@@ -92,11 +98,11 @@ def _order(
         found["size"] = f"{width}x{height}"
     elif options.get("x", 0) >= width or options.get("y", 0) >= height:
         raise DataError(
-            f"there is no pixel ({options['x']}, {options['y']}): the model's pictures are {width}x{height}"
+            f"there is no pixel ({options['x']}, {options['y']}): the model's pictures "
+            f"are {width}x{height}"
         )
-    said = {
-        name: options[name] for name in kind.options.model_fields if name in options
-    }
+    names = [name for name in kind.options.model_fields if name in options]
+    said = {name: options[name] for name in names}
     spec = JobSpec(
         id=HERE.job_id,
         kind=kind.word,

@@ -4,7 +4,26 @@ picture names. It needs no server."""
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from model_core.data.images import LINE_GREY, Sheet, cut, read_drawn
+from model_core.data.palette import (
+    gap_of,
+    one_transparent,
+    picture_colours,
+    values_of_pixels,
+)
+from model_core.errors import DataError
+from model_core.image_request import ways_of
+from model_core.measures.verification import changed_pixels
+from model_core.models import Model, load_by_digest
+from model_core.sampling.stages import numerics_of
+from worker.contract.provenance import Provenance, ProvenanceError, expect_numerics
+from worker.contract.size import sides
+
 _NAMED = 16
+"""Changed pixels that are named, at most."""
 
 
 def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str, Any]:
@@ -23,25 +42,7 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
     drawn with other arithmetic than this machine's, so that its bytes may differ;
     ModelError if no model has its weights, or it cannot be loaded.
     """
-    import numpy as np
-
-    from model_core.data.images import LINE_GREY, cut, read_drawn
-    from model_core.data.palette import (
-        gap_of,
-        one_transparent,
-        picture_colours,
-        values_of_pixels,
-    )
-    from model_core.errors import DataError
-    from model_core.image_request import ways_of
-    from model_core.measures.verification import changed_pixels
-    from model_core.models import load_by_digest
-    from model_core.sampling.stages import numerics_of
-    from worker.contract.provenance import Provenance, ProvenanceError, expect_numerics
-    from worker.contract.size import sides
-
-    # Imported here, so that `--help` and verbs of other kinds load no torch.
-    text, table = read_drawn(picture)
+    text, pixels = read_drawn(picture)
     try:
         provenance = Provenance.of(text)
         model = load_by_digest(
@@ -49,56 +50,19 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
         )
         expect_numerics(provenance.numerics, numerics_of(model))
         provenance.expect_labels([label.name for label in model.card.labels])
-        width, height = (
-            sides(provenance.options.size)
-            if provenance.options.size
-            else (model.config.width, model.config.height)
-        )
+        sheet = _sheet_of(picture, pixels, provenance, model)
     except ProvenanceError as error:
         raise DataError(f"{picture} cannot be verified: {error}") from None
-    config = model.config
-    if table.shape[2] != (4 if model.card.palette else config.channels):
-        raise DataError(
-            f"{picture} has other colours than it was written with: another program "
-            "saved it"
-        )
-    palette = model.card.palette
-    between = [LINE_GREY]
-    if palette:
-        between = picture_colours(palette)[gap_of(palette)].tolist()
-        table = one_transparent(table)
-    sheet = cut(table, provenance.samples, height, width, between=between)
-    pixels = sheet.images
+
     samples = [provenance.sample + i for i in range(provenance.samples)]
-    labels = [
-        model.card.label_number(provenance.label_of(i))
-        for i in range(provenance.samples)
-    ]
-    if palette:
-        pixels = values_of_pixels(pixels, palette)
-    changed = (
-        changed_pixels(
-            model,
-            pixels,
-            samples,
-            provenance.seed,
-            provenance.temperature,
-            labels,
-            **ways_of(provenance.options.drawing()),
-        )
-        | sheet.broken
-    )
+    inside = _changed(sheet, samples, provenance, model)
     outside = [
         {"sample": None, "x": int(x), "y": int(y)}
         for y, x in np.argwhere(sheet.foreign)
     ]
-    inside = [
-        {"sample": samples[i], "x": int(x), "y": int(y)}
-        for i, y, x in np.argwhere(changed)
-    ]
     places = inside + outside
     return {
-        "verified": not len(places),
+        "verified": not places,
         "model": model.card.name,
         "card_changed": model.card.has_changed_since(provenance.identity),
         "seed": provenance.seed,
@@ -106,3 +70,53 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
         "changed_pixels": len(places),
         "changed": places[:_NAMED],
     }
+
+
+def _sheet_of(
+    picture: Path, pixels: NDArray[np.uint8], provenance: Provenance, model: Model
+) -> Sheet:
+    """Cut a picture into its images. Raises DataError if its colours or its size are
+    not those with which it was written.
+
+    pixels: (H', W', C), of the whole picture.
+    """
+    config = model.config
+    palette = model.card.palette
+    if pixels.shape[2] != (4 if palette else config.channels):
+        raise DataError(
+            f"{picture} has other colours than it was written with: another program "
+            "saved it"
+        )
+    width, height = config.width, config.height
+    if provenance.options.size:
+        width, height = sides(provenance.options.size)
+    between = [LINE_GREY]
+    if palette:
+        between = picture_colours(palette)[gap_of(palette)].tolist()
+        pixels = one_transparent(pixels)
+    return cut(pixels, provenance.samples, height, width, between=between)
+
+
+def _changed(
+    sheet: Sheet, samples: list[int], provenance: Provenance, model: Model
+) -> list[dict[str, int | None]]:
+    """Return the pixels inside of the images that the model does not draw, image by
+    image. samples: the numbers of the images."""
+    palette = model.card.palette
+    pixels = values_of_pixels(sheet.images, palette) if palette else sheet.images
+    labels = [
+        model.card.label_number(provenance.label_of(i)) for i in range(len(samples))
+    ]
+    changed = changed_pixels(
+        model,
+        pixels,
+        samples,
+        provenance.seed,
+        provenance.temperature,
+        labels,
+        **ways_of(provenance.options.drawing()),
+    )
+    return [
+        {"sample": samples[i], "x": int(x), "y": int(y)}
+        for i, y, x in np.argwhere(changed | sheet.broken)
+    ]
