@@ -1,5 +1,5 @@
 """Signatures of URLs that work without a key until a given time. This file knows
-nothing of HTTP; signed_requests.py takes the signature off a URL."""
+nothing of HTTP; gatekeeper.py takes the signature off a URL."""
 
 import base64
 import hashlib
