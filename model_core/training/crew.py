@@ -2,11 +2,9 @@
 have."""
 
 import os
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from model_core.slow_steps import if_slow
 from model_core.training.launch import time_with
@@ -26,15 +24,6 @@ _LEAST_S = 30.0
 _SPARE_MEMORY = 2
 """A process is expected to need so many times the memory that timing updates took: its
 validations need more."""
-
-
-def data_bytes() -> int:
-    """Return how many bytes of data this process has, as RLIMIT_DATA counts them; 0 if
-    the system does not say."""
-    if sys.platform != "linux":
-        return 0
-    pages = int(Path("/proc/self/statm").read_text().split()[5])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _divide_nothing(_: int) -> None:

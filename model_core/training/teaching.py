@@ -21,11 +21,12 @@ from model_core.data.picture_names import find_others
 from model_core.data.pixels import values_to_pixels
 from model_core.data.splits import Values
 from model_core.data.survey import Survey, survey
+from model_core.data_memory import data_bytes
 from model_core.float32 import smallest_as_zero
 from model_core.slow_steps import if_slow
 from model_core.training.ahead import compile_update, is_compiled, note_compiled
 from model_core.training.choice import choice, picture_recipe
-from model_core.training.crew import ALONE, Crew, choose_processes, data_bytes
+from model_core.training.crew import ALONE, Crew, choose_processes
 from model_core.training.first_weights import named_model
 from model_core.training.forecast import UPDATE_BY_SCORE
 from model_core.training.images import RunImages

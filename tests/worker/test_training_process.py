@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -37,6 +38,7 @@ from tests.older_state import Snapshot
 from tests.worker.harness import wait_for
 from worker.contract import keys
 from worker.contract.added import OWNER, JobFiles, Owner, private_owner
+from worker.engine.teaching_start import NICE
 from worker.process.channel import Channel
 from worker.settings import Settings as TrainerSettings
 from worker.teaching_link import ATTEMPTS, TeachingLink
@@ -323,6 +325,72 @@ def test_a_training_whose_trainer_was_killed_gives_the_same_weights(
             result["updates"]
             == recipe["training"]["epochs"] * recipe["training"]["epoch_updates"]
         )
+    recipe["data"]["path"] = str(tmp_path / "pictures")
+    train(RunRequest(Recipe.model_validate(recipe), tmp_path / "run" / "corners"))
+    unbroken = publish(
+        tmp_path / "run" / "corners" / "best.safetensors", tmp_path / "published"
+    )
+    assert Card.read(unbroken / "card.json").sha256 == result["digest"]
+
+
+def others_of(training: int) -> list[int]:
+    """The other processes of a training's group."""
+    found = children_of(training)
+    return [pid for pid, line in found.items() if "training.member" in line]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA is Linux's")
+def test_a_training_by_several_processes_gives_the_weights_of_one(
+    place: Place, tmp_path: Path
+) -> None:
+    """Though one of them was lost, and all were stopped when the trainer was killed. They
+    divide processors and memory, and give way to everything else."""
+    usable = sorted(os.sched_getaffinity(0))
+    two = {"PIXELRNN_ENGINE_CPUS": ",".join(map(str, usable[:2]))}
+    if len(usable) < 2:
+        pytest.skip("this machine has one processor")
+    with place.client() as client:
+        job_id = place.train(client, "corners", MANY)
+        place.start()
+        plan_file = place.wait_for_file(job_id, "plan.json")
+        place.trainers.pop().kill()
+        shutil.rmtree(plan_file.parent / "run" / "corners")
+        (plan_file.parent / "run" / "corners").mkdir()
+        plan = json.loads(plan_file.read_bytes())
+        length = {"epochs": 3, "epoch_updates": 25, "warmup": 0}
+        plan["recipe"]["training"] |= {"shares": 4, **length}
+        plan["process_bytes"] = 200 * 2**20
+        plan_file.write_text(json.dumps(plan))
+        shutil.copytree(plan_file.parent / "pictures", tmp_path / "pictures")
+
+        trainer = place.start(**two, PIXELRNN_TRAINING_MIB="1000")
+        (training,) = wait_for(lambda: children_of(trainer.process.pid), "the training")
+        place.wait_for_file(job_id, "run/corners/last.safetensors")
+        (lost,) = others_of(training)
+        assert os.getpgid(lost) == training
+        assert os.sched_getaffinity(lost) == os.sched_getaffinity(training)
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert os.getpriority(os.PRIO_PROCESS, lost) == min(19, own + NICE)
+        bound, _ = resource.prlimit(training, resource.RLIMIT_DATA)
+        assert bound > 500 * 2**20
+        assert resource.prlimit(lost, resource.RLIMIT_DATA)[0] == bound
+        os.kill(lost, signal.SIGKILL)
+        wait_for(lambda: not is_alive(training), "the end of its group")
+
+        def new_process() -> set[int]:
+            return set(children_of(trainer.process.pid)) - {training}
+
+        (again,) = wait_for(new_process, "another process")
+        (other,) = wait_for(lambda: others_of(again), "its other process")
+        place.redis.hset(keys.LOAD, "work", 1)
+        wait_for(lambda: is_stopped(again) and is_stopped(other), "the stop of both")
+        trainer.kill()
+        wait_for(lambda: not (is_alive(again) or is_alive(other)), "the end of both")
+        place.redis.hdel(keys.LOAD, "work")
+
+        place.start(PIXELRNN_ENGINE_CPUS=str(usable[0]))
+        result = place.ended(client, job_id)["result"]
+    recipe = plan["recipe"]
     recipe["data"]["path"] = str(tmp_path / "pictures")
     train(RunRequest(Recipe.model_validate(recipe), tmp_path / "run" / "corners"))
     unbroken = publish(

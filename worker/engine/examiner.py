@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+from model_core.data_memory import data_bytes
 from model_core.errors import ModelError
 from worker.engine.refusals import reason_of
 from worker.process import processors
@@ -178,13 +179,15 @@ def _end_with_parent() -> None:
         os._exit(0)
 
 
-def bound_memory(further: int) -> None:
-    """Let this process have at most `further` bytes of data in addition to what it has
-    now. Only on Linux."""
+def bound_memory(further: int, held: int | None = None) -> None:
+    """Let this process, and those that it starts, have at most `further` bytes of data
+    in addition to `held`. Only on Linux.
+
+    held: bytes of data; None for what the process has now.
+    """
     if sys.platform == "linux":
-        held = int(Path("/proc/self/statm").read_text().split()[5]) * os.sysconf(
-            "SC_PAGE_SIZE"
-        )
+        if held is None:
+            held = data_bytes()
         _, most = resource.getrlimit(resource.RLIMIT_DATA)
         bound = held + further
         resource.setrlimit(

@@ -24,6 +24,7 @@ from model_core import shipped
 from model_core.card import Card
 from model_core.data.picture_files import unpacked_size
 from model_core.data.picture_names import find_pictures
+from model_core.data_memory import data_bytes
 from model_core.errors import DataError, ModelError, PixelRNNError
 from model_core.models_directory import (
     CARD,
@@ -32,19 +33,24 @@ from model_core.models_directory import (
     weights_in,
 )
 from model_core.regular_files import open_regular
+from model_core.training.crew import Crew
 from model_core.training.disk import DiskError
 from model_core.training.display import Display
+from model_core.training.launch import processes_for, train_with
 from model_core.training.memory import OutOfMemoryError
 from model_core.training.mirrors import publish_mirrored
 from model_core.training.publish import publish
+from model_core.training.ranks import LostProcessError
 from model_core.training.recipe import Recipe
-from model_core.training.run import RunRequest, train
+from model_core.training.run import RunRequest
+from model_core.training.shares import spare_processors
 from model_core.training.teaching import lesson, warning_of
 from worker.contract import keys
 from worker.contract.added import JobFiles, is_seen_by, models_in
 from worker.contract.kinds.train import TrainOptions
+from worker.engine.examiner import bound_memory
 from worker.engine.failures import is_out_of_memory
-from worker.process.crash import EXIT_STOPPED
+from worker.process.crash import EXIT_CRASHED, EXIT_STOPPED
 from worker.process.machine_memory import usable
 from worker.settings import Settings
 
@@ -164,6 +170,10 @@ def main(
             fcntl.flock(lock, fcntl.LOCK_EX)
             asked = TrainOptions.model_validate_json(options)
             result: dict[str, Any] = {"done": _train(files, asked, out, trainer)}
+    except LostProcessError as error:
+        # No last line: the trainer begins the training again, from its last checkpoint.
+        print(error, file=sys.stderr, flush=True)
+        sys.exit(EXIT_CRASHED)
     except DiskError:
         result = {"failed": "The server's disk is full, or cannot be written."}
     except (OutOfMemoryError, MemoryError):
@@ -191,7 +201,9 @@ def _train(
         # Recipe and card name the model; under that name, this directory has the copy.
         os.environ["PIXELRNN_MODELS_DIR"] = str(files.start)
     is_over = partial(_is_over, files.finish, trainer)
-    plan = _plan(files, asked, partial(_report_preparing, out))
+    prepare = partial(_report_preparing, out)
+    crew = _crew(Settings())
+    plan = _plan(files, asked, prepare, crew)
     recipe = Recipe.model_validate(plan["recipe"])
     facts = plan["told"]
 
@@ -205,7 +217,16 @@ def _train(
         command=f"pixelrnn train pictures --minutes {asked.minutes:g}",
         cache=files.cache,
     )
-    result = train(request, display, is_over)
+    # Plans of earlier versions say no bytes; their recipes have one share.
+    most = crew.limit(plan.get("process_bytes", 0))
+    processes = processes_for(request, None, most)
+    crew.divide_memory(processes)
+    if is_begun:
+        # A report of the start would show that nothing is done yet.
+        result = train_with(request, processes, display, is_over)
+    else:
+        result = train_with(request, processes, display, is_over, say)
+    crew.divide_memory(1)
     if not (result.finished or files.finish.exists()):
         sys.exit(EXIT_STOPPED)  # it was asked to stop, and continues another time
     if not files.best.exists() or result.best_nats is None:
@@ -247,6 +268,20 @@ def _train(
         "uniform_bits": facts["uniform_bits"],
         "png_bits": facts["png_bits"],
     }
+
+
+def _crew(settings: Settings) -> Crew:
+    """Return the processes that a training may have: one for each processor that it may
+    use, and together the memory of one training."""
+    memory = memory_limit(settings.training_mib)
+    held = data_bytes()
+
+    def divide_memory(processes: int) -> None:
+        # Other processes inherit the bound, and hold as much once they have started.
+        bound_memory(memory // processes, held)
+
+    most = len(settings.engine_cpus) or spare_processors()
+    return Crew(most, memory=memory, divide_memory=divide_memory)
 
 
 def _report_preparing(out: TextIO, doing: str) -> None:
@@ -328,7 +363,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _plan(
-    files: JobFiles, asked: TrainOptions, say: Callable[[str], None]
+    files: JobFiles, asked: TrainOptions, say: Callable[[str], None], crew: Crew
 ) -> dict[str, Any]:
     """Return the recipe, and what was found about the pictures beforehand: those of an
     earlier process of this job, or new ones."""
@@ -353,6 +388,7 @@ def _plan(
         values=asked.values,
         cache=files.cache,
         say=say,
+        crew=crew,
     )
     try:
         found = learned(changes)
@@ -371,6 +407,7 @@ def _plan(
         "recipe": found.recipe.model_dump(mode="json"),
         "told": facts,
         "early": found.early,
+        "process_bytes": found.process_bytes,
     }
     kept.with_suffix(".draft").write_text(json.dumps(plan), encoding="utf-8")
     kept.with_suffix(".draft").replace(kept)
