@@ -69,15 +69,17 @@ class Settings(RedisSettings):
     its workers. Bytes do not depend on it. More than there are processors make nothing faster."""
     engine_cpus: CommaList[int] = ()
     """Numbers of processors on which the engine runs, or a training, and nothing else of this worker; any when empty.
-    `pixelrnn up` chooses some on a machine with few."""
+    `pixelrnn up` chooses some on a machine with few. A training has at most as many processes as this names, or one
+    less than the processors that a trainer may use (a quota of a container counts)."""
     worker_name: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,128}$")
     """Unique among live workers; made up from the host and the device when empty."""
     queue: str = Field(default=keys.QUEUE, pattern=r"^[A-Za-z0-9._-]{1,64}$")
     """Queue that it takes jobs from. All workers of one queue must hold the same models: those with others, such as
     GPUs with the large ones, need a queue of their own."""
     training_mib: int = Field(default=0, ge=0)
-    """Memory of the process of a training, in MiB, beside what it has once it has started; 0 = a quarter of the
-    machine's, or of what its control group allows, and at least 1024. A training that needs more fails."""
+    """Memory of all processes of a training together, in MiB, beside what each has once it has started; 0 = a quarter
+    of the machine's, or of what its control group allows, and at least 1024. Each process has an equal part, and there
+    are fewer processes if the pictures would not fit. A training that needs more fails."""
     drain_grace_s: float = Field(default=5.0, ge=0, le=3600)
     """How long running jobs may go on after SIGTERM before they are handed back."""
     metrics_port: int = Field(default=0, ge=0, le=65535)

@@ -281,6 +281,10 @@ def _crew(settings: Settings) -> Crew:
         bound_memory(memory // processes, held)
 
     most = len(settings.engine_cpus) or spare_processors()
+    # What each has once it has started is not counted in that memory: all but the first
+    # may have as much again.
+    if held:
+        most = min(most, 1 + usable() // _MEMORY_SHARE // held)
     return Crew(most, memory=memory, divide_memory=divide_memory)
 
 
