@@ -19,8 +19,8 @@ HEAD = """# What each network sees
 
 A network is causal if the logits of a variable never depend on the variable itself or on one that is drawn later
 (equation 2 of the paper: row by row, left to right, and red, green, blue within a pixel). This page measures whether
-that is so, and on how many of the earlier variables the logits do depend. `python docs/make_causality.py` writes it, with
-`tests/model_core/causality.py`; the tests in `tests/model_core/test_causality.py` compare the page with the code.
+that is so, and on how many of the earlier variables the logits do depend. `python docs/make_causality.py` writes it,
+with `tests/model_core/causality.py`; the tests in `tests/model_core/test_causality.py` compare the page with the code.
 
 Each network has three layers, random weights and biases, and double precision. Every variable of an image is set to
 every other value in turn, and all logits are compared with those of the unchanged image, bit by bit.
@@ -43,8 +43,8 @@ FIELDS = """
 ## The fields
 
 A network's field is the set of pixels, above and beside the predicted one, on which its logits can depend. The table is
-for L layers. Every field begins with the 7 x 7 convolution, mask A. All colours of a pixel in the field are seen; of the
-predicted pixel, the colours before the predicted one.
+for L layers. Every field begins with the 7 x 7 convolution, mask A. All colours of a pixel in the field are seen; of
+the predicted pixel, the colours before the predicted one.
 
 | network | own row, to the left | d rows up, to the left | d rows up, to the right | rows |
 |---|---|---|---|---|

@@ -225,7 +225,7 @@ def _train(
         # A report of the start would show that nothing is done yet.
         result = train_with(request, processes, display, is_over)
     else:
-        result = train_with(request, processes, display, is_over, say)
+        result = train_with(request, processes, display, is_over, prepare)
     crew.divide_memory(1)
     if not (result.finished or files.finish.exists()):
         sys.exit(EXIT_STOPPED)  # it was asked to stop, and continues another time
