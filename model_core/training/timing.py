@@ -86,12 +86,12 @@ def time_updates(
         for count in request.counts:
             # Every process takes part in making the smaller group.
             first = ranks.first(count)
-            if first is None:
-                continue
-            first = first.with_shares(recipe.training.shares or count)
-            learner = learner_of(recipe, images, first)
-            update_s[count] = _median_seconds(learner, request.updates)
-        ranks.any(flag=False)  # nobody leaves before all are done
+            if first is not None:
+                first = first.with_shares(recipe.training.shares or count)
+                learner = learner_of(recipe, images, first)
+                update_s[count] = _median_seconds(learner, request.updates)
+            # The others wait, so that they disturb nobody.
+            ranks.any(flag=False)
     return Timing(update_s, joined_at)
 
 
