@@ -243,7 +243,7 @@ def check(site: Site, index: int) -> str:
     """What is said once the picture was drawn again."""
     dialog = site.open_large(index)
     dialog.get_by_role("button", name="Check here").click()
-    said = dialog.locator("[data-said]", has_text="Drawn again")
+    said = dialog.locator("[data-note]", has_text="Drawn again")
     said.wait_for()
     text = said.inner_text()
     dialog.get_by_role("button", name="Close").click()

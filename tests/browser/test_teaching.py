@@ -68,18 +68,18 @@ def test_folder_becomes_a_model_that_draws(
     site.wait_for_standing("Learning: ")
     site.page.goto("about:blank")
     site.open("teach")
-    site.view.locator(".taught img").wait_for()
+    site.view.locator(".training-board img").wait_for()
     site.page.reload()
     with site.elsewhere("/#teach") as other:
         other.page.set_default_timeout(LONG_MS)
-        other.view.locator(".taught img").wait_for()
+        other.view.locator(".training-board img").wait_for()
         assert (
-            other.view.locator(".taught [lang=en]")
+            other.view.locator(".training-board [lang=en]")
             .inner_text()
             .startswith(f"{COUNT} pictures in black and white")
         )
         assert other.job_id == site.job_id
-    site.view.locator(".taught img").wait_for()
+    site.view.locator(".training-board img").wait_for()
     assert "The model: 0." in site.view.locator("figure").inner_text()
     assert findings(site) == []
     site.view.get_by_role("button", name="Finish now").click()

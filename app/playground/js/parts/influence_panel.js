@@ -62,7 +62,7 @@ export class InfluencePanel {
     this.#canvas.setAttribute("aria-label", how);
     this.#canvas.addEventListener("click", (event) => this.onChoose(pixelAt(event, this.#canvas, model)));
     this.#canvas.addEventListener("keydown", (event) => this.#key(event));
-    this.#sentence = el("p", { class: "sight-said", id: uniqueId("sight") });
+    this.#sentence = el("p", { class: "sight-answer", id: uniqueId("sight") });
     this.#canvas.setAttribute("aria-describedby", this.#sentence.id);
     this.element = el("div", { class: "sight" }, el("h2", {}, model.title), this.#canvas, this.#sentence, this.#field);
     this.#explain(0);

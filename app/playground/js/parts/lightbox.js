@@ -141,7 +141,7 @@ export class Lightbox {
     const recipe = /** @type {const} */ ([this.#job, this.#sample, service]);
     find(this.#dialog, "[data-code=curl]").textContent = curlLine(...recipe);
     find(this.#dialog, "[data-code=python]").textContent = pythonLine(...recipe);
-    find(this.#dialog, "[data-said]").textContent = "";
+    find(this.#dialog, "[data-note]").textContent = "";
   }
 
   /**
@@ -322,7 +322,7 @@ export class Lightbox {
    * @param {string} text
    */
   #say(text) {
-    find(this.#dialog, "[data-said]").textContent = text;
+    find(this.#dialog, "[data-note]").textContent = text;
   }
 
   /**

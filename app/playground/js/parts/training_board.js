@@ -53,7 +53,7 @@ export class TrainingBoard {
     shared.models.watch(() => this.#lead());
   }
 
-  element = el("div", { class: "taught", hidden: true });
+  element = el("div", { class: "training-board", hidden: true });
   #shared;
   #status = el("p", { class: "standing", role: "status" });
   #bar = el("progress", { max: 1, value: 0, "aria-label": t("Progress") });
