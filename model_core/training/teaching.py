@@ -6,6 +6,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -145,27 +146,10 @@ def lesson(
         channels=channels or pictures.channels,
         values=values or pictures.values,
     )
+    draft, pictures = _first_draft(path, pictures, changes, values)
 
-    # The user's changes may name another model to begin with. Then its network, and
-    # the colours that it knows, replace those of the choice.
-    begin = None
-    wanted_tree = picture_recipe(pictures, path.resolve())
-    wanted = Recipe.from_tree(wanted_tree, changes, str(path))
-    if wanted.training.start not in ("", choice(pictures).start):
-        begin = named_model(wanted.training.start).config
-        pictures = replace(pictures, channels=begin.channels, values=begin.values)
-    tree = picture_recipe(pictures, path.resolve(), wanted.data.crops, begin)
-    # Weights for another number of values cannot be used.
-    usual_values = Recipe.from_tree(tree, (), "").network.config().values
-    if not begin and values not in (None, usual_values):
-        changes = (f"network.values={values}", "training.start=", *changes)
-
-    def recipe_so_far() -> Recipe:
-        return Recipe.from_tree(tree, changes, str(path))
-
-    draft = recipe_so_far()
     with if_slow(say, "reading the pictures"):
-        images = RunImages(draft, directory, cache=cache)
+        images = RunImages(draft.recipe, directory, cache=cache)
         valid, _ = images.valid()
         train, labels = images.train()
         readable = images.readable()
@@ -174,9 +158,10 @@ def lesson(
 
     # The largest power of two that the training images fill.
     largest_batch = 2 ** int(math.log2(len(train)))
-    tree["training"]["batch"] = min(draft.training.batch, largest_batch)
+    batch = min(draft.recipe.training.batch, largest_batch)
+    draft = draft.with_training(batch=batch)
 
-    recipes = _recipes_to_time(tree, changes, str(path))
+    recipes = _recipes_to_time(draft)
     other_update: Update | None = None
     if is_hasty and len(recipes) > 1 and not is_compiled(*_update(recipes[-1])):
         other_update = _update(recipes.pop())
@@ -184,18 +169,12 @@ def lesson(
     update_s = min(times)
     faster = recipes[times.index(update_s)]
     if len(recipes) > 1:
-        remember(
-            faster.network.config(), faster.training.batch, faster.training.precision
-        )
-    tree["training"]["precision"] = faster.training.precision
+        remember(*_update(faster))
+    draft = draft.with_training(precision=faster.training.precision)
 
-    draft = recipe_so_far()
-    most = math.inf
-    if not wanted.data.crops:
-        most = _MOST_PASSES * len(train) // draft.training.batch
     process_bytes = data_bytes() - held_bytes
     chosen = choose_processes(
-        TimingRequest(draft, directory, cache=cache),
+        TimingRequest(draft.recipe, directory, cache=cache),
         (train, labels),
         crew,
         update_s,
@@ -203,11 +182,16 @@ def lesson(
         minutes,
         say,
     )
-    tree["training"]["shares"] = chosen.shares
+    draft = draft.with_training(shares=chosen.shares)
+
+    most = math.inf
+    if not draft.recipe.data.crops:
+        most = _MOST_PASSES * len(train) // draft.recipe.training.batch
     left_minutes = minutes - chosen.spent_s / 60
-    length, in_time = _length(draft, chosen.update_s, most, len(valid), left_minutes)
-    tree["training"] |= length
-    recipe = recipe_so_far()
+    length, in_time = _length(
+        draft.recipe, chosen.update_s, most, len(valid), left_minutes
+    )
+    recipe = draft.with_training(**length).recipe
 
     config = recipe.network.config()
     early = _EARLY if in_time > most else ""
@@ -234,6 +218,59 @@ def lesson(
         chosen.processes,
         process_bytes,
     )
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A recipe of which some fields are still to be chosen.
+
+    The user's changes override whatever is chosen.
+    """
+
+    tree: dict[str, Any]
+    """The content of a recipe file, without the user's changes."""
+    changes: tuple[str, ...]
+    """The user's, such as "training.batch=4"."""
+    source: str
+    """The path of the pictures, for messages."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe as it is now. Raises ConfigError for a change that does not
+        fit."""
+        tree = deepcopy(self.tree)  # in which `from_tree` makes the changes
+        return Recipe.from_tree(tree, self.changes, self.source)
+
+    def with_training(self, **fields: Any) -> "_Draft":
+        """Return a draft with these fields of [training]."""
+        training = {**self.tree["training"], **fields}
+        return replace(self, tree={**self.tree, "training": training})
+
+
+def _first_draft(
+    path: Path, pictures: Survey, changes: tuple[str, ...], values: int | None
+) -> tuple[_Draft, Survey]:
+    """Return the recipe for pictures before anything is measured; and the pictures with
+    the colours and values that its network knows.
+
+    values: the number of values that the user asks for; None for what the pictures
+        need.
+    """
+    place = path.resolve()
+    wanted = _Draft(picture_recipe(pictures, place), changes, str(path)).recipe
+    # The user's changes may name another model to begin with. Then its network, and
+    # the colours that it knows, replace those of the choice.
+    begin = None
+    if wanted.training.start not in ("", choice(pictures).start):
+        begin = named_model(wanted.training.start).config
+        pictures = replace(pictures, channels=begin.channels, values=begin.values)
+    tree = picture_recipe(pictures, place, wanted.data.crops, begin)
+
+    usual_values = _Draft(tree, (), str(path)).recipe.network.config().values
+    if not begin and values not in (None, usual_values):
+        # Weights for another number of values cannot be used.
+        changes = (f"network.values={values}", "training.start=", *changes)
+    return _Draft(tree, changes, str(path)), pictures
 
 
 def warning_of(
@@ -276,25 +313,19 @@ def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float
     return 8 * len(file.getvalue()) / values.size
 
 
-def _recipes_to_time(
-    tree: dict[str, Any], changes: tuple[str, ...], source: str
-) -> list[Recipe]:
+def _recipes_to_time(draft: _Draft) -> list[Recipe]:
     """Return the recipe in each precision whose updates are to be timed.
 
     It is one recipe if the user names the precision, if this processor has no bfloat16
     products, or if an earlier training has found the faster precision.
     """
-    draft = Recipe.from_tree(tree, changes, source)
-    training = draft.training
-    if not (HAS_BF16 and training.device == "cpu"):
-        return [draft]
-    known = remembered(draft.network.config(), training.batch)
+    recipe = draft.recipe
+    if not (HAS_BF16 and recipe.training.device == "cpu"):
+        return [recipe]
+    known = remembered(recipe.network.config(), recipe.training.batch)
     by_precision: dict[str, Recipe] = {}
     for precision in PRECISIONS if known is None else (known,):
-        training_in_it = {**tree["training"], "precision": precision}
-        in_it = {**tree, "training": training_in_it}
-        # The user's changes override this precision.
-        recipe = Recipe.from_tree(in_it, changes, source)
+        recipe = draft.with_training(precision=precision).recipe
         by_precision[recipe.training.precision] = recipe
     return [*by_precision.values()]
 
