@@ -66,11 +66,11 @@ def test_every_variable_is_a_setting(path: Path) -> None:
 def test_seconds_that_the_page_promises_are_those_of_the_code() -> None:
     """tests/app/test_row_feed.py and tests/worker/test_worker_process.py show that it happens."""
     page = PAGE.with_name("resilience.md").read_text(encoding="utf-8")
-    assert "of those that it does not know readers are told within ten seconds" in page
+    assert "readers of the other jobs are told within ten seconds" in page
     assert READ_BLOCK_S + row_reader._LOOK_EVERY_S <= 10
     assert (
-        "its jobs go on elsewhere at the first row that is missing, within about 5 s"
-        in page
+        "its jobs continue on other workers at the first row that is missing, within "
+        "about 5 s" in page
     )
     assert LEASE_S + recovery.INTERVAL_S <= 5
 
