@@ -134,7 +134,12 @@ def train(
     directory = runs_dir / (name or config.stem)
     command = _train_command(config, set_ or [], processes)
     request = RunRequest(recipe, directory, resume, publish, command)
-    result = train_with(request, processes_for(request, processes), say=_say_once)
+    count = processes_for(request, processes)
+    if processes is not None and count < processes:
+        _say_once(
+            f"{count} of {processes} processes train: one for each share of this run"
+        )
+    result = train_with(request, count, say=_say_once)
     if not result.leads:
         return
     if result.finished:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -127,8 +128,10 @@ def test_the_number_of_processes_is_the_number_of_shares_of_a_run_that_begins(
     assert shares() == 0
     train(recipe_file, tmp_path, 2, resume=True)
     assert shares() == 2
-    train(recipe_file, tmp_path, 4, "training.epochs=3", resume=True)
-    assert shares() == 2
+    words = command(recipe_file, tmp_path, 4, "training.epochs=3")
+    done = ended(*words, "--resume")
+    assert "2 of 4 processes train: one for each share of this run" in done.stderr
+    assert (done.returncode, shares()) == (0, 2)
 
 
 def test_a_recipe_has_as_many_processes_as_shares_where_there_are_processors(
@@ -229,3 +232,16 @@ def test_a_group_that_is_told_to_stop_stops_after_the_same_update(
         "saved; the same command with --resume goes on"
         in (tmp_path / "log").read_text()
     )
+
+
+@on_linux
+def test_a_process_that_runs_out_of_memory_says_so(
+    recipe_file: Path, tmp_path: Path
+) -> None:
+    """The whole group ends with its words."""
+    words = command(recipe_file, tmp_path, 2, *ENDLESS, "training.batch=48")
+    with group_of(words, tmp_path / "log", others=1) as leader:
+        (other,) = others_of(leader.pid)
+        resource.prlimit(other, resource.RLIMIT_DATA, (2**20, resource.RLIM_INFINITY))
+        assert leader.wait(60) == 2
+    assert "out of memory on cpu" in (tmp_path / "log").read_text()

@@ -17,6 +17,7 @@ from model_core.errors import ModelError
 from worker.contract.added import OWNER, JobFiles, Owner
 from worker.contract.kinds.train import TrainOptions
 from worker.engine import teaching
+from worker.settings import Settings
 
 SIZE: dict[str, Any] = {"layers": 1, "hidden": 5, "head": 5, "height": 6, "width": 5}
 
@@ -120,6 +121,26 @@ def test_a_training_that_needs_too_much_memory_fails(tmp_path: Path) -> None:
     save_pictures(tmp_path / "pictures", 30, 64)
     said = run(tmp_path, {"PIXELRNN_TRAINING_MIB": "250"}, size="64x64")
     assert "more memory than a training may have" in said["failed"]
+
+
+def test_a_training_has_processes_for_its_processors_and_its_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those that are named, or all but one; fewer where torch alone would fill memory."""
+    machine = 2**40
+
+    def processes(**settings: Any) -> int:
+        return teaching._crew(Settings(_env_file=None, **settings)).limit(100 * 2**20)
+
+    monkeypatch.setattr(teaching, "usable", lambda: machine)
+    monkeypatch.setattr(teaching, "spare_processors", lambda: 7)
+    monkeypatch.setattr(teaching, "data_bytes", lambda: 300 * 2**20)
+    assert processes() == 7
+    assert processes(engine_cpus=(0,)) == 1
+    assert processes(engine_cpus=(1, 2, 3)) == 3
+    assert processes(training_mib=900) == 4
+    machine = 4 * 2**30
+    assert processes(training_mib=9000) == 4, "three more in a quarter of 4 GiB"
 
 
 def test_the_limit_is_a_part_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:

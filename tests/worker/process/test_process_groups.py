@@ -1,5 +1,6 @@
 """Signals to all processes of a training: none is left, whatever state they are in."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -23,6 +24,18 @@ if sys.argv[1:] == ["ends"]:
     sys.stdin.read()
 else:
     time.sleep(600)
+"""
+
+
+TRAINER = """
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", sys.argv[1]], process_group=0).wait()
+"""
+"""Starts the leader of a group, and waits for it."""
+TIED = """
+import os
+from model_core.parent import die_with_parent
+die_with_parent(os.getppid())
 """
 
 
@@ -92,3 +105,20 @@ def test_those_that_outlive_their_leader_are_ended() -> None:
     end_group(group.leader)
     assert group.is_gone()
     group.close()
+
+
+def test_a_stopped_process_that_is_not_tied_yet_does_not_outlive_the_trainer() -> None:
+    """It was stopped before it could ask the kernel to be killed with its leader. A group
+    without a parent outside it gets SIGHUP if it has stopped members."""
+    trainer = subprocess.Popen([sys.executable, "-c", TRAINER, TIED + LEADER])
+    try:
+        assert eventually(lambda: len(children_of(trainer.pid)) == 1)
+        (leader,) = children_of(trainer.pid)
+        assert eventually(lambda: len(children_of(leader)) == 2)
+        members = [leader, *children_of(leader)]
+        os.killpg(leader, signal.SIGSTOP)
+        assert eventually(lambda: all(map(is_stopped, members)))
+    finally:
+        trainer.kill()
+        trainer.wait()
+    assert eventually(lambda: not any(map(is_alive, members)))
