@@ -56,11 +56,12 @@ export async function read(url) {
       (/** @type {any} */ error) => Promise.reject(new EngineError(`cannot read ${url}: ${error.code ?? error}`)),
     );
   }
-  const answer = await fetch(url).catch((error) =>
-    Promise.reject(new EngineError(`cannot read ${url}: ${error.message}`)),
-  );
+  const refuse = (/** @type {Error} */ error) =>
+    Promise.reject(new EngineError(`cannot read ${url}: ${error.message}`));
+  const answer = await fetch(url).catch(refuse);
   if (!answer.ok) throw new EngineError(`cannot read ${url}: the server answered ${answer.status}`);
-  return new Uint8Array(await answer.arrayBuffer());
+  // The connection may also break while the content arrives.
+  return new Uint8Array(await answer.arrayBuffer().catch(refuse));
 }
 
 /**

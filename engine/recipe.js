@@ -38,8 +38,8 @@ const MOST_COLOURS = 256;
  *     `readPng` returns them.
  * @returns {Recipe}
  * @throws {EngineError} if the text does not describe samples, if other arithmetic drew
- *     them, if a later version drew them with an unknown option, or if a number is
- *     invalid.
+ *     them, if a later version drew them, or if the seed, the temperature or the
+ *     number of an image is invalid. `drawingsOf` checks further bounds.
  */
 export function recipeOf(text) {
   if (text.kind !== "sample") {
@@ -58,8 +58,8 @@ export function recipeOf(text) {
   if (
     !/^\d{1,19}$/.test(text.seed) ||
     !(temperature > 0) ||
-    !Number.isInteger(sample) ||
-    !(samples >= 1 && samples <= 4096)
+    !(Number.isInteger(sample) && sample >= 0) ||
+    !(Number.isInteger(samples) && samples >= 1 && samples <= 4096)
   ) {
     throw new EngineError("the text in the PNG about how it was drawn is invalid");
   }

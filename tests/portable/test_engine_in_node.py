@@ -454,6 +454,26 @@ def test_damaged_and_foreign_files_are_refused_in_a_sentence(
     assert sentence in said
 
 
+BROKEN = """
+const { createServer } = await import("node:http");
+const server = createServer((request, response) => {
+  response.writeHead(200, {"Content-Length": "100"});
+  response.write("{");
+  setTimeout(() => response.destroy(), 50);
+});
+await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+const loading = parts.load(`http://127.0.0.1:${server.address().port}/`);
+const found = await loading.then(() => "loaded", (error) => `${error.name}: ${error.message}`);
+server.close();
+return found;
+"""
+
+
+def test_a_connection_that_breaks_is_reported_in_a_sentence(ask: Ask) -> None:
+    """The file whose content ends early is named, as one that the server does not have."""
+    assert ask(BROKEN).startswith("EngineError: cannot read http://127.0.0.1:")
+
+
 SAMPLE = """
 const said = (error) => `${error.name}: ${error.message}`;
 return parts.load(at(given.folder)).then((model) => model.sample({seed: 1})).then(() => "drawn", said);
