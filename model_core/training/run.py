@@ -12,6 +12,7 @@ import torch
 from model_core.allocator import keep_freed_memory
 from model_core.card import CardLabel
 from model_core.config import NetworkConfig
+from model_core.data.labels import Labels
 from model_core.errors import ConfigError
 from model_core.float32 import smallest_as_zero
 from model_core.models import Model
@@ -170,7 +171,6 @@ def prepare(
     categories = categories_of(request.recipe)
     recipe = categories.recipe
     training = recipe.training
-    config = recipe.network.config()
     paths = RunPaths(request.directory)
     if not request.resume:
         expect_new(request.directory)
@@ -179,6 +179,7 @@ def prepare(
     bound_to = shares_of_run(training, paths.last if request.resume else None)
     ranks = ranks.with_shares(bound_to or ranks.count)
     expect_shares(ranks.shares, ranks.count, device)
+
     start = None if request.resume else starting_model(recipe)
     images = RunImages(recipe, request.directory, categories.palette, request.cache)
     # The smaller split first, so that an error in the data appears sooner.
@@ -197,15 +198,11 @@ def prepare(
         None if train_labels is None else train_labels.numbers,
         ranks.shares,
     )
-    network = _first_network(config, training.seed, start).to(device)
-    learner = Learner(network, batches, training, ranks)
+    network = _first_network(recipe.network.config(), training.seed, start)
+    learner = Learner(network.to(device), batches, training, ranks)
 
-    labels: list[CardLabel] = []
-    if train_labels is not None:
-        names_and_priors = zip(train_labels.names, train_labels.priors, strict=True)
-        labels = [CardLabel(name, prior) for name, prior in names_and_priors]
     facts = {
-        "network": asdict(config),
+        "network": asdict(recipe.network.config()),
         "recipe": recipe.model_dump(mode="json"),
         "per_epoch": batches.per_epoch,
         "data": images.description,
@@ -215,7 +212,7 @@ def prepare(
         "name": request.directory.name,
         "command": request.command,
         "hardware": describe_hardware(device, ranks.count),
-        "labels": [asdict(label) for label in labels],
+        "labels": _facts_of_labels(train_labels),
     }
     if categories.palette:
         facts["palette"] = list(categories.palette)
@@ -249,6 +246,15 @@ def prepare(
         "\n".join(lines),
     )
     return loop, files
+
+
+def _facts_of_labels(labels: Labels | None) -> list[dict[str, Any]]:
+    """Return name and prior of each label as a model's card stores them; empty without
+    labels."""
+    if labels is None:
+        return []
+    names_and_priors = zip(labels.names, labels.priors, strict=True)
+    return [asdict(CardLabel(name, prior)) for name, prior in names_and_priors]
 
 
 def expect_new(directory: Path) -> None:
