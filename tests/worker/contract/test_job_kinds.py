@@ -5,8 +5,8 @@ import pytest
 from tests.app.hand_worker import SCORER
 from worker.contract.cards import Label
 from worker.contract.jobs import JobSpec
-from worker.contract.kind import BadOptionError
-from worker.contract.kinds import KINDS
+from worker.contract.kind import BadOptionError, Options
+from worker.contract.kinds import ALL_KINDS, KINDS
 from worker.contract.kinds.classify import ClassifyOptions
 from worker.engine.kinds import OF_FILES, OF_PICTURES
 from worker.orders.build import BUILDERS
@@ -36,6 +36,25 @@ def test_kind_is_complete_when_it_is_declared(kind: str) -> None:
     assert KINDS[kind].draws or kind in {**OF_PICTURES, **OF_FILES}
     assert spec(kind).work > 0
     assert spec(kind).rows_total > 0 or KINDS[kind].summary is not None
+
+
+@pytest.mark.parametrize("kind", ALL_KINDS)
+@pytest.mark.parametrize("method", ["for_model", "fits", "job_fields"])
+def test_kind_combines_what_several_of_its_bases_define(kind: str, method: str) -> None:
+    """No base calls the next one, so a method that two of them define is the kind's
+    own."""
+    options = ALL_KINDS[kind].options
+    bases = [
+        base
+        for base in options.__mro__[1:]
+        if method in vars(base) and base is not Options
+    ]
+    most_derived = [
+        base
+        for base in bases
+        if not any(issubclass(other, base) for other in bases if other is not base)
+    ]
+    assert len(most_derived) < 2 or method in vars(options)
 
 
 @pytest.mark.parametrize(
