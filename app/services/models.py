@@ -115,7 +115,7 @@ class Models:
         False while no worker has announced any.
         """
         try:
-            shipped = await self.reserved()
+            shipped = await self.reserved_names()
         except NoWorkerError:
             return False
         return identity in shipped.values() if identity else name in shipped
