@@ -124,7 +124,7 @@ class Cohort:
 
     @property
     def free(self) -> int:
-        """Number of free slots."""
+        """Number of free slots. It makes the engine if there is none."""
         return self._engine.free
 
     @property
@@ -176,8 +176,9 @@ class Cohort:
         return rows
 
     def clear(self) -> set[str]:
-        """Drop all images and the engine after an error; a new engine is made when one
-        is needed. Return the tokens of the jobs that lost images."""
+        """Drop all images and the engine after an error in it; a new engine is made
+        when one is needed. Return the tokens of the jobs that lost images. There must
+        be an engine, else AttributeError is raised."""
         tokens = {seat.token for seat in self._seats.values()}
         self._seats.clear()
         del self._engine

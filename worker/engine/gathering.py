@@ -60,7 +60,8 @@ class Gathering:
     def begin(self, order: Order) -> Iterator[Order]:
         """Yield the orders to carry out for this order: an order for each picture of a
         SeveralOrder (of cut-outs, the first one of each picture), the real order of a
-        cut-out, or else the order itself.
+        cut-out, or else the order itself. Yield nothing for a cut-out whose job has
+        ended meanwhile.
 
         Raises what making a cut-out's order raises.
         """

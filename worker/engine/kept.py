@@ -45,8 +45,8 @@ class KeptWeights:
         self._log = structlog.get_logger("weights")
 
     def keep(self, name: str, identity: str, source: Path) -> None:
-        """Copy a model's directory, unless there is a copy; then note that it is used.
-        Delete old copies.
+        """Copy a model's card and weights, unless there is a copy; then note that it is
+        used. Delete old copies.
 
         An error, such as a full disk, is logged and not raised: then nothing is kept. A
         model whose card has another identity by now is not copied.

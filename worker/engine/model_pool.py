@@ -305,10 +305,12 @@ class ModelPool:
         return None
 
     def prioritise(self, name: str, identity: str) -> bool:
-        """Return True if this model is here or will be, so that a job can wait for it;
-        it is then made ready before others.
+        """Return True if this model will soon be ready, so that a job can wait for it.
 
-        identity: the model's, or the SHA-256 of its weights.
+        It is True for a model in `expected`, for one in `coming` that is loaded by now,
+        and for one that the worker started with. The latter two are made ready before
+        others. It is False for a model that was loaded later and is ready:
+        `engine_name` finds that. identity: the model's, or the SHA-256 of its weights.
         """
         expected = self.expected.get(name)
         if expected is not None and expected.answers_to(identity):
@@ -330,8 +332,8 @@ class ModelPool:
         )
 
     def was_unloaded(self, name: str, identity: str) -> bool:
-        """Return True if this model has been in memory and was unloaded: then it was
-        examined before."""
+        """Return True if this model was unloaded at some time, even if it is in memory
+        again: then it was examined before."""
         return f"{name}@{identity}" in self._plans
 
     def card_before_loading(self, card: Card) -> ModelCard:
@@ -363,10 +365,11 @@ class ModelPool:
         """Add a model, or new weights of one, under its `kept_name`. Return its card as
         ready.
 
-        New weights have the memory for slots of those that they replace. An added model
-        takes nothing from the others: a quarter of the memory is set aside for such
-        models. Half of it is divided into MOST_FURTHER fixed parts; of the other half,
-        each has half of what is left. Raises ModelError if it does not fit, or is drawn
+        A model that was unloaded keeps its plan. Otherwise a shipped model has its equal
+        share of the memory for slots. An added model, also one with new weights, takes
+        nothing from the others: a quarter of the memory is set aside for such models.
+        Half of it is divided into MOST_FURTHER fixed parts; of the other half, each has
+        half of what the other added models have left. Raises ModelError if it does not fit, or is drawn
         with other arithmetic than the others, and FullPoolError if there is no room.
         """
         own = model.card.name
@@ -441,8 +444,12 @@ class ModelPool:
         return Engine(loaded.model, slots, plan.kept, threads or plan.threads)
 
     def field_cohort(self, name: str, width: int) -> Cohort:
-        """Return a cohort with slots for fields of this width, within a part of the
-        model's memory. Raises ModelError if not even one slot fits."""
+        """Return a cohort with slots for fields of this width.
+
+        The slots take 1/FIELDS_PART of a shipped model's share of memory (also for an
+        added model), but there is always one. Raises ModelError if one slot takes more
+        than that whole share.
+        """
         loaded = self._loaded[name]
         model, _ = loaded.model.field(width, loaded.model.config.height)
         share = self._share // FIELDS_PART
@@ -507,7 +514,8 @@ class ModelPool:
         self.score_blank(name)
 
     def warm_up_drawing(self, name: str) -> None:
-        """Draw a few rows in every way: freely, with given rows, and by particles."""
+        """Draw a few rows in every way: freely, with given rows, and by particles if
+        the model is not Multi-Scale."""
         self.draw_rows(name)
         self.take_given_rows(name)
         if not self.model(name).config.multi_scale:

@@ -65,8 +65,9 @@ class Passes:
         self._waiting.pop(token, None)
 
     def turn(self, name: str) -> None:
-        """Make one pass in each thread, so that images which are being drawn wait for
-        one pass at most.
+        """Make one pass of the first waiting task, so that images which are being drawn
+        wait for one pass at most. If it is short, other short tasks of its kind and
+        model are done at the same time, in the other drawing threads.
 
         Each picture has a pass of its own, because the last digits of torch's products
         may depend on the other pictures of a batch.

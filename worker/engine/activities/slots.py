@@ -57,7 +57,12 @@ class Slots:
         self._drawings = Drawings(self._scheduler, around.outlet.publish)
 
     def busy(self) -> list[str]:
-        """Return the names of the cohorts that have images in slots or waiting."""
+        """Return the names of the cohorts that have images in slots or waiting.
+
+        If there are slots for fields, first remove those of widths that are no longer
+        drawn, and begin the jobs that waited for a place; a job for which there is no
+        memory fails.
+        """
         if self._widths:
             self._exchange_widths()
         return [name for name in self._cohorts if self._is_busy(name)]
@@ -95,7 +100,7 @@ class Slots:
 
     def free_if_idle(self, name: str) -> None:
         """Free the memory of a model's slots if no image is in them; do nothing for an
-        unknown model."""
+        unknown model. Slots for its fields are removed by `busy` instead."""
         if name in self._cohorts:
             self._cohorts[name].free_if_idle()
 
@@ -105,8 +110,13 @@ class Slots:
         self._cohorts[name].prepare()
 
     def accept(self, order: DrawOrder) -> None:
-        """Queue a job's images; its token must be new. A job of fields may wait for a
-        place for its width; then a progress of PUT_OFF is reported."""
+        """Queue a job's images; its token must be new. A job that has no image left to
+        draw ends at once.
+
+        A job of fields gets slots for its width; ModelError is raised if they do not
+        fit into memory. It may have to wait for a place for its width; then a progress
+        of PUT_OFF is reported.
+        """
         self._begin(order)
         if self._later and self._later[-1] is order:
             self._around.outlet.progress(order.claim.token, PUT_OFF)
