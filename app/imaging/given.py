@@ -64,8 +64,8 @@ def given_behind_hole(keep: Image.Image, members: Iterable[str]) -> int:
     order of the member for which that is largest. If it is 0, images are drawn without
     particles.
 
-    keep: mode L or 1, 0 = fill. members: orientations of the model's networks; unknown
-    ones are ignored.
+    keep: mode L, 0 = fill. members: orientations of the model's networks; unknown ones
+    are ignored.
     """
     known = [
         name.upper()
@@ -336,7 +336,7 @@ def _with_a_hole(
 
 def found_of_hole(keep: Image.Image, model: Model) -> dict[str, Any]:
     """Return the options of a completion that its hole determines: name -> value. keep:
-    mode L or 1, 0 = fill."""
+    mode L, 0 = fill."""
     filled = keep.tobytes().count(0)
     behind = given_behind_hole(keep, model.members)
     # One network with nothing given behind the hole draws each image exactly, in one pass.

@@ -33,7 +33,8 @@ def preview_of(picture: bytes) -> bytes:
 
 
 def half_preview_of(picture: bytes) -> bytes:
-    """Return the preview of a picture whose lower half is not drawn yet."""
+    """Return the preview, a PNG, of a picture whose lower half is covered, as if it were
+    not drawn yet. picture: a complete image file."""
     with Image.open(io.BytesIO(picture)) as whole:
         half = whole.convert("RGB")
     half.paste(_FOG, (0, half.height // 2, half.width, half.height))

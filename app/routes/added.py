@@ -59,6 +59,8 @@ def _body(form: dict[str, Any], files: str) -> dict[str, Any]:
     },
 )
 async def train(request: Request, services: ServicesDep, caller: CallerDep) -> Response:
+    """Submit the training of a model on pictures. Return its job, after the wait that
+    the client asks for. Raises RefusedError, RequestValidationError."""
     wanted, identity = _request_of(request, services, caller)
     async with _form_of(
         request, services, TrainForm, "images", MAX_TRAINING_FILES + 1
@@ -92,9 +94,13 @@ async def put_model(
     services: ServicesDep,
     caller: CallerDep,
     if_match: Annotated[
-        str | None, Header(description="Exchanges your model of this identity.")
+        str | None,
+        Header(description="Identity of your model that the new one replaces."),
     ] = None,
 ) -> Response:
+    """Submit a job that examines a model, and then adds it under this name, or in
+    place of the one that `if_match` identifies. Return the job, after the wait that the
+    client asks for. Raises RefusedError, RequestValidationError."""
     wanted, identity = _request_of(request, services, caller)
     async with _form_of(request, services, AddForm, "weights", _MOST_FILES) as form:
         options = _options_of(form, services, ADD)
@@ -112,7 +118,8 @@ async def put_model(
     responses=refusals(401, 403, 404, 503),
 )
 async def delete_model(name: str, services: ServicesDep, caller: CallerDep) -> Response:
-    """Take your model away. Its open jobs end; workers forget its weights an hour later."""
+    """Delete your model. Its queued and running jobs end; workers forget its weights an
+    hour later."""
     services.added.expect_allowed(caller)
     await run_sync(services.added.delete, name, caller)
     return Response(status_code=204)
@@ -130,7 +137,7 @@ async def delete_model(name: str, services: ServicesDep, caller: CallerDep) -> R
 async def download_model(
     name: str, services: ServicesDep, caller: CallerDep
 ) -> Response:
-    """A zip with the directory of a model that was added: its card and weights."""
+    """A zip with the card and weights of a model that was added or trained."""
     packed = await run_sync(services.added.packed, name, caller)
     services.seats.expect_free(caller.account)
     return StreamedResponse(

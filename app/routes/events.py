@@ -1,4 +1,4 @@
-"""GET /jobs/{id}/events: the rows of a job as they are drawn."""
+"""GET /jobs/{id}/events: the rows of a job while they are drawn."""
 
 import re
 from typing import Annotated
@@ -12,11 +12,15 @@ from app.routes.known_query import KnownQueryRoute
 from app.schema.openapi import events_content, refusals
 
 router = APIRouter(route_class=KnownQueryRoute, tags=["jobs"])
-_FROM_TOLD = "Like `Last-Event-ID`, which wins, for readers that cannot set headers."
+_FROM_TEXT = (
+    "Like `Last-Event-ID`, which overrides it, for readers that cannot set headers."
+)
 _EVENT_ID = re.compile(r"([0-9]{1,15})(-0)?")
 
 
 class EventStream(Response):
+    """A stream of server-sent events, for the schema."""
+
     media_type = "text/event-stream"
 
 
@@ -26,13 +30,15 @@ class EventStream(Response):
     response_class=EventStream,
     responses={
         200: {
-            "description": "Server-sent events: `snapshot`, `row`, `progress` and `estimate`, then one of `done`, "
-            "`error`, `canceled`. `server-stopping` ends a stream early: come back with the last id. The data of each "
-            "repeats the event's name as `type`, but for an `error` that is a Problem.",
+            "description": "Server-sent events: `snapshot`, `row`, `progress` and "
+            "`estimate`, then one of `done`, `error` and `canceled`. `server-stopping` "
+            "ends a stream early: reconnect with the last id. The data of each event "
+            "repeats its name as `type`, except for an `error` that is a Problem.",
             "content": events_content(),
         },
         204: {
-            "description": "The reader has the last event already; an EventSource stops here"
+            "description": "The reader has the last event already, so an EventSource "
+            "does not reconnect"
         },
         **refusals(401, 404, 410, 422, 503),
     },
@@ -44,9 +50,10 @@ async def stream_events(
     last_event_id: Annotated[
         str | None, Header(description="Id of the last event the reader has")
     ] = None,
-    from_: Annotated[str | None, Query(alias="from", description=_FROM_TOLD)] = None,
+    from_: Annotated[str | None, Query(alias="from", description=_FROM_TEXT)] = None,
 ) -> Response:
-    """Rows drawn so far, then the others as they come; closes after the last event. Only durable events have an id."""
+    """The rows drawn so far, then others as they come; the stream ends after the last
+    event. Only events that are stored have an id."""
     after = _sequence(last_event_id or from_)
     services.seats.expect_free(caller.account)
     job = await services.jobs.view(job_id, caller.owner)
@@ -56,7 +63,8 @@ async def stream_events(
 
 
 def _sequence(event_id: str | None) -> int:
-    """The id of an event counts 1-0, 2-0, ...; 0 = none yet."""
+    """Return the number in an event's id, such as 17 for 17-0; 0 without an id. Raise
+    BadParameterError for another text."""
     if not event_id:
         return 0
     match = _EVENT_ID.fullmatch(event_id)

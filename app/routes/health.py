@@ -1,4 +1,4 @@
-"""Is the process alive, can it work, and what is it."""
+"""Whether the process is alive, whether it can work, and what it offers."""
 
 import contextlib
 from importlib.metadata import version
@@ -30,15 +30,16 @@ router = APIRouter(tags=["server"])
 
 @router.get("/healthz", operation_id="get_health")
 async def healthz() -> Alive:
-    """The process answers. Asks nobody else."""
+    """200 if this process runs; nothing else is checked."""
     return Alive()
 
 
 @router.get("/readyz", operation_id="get_readiness", responses=refusals(503))
 async def readyz(services: ServicesDep) -> Ready:
-    """Redis answers and at least one worker has a model that is ready.
+    """200 if Redis answers and at least one worker has a model that is ready, else 503.
 
-    It is ready even if Redis takes no writes: what is there can be read, and no new job is accepted (`accepts`).
+    It is 200 even if Redis accepts no writes, because existing jobs can be read;
+    `accepts` is then false, because no new job is accepted.
     """
     fleet = await services.fleet.fresh()
     if not fleet.workers:
@@ -63,7 +64,7 @@ async def readyz(services: ServicesDep) -> Ready:
 
 @router.get("/info", operation_id="get_info", responses=refusals(403))
 async def info(services: ServicesDep) -> Info:
-    """Version, and how much may be asked for."""
+    """Version, features and limits of this service."""
     settings = services.settings
     limits = Limits(
         n=MAX_IMAGES,
@@ -107,7 +108,7 @@ async def info(services: ServicesDep) -> Info:
     response_class=PlainTextResponse,
     responses={
         200: {
-            "description": "Figures of this process and, while Redis answers, of the fleet"
+            "description": "Figures of this process and, if Redis answers, of all workers"
         },
         **refusals(401),
     },

@@ -16,17 +16,24 @@ from worker.contract.jobs import JobStatus
 router = APIRouter(route_class=KnownQueryRoute, tags=["jobs"])
 
 
-_WAIT_TOLD = f"Answer when the job ends, or after these seconds, {MAX_WAIT_S} at most. Wins over `Prefer`."
+_WAIT_TEXT = (
+    f"Answer when the job ends, or after so many seconds, at most {MAX_WAIT_S}. "
+    "Overrides `Prefer`."
+)
 
 
 class ListQuery(BaseModel):
+    """Query of GET /jobs."""
+
     status: JobStatus | None = Field(
-        default=None, description="Only jobs in this state."
+        default=None, description="Only jobs with this status."
     )
     kind: JobKind | None = Field(default=None, description="Only jobs of this kind.")
-    limit: int = Field(default=50, ge=1, le=200, description="How many at most.")
+    limit: int = Field(default=50, ge=1, le=200, description="Most jobs in the answer.")
     cursor: str | None = Field(
-        default=None, max_length=200, description="`next_cursor` of the answer before."
+        default=None,
+        max_length=200,
+        description="`next_cursor` of the previous answer.",
     )
 
 
@@ -34,7 +41,8 @@ class ListQuery(BaseModel):
 async def list_jobs(
     query: Annotated[ListQuery, Query()], services: ServicesDep, caller: CallerDep
 ) -> JobList:
-    """Your jobs, newest first: those of your key, or all where there are no keys. Positions are in `GET /jobs/{id}`."""
+    """Your jobs, newest first: those of your key, or all jobs if the server has no
+    keys. Positions in the queue are in `GET /jobs/{id}`."""
     return await services.jobs.page(
         caller.owner, query.status, query.kind, query.limit, query.cursor
     )
@@ -53,15 +61,17 @@ async def get_job(
     request: Request,
     response: Response,
     wait: Annotated[
-        float, Query(ge=0, allow_inf_nan=False, description=_WAIT_TOLD)
+        float, Query(ge=0, allow_inf_nan=False, description=_WAIT_TEXT)
     ] = 0,
 ) -> Job:
-    """The job as it is, or, with `wait`, as it is once it has ended or the time is up."""
+    """The job's state now, or with `wait` as soon as it has ended or the time is
+    over."""
     job = await services.jobs.view(job_id, caller.owner)
-    if not (seconds := wait) and (
-        seconds := preferred_wait_s(request.headers.get("prefer", ""))
-    ):
-        response.headers.update(applied_header(seconds))
+    seconds = wait
+    if not seconds:
+        seconds = preferred_wait_s(request.headers.get("prefer", ""))
+        if seconds:
+            response.headers.update(applied_header(seconds))
     if not seconds or job.status.is_terminal:
         return job
     services.seats.expect_free(caller.account)
@@ -75,7 +85,7 @@ async def get_job(
     operation_id="cancel_job",
     status_code=202,
     responses={
-        200: {"description": "It had ended before, and stays as it is", "model": Job},
+        200: {"description": "It had ended before, and does not change", "model": Job},
         **refusals(401, 403, 404, 410, 503),
     },
     response_description="It was active and is asked to stop",
@@ -83,8 +93,8 @@ async def get_job(
 async def cancel(
     job_id: JobId, response: Response, services: ServicesDep, caller: CallerDep
 ) -> Job:
-    """Ask a job to stop: it ends soon, with the event `canceled`. Nothing that is drawn is deleted; of a training
-    nothing is left."""
+    """Ask a job to stop: it ends soon, with the event `canceled`. Rows that are drawn
+    are kept; a training leaves nothing."""
     job, was_active = await services.jobs.cancel(job_id, caller.owner)
     await services.trainings.forget_canceled(job)
     if not was_active:
@@ -97,10 +107,11 @@ async def cancel(
     operation_id="finish_job",
     status_code=202,
     responses=refusals(401, 403, 404, 409, 410, 422, 503),
-    response_description="It ends soon, and its model is served then",
+    response_description="It ends soon, and then its model is served",
 )
 async def finish(job_id: JobId, services: ServicesDep, caller: CallerDep) -> Job:
-    """End a training now: the best so far is published. 409 while there is nothing better than what it began with."""
+    """End a training now, and publish the best weights so far. 409 while no evaluation
+    is better than the starting weights."""
     return await services.trainings.finish(job_id, caller.owner)
 
 
@@ -112,5 +123,6 @@ async def finish(job_id: JobId, services: ServicesDep, caller: CallerDep) -> Job
     response_description="It had ended, and is deleted",
 )
 async def delete(job_id: JobId, services: ServicesDep, caller: CallerDep) -> None:
-    """Delete what a job left: it answers 410 from now on. 409 while it is queued or running: cancel it first."""
+    """Delete a job and its results: it answers 410 from now on. 409 while it is queued
+    or running; cancel it first."""
     await services.jobs.delete(job_id, caller.owner)

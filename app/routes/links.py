@@ -22,11 +22,13 @@ async def create_links(
     job_id: JobId,
     services: ServicesDep,
     caller: CallerDep,
-    asked: Annotated[LinksRequest, Body(default_factory=LinksRequest)],
+    body: Annotated[LinksRequest, Body(default_factory=LinksRequest)],
 ) -> SignedLinks:
-    """Addresses of the pictures and events of a job for whoever has no key: for an `<img>` or an `EventSource`.
+    """Addresses of a job's pictures and events that work without a key, for an `<img>`
+    or an `EventSource`.
 
-    They open nothing else, and work until they expire or the job is deleted. They are behind the server's own address,
-    as `links` of the job are. 501 where the operator has set no secret to sign with.
+    They give access to nothing else, and work until they expire or the job is deleted.
+    They are relative to the server's address, like `links` of the job. 501 if the
+    operator has set no secret for signatures.
     """
-    return await services.links.of(job_id, caller.owner, asked.expires_in)
+    return await services.links.of(job_id, caller.owner, body.expires_in)

@@ -1,4 +1,4 @@
-"""GET /models."""
+"""GET /models and GET /models/{name}."""
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter
@@ -14,10 +14,8 @@ router = APIRouter(route_class=KnownQueryRoute, tags=["models"])
 @router.get("/models", operation_id="list_models", responses=refusals(401, 503))
 async def list_models(services: ServicesDep, caller: CallerDep) -> ModelList:
     """The models that live workers hold, by name; empty while there is no worker."""
-    models, refused = (
-        await services.models.all(caller),
-        await services.models.refused_models(caller),
-    )
+    models = await services.models.all(caller)
+    refused = await services.models.refused_models(caller)
     return ModelList(
         models=models,
         refused=refused,
@@ -29,5 +27,6 @@ async def list_models(services: ServicesDep, caller: CallerDep) -> ModelList:
     "/models/{name}", operation_id="get_model", responses=refusals(401, 404, 503)
 )
 async def get_model(name: str, services: ServicesDep, caller: CallerDep) -> Model:
-    """One model: its shape, its data, its measured likelihood, and where it is loaded."""
+    """One model: its size, data and measured likelihood, and the workers that hold
+    it."""
     return await services.models.find(name, caller, field="name")

@@ -47,8 +47,9 @@ from worker.contract.kinds import KINDS
 from worker.contract.size import sides
 
 PATIENCE_S = 300.0
-"""Seconds that a call waits for its images, at most."""
+"""Most seconds that a call waits for its images."""
 _LINKS_S = 3600
+"""Seconds for which the addresses of images work, as in OpenAI's API."""
 
 router = APIRouter(prefix="/v1", include_in_schema=False)
 bodies = APIRouter(route_class=BodyRoute)
@@ -57,6 +58,7 @@ reading = APIRouter(route_class=KnownQueryRoute)
 
 @reading.get("/models")
 async def list_models(services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
+    """Return the models that the caller sees, by name, as OpenAI's list of models."""
     return {
         "object": "list",
         "data": [model_of(model.name) for model in await services.models.all(caller)],
@@ -67,18 +69,21 @@ async def list_models(services: ServicesDep, caller: CallerDep) -> dict[str, Any
 async def get_model(
     name: str, services: ServicesDep, caller: CallerDep
 ) -> dict[str, Any]:
+    """Return one model in OpenAI's form. Raises UnknownModelError if the caller sees
+    none of this name."""
     return model_of((await services.models.find(name, caller)).name)
 
 
 @dataclass(frozen=True)
 class _Look:
-    """The look of a call's pictures."""
+    """Format and size of a call's pictures."""
 
     format: PictureFormat
     scale: int
     size: str
 
     def facts(self, job: Job) -> dict[str, Any]:
+        """Return the fields that describe the images of a job in an answer."""
         return {
             "output_format": self.format.value,
             "size": self.size,
@@ -91,10 +96,10 @@ class _Look:
 async def generate(
     body: GenerationRequest, request: Request
 ) -> dict[str, Any] | Response:
-    """New images."""
-    return await _images_answer(
-        KINDS["sample"], body, {}, request, {"size": body.field} if body.field else {}
-    )
+    """Draw new images, and return them in OpenAI's form or as a stream of events.
+    Raises RefusedError if it is not possible or not finished in time."""
+    more: dict[str, Any] = {"size": body.field} if body.field else {}
+    return await _images_answer(KINDS["sample"], body, {}, request, more)
 
 
 @bodies.post(
@@ -105,9 +110,14 @@ async def generate(
 async def edit(
     form: Annotated[EditForm, Form(media_type="multipart/form-data")], request: Request
 ) -> dict[str, Any] | Response:
-    """The transparent pixels of the mask, or without one of the picture, are filled."""
+    """Draw the transparent pixels of the mask, or without a mask those of the picture.
+    Return the images in OpenAI's form or as a stream of events.
+
+    Raises RefusedError if it is not possible or not finished in time.
+    """
     services: Services = request.app.state.services
-    limit, picture = services.settings.max_upload_bytes, form.picture
+    limit = services.settings.max_upload_bytes
+    picture = form.picture
     masks = [] if form.mask is None else [await bytes_of(form.mask, "mask", limit)]
     files = {
         "image": [await bytes_of(picture, "image", limit)],
@@ -121,33 +131,37 @@ async def edit(
 
 async def _images_answer(
     kind: Kind,
-    asked: ImageRequest,
+    body: ImageRequest,
     files: Files,
     request: Request,
     more: dict[str, list[UploadFile] | str] | None = None,
 ) -> dict[str, Any] | Response:
-    """The answer with the images of a job of this kind, or the stream of one. more: fields that only its form has."""
+    """Return the answer with the images of a job of this kind, or the stream of one
+    image. more: fields that only its form has."""
     services: Services = request.app.state.services
-    asked.check_applicable()
-    if asked.response_format == "url":
+    caller = request.scope["state"]["caller"]
+    more = more or {}
+    body.check_applicable()
+    if body.response_format == "url":
+        # Without a secret there are no addresses: refuse before anything is drawn.
         services.links.expect_any()
-    model = await services.models.find_for(
-        kind.word, asked.model, request.scope["state"]["caller"]
-    )
-    field = (more or {}).get("size")
-    width, height = (
-        sides(field) if isinstance(field, str) else (model.width, model.height)
-    )
-    scale = min(asked.scale_for(width, height), MAX_SCALE)
+    model = await services.models.find_for(kind.word, body.model, caller)
+    # OpenAI's `size` is that of the picture. A model draws its own size, or that of a
+    # field, and the picture is scaled up by a whole number.
+    field = more.get("size")
+    width, height = model.width, model.height
+    if isinstance(field, str):
+        width, height = sides(field)
+    scale = min(body.scale_for(width, height), MAX_SCALE)
     expect_side(1, width, height, scale)
-    label = asked.label_among([label.name for label in model.labels])
     fields = {
-        "model": asked.model,
-        "n": asked.n or 1,
-        "seed": asked.seed,
-        "label": label,
-        **(more or {}),
+        "model": body.model,
+        "n": body.n or 1,
+        "seed": body.seed,
+        "label": body.label_among([label.name for label in model.labels]),
+        **more,
     }
+    # OpenAI's clients send no Prefer header, and expect the images in the answer.
     wanted = replace(
         preferences_of(request.headers), media=Media.JSON, wait_s=int(PATIENCE_S)
     )
@@ -156,24 +170,27 @@ async def _images_answer(
     )
     is_repeatable = wanted.idempotency_key is not None
     size = f"{scale * width}x{scale * height}"
-    look = _Look(PictureFormat(asked.output_format or "png"), scale, size)
-    if asked.stream:
+    look = _Look(PictureFormat(body.output_format or "png"), scale, size)
+    if body.stream:
         return _partial_stream(
-            submitted.job, asked.partial_images or 0, look, request, is_repeatable
+            submitted.job, body.partial_images or 0, look, request, is_repeatable
         )
-    account = request.scope["state"]["caller"].account
     job = await waited_for(
-        submitted.job, PATIENCE_S, services, request.receive, account
+        submitted.job, PATIENCE_S, services, request.receive, caller.account
     )
     job = await _job_after_success(job, services, is_repeatable)
-    addresses = _addresses if asked.response_format == "url" else _contents
-    data = await addresses(job, look, request)
+    make_data = _addresses if body.response_format == "url" else _contents
+    data = await make_data(job, look, request)
     return {"created": int(job.created_at.timestamp()), "data": data, **look.facts(job)}
 
 
 async def _job_after_success(job: Job, services: Services, is_repeatable: bool) -> Job:
-    """The job, which has succeeded. Raises UnfinishedJobError, and StoppingError where another process may wait for it.
-    is_repeatable: the same call made again finds the same job; else it is canceled, because it would be drawn twice."""
+    """Return the job if it has succeeded. Raises UnfinishedJobError if it has not, and
+    StoppingError if this process stops first.
+
+    is_repeatable: whether the same request finds the same job; otherwise the job is
+    canceled when this process stops, because a repetition would draw it again.
+    """
     is_cut_short = services.stopping.has_begun and not job.status.is_terminal
     if is_cut_short and not is_repeatable:
         job, _ = await services.jobs.cancel(job.id, ANYONE)
@@ -188,6 +205,7 @@ async def _job_after_success(job: Job, services: Services, is_repeatable: bool) 
 
 
 async def _contents(job: Job, look: _Look, request: Request) -> list[dict[str, str]]:
+    """Return the `data` of an answer that contains the images, in base64."""
     services: Services = request.app.state.services
     record = await services.jobs.record(job.id)
     pictures = [
@@ -198,6 +216,8 @@ async def _contents(job: Job, look: _Look, request: Request) -> list[dict[str, s
 
 
 async def _addresses(job: Job, look: _Look, request: Request) -> list[dict[str, str]]:
+    """Return the `data` of an answer that contains addresses of the images, which work
+    without a key."""
     services: Services = request.app.state.services
     base = services.settings.public_url or str(request.base_url).rstrip("/")
     links = await services.links.of(
@@ -210,7 +230,8 @@ async def _addresses(job: Job, look: _Look, request: Request) -> list[dict[str, 
 def _partial_stream(
     job: Job, count: int, look: _Look, request: Request, is_repeatable: bool
 ) -> StreamedResponse:
-    """OpenAI's events: `count` partial images at even distances on the way, then the whole one, or the error."""
+    """Return OpenAI's events: `count` unfinished images at even distances, then the
+    complete one, or the error."""
     services: Services = request.app.state.services
     account = request.scope["state"]["caller"].account
 
@@ -236,7 +257,7 @@ async def _events(
     is_repeatable: bool,
     follower: Follower,
 ) -> AsyncIterator[bytes]:
-    """The same as text, one event a chunk. Raises what the store raises."""
+    """Yield these events as text, one in each chunk. Raises the errors of the store."""
     name = "image_generation" if job.kind == "sample" else "image_edit"
     meant = {
         "created_at": int(job.created_at.timestamp()),

@@ -35,7 +35,7 @@ _START = 'SwaggerUIBundle({url: "openapi.json", dom_id: "#docs", deepLinking: tr
 _DOCS = f"""<!doctype html><html lang="en"><head><meta charset="utf-8"><title>pixelrnn: API</title>
 <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="docs/swagger-ui.css">
 <link rel="icon" href="docs/favicon.png"></head>
-<body><noscript>This page is made by scripts; <a href="openapi.json">openapi.json</a> says the same.</noscript>
+<body><noscript>This page needs JavaScript; <a href="openapi.json">openapi.json</a> has the same content.</noscript>
 <main id="docs"></main><script src="docs/swagger-ui-bundle.js"></script><script>{_START}</script></body></html>"""
 _START_HASH = base64.b64encode(hashlib.sha256(_START.encode()).digest()).decode()
 _DOCS_POLICY = (
@@ -51,7 +51,8 @@ AcceptEncoding = Annotated[str, Header()]
 async def page(
     if_none_match: IfNoneMatch = None, accept_encoding: AcceptEncoding = ""
 ) -> Response:
-    """The playground: asked for each time, and sent again only when it has changed."""
+    """Return the page, or 304 if the client has it: browsers ask at each visit, so that
+    they show a new release at once."""
     return _answer(page_files.PAGE, if_none_match, accept_encoding)
 
 
@@ -59,19 +60,23 @@ async def page(
 async def page_file(
     path: str, if_none_match: IfNoneMatch = None, accept_encoding: AcceptEncoding = ""
 ) -> Response:
-    """A file of it. The addresses in the page have the release's tag in them, so that their files are kept for ever."""
+    """Return a file of the page, or 304 if the client has it. path: its name, which
+    pages precede by the release's tag, so that browsers keep it for ever. Raises
+    HTTPException (404)."""
     return _answer(path, if_none_match, accept_encoding)
 
 
 @router.get("/docs")
 async def docs() -> Response:
-    """Every call, to read and to try: Swagger UI, whose files come with the package fastapi-offline."""
+    """Return the page of Swagger UI, which documents every call and can send it. Its
+    files come with the package fastapi-offline."""
     return HTMLResponse(_DOCS, headers={"Content-Security-Policy": _DOCS_POLICY})
 
 
 @router.get("/openapi.json")
 async def schema(request: Request) -> Response:
-    """The same for programs. It is built when it is first asked for, beside the loop that answers everybody else."""
+    """Return the description of the API. FastAPI builds it at the first request, which
+    takes so long that a thread does it."""
     return Response(
         await run_sync(lambda: json.dumps(request.app.openapi())),
         media_type="application/json",

@@ -51,10 +51,12 @@ class PageFile:
     """A file as it is sent."""
 
     content: bytes
+    """The file, not compressed."""
     packed: bytes
     """The content compressed with gzip; empty if its format is compressed already."""
     media_type: str
     tag: str
+    """16 hexadecimal digits of the SHA-256 of the content, for ETag."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ class Release:
     """
 
     tag: str
+    """16 hexadecimal digits of the SHA-256 of all names and contents."""
     files: Mapping[str, PageFile]
+    """By path below the page's directory, such as "js/main.js"."""
 
     def find(self, path: str) -> tuple[PageFile | None, bool]:
         """Return the file at NAME or TAG/NAME, None if there is none; and True if it

@@ -1,7 +1,7 @@
 """Pictures and other results of a job, below GET /jobs/{id}:
 
 /image       what has been drawn
-/given       the pictures that the job began with
+/given       the pictures with which the job began
 /score-map   the bits of each variable, of a score
 /marginals   the expected value of each pixel, of a completion
 /blob        the file of an encoding
@@ -43,6 +43,8 @@ _ZIP = "application/zip"
 
 
 class ImageQuery(BaseModel):
+    """Query of GET /jobs/{id}/image."""
+
     sample: int = Field(default=0, ge=0, lt=MAX_IMAGES)
     scale: int = Field(
         default=1,
@@ -52,37 +54,44 @@ class ImageQuery(BaseModel):
     )
     stage: Stage = Field(
         default=Stage.FINAL,
-        description="`small`: the image that a Multi-Scale model begins with.",
+        description="`small`: the small image that a Multi-Scale model draws first.",
     )
     grid: bool = Field(
         default=False,
-        description="All samples in one near-square picture, a grey pixel between them.",
+        description="All samples in one picture that is nearly square, with grey "
+        "lines between them.",
     )
     follow: bool = Field(
         default=False,
-        description="One sample, row by row as it is drawn, from the top.",
+        description="One sample, sent row by row while it is drawn, from the top.",
     )
     format: Literal["png", "webp", "jpeg", "npy", "zip"] | None = Field(
         default=None,
-        description="Wins over `Accept`. `png`: says how it was drawn. `webp`: the same pixels, and does not. "
-        "`jpeg`: smaller, with loss: other pixels than the model drew. `npy`: the model's values as an array "
-        "(n, C, H, W), of all samples where none is named. `zip`: all samples, each as a PNG.",
+        description="Overrides `Accept`. `png` contains the text that says how it "
+        "was drawn. `webp` has the same pixels without that text. `jpeg` is smaller "
+        "and lossy: its pixels differ from those that the model drew. `npy` is an "
+        "array (n, C, H, W) of the model's values, of all samples unless `sample` is "
+        "given. `zip` contains all samples, each as a PNG.",
     )
 
     def which(self, kind: PictureFormat) -> int | None:
-        """The sample; None = all of them, in a grid or an array."""
+        """Return the sample to show, or None for all samples in a grid or an array.
+        kind: format of the answer."""
         every = kind is PictureFormat.NPY and "sample" not in self.model_fields_set
         return None if self.grid or every else self.sample
 
 
 class _CodedFile(Response):
+    """The file of an encoding."""
+
     media_type = MEDIA_TYPE
 
 
 def _kept_responses(
     description: str, content: dict[str, Any] | None = None
 ) -> dict[int | str, dict[str, Any]]:
-    """Responses of a call for a picture or file that may be kept, with `content` for its 200."""
+    """Return the responses of a call for a picture or file that clients may cache.
+    content: of the 200."""
     kept = {
         200: {"description": description, "content": content or {}},
         304: {"description": "Unchanged"},
@@ -95,7 +104,8 @@ def _kept_responses(
     operation_id="get_image",
     response_class=PngResponse,
     responses=_kept_responses(
-        "The picture: a PNG with seed, model and digest in its text chunks, or another format that the client prefers",
+        "The picture: a PNG with seed, model and digest in its text chunks, or another "
+        "format that the client prefers",
         {Media.WEBP: {}, Media.JPEG: {}, Media.NPY: {}, _ZIP: {}},
     ),
 )
@@ -107,11 +117,13 @@ async def get_image(
     request: Request,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """The picture as far as it is drawn; rows not drawn yet are black. 409 before the first row.
+    """The picture as far as it is drawn; rows that are not drawn yet are black. 409
+    before the first row.
 
-    With `follow` it comes row by row, and is a whole PNG when the last one is in; if the job ends before, the
-    connection is closed in the middle. Of a score it is the heat map: the bits of each pixel from black (0) over red
-    and yellow to white (`uniform_bits` of the result, and above).
+    With `follow` it is sent row by row, and is a complete PNG with its last row; if the
+    job ends before that, the connection is closed. For a score it is the heat map: the bits
+    of each pixel from black (0) over red and yellow to white (`uniform_bits` of the
+    result, and above).
     """
     record = await services.jobs.record(job_id, caller.owner)
     _expect_one_way(query)
@@ -140,14 +152,15 @@ async def get_image(
 
 
 def _expect_one_way(query: ImageQuery) -> None:
-    """Raises BadParameterError for ways to look at it that exclude each other."""
+    """Raise BadParameterError if parameters exclude each other."""
     if query.follow and (query.grid or query.format not in (None, "png")):
         raise BadParameterError(
             "follow: one sample at a time, as PNG; not the grid, and no other format"
         )
     if query.format == "zip" and query.model_fields_set & {"sample", "grid"}:
         raise BadParameterError(
-            "format: a zip has all samples, each by itself; expected no sample and no grid"
+            "format: a zip has all samples, each by itself: "
+            "expected no sample and no grid"
         )
 
 
@@ -206,15 +219,20 @@ async def _followed_answer(
 Picture = Annotated[
     int,
     Field(
-        ge=0, lt=MAX_IMAGES, description="Number of the picture, of a job of several."
+        ge=0,
+        lt=MAX_IMAGES,
+        description="Index of the picture, for a job of several pictures.",
     ),
 ]
 
 
 class GivenQuery(BaseModel):
+    """Query of GET /jobs/{id}/given."""
+
     of: Literal["image", "mask"] = Field(
         default="image",
-        description="`image`: the picture. `mask`: of a completion, white where it is filled.",
+        description="`image`: the picture. `mask`: of a completion, white for "
+        "pixels to fill.",
     )
     picture: Picture = 0
 
@@ -235,8 +253,8 @@ async def get_given(
     request: Request,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """The picture or mask that was handed in with the request, as the job has it: whoever has its address sees how it
-    began. 404 if nothing was handed in."""
+    """The picture or mask that was sent with the request, in the size and the values in
+    which the job uses it. 404 if none was sent."""
     record = await services.jobs.record(job_id, caller.owner)
     kind = PICTURE_FORMATS[
         preferred_media(request.headers.get("accept", ""), (Media.PNG, Media.NPY))
@@ -268,7 +286,8 @@ async def get_blob(
     caller: CallerDep,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """The file of `POST /encode`. 409 until the pictures are encoded, 404 if none were."""
+    """The file of `POST /encode`. 409 until the pictures are encoded, 404 if there is
+    none."""
     record = await services.jobs.record(job_id, caller.owner)
     headers = kept_when_ended(record, "blob")
     named = {
@@ -293,15 +312,19 @@ async def get_score_map(
     caller: CallerDep,
     picture: Annotated[Picture, Query()] = 0,
 ) -> ScoreMap:
-    """The bits of every variable of a scored picture. 409 until it is scored, 404 if the job scores nothing."""
+    """The bits of every variable of a scored picture. 409 until it is scored, 404 if
+    the job is no score."""
     record = await services.jobs.record(job_id, caller.owner)
     return await services.pictures.score_map(record, picture)
 
 
 class MarginalsQuery(BaseModel):
+    """Query of GET /jobs/{id}/marginals."""
+
     of: Literal["mean", "entropy"] = Field(
         default="mean",
-        description="`mean`: the expected value of each pixel. `entropy`: how uncertain it is.",
+        description="`mean`: the expected value of each pixel. `entropy`: its "
+        "uncertainty.",
     )
     scale: int = Field(
         default=1,
@@ -328,11 +351,13 @@ async def get_marginals(
     request: Request,
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """The mean of each pixel of a completion by `posterior`, or how uncertain it is, over all its weighted draws.
+    """The mean or the entropy of each pixel of a completion by `posterior`, over all
+    its weighted draws.
 
-    A picture shows a mean as the pixel that it would be, and an entropy from black (0: certain, or given) to white
-    (log2 of the number of values). JSON has the numbers, and how many draws they come from. 409 until the job has
-    ended, 404 if there are none.
+    A picture shows a mean as the pixel that it stands for, and an entropy from black
+    (0: certain, or given) to white (log2 of the number of values). JSON contains the
+    numbers, and how many draws they come from. 409 until the job has ended, 404 if
+    there are none.
     """
     record = await services.jobs.record(job_id, caller.owner)
     media = preferred_media(request.headers.get("accept", ""), (Media.PNG, Media.JSON))

@@ -1,4 +1,5 @@
-"""GET /models/{name}/portable, and the files that it names: a model, and the engine that draws from it in a browser."""
+"""GET /models/{name}/portable, and the files that it names: a model, and the engine
+that draws from it in a browser."""
 
 from pathlib import Path
 
@@ -19,9 +20,11 @@ router = APIRouter(route_class=KnownQueryRoute, tags=["models"])
 _TYPES = {".js": "text/javascript; charset=utf-8", ".json": "application/json"}
 _HEADERS = {
     "Cache-Control": FOR_EVER,
-    "Content-Security-Policy": "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self' "
+    "'wasm-unsafe-eval'; connect-src 'self'",
 }
-"""An address names the release and the identity. The policy is that of a Web Worker, which compiles WebAssembly."""
+"""Headers of all files. They never change, because an address contains the release and
+the identity. The policy is for a Web Worker, which compiles WebAssembly."""
 
 
 @router.get(
@@ -32,10 +35,11 @@ _HEADERS = {
 async def get_portable_model(
     name: str, services: ServicesDep, caller: CallerDep
 ) -> PortableModel:
-    """Addresses of this model and of the engine that draws from it in a browser or in Node: the same bytes as here.
+    """Addresses of this model and of the engine that draws from it in a browser or in
+    Node, with the same bytes as here.
 
-    Both are below this server's own, are open to everybody, and mean the same files for ever. 404 where the
-    operator does not offer this, which with keys must be allowed.
+    Both are on this server, need no key, and their files never change. 404 if the
+    operator does not offer this; with keys it has to be allowed.
     """
     model = await services.models.find(name, caller, field="name")
     return await run_sync(services.portable.of, model)
@@ -43,7 +47,8 @@ async def get_portable_model(
 
 @router.get(PREFIX + "{path:path}", include_in_schema=False)
 async def portable_file(path: str, services: ServicesDep) -> FileResponse:
-    """A file of the engine or of a model."""
+    """Return a file of the engine or of a model. Raises HTTPException (404) if there is
+    none at this path."""
     found = await run_sync(services.portable.file, path)
     if found is None:
         raise HTTPException(404)

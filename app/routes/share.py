@@ -137,8 +137,10 @@ class Bets(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
     model: str = Field(min_length=1, max_length=128)
+    """The model that drew the picture."""
     seed: int = Field(ge=0, le=MAX_SEED)
     of: int = Field(ge=1, le=20)
+    """Number of pixels to bet on."""
     bits: float = Field(ge=0, le=1000)
     """Bits that the sender has paid."""
     job: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")
@@ -150,7 +152,8 @@ class Bets(BaseModel):
 async def shared_bets(
     bets: Annotated[Bets, Query()], services: ServicesDep, request: Request
 ) -> Response:
-    """Return the page of a link to the same bets; its preview is the half-drawn picture."""
+    """Return the page of a link to the same bets; its preview is the half-drawn
+    picture."""
     address = urllib.parse.urlencode(bets.model_dump())
     page = urllib.parse.urlencode(bets.model_dump(exclude={"job"}))
     preview = urllib.parse.urlencode(bets.model_dump(include={"model", "job"}))
@@ -196,9 +199,11 @@ async def preview(
     caller: CallerDep,
     job: Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = "",
 ) -> Response:
-    """What a shipped model draws, or the project's sign if the page has no picture of the model.
+    """Return the preview of a model as PNG: a picture of what it draws, or the
+    project's sign if the page has no such picture.
 
-    job: a sample whose first half is shown instead, if it is still kept.
+    job: a job of kind sample whose first image is shown instead, half drawn, if the
+    caller may see it and it is still kept.
     """
     if job and (half := await _half_of(job, services, caller)):
         headers = {**_POLICY, "Cache-Control": _KEPT_A_DAY}

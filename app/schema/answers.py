@@ -49,8 +49,12 @@ class SignedLinks(Described):
 
 class ScoreMap(Described):
     """Bits of every variable given those before it. For a Multi-Scale model, those of
-    the small image are added at the pixels where it was sampled. Their sum, times ln 2,
-    is the score's nats."""
+    the small image are added at the pixels where it was sampled.
+
+    For a mixture, the bits are those of one of its networks, and for a model with
+    labels, those given one label. Their sum, times ln 2, is `member_nats` of the score
+    if it has that, else `nats`.
+    """
 
     height: int
     """H."""
@@ -68,8 +72,8 @@ class MarginalMap(Described):
     all given pixels."""
 
     of: Literal["mean", "entropy"]
-    """`mean`: the expected value; for a given pixel, its value. `entropy`: the
-    uncertainty of the value, in bits."""
+    """`mean`: the expected value, or for a model with a palette the likeliest one; for
+    a given pixel, its value. `entropy`: the uncertainty of the value, in bits."""
     height: int
     """H."""
     width: int
@@ -229,12 +233,13 @@ class Job(_Shown):
     position: int | None
     """Place in the queue, 1 = next; null once a worker has it."""
     eta_s: float | None
-    """Seconds until the last row, estimated from measured rates; null after the end,
-    and if nothing was measured yet."""
+    """Seconds until the last row, estimated from measured rates. Null after the end, if
+    nothing was measured yet, and while the job waits for something that takes an
+    unknown time (`waits_for`)."""
     waits_for: str | None
-    """Why a queued job waits if no present worker can do it now: for example, it needs
-    a worker with the weights for which it was accepted, or its model is still being
-    compiled. Else null."""
+    """What the job waits for, apart from its turn: for example a worker with the
+    weights for which it was accepted, or the compilation of its model; for a running
+    job, larger pictures of other widths. Else null."""
     error: JobError | None
     """Why it failed; null if it did not."""
     result: Result

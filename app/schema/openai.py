@@ -87,8 +87,8 @@ class ImageRequest(BaseModel):
             )
 
     def label_among(self, names: Sequence[str]) -> str | None:
-        """Return the label that the prompt names, whatever its case, or None for an
-        empty prompt.
+        """Return the label that the prompt names, whatever its case and with spaces
+        around it or not, or None for an empty prompt.
 
         names: labels of the model. Raises BadParameterError for a prompt that is not
         one of them.

@@ -347,8 +347,8 @@ _ALWAYS = ("model", "n", "seed", "temperature", "priority", "fit", "rank", "x", 
 
 
 def request_fields(body: BaseModel) -> dict[str, Any]:
-    """Return the fields of a body without its files, by which a repeated request is
-    recognised.
+    """Return the fields of a body by which a repeated request is recognised: all but
+    its files and those that only change the answer, such as `scale`.
 
     Fields that were added in later versions are left out if they have their default, so
     that a request has the same fields before and after an upgrade.

@@ -27,7 +27,8 @@ class PartialPictures:
 
     def due(self, events: Sequence[FeedEvent]) -> Iterator[tuple[int, bytes]]:
         """Yield (index, pixels) of each unfinished picture that becomes due with these
-        events. pixels: H*W*C bytes."""
+        events, at most one for each event, so that an image of few rows may have fewer
+        pictures than were asked for. pixels: H*W*C bytes."""
         for event in events:
             if self._next < self._count and event.name in ("row", "estimate"):
                 found = json.loads(event.data)
