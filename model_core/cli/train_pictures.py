@@ -45,8 +45,8 @@ def train_pictures(
     processes: int | None = None,
 ) -> dict[str, Any]:
     """Train on pictures for some minutes, publish the best model, and show what it
-    draws. Return the facts of the run as JSON values: those of RunResult.to_dict, and
-    guessing_bits_per_dim, png_bits_per_dim, warning and mirrors.
+    draws. Return the facts of the run as JSON values: those of RunResult.to_dict,
+    warning and mirrors, and, for a new run, guessing_bits_per_dim and png_bits_per_dim.
 
     path: a folder of pictures, or a file of arrays.
     minutes: of training, counted from the first update on.
@@ -54,7 +54,8 @@ def train_pictures(
     name: of run and model; None: one made from the name of the path.
     models_dir: where the model is published.
     changes: of the recipe, such as "training.batch=4".
-    resume: continue the run that is there.
+    resume: continue the run that is there, by its own recipe: pictures and minutes are
+        those of that recipe.
     processes: that train; None: as many as make it faster on this machine.
 
     Raises ConfigError, DataError or ModelError if that cannot be done, and the errors

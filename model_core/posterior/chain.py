@@ -64,8 +64,9 @@ class Start:
     images: Images
     """(N, C, H, W): the candidates, upright."""
     components: Sequence[int]
-    """Index of the component that drew each: a member, with the label that it finds the
-    likeliest."""
+    """Index of a component for each: the one that drew it, a member, with the label
+    that it finds the likeliest; for a draw of a guide, which is no member, the
+    component under which the image is the likeliest."""
     log_p: NDArray[np.float64]
     """(K, N): ln of each component's prior and of its p of each image."""
     log_weights: NDArray[np.float64]

@@ -160,9 +160,9 @@ class NetworkEngine:
 
     def step(self) -> list[DrawnRow]:
         """Advance every image, and return the rows that became final: of each image
-        from the top down, with at least one row in all unless only fields are drawn.
-        With its last row an image leaves, and its slot is free. Return an empty list if
-        there is no image.
+        from the top down. There is at least one row in all, unless a field is being
+        drawn: a step may then end before any row does. With its last row an image
+        leaves, and its slot is free. Return an empty list if there is no image.
 
         Raises FloatingPointError if the network gives logits that are not finite; the
         engine cannot be used after that.

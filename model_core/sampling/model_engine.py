@@ -177,7 +177,8 @@ class Engine:
 
         The rows of each image come from the top down; an image of a turned member comes
         whole. The list may be empty. The last row of an image that was requested with
-        `weighed` says its ln p under the whole model.
+        `weighed` says its ln p: at the temperature of the request, under the members
+        and labels that the request leaves open.
 
         Raises FloatingPointError if a network gives logits that are not finite; the
         engine cannot be used after that.

@@ -82,10 +82,11 @@ class Feed:
     def take(self, text: str) -> list[Row | None]:
         """Parse the next text of the stream, which may end anywhere, and update `state`
         and `has_ended`. Calls on_estimate. Return an entry for each event that the text
-        completes: the row, or None for another event.
+        completes: the row, or None for another event, also for one of an unknown name.
 
         Raises ApiError if the job no longer exists, UnexpectedAnswerError for an event
-        that is not a job's.
+        whose data is not a job's; also in place of a ValueError, KeyError or TypeError
+        that on_estimate raises.
         """
         *lines, self._incomplete_line = _END_OF_LINE.split(self._incomplete_line + text)
         if self._incomplete_line == "" and text.endswith("\r"):
