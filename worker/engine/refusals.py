@@ -51,8 +51,9 @@ def log_refusal(name: str, error: Exception, place: Path) -> str:
 
 
 def without_places(reason: str, place: Path) -> str:
-    """Return a text in which files of a directory are named relative to it, and folders
-    of this machine are removed."""
+    """Return a text in which files of a directory are named relative to it, and most
+    folders of absolute paths are removed, so that clients do not see them. Paths with
+    spaces and addresses with a scheme keep some of theirs."""
     for directory in (place, place.absolute(), place.resolve()):
         reason = reason.replace(f"{directory}/", "").replace(str(directory), "it")
     return _FOLDERS.sub("", reason)

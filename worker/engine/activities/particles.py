@@ -41,7 +41,9 @@ class Run(Protocol):
         ...
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
-        """Return the expected value (C, H, W) of each variable, if it is known."""
+        """Return the expected value (C, H, W) of each variable, of categories the
+        likeliest one; None if it is not known, or has not changed since the last
+        call."""
         ...
 
     def receipt(self) -> Findings:
