@@ -31,11 +31,14 @@ def json_limit(file_bytes: int) -> int:
 
 
 def read_form(body: bytes, model: type[Form], file_bytes: int) -> Form:
-    """Read a form from a body of JSON. file_bytes: limit of one file, which is checked
-    before it is decoded.
+    """Read a form from a body of JSON, with its files in base64.
+
+    file_bytes: limit of one file. Only the length of its base64 is checked, before it
+    is decoded, so that a file may be two bytes longer.
 
     Raises RequestValidationError, as FastAPI does, for a body that does not fit the
-    model; BadParameterError for a file that is not base64; TooLargeError.
+    model; BadParameterError for a file that is not base64, and for a body with too many
+    commas and brackets; TooLargeError for a file above the limit.
     """
     fields = _fields(body)
     if isinstance(fields, dict):

@@ -84,8 +84,8 @@ class MarginalMap(Described):
     """V: number of values of a colour. A mean is between 0 and V - 1, an entropy
     between 0 and log2 V."""
     draws: int
-    """Number of weighted draws over which this is averaged: all particles of all
-    images."""
+    """Number of weighted draws from which this is estimated: all particles of all
+    images, or for exact draws the images."""
     ancestors: int
     """Least number of distinct first draws from which these descend. If it is small,
     the average is unreliable."""
@@ -149,7 +149,7 @@ else:
     JobKind = StrEnum("JobKind", {word.upper(): word for word in ALL_KINDS})
 
 
-class _Asked(Described):
+class _RequestFields(Described):
     """The fields of a Job that describe the request."""
 
     id: str
@@ -192,14 +192,14 @@ class _Asked(Described):
 
 if TYPE_CHECKING:
 
-    class _Shown(_Asked):
+    class _JobFields(_RequestFields):
         cutouts: list[CutoutPlace] | None
 
 else:
-    _Shown = create_model("_Shown", __base__=(*_OPTIONS, _Asked))
+    _JobFields = create_model("_JobFields", __base__=(*_OPTIONS, _RequestFields))
 
 
-class Job(_Shown):
+class Job(_JobFields):
     """A request and its state."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.JOB]})
@@ -228,14 +228,15 @@ class Job(_Shown):
     rows_done: int
     """Number of drawn rows, of all samples and both stages."""
     rows_total: int
-    """Number of rows of all samples, and of both stages of a Multi-Scale model; 0 for a
-    score, a verification and an encoding."""
+    """Number of rows of all samples, and of both stages of a Multi-Scale model; 0 for
+    kinds of job that draw no rows, such as a score."""
     position: int | None
     """Place in the queue, 1 = next; null once a worker has it."""
     eta_s: float | None
-    """Seconds until the last row, estimated from measured rates. Null after the end, if
-    nothing was measured yet, and while the job waits for something that takes an
-    unknown time (`waits_for`)."""
+    """Seconds until the last row, estimated from measured rates; the time until a model
+    is loaded or compiled is not included. Null after the end, if nothing was measured
+    yet, while no worker can do the job, and for a training or an added model that
+    waits."""
     waits_for: str | None
     """What the job waits for, apart from its turn: for example a worker with the
     weights for which it was accepted, or the compilation of its model; for a running
@@ -261,7 +262,7 @@ class JobList(Described):
 
 
 class WorkerPlace(Described):
-    """A live worker that holds a model."""
+    """A live worker that holds a model, even if it is not ready there yet."""
 
     name: str
     """Its name, unique among live workers."""
@@ -297,11 +298,11 @@ class Model(ModelFacts):
     state: Literal["loading", "compiling", "ready"]
     """`loading`: no worker can draw from it yet; its jobs are accepted and wait.
     `compiling`: the same, but it takes longer, because its loops are compiled once for
-    this kind of processor. `ready`: workers draw from it."""
+    this kind of processor. `ready`: at least one worker can draw from it."""
     compiling: bool
     """True if it is not `ready`."""
     loaded_on: list[WorkerPlace]
-    """The workers that draw from it."""
+    """The live workers that hold it, even if it is not ready there yet."""
 
     @property
     def identity_or_digest(self) -> str:
@@ -361,14 +362,15 @@ class Alive(Described):
 
 
 class Ready(Described):
-    """The service can accept jobs or says why not."""
+    """The service has a model that is ready. `accepts` says whether it accepts jobs."""
 
     status: Literal["ready"] = "ready"
-    """Redis answers, and a worker is ready."""
+    """Redis answers, and at least one worker has a model that is ready."""
     workers: int
-    """Number of live workers."""
+    """Number of live workers that have a model ready."""
     models: list[str]
-    """Names of models that they can draw from now."""
+    """Names of the models that they can draw from now, sorted, without models that only
+    one key sees."""
     durable: bool
     """True if Redis keeps everything that it has acknowledged, even if it is killed."""
     weaknesses: list[str]

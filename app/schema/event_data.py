@@ -32,7 +32,8 @@ class RowEvent(Described):
     y: int
     """Index of the row, counted from 0 at the top."""
     pixels: str
-    """Base64 of W*C bytes 0..255, pixel by pixel, colour by colour."""
+    """Base64 of W*C bytes, pixel by pixel, colour by colour: 0..255, or for a model
+    with a palette its values."""
     cutout: int | None = Field(
         default=None,
         description="Index of the cut-out that it belongs to, with `fit=crop`.",
@@ -87,7 +88,7 @@ class ProgressEvent(Described):
     told: str | None = None
     """Sentences about the pictures, the network and the results that such pictures
     reached before. Before the first update: what is being done, if that takes longer
-    than a moment; then all other facts are null."""
+    than a moment; then `share` and `grids` are 0 and all other facts are null."""
 
 
 class PictureEvent(Described):
@@ -113,9 +114,9 @@ class EstimateEvent(Described):
         ge=0, le=1, description="The part of the job's work that is done, 0 to 1."
     )
     mean: str
-    """Base64 of H*W*C bytes 0..255, row by row, pixel by pixel, colour by colour: the
-    expected value of each, or with a palette the likeliest one, from what is drawn so
-    far. Given pixels keep their values."""
+    """Base64 of H*W*C bytes, row by row, pixel by pixel, colour by colour: the expected
+    value of each from what is drawn so far, 0..255, or for a model with a palette the
+    likeliest of its values. Given pixels keep their values."""
     cutout: int | None = Field(
         default=None,
         description="Index of the cut-out that it belongs to, with `fit=crop`.",

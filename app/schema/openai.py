@@ -44,7 +44,8 @@ class ImageRequest(BaseModel):
     n: int | None = Field(default=None, ge=1, le=MAX_IMAGES)
     """Number of images; None stands for 1."""
     size: str | None = Field(default=None, max_length=16)
-    """WIDTHxHEIGHT of the answer's pictures in pixels, or `auto`."""
+    """WIDTHxHEIGHT in pixels that the answer's pictures may have, or `auto`. They are
+    enlarged by a whole number, so that they may be smaller."""
     response_format: Literal["b64_json", "url"] | None = None
     """Whether the answer contains pictures or their addresses."""
     output_format: Literal["png", "webp", "jpeg"] | None = None
@@ -63,7 +64,8 @@ class ImageRequest(BaseModel):
     stream: bool | None = None
     """True for an event stream."""
     partial_images: int | None = Field(default=None, ge=0, le=MAX_PARTIAL_IMAGES)
-    """Number of unfinished pictures in the event stream."""
+    """Number of unfinished pictures in the event stream, or fewer for an image of few
+    rows."""
 
     def check_applicable(self) -> None:
         """Raise BadParameterError if a field asks for something that these models
@@ -136,8 +138,8 @@ class GenerationRequest(ImageRequest):
     """Body of POST /v1/images/generations."""
 
     field: str | None = Field(default=None, pattern=PATTERN)
-    """Size of a field: in the model's pixels, and larger than its pictures. `size` is
-    the size of the answer's pictures."""
+    """Size of the drawn picture in the model's pixels, if it is larger than the model's
+    own. `size` is that of the enlarged picture in the answer."""
 
 
 class EditForm(ImageRequest):

@@ -327,8 +327,8 @@ class LinksRequest(BaseModel):
 
 
 def uploads_of(body: BaseModel) -> dict[str, list[UploadFile]]:
-    """Return the files of a form: field -> files. An optional field that was left out
-    has an empty list."""
+    """Return the files in a form's fields `image` and `mask`: field -> files. An
+    optional field that was left out has an empty list."""
     fields = dict(body)
     uploads: dict[str, list[UploadFile]] = {}
     for role in FILES:
