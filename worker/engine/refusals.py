@@ -1,6 +1,8 @@
 """The reasons why a model is not served, as text that any user may see."""
 
 import re
+import sys
+import tempfile
 from pathlib import Path
 
 import structlog
@@ -16,6 +18,8 @@ _LONGEST_BEFORE_CUT = 8192
 
 _FOLDERS = re.compile(r"(?<![\w/.])/(?:[\w.+@-]+/)+")
 """The folders of an absolute path."""
+_FILE_ADDRESS = re.compile(r"\bfile:/+")
+"""What precedes the path in an address of a file."""
 
 
 def reason_of(error: Exception) -> str:
@@ -51,9 +55,29 @@ def log_refusal(name: str, error: Exception, place: Path) -> str:
 
 
 def without_places(reason: str, place: Path) -> str:
-    """Return a text in which files of a directory are named relative to it, and most
-    folders of absolute paths are removed, so that clients do not see them. Paths with
-    spaces and addresses with a scheme keep some of theirs."""
+    """Return a text in which paths have lost their folders, so that clients do not see
+    them: files of the directory `place` are named relative to it, and others by their
+    names.
+
+    An absolute path outside the directories that this process knows keeps what follows
+    the first space in its folders.
+    """
     for directory in (place, place.absolute(), place.resolve()):
         reason = reason.replace(f"{directory}/", "").replace(str(directory), "it")
+    reason = _FILE_ADDRESS.sub("/", reason)
+    for directory in _known_directories(place):
+        reason = reason.replace(f"{directory}/", "")
     return _FOLDERS.sub("", reason)
+
+
+def _known_directories(place: Path) -> list[str]:
+    """Return the directories in which this process has files, the longest first. Their
+    names may contain spaces, which no pattern can tell from the end of a path."""
+    package = Path(__file__).parents[2]
+    roots = (place.resolve(), package, Path.cwd(), Path.home(), Path(sys.prefix))
+    found: set[str] = set()
+    for root in (*roots, Path(tempfile.gettempdir())):
+        for directory in (root, *root.parents):
+            found.add(str(directory))
+    found.discard("/")
+    return sorted(found, key=len, reverse=True)

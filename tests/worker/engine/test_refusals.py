@@ -22,6 +22,8 @@ PLACE = Path("/srv/my data/added/models/h7")
         (OSError(errno.EIO, "I/O error", "/home/al/.cache/numba/k"), "k: I/O error"),
         (OSError(errno.ENOSPC, "No space left"), "No space left"),
         (KeyError("/opt/pixelrnn/lib/x.py"), "looking at it failed: KeyError: 'x.py'"),
+        (ModelError("/srv/my data/guide.json is missing"), "guide.json is missing"),
+        (ModelError("file:///opt/pixelrnn/x.py failed"), "x.py failed"),
         (ModelError("expected 24x16 or 1/2 of it"), "expected 24x16 or 1/2 of it"),
         (MemoryError(), "there is not enough memory for it"),
     ],
