@@ -35,6 +35,13 @@ def children_of(pid: int) -> dict[int, str]:
     return found
 
 
+def started_children_of(pid: int) -> list[int]:
+    """The children that execute a program of their own. One that a signal stops before
+    that keeps its parent waiting, in another state than that of a stopped process."""
+    own = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return [child for child, line in children_of(pid).items() if line != own]
+
+
 def is_alive(pid: int) -> bool:
     """Whether the process runs: not gone, and not a zombie that waits to be reaped."""
     try:

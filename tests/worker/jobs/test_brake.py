@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from tests.house.processes import children_of, is_stopped
+from tests.house.processes import is_stopped, started_children_of
 from tests.worker.harness import wait_for
 from worker.contract import keys
 from worker.jobs import brake
@@ -29,8 +29,9 @@ class Training:
 
     def __init__(self, redis_url: str) -> None:
         self.process = subprocess.Popen([sys.executable, "-c", BUSY], process_group=0)
-        wait_for(lambda: children_of(self.process.pid), "the other process")
-        self._members = [self.process.pid, *children_of(self.process.pid)]
+        pid = self.process.pid
+        others = wait_for(lambda: started_children_of(pid), "the other process")
+        self._members = [pid, *others]
         self.is_over = False
         self._thread = threading.Thread(
             target=Brake(redis_url).hold,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from tests.house.processes import children_of, is_alive, is_stopped
+from tests.house.processes import is_alive, is_stopped, started_children_of
 from tests.worker.harness import wait_for
 from worker import teaching_link
 from worker.contract import keys
@@ -114,8 +114,8 @@ def test_a_process_is_not_stopped_before_it_says_that_it_may_be(
 
 def members(leader: "subprocess.Popen[bytes]") -> list[int]:
     """The processes of a training, once there are two."""
-    wait_for(lambda: children_of(leader.pid), "the other process")
-    return [leader.pid, *children_of(leader.pid)]
+    pid = leader.pid
+    return [pid, *wait_for(lambda: started_children_of(pid), "the other process")]
 
 
 @pytest.mark.parametrize("is_drawn", [False, True], ids=["running", "stopped"])

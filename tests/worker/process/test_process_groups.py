@@ -8,7 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.house.processes import children_of, eventually, is_alive, is_stopped
+from tests.house.processes import (
+    eventually,
+    is_alive,
+    is_stopped,
+    started_children_of,
+)
 from worker.process.group import end_group, signal_group
 
 pytestmark = pytest.mark.skipif(
@@ -49,8 +54,8 @@ class Group:
             stdout=subprocess.PIPE,
             process_group=0,
         )
-        assert eventually(lambda: len(children_of(self.leader.pid)) == 2)
-        self.others = [*children_of(self.leader.pid)]
+        assert eventually(lambda: len(started_children_of(self.leader.pid)) == 2)
+        self.others = started_children_of(self.leader.pid)
 
     def are_stopped(self) -> bool:
         return all(map(is_stopped, [self.leader.pid, *self.others]))
@@ -112,10 +117,10 @@ def test_a_stopped_process_that_is_not_tied_yet_does_not_outlive_the_trainer() -
     without a parent outside it gets SIGHUP if it has stopped members."""
     trainer = subprocess.Popen([sys.executable, "-c", TRAINER, TIED + LEADER])
     try:
-        assert eventually(lambda: len(children_of(trainer.pid)) == 1)
-        (leader,) = children_of(trainer.pid)
-        assert eventually(lambda: len(children_of(leader)) == 2)
-        members = [leader, *children_of(leader)]
+        assert eventually(lambda: len(started_children_of(trainer.pid)) == 1)
+        (leader,) = started_children_of(trainer.pid)
+        assert eventually(lambda: len(started_children_of(leader)) == 2)
+        members = [leader, *started_children_of(leader)]
         os.killpg(leader, signal.SIGSTOP)
         assert eventually(lambda: all(map(is_stopped, members)))
     finally:
