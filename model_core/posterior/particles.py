@@ -2,6 +2,7 @@
 in a stage."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -95,9 +96,7 @@ class StageParticles:
                 self._stage.close(slot)
             self._slots = list(range(len(particles)))
             self._log_p = np.zeros(len(particles))
-            self._open(
-                [_drawing(particle, weighed, temperature) for particle in particles]
-            )
+            self._open(_drawings(particles, weighed, temperature))
 
     def _open(self, drawings: list[Drawing]) -> None:
         """Work through the rows before the hole in the last slot of each label, which
@@ -111,28 +110,22 @@ class StageParticles:
         leaders = {drawings[slot].label: slot for slot in waiting}
         for slot in leaders.values():
             self._stage.open(slot, drawings[slot])
-            self._stage.hold(slot, rows - 1, self._width)
         if leaders:
-            self._go_on()
+            self._stage.advance(list(leaders.values()), rows - 1, self._width)
         for slot, drawing in enumerate(drawings):
             if slot not in waiting:
                 self._stage.open(slot, drawing)
             elif slot != leaders[drawing.label]:
                 self._stage.fork(leaders[drawing.label], slot, drawing)
 
-    def _go_on(self) -> None:
-        """Step until every image is held or has ended."""
-        while self._stage.step():
-            pass
-
     def advance(self, stop: Stop) -> NDArray[np.float64]:
         """Draw every image up to a stop. Return ln p of the weighed pixels since the
         last stop, (N,). Raises FloatingPointError if logits are not finite."""
         with torch.inference_mode():
-            for slot in self._slots:
-                self._stage.hold(slot, stop.y, stop.x)
-            self._go_on()
-        total = np.array([math.fsum(self._stage.log_p(slot)) for slot in self._slots])
+            log_p = self._stage.advance(self._slots, stop.y, stop.x)
+        # No pixel of the rows below was passed: their ln p is 0.
+        rows = log_p[:, : stop.y + 1].tolist()
+        total = np.array([math.fsum(of_image) for of_image in rows])
         passed, self._log_p = total - self._log_p, total
         return passed
 
@@ -152,9 +145,8 @@ class StageParticles:
         self._slots, self._log_p = slots, self._log_p[left]
 
     def images(self) -> NDArray[np.int64]:
-        """Return the values (N, C, H, W); pixels that are not drawn yet have any
-        value."""
-        return np.stack([self._stage.image(slot).numpy() for slot in self._slots])
+        """See Particles.images."""
+        return self._stage.images(self._slots)
 
 
 class Stages:
@@ -177,19 +169,22 @@ class Stages:
         return self._made[network]
 
 
-def _drawing(
-    particle: Particle, weighed: NDArray[np.bool_], temperature: float
-) -> Drawing:
-    """Return what a stage draws for a particle."""
-    noise, known, keep = (
-        torch.from_numpy(part)
-        for part in (particle.noise, particle.known, particle.keep)
-    )
-    return Drawing(
-        noise,
-        temperature,
-        known,
-        keep,
-        label=particle.label,
-        weighed=torch.from_numpy(weighed),
-    )
+def _drawings(
+    particles: Sequence[Particle], weighed: NDArray[np.bool_], temperature: float
+) -> list[Drawing]:
+    found: list[Drawing] = []
+    # Nearly all are given the same: what is made of that is made once.
+    first: dict[tuple[int, int], Drawing] = {}
+    for particle in particles:
+        given = id(particle.known), id(particle.keep)
+        noise = torch.from_numpy(particle.noise)
+        if given not in first:
+            first[given] = Drawing(
+                noise,
+                temperature,
+                torch.from_numpy(particle.known),
+                torch.from_numpy(particle.keep),
+                weighed=torch.from_numpy(weighed),
+            )
+        found.append(first[given].with_noise(noise, particle.label))
+    return found

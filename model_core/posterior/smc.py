@@ -126,11 +126,16 @@ class Sweep:
         return None if self._labels is None else int(self._labels[i])
 
     def _noise(self, i: int) -> NDArray[np.float64]:
-        """Return the noise (H, W, C) of particle i."""
-        C, H, W = self._hole.known.shape
-        return particle_noise(
-            self._hole.seed, self._hole.sample, self._number, i, H, W, C
+        """Return the noise (H, W, C) of a particle; 0 below the hole, where nothing is
+        drawn."""
+        hole = self._hole
+        C, H, W = hole.known.shape
+        noise = np.zeros((H, W, C))
+        rows = min(H, self._hole_ends.y + 1)
+        noise[:rows] = particle_noise(
+            hole.seed, hole.sample, self._number, i, rows, W, C
         )
+        return noise
 
     @property
     def finished(self) -> bool:

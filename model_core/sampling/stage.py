@@ -13,6 +13,8 @@ An image of a Multi-Scale model passes through two stages, one after the other; 
 other image through one.
 """
 
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, NamedTuple, Protocol
@@ -56,6 +58,14 @@ class Drawing:
     """The windows of a field. Only windowed.py accepts them, which gives a stage one
     window after the other."""
 
+    def with_noise(self, noise: Tensor, label: int | None) -> "Drawing":
+        """Return another image's drawing, to which the same is given."""
+        # A copy keeps `given_rows`, which would be counted again for each.
+        _ = self.given_rows
+        other = copy(self)
+        vars(other).update(noise=noise, label=label)
+        return other
+
     @cached_property
     def given_rows(self) -> int:
         """Number of leading rows that are given whole and contain no weighed pixel. The
@@ -96,6 +106,24 @@ class SlotRow(NamedTuple):
     y: int
     values: NDArray[np.uint8]
     is_last: bool
+
+
+class ByOneSlot:
+    """The words of a Stage for several slots, by those for one."""
+
+    def advance(
+        self: "Stage", slots: Sequence[int], y: int, x: int
+    ) -> NDArray[np.float64]:
+        """See Stage.advance."""
+        for slot in slots:
+            self.hold(slot, y, x)
+        while self.step():
+            pass
+        return np.stack([self.log_p(slot) for slot in slots])
+
+    def images(self: "Stage", slots: Sequence[int]) -> NDArray[np.int64]:
+        """See Stage.images."""
+        return np.stack([self.image(slot).numpy() for slot in slots])
 
 
 class Stage(Protocol):
@@ -170,6 +198,14 @@ class Stage(Protocol):
         """
         ...
 
+    def advance(self, slots: Sequence[int], y: int, x: int) -> NDArray[np.float64]:
+        """Hold the images in these slots as `hold` does, and advance all images until each
+        is where it is held, or at its end. Return `log_p` of these slots, (N, H).
+
+        Raises FloatingPointError when the network gives logits that are not finite.
+        """
+        ...
+
     def copy(self, source: int, target: int) -> None:
         """Give the image in `target` the state of that in `source`, values before the
         stop included; both are held at the same place. Its noise, and the pixels that
@@ -184,6 +220,10 @@ class Stage(Protocol):
     def image(self, slot: int) -> Tensor:
         """Return the values (C, H, W) of the image in a slot, on the CPU; pixels that
         are not drawn yet have any value."""
+        ...
+
+    def images(self, slots: Sequence[int]) -> NDArray[np.int64]:
+        """Return a copy of the values (N, C, H, W) drawn so far in several slots."""
         ...
 
     def step(self) -> list[SlotRow]:

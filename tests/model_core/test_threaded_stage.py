@@ -6,6 +6,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -364,3 +365,33 @@ def test_planned_bytes_are_those_of_the_arrays(preset: str, count: int) -> None:
     stage = compiled_stage(network, 20, count)
     stages = stage._stages if isinstance(stage, ThreadedStage) else [stage]
     assert threaded_bytes(network, 20, count) == sum(map(arrays_of, stages))
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("count", COUNTS)
+def test_images_are_advanced_together_as_step_by_step(preset: str, count: int) -> None:
+    """To the midst of a row, to its end and to the image's, with ln p of the slots that
+    are asked for, in their order; rows that are given whole, and one image that is."""
+    network, asked = plain(lively(preset, torch.float32)), [5, 0, 3, 2]
+    known, keep = torch.zeros(3, H, W, dtype=torch.int64), torch.zeros(H, W)
+    keep[:2], keep[2, 1::2] = 1, 1
+    whole, every = torch.ones(H, W, dtype=torch.bool), compiled_stage(network, 6, count)
+    single = CompiledStage(network, 6)
+    for stage in (every, single):
+        for slot in range(6):
+            given = whole if slot == 3 else keep.bool()
+            its = replace(drawing(slot), known=known, keep=given, weighed=whole)
+            stage.open(slot, its)
+    for stop in [(1, W), (2, 3), (3, W), (H - 1, W)]:
+        found = every.advance(range(6), *stop)
+        for slot in range(6):
+            single.hold(slot, *stop)
+        while single.step():
+            pass
+        expected = [single.log_p(slot) for slot in range(6)]
+        np.testing.assert_array_equal(found, expected)
+        again = every.advance(asked, *stop)
+        np.testing.assert_array_equal(again, [expected[slot] for slot in asked])
+        images = np.stack([single.image(slot).numpy() for slot in asked])
+        np.testing.assert_array_equal(every.images(asked), images)
+    assert every.busy == single.busy == 0

@@ -23,7 +23,7 @@ from model_core.sampling.blocks.cards import card_at
 from model_core.sampling.blocks.drivers import Driver, Launch
 from model_core.sampling.blocks.layout import BlockLayout, BlockState, Floats, Integers
 from model_core.sampling.main_memory import in_main_memory
-from model_core.sampling.stage import Drawing, SlotRow
+from model_core.sampling.stage import ByOneSlot, Drawing, SlotRow
 
 PIECE = 512
 """Pixels of an image after which a step of fields returns, as in CompiledStage."""
@@ -81,8 +81,8 @@ def _prepared(network: PixelNetwork, device: torch.device) -> _Prepared:
     return found
 
 
-class BlockStage:
-    """A Stage (sampling/stage.py) on a card, or on another driver of block programs."""
+class BlockStage(ByOneSlot):
+    """A Stage (sampling/stage.py) on a card."""
 
     numerics: ClassVar[str] = "cpu-compiled"
     stops_within_rows: ClassVar[bool] = True

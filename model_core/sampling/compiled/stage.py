@@ -7,6 +7,7 @@ depend on the other images.
 """
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -49,6 +50,8 @@ FEWEST = 4
 columns every image has completed a row."""
 
 
+Slots = Sequence[int] | NDArray[np.int64]
+"""Numbers of several slots."""
 _NO_SLOTS = np.empty(0, np.int64)
 
 
@@ -113,9 +116,25 @@ class CompiledStage:
         self._by_column = kind.by_column
         self._kept = [getattr(self._layers, name) for name in kind.kept]
         self._outside = [kept[:, :1].copy() for kept in self._kept]
-        self._state = State(**make_arrays(_state(network, maps, sizes)))
-        self._front = Front(**make_arrays(_front(sizes)))
-        self._places = Places(**make_arrays(_places(sizes)))
+        self._kept_of_slots = [_by_slot(kept, sizes.slots) for kept in self._kept]
+        self._ring_rows = sizes.ring_rows
+        self._rings = [
+            _in_rows(kept, sizes) for kept in self._kept if _is_ring(kept, sizes)
+        ]
+        """Kept maps of which a slot has a ring of rows."""
+        self._whole = [
+            _by_slot(kept, sizes.slots)
+            for kept in self._kept
+            if not _is_ring(kept, sizes)
+        ]
+        """The others."""
+        self._state = State(**made(_state(network, maps, sizes)))
+        if self._streams == IN_RING:
+            self._stream_ring = _in_rows(self._state.streams, sizes)
+        self._front, self._places = (
+            Front(**made(_front(sizes))),
+            Places(**made(_places(sizes))),
+        )
         self._records = (
             self._front,
             self._shared,
@@ -124,8 +143,8 @@ class CompiledStage:
             self._layers,
         )
         self._active: list[int] = []
-        # By slot: for each row of its image, whether it is worked through at once.
-        self._at_once: dict[int, list[bool]] = {}
+        self._with_given: set[int] = set()
+        """Slots whose images have rows that are given whole."""
         self._windows: set[int] = set()  # slots that draw a field
 
     def open(self, slot: int, drawing: Drawing) -> None:
@@ -137,8 +156,8 @@ class CompiledStage:
             state.conditions[self._cells(state.conditions, slot)] = condition.flatten(
                 0, 1
             ).numpy()
-        for kept, outside in zip(self._kept, self._outside, strict=True):
-            kept[:, self._cells(kept[0], slot)] = outside
+        for kept, outside in zip(self._kept_of_slots, self._outside, strict=True):
+            kept[:, slot] = outside
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
         """Begin an image with the state of `source`, after its given rows; see
@@ -169,27 +188,70 @@ class CompiledStage:
         if drawing.coder is not None:
             registers, code = drawing.coder
             state.coders[slot], state.codes[slot, : len(code)] = registers, code
-        state.keep[slot] = False
-        state.weighed[slot] = False
         state.log_p[slot] = 0
-        if drawing.keep is not None and drawing.known is not None:
-            state.keep[slot] = drawing.keep.numpy()
-            state.images[slot] = drawing.known.numpy()
-        if drawing.weighed is not None:
+        if drawing.weighed is None:
+            state.weighed[slot] = False
+        else:
             state.weighed[slot] = drawing.weighed.numpy()
-        is_coded = state.coded[slot] & state.weighed[slot].any(1)
-        self._at_once[slot] = (state.keep[slot].all(1) & ~is_coded).tolist()
+        self._with_given.discard(slot)
+        if drawing.keep is None or drawing.known is None:
+            state.keep[slot] = False
+            return
+        state.keep[slot] = drawing.keep.numpy()
+        state.images[slot] = drawing.known.numpy()
+        if state.keep[slot].all(1).any():
+            self._with_given.add(slot)
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot only up to row y, column x, exclusive; see
-        Stage.hold."""
-        at_end = x == self._shared.width
-        self._front.stop[slot] = (y + 1, 0) if at_end else (y, x)
+        """Draw the image in a slot up to row y, column x, and no further."""
+        self._front.stop[slot] = self._stop(y, x)
+
+    def hold_all(self, slots: Slots, y: int, x: int) -> None:
+        """Do as `hold`, in several slots."""
+        self._front.stop[slots] = self._stop(y, x)
+
+    def _stop(self, y: int, x: int) -> tuple[int, int]:
+        return (y + 1, 0) if x == self._shared.width else (y, x)
+
+    @property
+    def goes_on(self) -> bool:
+        """True if some image is not yet where it is held, or at its end."""
+        if not self._active:
+            return False
+        front, slots = self._front, np.array(self._active)
+        rows, (ys, xs) = front.first_row[slots], front.stop[slots].T
+        return bool(((rows < ys) | ((rows == ys) & (front.done[slots, ys] < xs))).any())
+
+    def advance(self, slots: Slots, y: int, x: int) -> NDArray[np.float64]:
+        """See Stage.advance. Rows are not handed out, which costs as much for small
+        images as to draw them."""
+        self.hold_all(slots, y, x)
+        if self.goes_on:
+            self.run()
+        return self.log_p_of(slots)
+
+    def run(self) -> int:
+        """Advance all images, of which some can go on, until each is where it is held, or
+        at its end. Return how many steps that took.
+
+        Raises FloatingPointError if a logit is not finite. Nothing in here is torch's: any
+        thread may call it.
+        """
+        for steps in count(1):
+            work = self.begin_step()
+            self.settle(work, self.compute(work))
+            if not self.goes_on:
+                return steps
+        raise AssertionError("count has no end")
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
         """Return ln p of the weighed pixels that an image has passed, for each row
         (H,)."""
         return self._state.log_p[slot].copy()
+
+    def log_p_of(self, slots: Slots) -> NDArray[np.float64]:
+        """Return `log_p` of several slots, (N, H)."""
+        return self._state.log_p[slots]
 
     def coder(self, slot: int) -> Coder:
         """Return the range coder of an image that is coded: a copy of its registers,
@@ -263,15 +325,32 @@ class CompiledStage:
         if x:
             state.images[target, :, y, :x] = image[:, y, :x]
             self._copy_row(other, source, target)
-        self._copy_kept(other, source, target)
+        own, its = self._state, other._state
+        self._copy_of_slot(own.scaled, its.scaled, other, source, target)
+        self._copy_of_slot(own.conditions, its.conditions, other, source, target)
+        self._copy_maps(other, source, target, int(y), int(x))
+
+    def _copy_maps(
+        self, other: "CompiledStage", source: int, target: int, y: int, x: int
+    ) -> None:
+        """Copy what the pixels from row y, column x on read of all before them. In a ring
+        these are rows y - 1 and y: no layer reads higher, and whoever is held has drawn
+        nothing below."""
+        above, row = (y - 1) % self._ring_rows, y % self._ring_rows
+        for own, its in zip(self._rings, other._rings, strict=True):
+            own[:, target, above] = its[:, source, above]
+            if x:
+                own[:, target, row] = its[:, source, row]
+        for own, its in zip(self._whole, other._whole, strict=True):
+            own[:, target] = its[:, source]
+        if x and self._streams == IN_RING:
+            own, its = self._stream_ring, other._stream_ring
+            own[:, target, row] = its[:, source, row]
 
     def _copy_row(self, other: "CompiledStage", source: int, target: int) -> None:
         """Copy what the rest of a row that is begun reads of its beginning."""
         for own, its in zip(self._columns(), other._columns(), strict=True):
             own[:, target :: self._slots] = its[:, source :: other._slots]
-        if self._streams == IN_RING:
-            own, its = self._state.streams, other._state.streams
-            own[:, self._cells(own[0], target)] = its[:, other._cells(its[0], source)]
 
     def _columns(self) -> list[Floats]:
         """Return the maps (L, columns * slots, width) that are laid out by column and
@@ -282,15 +361,22 @@ class CompiledStage:
         return by_column
 
     def _copy_kept(self, other: "CompiledStage", source: int, target: int) -> None:
-        """Copy what pixels that follow read of the rows above, and the condition."""
-        pairs = [
-            (self._state.scaled, other._state.scaled),
-            (self._state.conditions, other._state.conditions),
-        ]
-        for own, its in pairs:
-            own[self._cells(own, target)] = its[other._cells(its, source)]
-        for own, its in zip(self._kept, other._kept, strict=True):
-            own[:, self._cells(own[0], target)] = its[:, other._cells(its[0], source)]
+        own, its = self._state, other._state
+        self._copy_of_slot(own.scaled, its.scaled, other, source, target)
+        self._copy_of_slot(own.conditions, its.conditions, other, source, target)
+        for ours, theirs in zip(self._kept_of_slots, other._kept_of_slots, strict=True):
+            ours[:, target] = theirs[:, source]
+
+    def _copy_of_slot(
+        self,
+        own: Floats,
+        its: Floats,
+        other: "CompiledStage",
+        source: int,
+        target: int,
+    ) -> None:
+        """Copy the cells of a slot, of maps (cells, width) of two stages."""
+        own[self._cells(own, target)] = its[other._cells(its, source)]
 
     def _cells(self, part: Floats, slot: int) -> slice:
         """Return which cells of a map (cells, width) belong to a slot."""
@@ -308,6 +394,10 @@ class CompiledStage:
         not drawn yet have any value."""
         return torch.from_numpy(self._state.images[slot])
 
+    def images(self, slots: Slots) -> NDArray[np.int64]:
+        """See Stage.images."""
+        return self._state.images[slots]
+
     def step(self) -> list[SlotRow]:
         """Advance every image until at least one row is complete, and return the rows
         that are; see Stage.step. A row that is given whole is worked through at once.
@@ -323,13 +413,13 @@ class CompiledStage:
         return len(self._active)
 
     def begin_step(self) -> StepWork:
-        """Decide what the next step computes, and return it. Nothing is changed."""
-        given = [slot for slot in self._active if self._passes(slot)]
-        drawn = [slot for slot in self._active if slot not in given]
-        # The list of pixels is padded by that many anyway, so given rows cost nothing
-        # in it.
-        if len(given) <= -len(drawn) % TOGETHER:
-            given, drawn = [], self._active
+        """Decide what the next step computes."""
+        given, drawn = self._passing(), self._active
+        if given:
+            passing = set(given)
+            drawn = [slot for slot in self._active if slot not in passing]
+            if len(given) <= -len(drawn) % TOGETHER:  # the list is padded for as much
+                given, drawn = [], self._active
         front = self._front
         if not self._windows.isdisjoint(drawn):
             front = front._replace(
@@ -352,45 +442,71 @@ class CompiledStage:
         return self._code.advance(work.drawn, work.front, *others)
 
     def end_step(
-        self, work: StepWork, count: int, names: Sequence[int] | None = None
+        self, work: StepWork, completed: int, names: Sequence[int] | None = None
     ) -> list[SlotRow]:
-        """Return the rows that a step completed, those that were given first; images
-        whose last row is among them are closed.
+        """Return the rows that a step completed. completed: what `compute` returned.
+        names: for each slot the number that its rows have; by default its own.
 
-        work: what `begin_step` returned.
-        count: what `compute` returned.
-        names: for each slot the number that its rows get in the result; default: its
-            own.
-
-        Raises FloatingPointError if count is -1.
+        Raises FloatingPointError if completed is -1.
         """
-        if count < 0:
+        slots, ys = self.settle(work, completed)
+        if not len(slots):
+            return []
+        last = self._shared.height - 1
+        values = self._state.images[slots, :, ys].astype(np.uint8)
+        own = slots.tolist()
+        named = own if names is None else [names[slot] for slot in own]
+        return [
+            SlotRow(slot, y, of, is_last=y == last)
+            for slot, y, of in zip(named, ys.tolist(), values, strict=True)
+        ]
+
+    def settle(
+        self, work: StepWork, completed: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Count the rows that a step completed, and close the images that are drawn to
+        their end. completed: what `compute` returned.
+
+        Return the slots (rows,) and numbers y (rows,) of these rows, those that are given
+        whole first. Raises FloatingPointError if completed is -1.
+        """
+        if completed < 0:
             raise FloatingPointError(NOT_FINITE)
-        rows = self._end_given(work.given, names) if len(work.given) else []
-        if len(work.drawn):
-            slots, ys = self._front.finished[:count].T
-            rows += self._rows(slots, ys, names)
-        return rows
+        slots, ys = self._front.finished[: completed if len(work.drawn) else 0].T
+        if len(work.given):
+            given = self._end_given(work.given)
+            slots = np.concatenate([work.given, slots])
+            ys = np.concatenate([given, ys])
+        for slot in slots[ys == self._shared.height - 1].tolist():
+            self.close(slot)
+        return slots, ys
 
-    def _passes(self, slot: int) -> bool:
-        """Return True if the next row of a slot is given whole, is not begun, and lies
-        before the stop."""
-        front, y = self._front, self._front.first_row[slot]
-        return bool(
-            y < front.stop[slot, 0]
-            and self._at_once[slot][y]
-            and front.done[slot, y] == 0
+    def _passing(self) -> list[int]:
+        """Return the slots whose next row is given whole, not begun, and not behind where
+        the image is held."""
+        active = [slot for slot in self._active if slot in self._with_given]
+        if not active:
+            return []
+        front, state, slots = self._front, self._state, np.array(active)
+        ys = front.first_row[slots]
+        passing = (
+            (ys < front.stop[slots, 0])
+            & (front.done[slots, ys] == 0)
+            & state.keep[slots, ys].all(1)
         )
+        coded = state.coded[slots]
+        if coded.any():  # what a range coder weighs is coded pixel by pixel
+            passing &= ~(coded & state.weighed[slots, ys].any(1))
+        return slots[passing].tolist()
 
-    def _end_given(
-        self, slots: NDArray[np.int64], names: Sequence[int] | None
-    ) -> list[SlotRow]:
-        """Count the next row of each slot, which was given whole, as done, and return
-        these rows."""
+    def _end_given(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Count the next row of each slot, which was given whole, as done; return the
+        numbers of these rows."""
         front = self._front
         ys = front.first_row[slots]
-        front.done[slots, ys], front.first_row[slots] = self._shared.width, ys + 1
-        return self._rows(slots, ys, names)
+        front.done[slots, ys] = self._shared.width
+        front.first_row[slots] = ys + 1
+        return ys
 
     def loop_arguments(self, slots: list[int]) -> dict[str, Any]:
         """Return the arguments of the compiled loop that draws in these slots, by the
@@ -399,30 +515,28 @@ class CompiledStage:
         names = "slots", "front", "shared", "state", "places", "layers"
         return dict(zip(names, (np.array(slots), *self._records), strict=True))
 
-    def _rows(
-        self,
-        slots: NDArray[np.int64],
-        ys: NDArray[np.int64],
-        names: Sequence[int] | None,
-    ) -> list[SlotRow]:
-        """Return rows of slots, and close images whose last row is among them.
-
-        All are made at once, because small images complete thousands of rows a second.
-        """
-        last = self._shared.height - 1
-        values = self._state.images[slots, :, ys].astype(np.uint8)
-        own = slots.tolist()
-        named = own if names is None else [names[slot] for slot in own]
-        places = zip(named, ys.tolist(), values, strict=True)
-        rows = [SlotRow(slot, y, of, is_last=y == last) for slot, y, of in places]
-        for slot, row in zip(own, rows, strict=True):
-            if row.is_last:
-                self.close(slot)
-        return rows
-
 
 def _kind(network: PixelNetwork) -> CompiledKind:
     return part(network.config.kind.compiled)
+
+
+def _by_slot(maps: Floats, slots: int) -> Floats:
+    """Return the cells that belong to slots, of maps (L, cells, width), as a view (L,
+    slots, cells of each, width)."""
+    layers, cells, width = maps.shape
+    of_slot = cells // slots
+    return maps[:, : slots * of_slot].reshape(layers, slots, of_slot, width)
+
+
+def _is_ring(maps: Floats, sizes: Sizes) -> bool:
+    return maps.shape[1] == sizes.ring_cells
+
+
+def _in_rows(maps: Floats, sizes: Sizes) -> Floats:
+    """Return maps (L, cells, width) of rings as a view (L, slots, rows, cells of a row,
+    width)."""
+    layers, _, width = maps.shape
+    return maps.reshape(layers, sizes.slots, sizes.ring_rows, -1, width)
 
 
 def _slots(numbers: list[int]) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ The arithmetic of a slot is the same whatever shares its stage. So the bytes of 
 depend neither on the number of threads nor on the stage that draws it.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from operator import itemgetter
 from typing import ClassVar, NamedTuple
@@ -35,6 +36,9 @@ order in which they were distributed, so a stage may need more than its share.""
 _BY_PLACE = itemgetter(0, 1)
 LEARNS = 0.1
 """Weight of the latest step in the moving average of the time that steps take."""
+
+
+Numbers = NDArray[np.int64]
 
 
 class _Place(NamedTuple):
@@ -85,6 +89,9 @@ class ThreadedStage:
         """The slot outside of each slot of each stage."""
         self._places: dict[int, _Place] = {}
         """Of each slot that ever had an image: a closed one keeps its state."""
+        self._table = np.zeros((slots, 2), np.int64)
+        """The same as an array, for many slots at once."""
+        self._config = network.config
         self._image_pixels = Sizes.of(network.config, slots).rows_at_once
         """Pixels of an image that are drawn at once."""
         self._image_s = 0.0
@@ -144,6 +151,15 @@ class ThreadedStage:
         stage, inner = self._places[slot]
         return self._stages[stage].image(inner)
 
+    def images(self, slots: Sequence[int]) -> NDArray[np.int64]:
+        """See Stage.images."""
+        config = self._config
+        shape = config.channels, config.height, config.width
+        found = np.empty((len(slots), *shape), np.int64)
+        for stage, inner, numbers in self._by_stage(slots):
+            found[numbers] = stage.images(inner)
+        return found
+
     def coder(self, slot: int) -> Coder:
         """Return the range coder of an image that is coded; see CompiledStage.coder."""
         stage, inner = self._places[slot]
@@ -166,9 +182,7 @@ class ThreadedStage:
         busy = [k for k, stage in enumerate(self._stages) if stage.busy]
         if len(busy) == 1:  # a lone image loses nothing by what several need
             return self._step_alone(busy[0])
-        # The first stays with this thread, which would only wait otherwise.
-        handed = [k for k in busy[1:] if self._is_worth(self._stages[k].busy)]
-        own = [k for k in busy if k not in handed]
+        own, handed = self._divided(busy)
         works = [(k, self._stages[k].begin_step()) for k in own + handed]
         calls = [partial(self._stages[k].compute, work) for k, work in works]
         computed = run_together(calls[: len(own)], calls[len(own) :])
@@ -178,6 +192,46 @@ class ThreadedStage:
             rows += self._stages[k].end_step(work, count, self._slots[k])
         rows.sort(key=_BY_PLACE)
         return rows
+
+    def advance(self, slots: Sequence[int], y: int, x: int) -> NDArray[np.float64]:
+        """See Stage.advance. The threads meet when all images are there, and not after
+        each step: what one does between two steps, the others need not wait for."""
+        groups = self._by_stage(slots)
+        for stage, inner, _ in groups:
+            stage.hold_all(inner, y, x)
+        own, handed = self._divided(
+            [k for k, stage in enumerate(self._stages) if stage.goes_on]
+        )
+        stages = [self._stages[k] for k in own + handed]
+        images = [stage.busy for stage in stages]
+        calls = [stage.run for stage in stages]
+        ran = run_together(calls[: len(own)], calls[len(own) :])
+        for count, (steps, seconds) in zip(images, ran, strict=True):
+            self._learn(seconds / (count * steps))
+        log_p = np.empty((len(slots), self._config.height))
+        for stage, inner, numbers in groups:
+            log_p[numbers] = stage.log_p_of(inner)
+        return log_p
+
+    def _divided(self, busy: list[int]) -> tuple[list[int], list[int]]:
+        """Return which of these stages the thread that asks advances, and which others
+        do: those whose part is long enough."""
+        # The first stays with this thread, which would only wait otherwise.
+        handed = [k for k in busy[1:] if self._is_worth(self._stages[k].busy)]
+        return [k for k in busy if k not in handed], handed
+
+    def _by_stage(
+        self, slots: Sequence[int]
+    ) -> list[tuple[CompiledStage, Numbers, Numbers]]:
+        """Return each stage in which these images are, with its slots for them, and their
+        numbers among `slots`."""
+        stages, inner = self._table[slots].T
+        groups: list[tuple[CompiledStage, Numbers, Numbers]] = []
+        for k, stage in enumerate(self._stages):
+            numbers = np.flatnonzero(stages == k)
+            if len(numbers):
+                groups.append((stage, inner[numbers], numbers))
+        return groups
 
     def _step_alone(self, k: int) -> list[SlotRow]:
         """Advance the images of the only stage that has any."""
@@ -205,6 +259,7 @@ class ThreadedStage:
         stage = self._next_stage()
         place = self._places[slot] = _Place(stage, self._vacant[stage].pop())
         self._slots[stage][place.slot] = slot
+        self._table[slot] = place
         return place
 
     def _next_stage(self) -> int:

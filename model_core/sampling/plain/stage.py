@@ -13,12 +13,11 @@ from model_core.distribution import NOT_FINITE
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.main_memory import in_main_memory
 from model_core.sampling.plain.step import StaticStep
-from model_core.sampling.stage import Drawing, SlotRow, condition_of
+from model_core.sampling.stage import ByOneSlot, Drawing, SlotRow, condition_of
 
 
-class PlainStage:
-    """A Stage (sampling/stage.py) in plain torch, the slowest one. If the weights are
-    on a card, it works with a copy in main memory."""
+class PlainStage(ByOneSlot):
+    """A Stage (sampling/stage.py). Weights on a card are copied to main memory."""
 
     numerics: ClassVar[str] = "cpu-torch"
 
