@@ -24,8 +24,8 @@ from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.orientation import Orientation, turn
 from model_core.posterior.chain import Chain, Start, counted
-from model_core.posterior.islands import StageOf, mixture_and_starts
-from model_core.posterior.mixture import Given, Way, summed
+from model_core.posterior.islands import begun, stepped, ways_of_chains
+from model_core.posterior.mixture import Given, Mixture, Way, summed
 from model_core.posterior.particles import Stages
 from model_core.posterior.plan import given_behind
 from model_core.posterior.receipt import GOOD_ESS, Quality, worst_of
@@ -121,16 +121,12 @@ def classify_steps(
     keep: NDArray[np.bool_],
     seed: int = 0,
     particles: int = 32,
-    stage_of: StageOf | None = None,
+    stages: Stages | None = None,
 ) -> Iterator[float | Classification]:
     """Classify one picture (C, H, W) in steps: yield after each how much is done, 0 to
     1, and at last the Classification, with B = 1.
 
-    stage_of: stage_of(network, size) returns what draws `size` particles of a network;
-        default: stages of its own.
-
-    The other arguments and the errors are those of `classify`. ConfigError and
-    DataError are raised by the first step, the others by the step that meets them.
+    stages: what draws the particles; its own when not given.
     """
     _check(model, torch.from_numpy(values), torch.from_numpy(keep))
     target = Target.of(model, values, keep, 1.0)
@@ -139,24 +135,24 @@ def classify_steps(
         yield _told(_exact(model, image, torch.from_numpy(target.keep)), model)
         return
     size, count = max(2, particles // ESTIMATES), len(target.components)
-    mixture, starts = mixture_and_starts(target, size, stage_of or Stages().of)
+    stages = stages or Stages()
+    mixture, starts = begun(target, size, stages.of)
     given = target.given(seed)
+    mixtures = ways_of_chains(target, size, stages, mixture, starts)
+    at_once = mixtures[0] is not mixtures[1]
     if max(starts) >= len(mixture.ways):
-        yield from _by_guides(
-            [Chain(mixture, given, size, starts, i) for i in range(ESTIMATES)], model
-        )
+        chains = [
+            Chain(each, given, size, starts, i) for i, each in enumerate(mixtures)
+        ]
+        yield from _by_guides(chains, model, at_once)
         return
     log_p, ess = np.zeros((2, ESTIMATES, count))
-    for i in range(ESTIMATES):
-        for number, way in enumerate(mixture.ways):
-            before = way.log_p_before(given) - way.log_priors
-            for k in range(len(before)):
-                at = number * len(before) + k
-                for evidence, least_ess in _evidence(
-                    way, given, size, i * count + at, k
-                ):
-                    log_p[i, at], ess[i, at] = before[k] + evidence, least_ess
-                    yield (i * count + at) / (ESTIMATES * count)
+    estimates = [
+        _by_labels(each, given, size, i * count, log_p[i], ess[i])
+        for i, each in enumerate(mixtures)
+    ]
+    for done in stepped(estimates, at_once):
+        yield sum(1.0 if each is None else each for each in done) / ESTIMATES
     joint = [
         _by_label(each, model) for each in (*log_p, summed(log_p) - log_count(log_p))
     ]
@@ -165,13 +161,35 @@ def classify_steps(
     )
 
 
+def _by_labels(
+    mixture: Mixture,
+    given: Given,
+    size: int,
+    first: int,
+    log_p: Floats,
+    ess: Floats,
+) -> Iterator[float]:
+    """Estimate ln p of what is given by each component, label by label of each member:
+    after each step, how much of that is done, 0 to 1. The estimates come to log_p (K,),
+    and to ess (K,) how many particles counted; first: number of the first sweep."""
+    at = 0
+    for way in mixture.ways:
+        before = way.log_p_before(given) - way.log_priors
+        for k in range(len(before)):
+            for evidence, least_ess in _evidence(way, given, size, first + at, k):
+                log_p[at] = before[k] + evidence
+                ess[at] = least_ess
+                yield at / len(log_p)
+            at += 1
+
+
 def _by_guides(
-    chains: Sequence[Chain], model: Model
+    chains: Sequence[Chain], model: Model, at_once: bool
 ) -> Iterator[float | Classification]:
-    """Classify by the candidates of chains (chain.py) that guides propose: images whose
-    weights add up to p(given), each with p of every label given the image."""
-    for number, chain in enumerate(chains):
-        yield from ((number + done) / len(chains) for done in chain.begin())
+    """The same by what begins chains of a completion: images whose weights add up to p(given), each with p of every
+    label given it."""
+    for done in stepped([chain.begin() for chain in chains], at_once):
+        yield sum(1.0 if each is None else each for each in done) / len(chains)
     starts = [chain.start for chain in chains]
     joint = [
         _log_p_by(each, model) for each in (*([start] for start in starts), starts)

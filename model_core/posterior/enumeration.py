@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from model_core.elementary import log_sum, shares
 from model_core.posterior.chain import chosen
-from model_core.posterior.exact import ExactRun, is_drawn_last
-from model_core.posterior.islands import CHAINS, IslandsRun, StageOf, way_of
-from model_core.posterior.marginals import Marginals, SoFar, Weighted
+from model_core.posterior.islands import CHAINS, IslandsRun, way_of
+from model_core.posterior.marginals import Marginals, Weighted
 from model_core.posterior.mixture import Images, Mixture, Way
 from model_core.posterior.particles import Stages
 from model_core.posterior.plan import first_hole
@@ -38,18 +37,14 @@ class EnumeratedRun:
         target: Target,
         seed: int,
         particles: int,
-        stage_of: StageOf | None = None,
+        stages: Stages | None = None,
     ) -> None:
-        """target: `has_few_fillings` is True for it.
-        seed: of all images.
-        particles, stage_of: as for IslandsRun, whose memory this uses: half as many
-            fillings as particles are scored side by side. The result does not depend on
-            them.
-        """
+        """particles, stages: as for IslandsRun, whose memory this shares: half of the
+        particles are scored side by side. The result does not depend on them."""
         self._target = target
         self._seed = seed
         size = max(2, particles // CHAINS)
-        of_network = stage_of or Stages().of
+        of_network = (stages or Stages()).of
         ways = [way_of(each, size, of_network) for each in target.of_members]
         self._mixture = Mixture(ways)
         self._fillings = fillings(target)
@@ -162,7 +157,7 @@ def run_of(
     seed: int,
     particles: int,
     sweeps: int,
-    stage_of: StageOf | None = None,
+    stages: Stages | None = None,
     enumerates: bool = True,
 ) -> IslandsRun | EnumeratedRun | ExactRun:
     """Return what draws the images of a completion that one exact draw cannot: an
@@ -173,8 +168,5 @@ def run_of(
     IslandsRun.
     """
     if enumerates and target.has_few_fillings:
-        return EnumeratedRun(target, seed, particles, stage_of)
-    # A single network draws such a hole without a run.
-    if enumerates and len(target.of_members) > 1 and is_drawn_last(target):
-        return ExactRun(target, seed, particles, stage_of)
-    return IslandsRun(target, seed, particles, sweeps, stage_of)
+        return EnumeratedRun(target, seed, particles, stages)
+    return IslandsRun(target, seed, particles, sweeps, stages)

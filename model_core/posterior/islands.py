@@ -15,8 +15,8 @@ from model_core.components import Component
 from model_core.elementary import shares
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.posterior.accepting import Accepting
-from model_core.posterior.chain import FEW, Chain, counted, seat
-from model_core.posterior.marginals import START, Marginals, Shares, SoFar, Weighted
+from model_core.posterior.chain import FEW, Chain, counted, seat, sizes_of
+from model_core.posterior.marginals import Marginals, Shares, Weighted
 from model_core.posterior.mixture import Mixture, Way
 from model_core.posterior.particles import StageParticles, Stages
 from model_core.posterior.plan import given_behind, is_mostly_last
@@ -28,7 +28,9 @@ from model_core.posterior.receipt import (
     receipt_of,
 )
 from model_core.posterior.smc import Took
+from model_core.posterior.so_far import START, Part, SoFar
 from model_core.posterior.targets import Target
+from model_core.sampling.compiled.threads import run_together
 from model_core.sampling.noise import choice_noise
 from model_core.sampling.stages import stage_for
 
@@ -57,8 +59,7 @@ CHOICE = (1 << 30) - 1
 chains."""
 
 StageOf = Callable[[PixelNetwork, int], StageParticles]
-"""stage_of(network, size) returns what draws up to `size` images of a network side by
-side. The caller uses it until its next call for the same network."""
+"""Return what draws so many particles of a network."""
 
 
 class IslandsRun:
@@ -74,23 +75,20 @@ class IslandsRun:
         seed: int,
         particles: int,
         sweeps: int,
-        stage_of: StageOf | None = None,
+        stages: Stages | None = None,
     ) -> None:
-        """target: needs particles.
-        seed: of all images.
-        particles: for each image, shared by its chains.
-        sweeps: maximum number of rounds of a chain.
-        stage_of: returns what draws or scores images; called for each sweep, for each
-            scoring of images, and for other draws, each with its own number of images.
-            Default: stages of its own.
-        """
+        """particles: of each image, shared by its chains; sweeps: the most rounds of a chain. stages: what draws the
+        particles, nobody else's until an image is there; the run's own when not given. The bytes do not depend on
+        whether its chains are drawn at the same time."""
         self._target = target
         self._seed = seed
         self._particles = particles
         self._sweeps = sweeps
         self._size = max(2, particles // CHAINS)
-        self._mixture, self._starts = mixture_and_starts(
-            target, self._size, stage_of or Stages().of
+        stages = stages or Stages()
+        self._mixture, self._starts = begun(target, self._size, stages.of)
+        self._chained_by = ways_of_chains(
+            target, self._size, stages, self._mixture, self._starts
         )
         self._accepting = self._accepting_by_the_last()
         self.shares = self._target.no_shares()
@@ -190,22 +188,24 @@ class IslandsRun:
         """Draw image i by chains."""
         given = self._target.given(self._seed, i)
         told = [self._target.no_shares() for _ in range(CHAINS)]
+        heard: list[list[Part]] = [[] for _ in range(CHAINS)]
         chains = [
             Chain(
-                self._mixture,
+                mixture,
                 given,
                 self._size,
                 self._starts,
                 number,
-                self._heard_by(each),
-                each.pass_by,
+                self._heard_by(told[number], heard[number]),
+                told[number].pass_by,
             )
-            for number, each in enumerate(told)
+            for number, mixture in enumerate(self._chained_by)
         ]
+        at_once = self._chained_by[0] is not self._chained_by[1]
         parts = CHAINS * (1 + self._sweeps)
-        for number, chain in enumerate(chains):
-            for done in chain.begin():
-                yield (number + done) / parts
+        for done in stepped([chain.begin() for chain in chains], at_once):
+            yield sum(1.0 if each is None else each for each in done) / parts
+        for chain in chains:
             self._so_far.add(
                 Weighted(chain.start.images, shares(chain.start.log_weights)),
                 ~given.keep,
@@ -215,10 +215,13 @@ class IslandsRun:
         draws, rounds = seat(chains, float(uniform)), self._rounds(chains)
         if not rounds or self._ess(chains) >= FEW:
             for each in told:
-                self._heard_by(each)(draws, ~given.keep)
-        for number, chain in enumerate(chains):
-            for done in chain.rounds(rounds):
-                yield (CHAINS + number * rounds + done) / (CHAINS * (1 + rounds))
+                each.add(draws, ~given.keep)
+                self._so_far.add(draws, ~given.keep)
+        for done in stepped([chain.rounds(rounds) for chain in chains], at_once):
+            self._hear(heard, done)
+            drawn = sum(rounds if each is None else each for each in done)
+            yield (CHAINS + drawn) / (CHAINS * (1 + rounds))
+        self._hear(heard, [None] * CHAINS)
         arrived = arrived_of(chains)
         for number in arrived:
             for component in self._predicting(chains[number]):
@@ -230,15 +233,25 @@ class IslandsRun:
             yield 1.0
         yield self._taken(chains, chain)
 
-    def _heard_by(self, told: Shares) -> Took:
-        """Return the function that a chain calls with its moves: it adds them to the
-        chain's own shares, and to what is expected so far."""
+    def _heard_by(self, told: Shares, waiting: list[Part]) -> Took:
+        """Make what hears of a chain's moves: its own shares, and what is expected so far,
+        to which its part is added by `_hear`."""
 
         def heard(draws: Weighted, block: NDArray[np.bool_]) -> None:
             told.add(draws, block)
-            self._so_far.add(draws, block)
+            waiting.append(self._so_far.part_of(draws, block))
 
         return heard
+
+    def _hear(self, heard: list[list[Part]], done: Sequence[float | None]) -> None:
+        """Add what chains have drawn to what is expected so far: those of a chain once all
+        chains before it have ended, as if they were drawn one after the other."""
+        for waiting, its_share in zip(heard, done, strict=True):
+            for part in waiting:
+                self._so_far.take(part)
+            waiting.clear()
+            if its_share is not None:
+                return
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
         """Return the expected value (C, H, W) of each variable by what has been drawn
@@ -315,6 +328,32 @@ class IslandsRun:
         return found, self.shares.result()
 
 
+def stepped(
+    chains: Sequence[Iterator[float]], at_once: bool
+) -> Iterator[list[float | None]]:
+    """Take the steps of several chains, each of which says how much of it is done; return
+    these shares after each step, None for a chain that has ended.
+
+    at_once: a step of each chain at the same time, in threads of their own; else one
+    chain after the other. A step that raises an exception raises it here, after the
+    others have come back.
+    """
+    done: list[float | None] = [0.0] * len(chains)
+    left = list(range(len(chains)))
+
+    def step(number: int) -> int:
+        done[number] = next(chains[number], None)
+        return done[number] is not None
+
+    while left:
+        several = left if at_once else left[:1]
+        calls = [partial(step, number) for number in several]
+        run_together(calls[:1], calls[1:])
+        left = [number for number in left if done[number] is not None]
+        if any(done[number] is not None for number in several):
+            yield list(done)
+
+
 def arrived_of(chains: Sequence[Chain]) -> list[int]:
     """Return the indices of the chains that count: those whose image has at most
     GOOD_APART more nats than the best one. The others have not converged."""
@@ -369,6 +408,31 @@ def mixture_and_starts(
     if guides and best < len(members) and behind[best] == 0:
         return mixture, [best]
     return mixture, fit[:STARTS]
+
+
+def ways_of_chains(
+    target: Target,
+    size: int,
+    stages: Stages,
+    mixture: Mixture,
+    starts: Sequence[int],
+) -> list[Mixture]:
+    """Return for each of CHAINS chains the ways on which it is drawn: their own, if they
+    are drawn at the same time, else `mixture`, which `begun` has returned with `starts`.
+    """
+    guides = [[Component(guide)] for guide in target.guides]
+    networks = [
+        network
+        for (component, *_) in [*target.of_members, *guides]
+        if isinstance(network := component.network, PixelNetwork)
+    ]
+    again = sizes_of(size, len(starts), target.known.size)
+    # A chain that may begin again has more particles then than there is memory for twice.
+    if len(again) > 1 or stages.sweeps_at_once(networks) < CHAINS:
+        return [mixture] * CHAINS
+    for network in networks:
+        stages.of(network, size)  # by the thread that asks, and not by those that draw
+    return [begun(target, size, stages.of_sweep(number))[0] for number in range(CHAINS)]
 
 
 def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way:

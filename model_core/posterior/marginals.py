@@ -193,13 +193,22 @@ def add_shares(
     where: NDArray[np.bool_],
     times: float = 1.0,
 ) -> None:
-    """Add to `shares` (V, C, H, W), at the pixels `where` (H, W), the weight that each
-    value has among the draws, multiplied by `times`."""
-    images, weights = draws
-    for value in np.unique(images[:, :, where]):
-        shares[value][:, where] += times * total(
-            weights[:, None, None] * (images[:, :, where] == value)
-        )
+    """Add to shares (V, C, H, W), where (H, W), how much weight each value has among draws."""
+    for value, share in shares_of(draws, where, times).items():
+        shares[value][:, where] += share
+
+
+def shares_of(
+    draws: Weighted, where: NDArray[np.bool_], times: float = 1.0
+) -> dict[int, NDArray[np.float64]]:
+    """Return how much weight each value that is drawn has among draws, (C, pixels) of the
+    pixels where (H, W) is True, times a number."""
+    images = draws.images[:, :, where]
+    weights = draws.weights[:, None, None]
+    return {
+        int(value): times * total(weights * (images == value))
+        for value in np.unique(images)
+    }
 
 
 def _predicted_shares(

@@ -2,8 +2,9 @@
 in a stage."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -13,8 +14,16 @@ from numpy.typing import NDArray
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.posterior.island import Parents
 from model_core.posterior.plan import Stop
+from model_core.sampling.compiled.prepared import prepared
+from model_core.sampling.compiled.stage import CompiledStage
+from model_core.sampling.compiled.threaded import ThreadedStage
+from model_core.sampling.compiled.threads import threads_in_use
+from model_core.sampling.main_memory import in_main_memory
 from model_core.sampling.stage import Drawing
-from model_core.sampling.stages import new_stage
+from model_core.sampling.stages import new_stage, stage_for
+
+SWEEPS_AT_ONCE = 2
+"""Sweeps that are drawn at the same time: those of the two chains of an image."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +82,17 @@ class StageParticles:
     """
 
     def __init__(
-        self, network: PixelNetwork, size: int, threads: int | None = None
+        self,
+        network: PixelNetwork,
+        size: int,
+        threads: int | None = None,
+        stage: ThreadedStage | None = None,
     ) -> None:
-        """size: maximum number of particles.
-        threads: maximum number of threads, as for `stages.new_stage`.
-        """
+        """size: how many particles there may be. threads: see `stages.new_stage`. stage:
+        what draws them; its own if there is none."""
         self.size = size
         # No slot is spare: particles begin together and end together.
-        self._stage = new_stage(network, size, threads, spare=0)
+        self._stage = stage or new_stage(network, size, threads, spare=0)
         self._width = network.config.width
         self._slots = list(range(size))
         self._log_p = np.zeros(size)
@@ -92,8 +104,11 @@ class StageParticles:
         Particles.begin. Rows that are given to all are worked through now: raises
         FloatingPointError if logits are not finite."""
         with torch.inference_mode():
-            for slot in self._slots:
-                self._stage.close(slot)
+            if isinstance(self._stage, ThreadedStage):
+                self._stage.close_all()
+            else:
+                for slot in self._slots:
+                    self._stage.close(slot)
             self._slots = list(range(len(particles)))
             self._log_p = np.zeros(len(particles))
             self._open(_drawings(particles, weighed, temperature))
@@ -150,23 +165,69 @@ class StageParticles:
 
 
 class Stages:
-    """The stages that draw a model's particles, one for each of its networks. Each is
-    made when it is first needed, and made again when more particles are needed."""
+    """The stages on which a model's particles are drawn, for each of its networks: made
+    anew where more of them are asked for.
 
-    def __init__(self, threads: int | None = None) -> None:
-        """threads: maximum number of threads of each stage, as for
-        `stages.new_stage`."""
-        self._threads = threads
-        self._made: dict[PixelNetwork, StageParticles] = {}
+    Two sweeps may be drawn at the same time, one by `of_sweep(0)` and one by
+    `of_sweep(1)`, each by half of the threads: what Python does for one is then no
+    hindrance to the other, as it is if all threads draw one sweep. No sweep is drawn
+    alone, by `of`, meanwhile: it takes the same slots.
+    """
+
+    def __init__(
+        self, threads: int | None = None, sweeps: int = SWEEPS_AT_ONCE
+    ) -> None:
+        """threads: of all stages of a network together; see `stages.new_stage`. sweeps:
+        how many are drawn at the same time, if there are threads for it: 1 or
+        SWEEPS_AT_ONCE. As many times the particles of one take memory."""
+        self._threads = threads or threads_in_use()
+        self._sweeps = sweeps if self._threads >= sweeps else 1
+        self._made: dict[PixelNetwork, list[StageParticles]] = {}
+        self._making = Lock()
+
+    def sweeps_at_once(self, networks: Iterable[PixelNetwork]) -> int:
+        """Return how many sweeps of these networks may be drawn at the same time."""
+        compiled = all(stage_for(each) is CompiledStage for each in networks)
+        return self._sweeps if compiled else 1
 
     def of(self, network: PixelNetwork, size: int) -> StageParticles:
-        """Return what draws up to `size` particles of a network. It is the same for
-        each call, so only one sweep may use it at a time; a smaller one that was made
-        before is dropped."""
-        if network not in self._made or self._made[network].size < size:
-            self._made.pop(network, None)  # first, so that its memory is free
-            self._made[network] = StageParticles(network, size, self._threads)
-        return self._made[network]
+        """Return the stage on which so many can be drawn while nothing else is."""
+        return self._of(network, size)[0]
+
+    def of_sweep(self, number: int) -> Callable[[PixelNetwork, int], StageParticles]:
+        """Return what `of` is for one of two sweeps that are drawn at the same time."""
+        return lambda network, size: self._of(network, size)[1 + number]
+
+    def _of(self, network: PixelNetwork, size: int) -> list[StageParticles]:
+        with self._making:
+            if network not in self._made or self._made[network][0].size < size:
+                self._made.pop(network, None)  # first, so that its memory is free
+                self._made[network] = self._new(network, size)
+            return self._made[network]
+
+    def _new(self, network: PixelNetwork, size: int) -> list[StageParticles]:
+        """Make the stage of all threads, and those of each sweep."""
+        if self.sweeps_at_once([network]) == 1:
+            return [StageParticles(network, size, self._threads)]
+        stages = [
+            CompiledStage(in_main_memory(network), slots, prepared(network))
+            for slots in slots_of_sweeps(size, self._threads)
+        ]
+        each = len(stages) // self._sweeps
+        parts = [stages[first : first + each] for first in range(0, len(stages), each)]
+        return [
+            StageParticles(
+                network, size, stage=ThreadedStage(network, size, stages=part)
+            )
+            for part in (stages, *parts)
+        ]
+
+
+def slots_of_sweeps(size: int, threads: int) -> list[int]:
+    """Return the slots of each thread's stage if so many particles of each of two sweeps
+    are drawn at the same time. With an odd number of threads, one draws nothing."""
+    of_each = threads // SWEEPS_AT_ONCE
+    return [-(-size // of_each)] * (of_each * SWEEPS_AT_ONCE)
 
 
 def _drawings(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import structlog
@@ -22,7 +23,7 @@ from model_core.posterior.chain import sizes_of
 from model_core.posterior.enumeration import EnumeratedRun, run_of
 from model_core.posterior.exact import ExactRun
 from model_core.posterior.islands import CHAINS, IslandsRun
-from model_core.posterior.particles import Stages
+from model_core.posterior.particles import SWEEPS_AT_ONCE, Stages
 from model_core.posterior.targets import Target
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.stages import (
@@ -78,7 +79,9 @@ LEAST_OF_PARTICLES = 3 / 4
 """Several threads must leave this part of the particles that one thread allows;
 otherwise fewer threads are used."""
 PART_FOR_PARTICLES = 4
-"""Particles may have one part in so many of a model's share; slots have the rest."""
+"""Particles may have one in so many bytes of a model's share; slots have the rest."""
+PART_FOR_SWEEPS = 2
+"""The same of particles of which two sweeps are drawn at the same time."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,9 @@ class SlotPlan:
     threads: int = 1
     """Most threads in which one model is drawn."""
     particle_threads: int = 1
-    """Threads in which its particles are drawn."""
+    """Threads in which its particles are."""
+    particle_sweeps: int = 1
+    """Sweeps of particles that are drawn at the same time."""
 
     def share(self, models: int) -> int:
         """Return the bytes for each of so many models."""
@@ -131,22 +136,16 @@ class SlotPlan:
         for the networks that draw particles; that of the first thread belongs to the
         memory that a worker has beside its slots.
         """
-        particles = 0
-        threads = 1
+        planned = _Particles()
         if particle_bytes:
-            most = _most_particles(share, particle_bytes)
-            threads = self.threads
-            # Scratch memory of threads displaces particles, but at most a quarter of them.
-            while True:
-                scratch = (threads - 1) * particle_scratch
-                particles = _most_particles(share, particle_bytes, scratch)
-                if threads == 1 or particles >= most * LEAST_OF_PARTICLES:
-                    break
-                threads -= 1
+            planned = _planned_particles(
+                share, particle_bytes, begun_again, particle_scratch, self.threads
+            )
+        particles, threads = planned.most, planned.threads
         rest = share
         if particles:
-            rest -= max(particles, begun_again) * particle_bytes
-            rest -= (threads - 1) * particle_scratch
+            its_bytes = particle_bytes * planned.sweeps
+            rest -= max(particles, begun_again) * its_bytes + planned.beside
         memory = max(slot_bytes, share // 2, rest)
         room = most_slots(memory, slot_bytes, scratch_bytes, self.threads)
         fit = min(self.slots + self.express, room)
@@ -158,6 +157,7 @@ class SlotPlan:
             particles=particles,
             kept=min(KEPT_STATES, room - fit),
             particle_threads=threads,
+            particle_sweeps=planned.sweeps,
         )
 
 
@@ -175,11 +175,52 @@ def most_slots(
     return max(1, slots)
 
 
-def _most_particles(share: int, particle_bytes: int, scratch: int = 0) -> int:
-    """Return how many particles fit into their part of a share, beside the scratch
-    arrays of further threads."""
-    part = share // PART_FOR_PARTICLES - scratch
-    return min(MAX_PARTICLES, max(0, part // particle_bytes))
+class _Particles(NamedTuple):
+    """How a model's particles are drawn."""
+
+    most: int = 0
+    """Particles of an image."""
+    threads: int = 1
+    sweeps: int = 1
+    """Sweeps that are drawn at the same time, each by half of the particles: as many times
+    the memory."""
+    beside: int = 0
+    """Bytes beside those of the particles, in threads other than the first."""
+
+
+def _planned_particles(
+    share: int, particle_bytes: int, begun_again: int, scratch: int, threads: int
+) -> _Particles:
+    """Return how particles are drawn in at most so many threads. See SlotPlan.fitted.
+
+    One thread has a quarter of the share, which also counts how many there are. Two
+    sweeps at the same time take the memory twice: they may have half of the share,
+    which is left by the slots. Whatever is not enough for three quarters of the particles
+    of one thread is drawn in fewer threads.
+    """
+    most = _most_particles(share // PART_FOR_PARTICLES, particle_bytes)
+    least = most * LEAST_OF_PARTICLES
+    of_both = particle_bytes * SWEEPS_AT_ONCE
+    for several in range(threads - threads % SWEEPS_AT_ONCE, 1, -SWEEPS_AT_ONCE):
+        # Each thread may have a slot more than its share (particles.slots_of_sweeps).
+        beside = (several - 1) * scratch
+        beside += (several - SWEEPS_AT_ONCE) * particle_bytes * CHAINS
+        part = share // PART_FOR_SWEEPS - beside
+        particles = min(most, _most_particles(part, of_both))
+        if particles >= least and begun_again * of_both <= part:
+            return _Particles(particles, several, SWEEPS_AT_ONCE, beside)
+    for several in range(threads, 1, -1):
+        beside = (several - 1) * scratch
+        part = share // PART_FOR_PARTICLES - beside
+        particles = _most_particles(part, particle_bytes)
+        if particles >= least:
+            return _Particles(particles, several, 1, beside)
+    return _Particles(most)
+
+
+def _most_particles(memory: int, particle_bytes: int) -> int:
+    """Return how many particles fit into so many bytes."""
+    return min(MAX_PARTICLES, max(0, memory // particle_bytes))
 
 
 @dataclass
@@ -199,9 +240,10 @@ class LoadedModel:
         self.free_particles()
 
     def free_particles(self) -> None:
-        """Free the memory in which particles are drawn; it is allocated again when it
-        is needed."""
-        self.stages = Stages(self.plan.particle_threads)
+        """Give up the stages on which particles are drawn; others are made when some
+        are drawn again."""
+        plan = self.plan
+        self.stages = Stages(plan.particle_threads, plan.particle_sweeps)
 
 
 class FullPoolError(ModelError):
@@ -479,9 +521,8 @@ class ModelPool:
         loaded = self._loaded[order.model]
         model = loaded.model.given(hole.label)
         target = Target.of(model, hole.given.values, hole.given.keep, hole.temperature)
-        stage_of = loaded.stages.of
         drawn = order.seed, order.particles, order.sweeps
-        return run_of(target, *drawn, stage_of, enumerates=order.enumerates)
+        return run_of(target, *drawn, loaded.stages, enumerates=order.enumerates)
 
     def free_particles(self, name: str) -> None:
         """Free the memory in which a model's particles are drawn, until some are drawn

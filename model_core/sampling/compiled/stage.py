@@ -142,6 +142,8 @@ class CompiledStage:
             self._places,
             self._layers,
         )
+        self.slots = slots
+        """Images that may be drawn side by side."""
         self._active: list[int] = []
         self._with_given: set[int] = set()
         """Slots whose images have rows that are given whole."""
@@ -388,6 +390,10 @@ class CompiledStage:
         others can be forked from it."""
         if slot in self._active:
             self._active.remove(slot)
+
+    def close_all(self) -> None:
+        """Stop drawing all images."""
+        self._active.clear()
 
     def image(self, slot: int) -> Tensor:
         """Return a view of the values (C, H, W) of the image in a slot; pixels that are

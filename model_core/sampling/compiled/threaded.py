@@ -72,18 +72,29 @@ class ThreadedStage:
     worth_s: ClassVar[float] = WORTH_S
 
     def __init__(
-        self, network: PixelNetwork, slots: int, threads: int = 1, spare: int = SPARE
+        self,
+        network: PixelNetwork,
+        slots: int,
+        threads: int = 1,
+        spare: int = SPARE,
+        stages: Sequence[CompiledStage] = (),
     ) -> None:
-        """Make the stages of all threads, without an image.
+        """slots: of all threads together. spare: see SPARE.
 
-        slots: of all threads together.
-        threads: at most as many as slots.
-        spare: additional slots of each thread's stage, because images do not end in the
-            order in which they were distributed.
+        stages: of this network, one for each thread; new ones if there are none. Several
+        stages of several threads may consist of the same ones, as long as each calls
+        `close_all` before it draws, and those with a stage in common never do so at the
+        same time.
         """
-        self.threads = threads
-        shares, arrays = slots_of_each(slots, threads, spare), prepared(network)
-        self._stages = [CompiledStage(network, share, arrays) for share in shares]
+        if not stages:
+            arrays = prepared(network)
+            stages = [
+                CompiledStage(network, share, arrays)
+                for share in slots_of_each(slots, threads, spare)
+            ]
+        self.threads = len(stages)
+        self._stages = list(stages)
+        shares = [stage.slots for stage in stages]
         self._vacant = [list(range(share - 1, -1, -1)) for share in shares]
         self._slots = [[-1] * share for share in shares]
         """The slot outside of each slot of each stage."""
@@ -125,6 +136,17 @@ class ThreadedStage:
         others can be forked from it."""
         if (place := self._places.get(slot)) is not None:
             self._stages[place.stage].close(place.slot)
+
+    def close_all(self) -> None:
+        """Stop drawing all images, those too that were begun by another stage of several
+        threads, and forget their states."""
+        for stage, vacant, slots in zip(
+            self._stages, self._vacant, self._slots, strict=True
+        ):
+            stage.close_all()
+            vacant[:] = range(stage.slots - 1, -1, -1)
+            slots[:] = [-1] * stage.slots
+        self._places.clear()
 
     def hold(self, slot: int, y: int, x: int) -> None:
         """Draw the image in a slot only up to row y, column x, exclusive; see

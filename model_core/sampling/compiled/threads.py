@@ -66,6 +66,8 @@ class _Thread:
     """A thread that makes one call after the other."""
 
     def __init__(self, number: int) -> None:
+        self.number = number
+        """From 1 on; whoever asks has 0."""
         self._tasks: SimpleQueue[_Task] = SimpleQueue()
         self.used_s = 0.0
         """Seconds of processor time that it had used when its last call ended."""
@@ -84,6 +86,7 @@ class _Thread:
         self._tasks.put(task)
 
     def _serve(self) -> None:
+        _of_this_thread.number = self.number
         while True:
             task = self._tasks.get()
             task.run()
@@ -93,11 +96,13 @@ class _Thread:
 
 
 _threads: list[_Thread] = []
-"""The threads that were started so far. The calling thread is not one of them."""
-_starting = threading.Lock()
-_drawn_s = [0.0] * MOST_THREADS
-"""Seconds that each thread has computed in `run_together`: the calling threads first,
-all together, then each thread of `_threads`."""
+"""The threads beside the one that asks, started so far."""
+_idle: list[_Thread] = []
+"""Those of them that make no call; the one to be taken next comes last."""
+_taking = threading.Lock()
+_drawn_s = [0.0]
+"""Seconds that each thread has computed for stages of several threads; those of
+whoever asked come first."""
 _of_this_thread = threading.local()
 
 
@@ -125,25 +130,25 @@ def run_together(own: Sequence[Call], handed: Sequence[Call]) -> list[Computed]:
     calls `own` in this thread, one after the other. Threads that are missing are
     started.
 
-    Return the results of `own`, then those of `handed`, when all calls are over. If a
-    call of `own` raises an exception, the later ones are not made. An exception is
-    raised here, only after all calls in other threads are over: that of `own`, else the
-    first of `handed`.
+    Return the results of `own`, then those of `handed`, once all calls are over. If
+    some raise an exception, raise the first of these, also only then. A call may itself
+    call this function: threads that are busy are left alone.
     """
     if not handed:
         computed = [timed(call) for call in own]
-        _count(computed, ())
+        _count(computed, (), ())
         return computed
-    _expect_threads(len(handed))
     tasks = [_Task(call) for call in handed]
-    for thread, task in zip(_threads, tasks, strict=False):
+    threads = _take_threads(len(tasks))
+    for thread, task in zip(threads, tasks, strict=True):
         thread.put(task)
     try:
         computed = [timed(call) for call in own]
     finally:
         _wait_for_all(tasks)
+        _idle.extend(reversed(threads))
     computed += [task.result() for task in tasks]
-    _count(computed[: len(own)], computed[len(own) :])
+    _count(computed[: len(own)], computed[len(own) :], threads)
     return computed
 
 
@@ -155,9 +160,9 @@ def used_by_threads() -> list[tuple[int, float]]:
 
 
 def drawn_by_threads() -> list[float]:
-    """Return the seconds by the clock that have been computed in `run_together` so far:
-    first by all calling threads together, then by each drawing thread."""
-    return _drawn_s[: 1 + len(_threads)]
+    """Return the seconds by the clock that each thread has computed so far, those of
+    whoever asks first."""
+    return list(_drawn_s)
 
 
 def timed(call: Call) -> Computed:
@@ -167,19 +172,26 @@ def timed(call: Call) -> Computed:
     return Computed(result, time.perf_counter() - began)
 
 
-def _count(own: Sequence[Computed], handed: Sequence[Computed]) -> None:
-    _drawn_s[0] += sum(each.seconds for each in own)
-    for number, each in enumerate(handed, start=1):
-        _drawn_s[number] += each.seconds
+def _count(
+    own: Sequence[Computed], handed: Sequence[Computed], threads: Sequence[_Thread]
+) -> None:
+    # A drawing thread that asks is counted by whoever has handed its call to it.
+    if getattr(_of_this_thread, "number", 0) == 0:
+        _drawn_s[0] += sum(each.seconds for each in own)
+    for thread, each in zip(threads, handed, strict=True):
+        _drawn_s[thread.number] += each.seconds
 
 
-def _expect_threads(count: int) -> None:
-    """Start threads until there are `count`."""
-    if len(_threads) >= count:
-        return
-    with _starting:
-        while len(_threads) < count:
-            _threads.append(_Thread(len(_threads) + 1))
+def _take_threads(count: int) -> list[_Thread]:
+    """Take idle threads, those with the lowest numbers first, and start what is missing."""
+    with _taking:
+        found = [_idle.pop() for _ in range(min(count, len(_idle)))]
+        while len(found) < count:
+            thread = _Thread(len(_threads) + 1)
+            _threads.append(thread)
+            _drawn_s.append(0.0)
+            found.append(thread)
+    return found
 
 
 def _wait_for_all(tasks: Sequence[_Task]) -> None:
@@ -198,11 +210,12 @@ def _wait_for_all(tasks: Sequence[_Task]) -> None:
 
 
 def _forget_threads(*_: Any) -> None:
-    """Reset this module in a forked process, which has none of its parent's threads."""
-    global _starting
-    _starting = threading.Lock()
+    """A forked process has none of its parent's threads, and computed nothing."""
+    global _taking
+    _taking = threading.Lock()
     _threads.clear()
-    _drawn_s[:] = [0.0] * MOST_THREADS
+    _idle.clear()
+    _drawn_s[:] = [0.0]
 
 
 os.register_at_fork(after_in_child=_forget_threads)

@@ -7,6 +7,8 @@ from model_core import load_model
 from model_core.models_directory import cards_in, default_models_dir
 from model_core.networks import PixelNetwork
 from model_core.posterior.islands import CHAINS
+from model_core.posterior.particles import slots_of_sweeps
+from model_core.sampling.compiled.stage import state_bytes
 from model_core.sampling.compiled.threaded import threaded_bytes
 from model_core.sampling.stages import networks_of, stage_bytes
 from worker.engine.model_pool import ModelPool, SlotPlan
@@ -36,7 +38,12 @@ def test_shipped_models_fit_into_their_shares() -> None:
             for member in (*model.members, *guides) if plan.particles else ():
                 for network in networks_of(member.network):
                     assert isinstance(network, PixelNetwork)
-                    taken += threaded_bytes(network, size, plan.particle_threads, 0)
+                    threads = plan.particle_threads
+                    if plan.particle_sweeps == 1:
+                        taken += threaded_bytes(network, size, threads, 0)
+                    else:
+                        slots_of = slots_of_sweeps(size, threads)
+                        taken += sum(state_bytes(network, each) for each in slots_of)
                     first += threaded_bytes(network, 0, 1)
             assert taken <= share + first, (name, count)
             assert plan.threads == 1 or slots >= 4 * plan.threads, (name, count)
