@@ -10,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model_core.components import mixed, window_maps
+from model_core.components import BATCH, mixed, window_maps
 from model_core.measures.likelihood import scoring_model
 from model_core.models import Model
 from model_core.orientation import Orientation, turn_back
 from model_core.windows import Window
+
+FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,26 @@ class PictureScore:
         share = self.bits.sum(0) / self.uniform_bits
         ramps = np.stack([3 * share, 3 * share - 1, 3 * share - 2], -1)
         return (255 * ramps.clip(0, 1)).round().astype(np.uint8)
+
+
+LOGIT_COPIES = 3.5
+STREAM_COPIES = 15
+PASS_BESIDE = 5 * 2**19
+"""Times that a pass holds its logits, or maps as large as the stream, at its peak, and
+bytes beside them: upper bounds of what was measured of the served models, which a test
+(tests/worker/engine/test_planned_memory.py) measures again."""
+
+
+def pass_bytes(model: Model) -> int:
+    """Return an upper bound of the bytes that `score_picture` takes for one picture of the
+    model's size, beside the weights."""
+    config = model.config
+    pixels = config.height * config.width
+    logits = LOGIT_COPIES * pixels * config.channels * config.values
+    stream = STREAM_COPIES * pixels * 2 * config.hidden
+    # The labels of a member share a pass.
+    together = min(BATCH, max(1, config.labels))
+    return PASS_BESIDE + int(FLOAT_BYTES * together * max(logits, stream))
 
 
 def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:

@@ -16,7 +16,7 @@ from model_core.codec.codec import NUMERICS, has_codec
 from model_core.errors import ModelError
 from model_core.image_request import ImageRequest
 from model_core.kinds import KINDS as NETWORKS
-from model_core.measures.picture_score import score_picture
+from model_core.measures.picture_score import pass_bytes, score_picture
 from model_core.models import Model, directory_of
 from model_core.models_directory import cards_in
 from model_core.posterior.chain import sizes_of
@@ -80,6 +80,9 @@ LEAST_OF_PARTICLES = 3 / 4
 otherwise fewer threads are used."""
 PART_FOR_PARTICLES = 4
 """Particles may have one in so many bytes of a model's share; slots have the rest."""
+PART_FOR_PASSES = 8
+"""Pictures that further threads score may have one in so many bytes, or what slots and
+particles leave."""
 PART_FOR_SWEEPS = 2
 """The same of particles of which two sweeps are drawn at the same time."""
 
@@ -109,6 +112,8 @@ class SlotPlan:
     """Threads in which its particles are."""
     particle_sweeps: int = 1
     """Sweeps of particles that are drawn at the same time."""
+    passes: int = 1
+    """Pictures that are scored at the same time."""
 
     def share(self, models: int) -> int:
         """Return the bytes for each of so many models."""
@@ -122,19 +127,15 @@ class SlotPlan:
         begun_again: int = 0,
         scratch_bytes: int = 0,
         particle_scratch: int = 0,
+        pass_bytes: int = 0,
     ) -> "SlotPlan":
         """Return the plan for a model: as many particles as a quarter of its share
         holds, and as many slots as the rest does.
 
-        Slots have at least half of the share, and there is room for one. If slots do
-        not fit, the express ones are given up last.
-
-        slot_bytes: bytes of a slot. share: bytes for the model. particle_bytes: bytes
-        of a particle; 0 for a model without particles. begun_again: particles that may
-        be drawn even if fewer are requested. scratch_bytes: bytes of the arrays that
-        each drawing thread needs in addition to its slots. particle_scratch: the same
-        for the networks that draw particles; that of the first thread belongs to the
-        memory that a worker has beside its slots.
+        scratch_bytes: of the arrays that each thread has beside those of its slots.
+        particle_scratch: the same of the networks that draw particles. That of their
+        first thread is left to the memory that a worker has beside its slots, and so are
+        the pass_bytes of the first of several pictures that are scored at the same time.
         """
         planned = _Particles()
         if particle_bytes:
@@ -146,7 +147,12 @@ class SlotPlan:
         if particles:
             its_bytes = particle_bytes * planned.sweeps
             rest -= max(particles, begun_again) * its_bytes + planned.beside
-        memory = max(slot_bytes, share // 2, rest)
+        passes, of_passes = 1, 0
+        if pass_bytes and self.threads > 1:
+            room = max(share // PART_FOR_PASSES, rest - share // 2)
+            passes = min(self.threads, 1 + room // pass_bytes)
+            of_passes = (passes - 1) * pass_bytes
+        memory = max(slot_bytes, max(share // 2, rest) - of_passes)
         room = most_slots(memory, slot_bytes, scratch_bytes, self.threads)
         fit = min(self.slots + self.express, room)
         express = min(self.express, fit - 1)
@@ -158,6 +164,7 @@ class SlotPlan:
             kept=min(KEPT_STATES, room - fit),
             particle_threads=threads,
             particle_sweeps=planned.sweeps,
+            passes=passes,
         )
 
 
@@ -530,6 +537,11 @@ class ModelPool:
         if name in self._loaded:
             self._loaded[name].free_particles()
 
+    def passes(self, name: str) -> int:
+        """Return how many pictures of a model may be scored at the same time."""
+        loaded = self._loaded.get(name)
+        return 1 if loaded is None else loaded.plan.passes
+
     def model(self, name: str) -> Model:
         """Return the model of this engine's name. Raises KeyError if it is not in
         memory."""
@@ -678,10 +690,11 @@ def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
     of_model = size, share, particle_bytes, CHAINS * most, scratch
     particle_scratch = scratch + guide_scratch_bytes(model)
     threads = plan.threads if draws_in_threads(model) else 1
+    of_pass = pass_bytes(model)
     while True:
         slots = plan.slots or seats(model) * threads
         wanted = replace(plan, slots=slots, threads=min(threads, slots + plan.express))
-        fitted = wanted.fitted(*of_model, particle_scratch)
+        fitted = wanted.fitted(*of_model, particle_scratch, of_pass)
         enough = min(FEWEST_EACH * threads, slots + plan.express)
         if threads == 1 or fitted.slots + fitted.express >= enough:
             return fitted

@@ -92,7 +92,7 @@ class Runner:
             self._pause,
             self._serving.values(),
         )
-        passes = Passes(around, score)
+        passes = Passes(around, score, *([] if pool is None else [pool.passes]))
         self._slots = Slots(around, cohorts, passes.accept, field_cohort)
         self._by_particles = ByParticles(around, passes.accept, islands, free_particles)
         self._activities: list[Activity] = [self._slots, self._by_particles, passes]

@@ -216,3 +216,24 @@ def test_particles_are_drawn_in_fewer_threads_before_a_quarter_of_them_is_lost(
     assert taken <= share // (2 if several.particle_sweeps == 2 else 4)
     # More than four would leave too few of them, and each sweep has as many threads.
     assert several.particle_threads == {1: 1, 2: 2, 3: 2}.get(threads, 4)
+
+
+@pytest.mark.parametrize(
+    ("pass_bytes", "passes"), [(1000, 8), (25_000, 3), (80_000, 1)]
+)
+def test_pictures_scored_at_once_take_memory_from_slots(
+    pass_bytes: int, passes: int
+) -> None:
+    """Only those of further threads: one thread's are left to the memory beside. No
+    particle is lost to them."""
+
+    def plan(threads: int, pass_bytes: int) -> SlotPlan:
+        most = SlotPlan(900, 0, slot_memory_mib=1, threads=threads)
+        return most.fitted(1000, 400_000, 1000, pass_bytes=pass_bytes)
+
+    assert plan(1, pass_bytes) == plan(1, 0)
+    several, without = plan(8, pass_bytes), plan(8, 0)
+    assert several.passes == passes
+    assert several.particles == without.particles
+    taken = without.slots + without.kept - several.slots - several.kept
+    assert taken * 1000 == (passes - 1) * pass_bytes

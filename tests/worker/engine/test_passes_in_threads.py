@@ -46,8 +46,9 @@ def order(number: int, model: str) -> PictureOrder:
     return PictureOrder(Claim(spec.id, str(number), last_seq=0), model, spec, pixels)
 
 
-def ended(score: Score, models: list[str], outlet: Outlet) -> list[int]:
-    """Let pictures of these models be passed; return how many ended in each turn."""
+def ended(score: Score, models: list[str], outlet: Outlet, most: int = 64) -> list[int]:
+    """Let pictures of these models be passed, at most so many at once; return how many
+    ended in each turn."""
     around = Surroundings(
         outlet,
         Deadlines(),
@@ -55,7 +56,7 @@ def ended(score: Score, models: list[str], outlet: Outlet) -> list[int]:
         lambda: None,
         models,
     )
-    passes = Passes(around, score)
+    passes = Passes(around, score, lambda model: most)
     for number, model in enumerate(models):
         passes.accept(order(number, model))
     counts = []
@@ -116,3 +117,9 @@ def test_a_picture_that_fails_ends_its_own_job_alone() -> None:
         "2": JobStatus.SUCCEEDED,
         "3": JobStatus.FAILED,
     }
+
+
+def test_no_more_pictures_are_passed_at_once_than_there_is_memory_for() -> None:
+    """However many threads there are."""
+    with threads(8):
+        assert ended(lambda task: SUCCEEDED, ["a"] * 5, Outlet(), most=2) == [2, 2, 1]

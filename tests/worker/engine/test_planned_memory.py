@@ -1,9 +1,13 @@
 """The memory that is planned for the shipped models holds what their engines and particles
 take, in any number of threads."""
 
+import subprocess
+import sys
+
 import pytest
 
 from model_core import load_model
+from model_core.measures.picture_score import pass_bytes
 from model_core.models_directory import cards_in, default_models_dir
 from model_core.networks import PixelNetwork
 from model_core.posterior.islands import CHAINS
@@ -45,7 +49,50 @@ def test_shipped_models_fit_into_their_shares() -> None:
                         slots_of = slots_of_sweeps(size, threads)
                         taken += sum(state_bytes(network, each) for each in slots_of)
                     first += threaded_bytes(network, 0, 1)
+            taken += (plan.passes - 1) * pass_bytes(model)
+            assert count < 2 or plan.passes >= 2, (name, count)
             assert taken <= share + first, (name, count)
             assert plan.threads == 1 or slots >= 4 * plan.threads, (name, count)
             most[name] = most[name] or plan.particles
             assert plan.particles >= 0.75 * most[name], (name, count)
+
+
+MEASURE = """
+import ctypes, sys
+import numpy as np, torch
+from model_core import load_model
+from model_core.measures.picture_score import pass_bytes, score_picture
+
+def kibibytes(word):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(word))
+
+torch.set_num_threads(1)
+libc = ctypes.CDLL("libc.so.6")
+libc.mallopt(-3, 65536)  # larger blocks go back to the system at once
+for place in sys.argv[1:]:
+    model = load_model(place)
+    config = model.config
+    shape = config.channels, config.height, config.width
+    picture = np.random.default_rng(0).integers(0, config.values, shape)
+    score_picture(model, picture)  # loads the code
+    libc.malloc_trim(0)
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # forget the peak
+    before = kibibytes("VmRSS")
+    score_picture(model, picture)
+    print(place, 1024 * (kibibytes("VmHWM") - before), pass_bytes(model))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+def test_a_pass_takes_no_more_memory_than_planned() -> None:
+    """Of a picture of each shipped model, beside its weights."""
+    places = [str(card.parent) for card in cards_in(default_models_dir())]
+    command = [sys.executable, "-c", MEASURE, *places]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert len(lines) == len(places)
+    for line in lines:
+        place, taken, planned = line.rsplit(maxsplit=2)
+        assert int(taken) <= int(planned), place

@@ -26,15 +26,21 @@ SCORING = ""
 
 
 class Passes:
-    """The activity of passes."""
+    """score: one pass, as `assessment.passed` has it; called in several threads.
+    most(model): how many pictures of a model there is memory for at the same time; by
+    default as many as there are threads."""
 
     orders: ClassVar[tuple[type, ...]] = (PictureOrder, Assessment)
     """The types of orders that it accepts."""
 
-    def __init__(self, around: Surroundings, score: Score) -> None:
-        """around: what all activities are given. score: makes one pass, see
-        `assessment.make_pass`; it is called in several threads."""
+    def __init__(
+        self,
+        around: Surroundings,
+        score: Score,
+        most: Callable[[str], int] = lambda model: threads_in_use(),
+    ) -> None:
         self._around = around
+        self._most = most
         self._score = score
         self._waiting: dict[str, Pass] = {}
 
@@ -127,7 +133,8 @@ class Passes:
             for token, task in self._waiting.items()
             if token != first and _is_short(task) and _likeness(task) == like
         ]
-        return [first, *others[: threads_in_use() - 1]]
+        most = min(threads_in_use(), self._most(self._waiting[first].model))
+        return [first, *others[: most - 1]]
 
     def _next(self) -> str:
         """Return the first waiting task; long ones wait while another long one is in
