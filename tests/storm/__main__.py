@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.storm.counts import COUNTS, Counts, table, write_page
@@ -54,24 +54,32 @@ def main() -> int:
         default=1.2,
         help="how many a second; fewer on a busy machine",
     )
+    parser.add_argument(
+        "--threads",
+        type=int,
+        nargs="+",
+        default=Storm.threads,
+        help="numbers of drawing threads, of which each sitting has one",
+    )
     arguments = parser.parse_args()
     counts = Counts(arguments.counts)
-    asyncio.run(
-        _storm(counts, arguments.hours, arguments.cores, Mix(per_s=arguments.jobs))
-    )
+    mix, threads = Mix(per_s=arguments.jobs), arguments.threads
+    asyncio.run(_storm(counts, arguments.hours, arguments.cores, mix, threads))
     print(table(counts))
     if arguments.counts == COUNTS:
         write_page(counts)
     return int(harm(counts) > 0)
 
 
-async def _storm(counts: Counts, hours: float, cores: float, mix: Mix) -> None:
+async def _storm(
+    counts: Counts, hours: float, cores: float, mix: Mix, threads: Sequence[int]
+) -> None:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     folder = Path(tempfile.mkdtemp(prefix="pixelrnn-storm-"))
     save_models(folder / "models")
-    storm = Storm(counts, folder / "models", cores, mix=mix)
+    storm = Storm(counts, folder / "models", cores, mix=mix, threads=threads)
     while counts.hours < hours and not told.is_set():
         place = folder / time.strftime("%d-%H.%M.%S")
         before, seed = harm(counts), random.randrange(2**32)

@@ -5,7 +5,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,13 +32,15 @@ to do so."""
 
 @dataclass
 class Storm:
-    """What is the same for all sittings. cores: how many processors it may keep busy, on average."""
+    """What is the same for all sittings. cores: how many processors it may keep busy, on
+    average. threads: numbers of drawing threads, of which each sitting has one."""
 
     counts: Counts
     models: Path
     cores: float = 1.0
     rng: random.Random = field(default_factory=random.Random)
     mix: Mix = field(default_factory=Mix)
+    threads: Sequence[int] = (1, 4)
 
     def say(self, line: str) -> None:
         print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
@@ -61,8 +63,11 @@ async def sit(
     """Until the faults are used up, or it is over. None among them: any that is possible."""
     books = Books(storm.counts)
     with listening(place, random.Random(storm.rng.random())) as listener:
+        threads = storm.rng.choice(storm.threads)
+        storm.say(f"{place.name}: drawing threads of each worker: {threads}")
+        settings = {**listener.settings, "PIXELRNN_DRAW_THREADS": str(threads)}
         async with (
-            World(place, storm.models, apart, storm.exited, listener.settings) as world,
+            World(place, storm.models, apart, storm.exited, settings) as world,
             Load(
                 world.url,
                 world.keys.owners,
