@@ -1,11 +1,10 @@
 """Makes the models ready, one after the other, while the engine already draws from
 those that are.
 
-Drawing loops of a kind of network that are not on disk take a processor about half a
-minute to compile. Other processes, which need no torch, compile them once
-(model_core/compiled/ahead.py), two functions of a kind at a time; the engine's process
-then reads the code from disk in a moment, and draws. The loops that score are compiled
-after all models draw.
+The drawing loops of a kind of network that are not on disk yet take a processor about half a minute. They are compiled
+once, by other processes, which need no torch (model_core/compiled/ahead.py), on as many processors as there are and
+memory allows; the engine's process takes the code from disk in a moment. A model draws as soon as these are there. The
+loops that score are compiled after all models draw.
 """
 
 import os
@@ -23,14 +22,34 @@ import structlog
 from model_core import load_model
 from model_core.compiled import KEEP
 from model_core.compiled.ahead import FUNCTIONS, compile_loop
+from model_core.processors import available
 from worker.contract.cards import FIRST
 from worker.engine.examiner import BACKGROUND, CLOCK_PER_PROCESSOR, begin
 from worker.engine.model_pool import ModelPool, SlotPlan
-from worker.engine.refusals import log_refusal
+from worker.engine.refusals import note_refused
+from worker.process import machine_memory
 
 LIMIT_S = 900.0 * CLOCK_PER_PROCESSOR
 """Seconds by the clock for one function: as long as a model may take to load, on a busy
 machine."""
+
+
+COMPILER_BYTES = 300 * 2**20
+"""Memory of a compiling process: 235 to 262 MiB at its peak, by kind and function (`getrusage`
+behind `compile_loop` in a process of its own, numba 0.68.1)."""
+PART_FOR_COMPILERS = 4
+"""Compilers have one in so many bytes of the machine's or the container's memory."""
+
+
+def compilers_at_once(missing: int, usable_processors: int, memory: int) -> int:
+    """Return how many processes compile at once. missing: kinds of network that lack their
+    loops; memory: bytes of the machine or the container.
+
+    At least as many as a kind has functions, so that its models wait for the longer of
+    these and not for both.
+    """
+    most = min(usable_processors, memory // PART_FOR_COMPILERS // COMPILER_BYTES)
+    return min(missing * len(FUNCTIONS), max(len(FUNCTIONS), most))
 
 
 def make_ready(
@@ -69,10 +88,20 @@ def make_ready(
         structlog.get_logger("models").info(
             "compiling", loops=sorted(map(str, missing))
         )
-    with _compilers(usable) if missing else nullcontext() as compilers:
+    begun = get_context("spawn"), begin, (tuple(usable),)
+    processes = compilers_at_once(
+        len(missing), available(len(usable) or None), machine_memory.usable()
+    )
+    # While the loops of one kind are waited for, at least those of one more are compiled.
+    kinds_at_once = max(2, processes // len(FUNCTIONS))
+    with (
+        ProcessPoolExecutor(processes, *begun)
+        if missing
+        else nullcontext() as compilers
+    ):
         compiled: dict[str | None, list[Future[float]]] = {}
         for name, coming in _in_turn(pool, names):
-            for loops in _next_missing(pool, (name, *coming), missing):
+            for loops in _next_missing(pool, (name, *coming), missing, kinds_at_once):
                 if compilers and loops not in compiled:
                     compiled[loops] = _submit(compilers, loops, behind=bool(compiled))
             began = time.monotonic()
@@ -107,13 +136,13 @@ def _in_turn(pool: ModelPool, names: Iterable[str]) -> Iterator[tuple[str, list[
 
 
 def _next_missing(
-    pool: ModelPool, names: Iterable[str], missing: Collection[str]
+    pool: ModelPool, names: Iterable[str], missing: Collection[str], most: int
 ) -> list[str]:
-    """Return the first two kinds of loops that these models lack: while some are waited
-    for, others are compiled."""
+    """Return the first loops that these models lack, at most so many: while some are
+    waited for, others are compiled."""
     needed = (pool.loops(name) for name in names)
     lacking = [loops for loops in needed if loops is not None and loops in missing]
-    return list(dict.fromkeys(lacking))[:2]
+    return list(dict.fromkeys(lacking))[:most]
 
 
 def _make_one_ready(

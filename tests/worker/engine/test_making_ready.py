@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from model_core import load_model, save_model, untrained
 from tests.worker.engine.bad_models import SIZE
-from worker.engine.compiling import make_ready
+from worker.engine.compiling import COMPILER_BYTES, compilers_at_once, make_ready
 from worker.engine.model_pool import ModelPool, SlotPlan
 
 
@@ -26,3 +28,22 @@ def test_model_that_a_job_waits_for_is_made_ready_before_the_others(
 
     make_ready(pool, {name: tmp_path / name for name in models}, (), tell)
     assert ready == ["a", "c", "d", "b"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "processors", "memory", "processes"),
+    [
+        (3, 16, 400, 6),  # one for each function
+        (3, 4, 400, 4),
+        (3, 16, 12, 3),  # a quarter of the memory
+        (1, 16, 400, 2),
+        (3, 1, 400, 2),  # a kind is ready when both its functions are
+        (3, 16, 1, 2),
+    ],
+)
+def test_as_many_processes_compile_as_processors_and_memory_allow(
+    kinds: int, processors: int, memory: int, processes: int
+) -> None:
+    """memory: that of so many compilers."""
+    found = compilers_at_once(kinds, processors, memory * COMPILER_BYTES)
+    assert found == processes
