@@ -3,6 +3,7 @@ by round, on an idle machine.
 
     python benchmarks/threads.py                                    the models of docs/internals/performance.md
     python benchmarks/threads.py --threads 4 --case characters 128  one model, 128 images at once
+    python benchmarks/threads.py --loads                            waiting for the slowest thread
 
 For each model, of the best round of each kind:
 
@@ -15,6 +16,12 @@ For each model, of the best round of each kind:
     T = 8     what Amdahl's law makes of these, for as many images in 8 and 16 threads.
               Computed, not measured: memory's bandwidth, shared caches, two threads of one
               core, slower clocks, and waiting for the slowest are left out
+
+--loads counts images, and measures no time: it holds on a busy machine. Images come a
+few before each of a thousand steps, as slots are free, so that they begin and end at any
+time, as in a worker. A step takes as
+long as its fullest thread needs; `busy` is the part of that for which a thread has images,
+on average over threads and steps, so that of the computed speed-ups so much is left.
 """
 
 import argparse
@@ -27,11 +34,13 @@ import torch
 from sections import machine
 
 from model_core import load_model
+from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.sampling.compiled.stage import CompiledStage, StepWork
 from model_core.sampling.compiled.threaded import ThreadedStage
 from model_core.sampling.compiled.threads import used_by_threads
+from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise
 from model_core.sampling.stage import Drawing
 from model_core.sampling.stages import compiled_stage
@@ -98,9 +107,13 @@ def main() -> None:
     parser.add_argument(
         "--case", nargs=2, action="append", metavar=("MODEL", "IMAGES"), default=[]
     )
+    parser.add_argument("--loads", action="store_true")
     given = parser.parse_args()
     cases = [(name, int(count)) for name, count in given.case] or CASES
     print(f"{machine()}; {given.threads} threads, best of {given.rounds} rounds")
+    if given.loads:
+        print_loads(cases)
+        return
     names = [f"T = {count}" for count in COMPUTED_FOR]
     print(
         "model, images: speed-up, limit, held us (one, each further), "
@@ -140,6 +153,38 @@ def line(model: Model, count: int, threads: int, rounds: int) -> str:
         f"{1e6 * held:.0f}, {1e6 * call_s:.0f}, "
         + ", ".join(f"{speedup:.1f}" for speedup in speedups)
     )
+
+
+LOADS_FOR = (2, 8, 16)
+LOAD_STEPS = 1000
+
+
+def print_loads(cases: list[tuple[str, int]]) -> None:
+    print("model, images: busy, with " + ", ".join(f"T = {n}" for n in LOADS_FOR))
+    for name, count in cases:
+        model = load_model(name)
+        found = [busy_part(model, count, min(n, count)) for n in LOADS_FOR]
+        print(f"{name}, {count}: " + ", ".join(f"{part:.2f}" for part in found))
+
+
+def busy_part(model: Model, count: int, threads: int) -> float:
+    """Return the mean over threads of their images, over those of the fullest one, in
+    steps of an engine that draws so many images of a queue at once."""
+    if threads == 1:
+        return 1.0
+    engine = Engine(model, count, threads=threads)
+    stage = engine._engines[0]._parts[0]
+    assert isinstance(stage, ThreadedStage)
+    drawn, fullest, sample = 0, 0, 0
+    for _ in range(LOAD_STEPS):
+        # So few at a time that they do not end together either.
+        for _ in range(min(engine.free, -(-count // model.config.height))):
+            engine.admit(ImageRequest(1, sample))
+            sample += 1
+        drawn += stage.busy
+        fullest += threads * stage.fullest
+        engine.step()
+    return drawn / fullest
 
 
 def drawing(model: Model, i: int) -> Drawing:
