@@ -45,10 +45,10 @@ from worker.contract.jobs import JobSpec
 from worker.contract.kinds.score import ScoreOptions
 from worker.engine.activities.activity import Surroundings
 from worker.engine.activities.passes import SCORING, Passes
-from worker.engine.assessment import Pass, passed
+from worker.engine.assessment import Pass, make_pass
 from worker.engine.deadlines import Deadlines
 from worker.engine.process import SWITCH_INTERVAL_S
-from worker.engine.usage_told import UsageTold
+from worker.engine.usage_reports import UsageReports
 from worker.orders.claims import Claim
 from worker.orders.pictures import PictureOrder
 
@@ -233,13 +233,13 @@ def scores(model: Model) -> Iterator[object]:
     around = Surroundings(
         outlet,
         Deadlines(),
-        UsageTold([model.card.name], lambda usage: None),
+        UsageReports([model.card.name], lambda usage: None),
         lambda: None,
         [model.card.name],
     )
 
     def score(task: Pass) -> Any:
-        return passed(task, model)
+        return make_pass(task, model)
 
     passes = Passes(around, score)
     for number in range(PICTURES):

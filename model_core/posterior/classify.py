@@ -24,7 +24,11 @@ from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.orientation import Orientation, turn
 from model_core.posterior.chain import Chain, Start, counted
-from model_core.posterior.islands import begun, stepped, ways_of_chains
+from model_core.posterior.islands import (
+    mixture_and_starts,
+    stepped,
+    ways_of_chains,
+)
 from model_core.posterior.mixture import Given, Mixture, Way, summed
 from model_core.posterior.particles import Stages
 from model_core.posterior.plan import given_behind
@@ -136,7 +140,7 @@ def classify_steps(
         return
     size, count = max(2, particles // ESTIMATES), len(target.components)
     stages = stages or Stages()
-    mixture, starts = begun(target, size, stages.of)
+    mixture, starts = mixture_and_starts(target, size, stages.of)
     given = target.given(seed)
     mixtures = ways_of_chains(target, size, stages, mixture, starts)
     at_once = mixtures[0] is not mixtures[1]

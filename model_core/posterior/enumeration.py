@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from model_core.elementary import log_sum, shares
 from model_core.posterior.chain import chosen
+from model_core.posterior.exact import ExactRun, is_drawn_last
 from model_core.posterior.islands import CHAINS, IslandsRun, way_of
-from model_core.posterior.marginals import Marginals, Weighted
+from model_core.posterior.marginals import Marginals, SoFar, Weighted
 from model_core.posterior.mixture import Images, Mixture, Way
 from model_core.posterior.particles import Stages
 from model_core.posterior.plan import first_hole
@@ -39,8 +40,12 @@ class EnumeratedRun:
         particles: int,
         stages: Stages | None = None,
     ) -> None:
-        """particles, stages: as for IslandsRun, whose memory this shares: half of the
-        particles are scored side by side. The result does not depend on them."""
+        """target: `has_few_fillings` is True for it.
+        seed: of all images.
+        particles, stages: as for IslandsRun, whose memory this uses: half as many
+            fillings as particles are scored side by side. The result does not depend on
+            them.
+        """
         self._target = target
         self._seed = seed
         size = max(2, particles // CHAINS)
@@ -169,4 +174,7 @@ def run_of(
     """
     if enumerates and target.has_few_fillings:
         return EnumeratedRun(target, seed, particles, stages)
+    # A single network draws such a hole without a run.
+    if enumerates and len(target.of_members) > 1 and is_drawn_last(target):
+        return ExactRun(target, seed, particles, stages.of if stages else None)
     return IslandsRun(target, seed, particles, sweeps, stages)

@@ -16,7 +16,14 @@ from model_core.elementary import shares
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.posterior.accepting import Accepting
 from model_core.posterior.chain import FEW, Chain, counted, seat, sizes_of
-from model_core.posterior.marginals import Marginals, Shares, Weighted
+from model_core.posterior.marginals import (
+    START,
+    Marginals,
+    Part,
+    Shares,
+    SoFar,
+    Weighted,
+)
 from model_core.posterior.mixture import Mixture, Way
 from model_core.posterior.particles import StageParticles, Stages
 from model_core.posterior.plan import given_behind, is_mostly_last
@@ -28,7 +35,6 @@ from model_core.posterior.receipt import (
     receipt_of,
 )
 from model_core.posterior.smc import Took
-from model_core.posterior.so_far import START, Part, SoFar
 from model_core.posterior.targets import Target
 from model_core.sampling.compiled.threads import run_together
 from model_core.sampling.noise import choice_noise
@@ -77,16 +83,21 @@ class IslandsRun:
         sweeps: int,
         stages: Stages | None = None,
     ) -> None:
-        """particles: of each image, shared by its chains; sweeps: the most rounds of a chain. stages: what draws the
-        particles, nobody else's until an image is there; the run's own when not given. The bytes do not depend on
-        whether its chains are drawn at the same time."""
+        """target: needs particles.
+        seed: of all images.
+        particles: for each image, shared by its chains.
+        sweeps: maximum number of rounds of a chain.
+        stages: draw and score images; nothing else may use them until an image is there.
+            Default: stages of its own. The bytes do not depend on whether they draw both
+            chains at the same time.
+        """
         self._target = target
         self._seed = seed
         self._particles = particles
         self._sweeps = sweeps
         self._size = max(2, particles // CHAINS)
         stages = stages or Stages()
-        self._mixture, self._starts = begun(target, self._size, stages.of)
+        self._mixture, self._starts = mixture_and_starts(target, self._size, stages.of)
         self._chained_by = ways_of_chains(
             target, self._size, stages, self._mixture, self._starts
         )
@@ -418,7 +429,7 @@ def ways_of_chains(
     starts: Sequence[int],
 ) -> list[Mixture]:
     """Return for each of CHAINS chains the ways on which it is drawn: their own, if they
-    are drawn at the same time, else `mixture`, which `begun` has returned with `starts`.
+    are drawn at the same time, else `mixture`, which `mixture_and_starts` has returned with `starts`.
     """
     guides = [[Component(guide)] for guide in target.guides]
     networks = [
@@ -432,7 +443,10 @@ def ways_of_chains(
         return [mixture] * CHAINS
     for network in networks:
         stages.of(network, size)  # by the thread that asks, and not by those that draw
-    return [begun(target, size, stages.of_sweep(number))[0] for number in range(CHAINS)]
+    return [
+        mixture_and_starts(target, size, stages.of_sweep(number))[0]
+        for number in range(CHAINS)
+    ]
 
 
 def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way:

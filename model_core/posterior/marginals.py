@@ -228,6 +228,21 @@ def _predicted_shares(
     return total(weights / total(weights.swapaxes(0, 1))[:, None])
 
 
+class Part(NamedTuple):
+    """What the draws of one move add to the averages of a SoFar."""
+
+    where: NDArray[np.bool_]
+    """(H, W): the pixels that were drawn."""
+    times: float
+    """Number of moves as which they count."""
+    summed: NDArray[np.float64]
+    """(C, pixels): the weighed sum of their values."""
+    shares: dict[int, NDArray[np.float64]]
+    """(C, pixels) of each value without order: its weight."""
+    most: float
+    """The largest value in the images."""
+
+
 class SoFar:
     """The expected value of each pixel while images are still being drawn, for a caller
     who shows the progress: a running average of weighted draws, upright.
@@ -257,13 +272,26 @@ class SoFar:
 
         times: number of moves as which they count.
         """
+        self.take(self.part_of(draws, where, times))
+
+    def part_of(
+        self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0
+    ) -> "Part":
+        """Return what `add` adds for these draws, and change nothing. It is far smaller
+        than the draws, so that it can wait for its turn."""
+        shares: dict[int, NDArray[np.float64]] = {}
         if len(self._shares):
-            add_shares(self._shares, draws, where, times)
-        self._sum[:, where] += times * total(
-            draws.weights[:, None, None] * draws.images[:, :, where]
-        )
-        self._times += times * where
-        self._most = max(self._most, float(draws.images.max()))
+            shares = shares_of(draws, where, times)
+        summed = times * total(draws.weights[:, None, None] * draws.images[:, :, where])
+        return Part(where, times, summed, shares, float(draws.images.max()))
+
+    def take(self, part: "Part") -> None:
+        """Add what `part_of` returned."""
+        for value, share in part.shares.items():
+            self._shares[value][:, part.where] += share
+        self._sum[:, part.where] += part.summed
+        self._times += part.times * part.where
+        self._most = max(self._most, part.most)
         self._is_new = True
 
     def news(self) -> NDArray[np.float64] | None:

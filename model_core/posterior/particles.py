@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.posterior.island import Parents
 from model_core.posterior.plan import Stop
-from model_core.sampling.compiled.prepared import prepared
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.compiled.threaded import ThreadedStage
 from model_core.sampling.compiled.threads import threads_in_use
+from model_core.sampling.compiled.weights import prepared
 from model_core.sampling.main_memory import in_main_memory
 from model_core.sampling.stage import Drawing
 from model_core.sampling.stages import new_stage, stage_for

@@ -26,7 +26,7 @@ from model_core.processors import available
 from worker.contract.cards import FIRST
 from worker.engine.examiner import BACKGROUND, CLOCK_PER_PROCESSOR, begin
 from worker.engine.model_pool import ModelPool, SlotPlan
-from worker.engine.refusals import note_refused
+from worker.engine.refusals import log_refusal
 from worker.process import machine_memory
 
 LIMIT_S = 900.0 * CLOCK_PER_PROCESSOR

@@ -128,12 +128,12 @@ class CompiledStage:
             if not _is_ring(kept, sizes)
         ]
         """The others."""
-        self._state = State(**made(_state(network, maps, sizes)))
+        self._state = State(**make_arrays(_state(network, maps, sizes)))
         if self._streams == IN_RING:
             self._stream_ring = _in_rows(self._state.streams, sizes)
         self._front, self._places = (
-            Front(**made(_front(sizes))),
-            Places(**made(_places(sizes))),
+            Front(**make_arrays(_front(sizes))),
+            Places(**make_arrays(_places(sizes))),
         )
         self._records = (
             self._front,
