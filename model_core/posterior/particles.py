@@ -88,8 +88,10 @@ class StageParticles:
         threads: int | None = None,
         stage: ThreadedStage | None = None,
     ) -> None:
-        """size: how many particles there may be. threads: see `stages.new_stage`. stage:
-        what draws them; its own if there is none."""
+        """size: maximum number of particles.
+        threads: maximum number of threads, as for `stages.new_stage`.
+        stage: the stage that draws the particles; None for a stage of its own.
+        """
         self.size = size
         # No slot is spare: particles begin together and end together.
         self._stage = stage or new_stage(network, size, threads, spare=0)
@@ -160,42 +162,49 @@ class StageParticles:
         self._slots, self._log_p = slots, self._log_p[left]
 
     def images(self) -> NDArray[np.int64]:
-        """See Particles.images."""
+        """Return the values (N, C, H, W); pixels that are not drawn yet have any
+        value."""
         return self._stage.images(self._slots)
 
 
 class Stages:
-    """The stages on which a model's particles are drawn, for each of its networks: made
-    anew where more of them are asked for.
+    """The stages that draw a model's particles, for each of its networks. They are made
+    when they are first needed, and made again when more particles are needed.
 
     Two sweeps may be drawn at the same time, one by `of_sweep(0)` and one by
-    `of_sweep(1)`, each by half of the threads: what Python does for one is then no
-    hindrance to the other, as it is if all threads draw one sweep. No sweep is drawn
-    alone, by `of`, meanwhile: it takes the same slots.
+    `of_sweep(1)`, each by half of the threads. Then Python's bookkeeping for one sweep
+    runs while the other is drawn; if all threads draw one sweep, they wait for it. While
+    two sweeps are drawn, nothing may be drawn by `of`, which uses the same slots.
     """
 
     def __init__(
         self, threads: int | None = None, sweeps: int = SWEEPS_AT_ONCE
     ) -> None:
-        """threads: of all stages of a network together; see `stages.new_stage`. sweeps:
-        how many are drawn at the same time, if there are threads for it: 1 or
-        SWEEPS_AT_ONCE. As many times the particles of one take memory."""
+        """threads: maximum number of threads of all stages of a network together, as for
+        `stages.new_stage`.
+        sweeps: number of sweeps that are drawn at the same time if there are enough
+        threads, 1 or SWEEPS_AT_ONCE. The particles take that many times the memory.
+        """
         self._threads = threads or threads_in_use()
         self._sweeps = sweeps if self._threads >= sweeps else 1
         self._made: dict[PixelNetwork, list[StageParticles]] = {}
         self._making = Lock()
 
     def sweeps_at_once(self, networks: Iterable[PixelNetwork]) -> int:
-        """Return how many sweeps of these networks may be drawn at the same time."""
+        """Return how many sweeps of these networks may be drawn at the same time: 1 if
+        one of them has no compiled loops."""
         compiled = all(stage_for(each) is CompiledStage for each in networks)
         return self._sweeps if compiled else 1
 
     def of(self, network: PixelNetwork, size: int) -> StageParticles:
-        """Return the stage on which so many can be drawn while nothing else is."""
+        """Return what draws up to `size` particles of a network with all threads. It is
+        the same for each call until more particles are needed, so only one sweep may use
+        it at a time. A smaller one that was made before is dropped."""
         return self._of(network, size)[0]
 
     def of_sweep(self, number: int) -> Callable[[PixelNetwork, int], StageParticles]:
-        """Return what `of` is for one of two sweeps that are drawn at the same time."""
+        """Return a function that takes the place of `of` for sweep `number`, 0 or 1, of
+        two that are drawn at the same time."""
         return lambda network, size: self._of(network, size)[1 + number]
 
     def _of(self, network: PixelNetwork, size: int) -> list[StageParticles]:
@@ -224,8 +233,8 @@ class Stages:
 
 
 def slots_of_sweeps(size: int, threads: int) -> list[int]:
-    """Return the slots of each thread's stage if so many particles of each of two sweeps
-    are drawn at the same time. With an odd number of threads, one draws nothing."""
+    """Return the number of slots of each thread's stage if two sweeps of `size` particles
+    each are drawn at the same time. With an odd number of threads, one draws nothing."""
     of_each = threads // SWEEPS_AT_ONCE
     return [-(-size // of_each)] * (of_each * SWEEPS_AT_ONCE)
 
@@ -233,8 +242,9 @@ def slots_of_sweeps(size: int, threads: int) -> list[int]:
 def _drawings(
     particles: Sequence[Particle], weighed: NDArray[np.bool_], temperature: float
 ) -> list[Drawing]:
+    """Return what a stage draws for each particle."""
     found: list[Drawing] = []
-    # Nearly all are given the same: what is made of that is made once.
+    # Nearly all particles have the same given pixels, whose tensors are made once.
     first: dict[tuple[int, int], Drawing] = {}
     for particle in particles:
         given = id(particle.known), id(particle.keep)

@@ -126,8 +126,8 @@ class Sweep:
         return None if self._labels is None else int(self._labels[i])
 
     def _noise(self, i: int) -> NDArray[np.float64]:
-        """Return the noise (H, W, C) of a particle; 0 below the hole, where nothing is
-        drawn."""
+        """Return the noise (H, W, C) of particle i. Rows below the hole have 0, because
+        nothing is drawn there."""
         hole = self._hole
         C, H, W = hole.known.shape
         noise = np.zeros((H, W, C))

@@ -59,8 +59,8 @@ class Drawing:
     window after the other."""
 
     def with_noise(self, noise: Tensor, label: int | None) -> "Drawing":
-        """Return another image's drawing, to which the same is given."""
-        # A copy keeps `given_rows`, which would be counted again for each.
+        """Return the drawing of another image with the same given pixels."""
+        # The copy keeps `given_rows`, which takes time to count.
         _ = self.given_rows
         other = copy(self)
         vars(other).update(noise=noise, label=label)
@@ -109,7 +109,7 @@ class SlotRow(NamedTuple):
 
 
 class ByOneSlot:
-    """The words of a Stage for several slots, by those for one."""
+    """Implements the methods of a Stage for several slots by its methods for one."""
 
     def advance(
         self: "Stage", slots: Sequence[int], y: int, x: int
@@ -199,10 +199,11 @@ class Stage(Protocol):
         ...
 
     def advance(self, slots: Sequence[int], y: int, x: int) -> NDArray[np.float64]:
-        """Hold the images in these slots as `hold` does, and advance all images until each
-        is where it is held, or at its end. Return `log_p` of these slots, (N, H).
+        """Hold the images in `slots` at row y, column x, as `hold` does. Then advance all
+        images until each is where it is held, or complete. Return `log_p` of these
+        slots, (N, H).
 
-        Raises FloatingPointError when the network gives logits that are not finite.
+        Raises FloatingPointError if logits are not finite.
         """
         ...
 

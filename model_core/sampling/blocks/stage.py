@@ -82,7 +82,7 @@ def _prepared(network: PixelNetwork, device: torch.device) -> _Prepared:
 
 
 class BlockStage(ByOneSlot):
-    """A Stage (sampling/stage.py) on a card."""
+    """A Stage (sampling/stage.py) on a card, or on another driver of block programs."""
 
     numerics: ClassVar[str] = "cpu-compiled"
     stops_within_rows: ClassVar[bool] = True

@@ -121,20 +121,19 @@ class CompiledStage:
         self._rings = [
             _in_rows(kept, sizes) for kept in self._kept if _is_ring(kept, sizes)
         ]
-        """Kept maps of which a slot has a ring of rows."""
+        """Maps that are kept for pixels that follow, of which a slot has a ring of
+        rows."""
         self._whole = [
             _by_slot(kept, sizes.slots)
             for kept in self._kept
             if not _is_ring(kept, sizes)
         ]
-        """The others."""
+        """Maps that are kept for pixels that follow, of which a slot has all rows."""
         self._state = State(**make_arrays(_state(network, maps, sizes)))
         if self._streams == IN_RING:
             self._stream_ring = _in_rows(self._state.streams, sizes)
-        self._front, self._places = (
-            Front(**make_arrays(_front(sizes))),
-            Places(**make_arrays(_places(sizes))),
-        )
+        self._front = Front(**make_arrays(_front(sizes)))
+        self._places = Places(**make_arrays(_places(sizes)))
         self._records = (
             self._front,
             self._shared,
@@ -205,11 +204,12 @@ class CompiledStage:
             self._with_given.add(slot)
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot up to row y, column x, and no further."""
+        """Draw the image in a slot only up to row y, column x, exclusive; see
+        Stage.hold."""
         self._front.stop[slot] = self._stop(y, x)
 
     def hold_all(self, slots: Slots, y: int, x: int) -> None:
-        """Do as `hold`, in several slots."""
+        """Do as `hold` for the images in several slots."""
         self._front.stop[slots] = self._stop(y, x)
 
     def _stop(self, y: int, x: int) -> tuple[int, int]:
@@ -217,7 +217,7 @@ class CompiledStage:
 
     @property
     def goes_on(self) -> bool:
-        """True if some image is not yet where it is held, or at its end."""
+        """True if some image is neither where it is held nor complete."""
         if not self._active:
             return False
         front, slots = self._front, np.array(self._active)
@@ -225,19 +225,23 @@ class CompiledStage:
         return bool(((rows < ys) | ((rows == ys) & (front.done[slots, ys] < xs))).any())
 
     def advance(self, slots: Slots, y: int, x: int) -> NDArray[np.float64]:
-        """See Stage.advance. Rows are not handed out, which costs as much for small
-        images as to draw them."""
+        """Hold the images in `slots` at row y, column x, advance all images until they are
+        held or complete, and return `log_p` of these slots, (N, H); see Stage.advance.
+
+        Completed rows are not returned. For small images, making SlotRows takes as long
+        as drawing.
+        """
         self.hold_all(slots, y, x)
         if self.goes_on:
             self.run()
         return self.log_p_of(slots)
 
     def run(self) -> int:
-        """Advance all images, of which some can go on, until each is where it is held, or
-        at its end. Return how many steps that took.
+        """Advance all images until each is where it is held, or complete. Return the
+        number of steps. At least one image must be able to go on.
 
-        Raises FloatingPointError if a logit is not finite. Nothing in here is torch's: any
-        thread may call it.
+        Raises FloatingPointError if a logit is not finite. Any thread may call it,
+        because it uses nothing of torch.
         """
         for steps in count(1):
             work = self.begin_step()
@@ -335,9 +339,11 @@ class CompiledStage:
     def _copy_maps(
         self, other: "CompiledStage", source: int, target: int, y: int, x: int
     ) -> None:
-        """Copy what the pixels from row y, column x on read of all before them. In a ring
-        these are rows y - 1 and y: no layer reads higher, and whoever is held has drawn
-        nothing below."""
+        """Copy the kept maps that pixels from row y, column x on read.
+
+        Of a ring, rows y - 1 and y are enough: no layer reads rows above y - 1, and an
+        image that is held at row y has drawn nothing below it.
+        """
         above, row = (y - 1) % self._ring_rows, y % self._ring_rows
         for own, its in zip(self._rings, other._rings, strict=True):
             own[:, target, above] = its[:, source, above]
@@ -363,6 +369,7 @@ class CompiledStage:
         return by_column
 
     def _copy_kept(self, other: "CompiledStage", source: int, target: int) -> None:
+        """Copy what pixels that follow read of the rows above, and the condition."""
         own, its = self._state, other._state
         self._copy_of_slot(own.scaled, its.scaled, other, source, target)
         self._copy_of_slot(own.conditions, its.conditions, other, source, target)
@@ -377,7 +384,8 @@ class CompiledStage:
         source: int,
         target: int,
     ) -> None:
-        """Copy the cells of a slot, of maps (cells, width) of two stages."""
+        """Copy the cells of slot `source` of a map (cells, width) of stage `other` to slot
+        `target` of this stage's map."""
         own[self._cells(own, target)] = its[other._cells(its, source)]
 
     def _cells(self, part: Floats, slot: int) -> slice:
@@ -401,7 +409,8 @@ class CompiledStage:
         return torch.from_numpy(self._state.images[slot])
 
     def images(self, slots: Slots) -> NDArray[np.int64]:
-        """See Stage.images."""
+        """Return a copy of the values (N, C, H, W) of the images in several slots; pixels
+        that are not drawn yet have any value."""
         return self._state.images[slots]
 
     def step(self) -> list[SlotRow]:
@@ -419,12 +428,14 @@ class CompiledStage:
         return len(self._active)
 
     def begin_step(self) -> StepWork:
-        """Decide what the next step computes."""
+        """Decide what the next step computes, and return it. Nothing is changed."""
         given, drawn = self._passing(), self._active
         if given:
             passing = set(given)
             drawn = [slot for slot in self._active if slot not in passing]
-            if len(given) <= -len(drawn) % TOGETHER:  # the list is padded for as much
+            # The list of pixels is padded by that many anyway, so given rows cost
+            # nothing in it.
+            if len(given) <= -len(drawn) % TOGETHER:
                 given, drawn = [], self._active
         front = self._front
         if not self._windows.isdisjoint(drawn):
@@ -450,10 +461,15 @@ class CompiledStage:
     def end_step(
         self, work: StepWork, completed: int, names: Sequence[int] | None = None
     ) -> list[SlotRow]:
-        """Return the rows that a step completed. completed: what `compute` returned.
-        names: for each slot the number that its rows have; by default its own.
+        """Return the rows that a step completed, those that were given first; images
+        whose last row is among them are closed.
 
-        Raises FloatingPointError if completed is -1.
+        work: what `begin_step` returned.
+        completed: what `compute` returned.
+        names: for each slot the number that its rows get in the result; default: its
+            own.
+
+        Raises FloatingPointError if `completed` is -1.
         """
         slots, ys = self.settle(work, completed)
         if not len(slots):
@@ -470,11 +486,13 @@ class CompiledStage:
     def settle(
         self, work: StepWork, completed: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Count the rows that a step completed, and close the images that are drawn to
-        their end. completed: what `compute` returned.
+        """Count the rows that a step completed as done, and close the images whose last
+        row is among them. Return the slots (rows,) and numbers y (rows,) of these rows,
+        those that were given first.
 
-        Return the slots (rows,) and numbers y (rows,) of these rows, those that are given
-        whole first. Raises FloatingPointError if completed is -1.
+        work, completed: as for `end_step`.
+
+        Raises FloatingPointError if `completed` is -1.
         """
         if completed < 0:
             raise FloatingPointError(NOT_FINITE)
@@ -488,8 +506,8 @@ class CompiledStage:
         return slots, ys
 
     def _passing(self) -> list[int]:
-        """Return the slots whose next row is given whole, not begun, and not behind where
-        the image is held."""
+        """Return the slots whose next row is given whole, is not begun, and lies before
+        the stop."""
         active = [slot for slot in self._active if slot in self._with_given]
         if not active:
             return []
@@ -501,13 +519,14 @@ class CompiledStage:
             & state.keep[slots, ys].all(1)
         )
         coded = state.coded[slots]
-        if coded.any():  # what a range coder weighs is coded pixel by pixel
+        if coded.any():
+            # A range coder codes the weighed pixels of a row one after the other.
             passing &= ~(coded & state.weighed[slots, ys].any(1))
         return slots[passing].tolist()
 
     def _end_given(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Count the next row of each slot, which was given whole, as done; return the
-        numbers of these rows."""
+        """Count the next row of each slot, which was given whole, as done. Return the
+        numbers y of these rows."""
         front = self._front
         ys = front.first_row[slots]
         front.done[slots, ys] = self._shared.width
@@ -527,20 +546,21 @@ def _kind(network: PixelNetwork) -> CompiledKind:
 
 
 def _by_slot(maps: Floats, slots: int) -> Floats:
-    """Return the cells that belong to slots, of maps (L, cells, width), as a view (L,
-    slots, cells of each, width)."""
+    """Return a view (L, slots, cells of each, width) of the cells of maps (L, cells,
+    width) that belong to slots."""
     layers, cells, width = maps.shape
     of_slot = cells // slots
     return maps[:, : slots * of_slot].reshape(layers, slots, of_slot, width)
 
 
 def _is_ring(maps: Floats, sizes: Sizes) -> bool:
+    """Return True if maps (L, cells, width) have a ring of rows for each slot."""
     return maps.shape[1] == sizes.ring_cells
 
 
 def _in_rows(maps: Floats, sizes: Sizes) -> Floats:
-    """Return maps (L, cells, width) of rings as a view (L, slots, rows, cells of a row,
-    width)."""
+    """Return a view (L, slots, rows, cells of a row, width) of maps (L, cells, width)
+    that have a ring of rows for each slot."""
     layers, _, width = maps.shape
     return maps.reshape(layers, sizes.slots, sizes.ring_rows, -1, width)
 

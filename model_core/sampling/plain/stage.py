@@ -17,7 +17,8 @@ from model_core.sampling.stage import ByOneSlot, Drawing, SlotRow, condition_of
 
 
 class PlainStage(ByOneSlot):
-    """A Stage (sampling/stage.py). Weights on a card are copied to main memory."""
+    """A Stage (sampling/stage.py) in plain torch, the slowest one. If the weights are
+    on a card, it works with a copy in main memory."""
 
     numerics: ClassVar[str] = "cpu-torch"
 
