@@ -16,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
 GIB = 2**30
 NEEDED_DISK = 2 * GIB  # .venv with torch for processors, and compiled loops
@@ -198,27 +199,45 @@ def check_torch() -> Finding:
 
 def check_redis() -> Finding:
     """Try to open a connection to the server that the environment names
-    (PIXELRNN_REDIS_URL or REDIS_URL); nothing is sent. A failure if the address does
-    not begin like redis://HOST:PORT, or if no connection is opened within five seconds.
-    Without an address the embedded server is used.
+    (PIXELRNN_REDIS_URL or REDIS_URL); nothing is sent. Without an address the embedded
+    server is used.
 
-    An IPv6 address is not understood, and is a failure. Raises UnicodeError for a host
-    that no name can have, such as "a..b".
+    A failure if the address does not begin like redis://HOST:PORT, if no server can
+    have such a host, or if no connection is opened within five seconds. HOST may be an
+    IPv6 address in brackets.
     """
     url = os.environ.get("PIXELRNN_REDIS_URL") or os.environ.get("REDIS_URL")
     if not url:
         return Finding("redis", OK, "the embedded server is used")
-    parts = re.match(r"rediss?://(?:[^@/]*@)?([^:/?]+)(?::(\d+))?", url)
-    if not parts:
+    place = redis_place(url)
+    if place is None:
         return Finding("redis", FAILURE, "REDIS_URL: expected redis://HOST:PORT")
-    host, port = parts.group(1), int(parts.group(2) or 6379)
+    port = place[1]
     try:
-        with socket.create_connection((host, port), timeout=TIMEOUT_S):
+        with socket.create_connection(place, timeout=TIMEOUT_S):
             pass
     except OSError as error:
         reason = error.strerror or type(error).__name__
         return Finding("redis", FAILURE, f"no server answers on port {port}: {reason}")
+    except UnicodeError:  # a part of the name is empty or has more than 63 bytes
+        text = "REDIS_URL: no server can have this host: expected a name or an address"
+        return Finding("redis", FAILURE, text)
     return Finding("redis", OK, f"a server answers on port {port}")
+
+
+def redis_place(url: str) -> tuple[str, int] | None:
+    """Return host and port of the server of a Redis URL, as the Redis client of the
+    service reads them, or None if the URL does not begin like redis://HOST:PORT. An
+    IPv6 address is returned without brackets. Default port: 6379."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        port = parts.port or 6379
+    except ValueError:  # brackets without an IPv6 address, or no port of TCP
+        return None
+    if parts.scheme not in ("redis", "rediss") or not host:
+        return None
+    return unquote(host), port
 
 
 def read(path: str) -> str:

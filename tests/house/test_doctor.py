@@ -58,6 +58,55 @@ def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not [word for word in ("secret", "somebody", home) if word in printed]
 
 
+def test_a_redis_server_at_an_ipv6_address_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same address without a server is a failure of the connection, and not of the
+    URL; that much is tested on machines without IPv6 too."""
+    monkeypatch.delenv("PIXELRNN_REDIS_URL", raising=False)
+    monkeypatch.setenv("REDIS_URL", "redis://somebody:secret-word@[::1]:1/0")
+    finding = doctor.check_redis()
+    assert finding.status == doctor.FAILURE
+    assert finding.text.startswith("no server answers on port 1: ")
+    try:
+        server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with server:
+        port = server.getsockname()[1]
+        monkeypatch.setenv("REDIS_URL", f"redis://[::1]:{port}/0")
+        finding = doctor.check_redis()
+    assert finding == ("redis", doctor.OK, f"a server answers on port {port}")
+
+
+@pytest.mark.parametrize("host", ["a..b", "a" * 64])
+def test_a_host_that_no_server_can_have_is_a_failure(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.delenv("PIXELRNN_REDIS_URL", raising=False)
+    monkeypatch.setenv("REDIS_URL", f"redis://{host}:6379/0")
+    finding = doctor.check_redis()
+    assert finding.status == doctor.FAILURE
+    assert "expected a name or an address" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("redis://localhost", ("localhost", 6379)),
+        ("rediss://a:b@cache.example:7000/1?x=1", ("cache.example", 7000)),
+        ("redis://:p%40ss@[fe80::1%25lo]:7000", ("fe80::1%lo", 7000)),
+        ("redis://[::1", None),
+        ("redis://localhost:70000", None),
+        ("redis://localhost:port", None),
+        ("redis://:6379", None),
+        ("http://localhost:6379", None),
+    ],
+)
+def test_host_and_port_of_a_redis_url(url: str, place: tuple[str, int] | None) -> None:
+    assert doctor.redis_place(url) == place
+
+
 def test_a_failure_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "nonsense")
     assert doctor.main(["8000"]) == 1
