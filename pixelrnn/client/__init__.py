@@ -36,6 +36,7 @@ from pixelrnn.client.asynchronous import AsyncClient, AsyncJob
 from pixelrnn.client.errors import (
     AddressError,
     ApiError,
+    CardError,
     JobEndedError,
     ServiceError,
     UnexpectedAnswerError,
@@ -49,6 +50,7 @@ __all__ = [
     "ApiError",
     "AsyncClient",
     "AsyncJob",
+    "CardError",
     "Client",
     "Estimate",
     "Job",

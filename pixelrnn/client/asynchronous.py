@@ -409,8 +409,8 @@ class AsyncClient:
         shared: for everybody, and not for this key alone.
         instead_of: the identity of the caller's own model of this name, to replace it.
 
-        Raises OSError if the card or the weights of a member cannot be read, and the
-        errors of `calls.add_model` for a malformed card.
+        Raises OSError if the card or the weights of a member cannot be read, CardError
+        if the card does not say which files the model has.
         """
         return await self.start(calls.add_model(directory, shared, instead_of))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from pixelrnn.client.documents import Stage
+from pixelrnn.client.errors import CardError
 from pixelrnn.client.pictures import Picture, Several, file_of
 
 MapKind = Literal["mean", "entropy"]
@@ -214,36 +215,52 @@ def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
     shared: for everybody, and not for the caller's key alone.
     instead_of: the identity of the model to replace; None to add a new one.
 
-    Raises OSError if the card or the weights of a member cannot be read. The card is
-    not checked here: one that is malformed raises the error of the operation that
-    fails, such as ValueError, KeyError, TypeError or AttributeError.
+    Raises OSError if the card or the weights of a member cannot be read, CardError if
+    the card does not say which files the model has. The service checks the rest of it.
     """
-    card = (directory / "card.json").read_bytes()
-    facts = json.loads(card)
-    members = facts.get("members") or [{"weights": "weights.safetensors"}]
-    guides = [
-        f"guides/{guide['sha256']}.safetensors" for guide in facts.get("guides", ())
-    ]
+    place = directory / "card.json"
+    card = place.read_bytes()
+    try:
+        name, members, guides = _parts_of(json.loads(card))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise CardError(place) from None
     names = dict.fromkeys(  # members with equal weights may name one file
         [
-            *(member["weights"] for member in members),
+            *members,
             # A guide that is also a member has no file of its own.
             *(guide for guide in guides if (directory / guide).is_file()),
         ]
     )
     files = [("card", card)]
-    files += [("weights", (directory / name).read_bytes()) for name in names]
+    files += [("weights", (directory / file).read_bytes()) for file in names]
 
     headers = _idempotency_key()
     if instead_of:
         headers["If-Match"] = f'"{instead_of}"'
     return Call(
         "PUT",
-        f"/models/{facts['name']}",
+        f"/models/{name}",
         fields=_as_text({"shared": shared}),
         files=files,
         headers=headers,
     )
+
+
+def _parts_of(card: Any) -> tuple[str, list[str], list[str]]:
+    """Return the name of the model that a card describes, the files of its members'
+    weights, and the files that its guides would have, relative to its directory.
+
+    card: parsed JSON. Raises LookupError or TypeError if it is not such a card.
+    """
+    if not isinstance(card, dict):
+        raise TypeError
+    name = card["name"]
+    members = card.get("members") or [{"weights": "weights.safetensors"}]
+    weights = [member["weights"] for member in members]
+    if not all(isinstance(text, str) for text in (name, *weights)):
+        raise TypeError
+    digests = [guide["sha256"] for guide in card.get("guides") or ()]
+    return name, weights, [f"guides/{digest}.safetensors" for digest in digests]
 
 
 def get(path: str, **query: Any) -> Call:

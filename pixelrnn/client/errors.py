@@ -2,11 +2,14 @@
 
 ServiceError
   AddressError            the URL cannot be that of a service
+  CardError               a file is not the card of a model
   UnreachableError        no response after all tries
   UnexpectedAnswerError   a response that is not the service's
   ApiError                the service refused the request
   JobEndedError           the job failed or was cancelled
 """
+
+from pathlib import Path
 
 from pixelrnn.client import documents
 
@@ -22,6 +25,17 @@ class AddressError(ServiceError, ValueError):
         """url: what was given in place of an address; the message repeats it."""
         super().__init__(
             f"{url!r} is no address of a service: expected http://HOST:PORT"
+        )
+
+
+class CardError(ServiceError, ValueError):
+    """A file is not the card of a model, so that the model cannot be sent."""
+
+    def __init__(self, path: Path) -> None:
+        """path: of the file; the message repeats it."""
+        super().__init__(
+            f"{path} is not the card of a model: expected a JSON object with its "
+            "`name` and, of a mixture, the `weights` of its `members`"
         )
 
 

@@ -11,6 +11,7 @@ import pytest
 from pixelrnn.client import (
     AddressError,
     ApiError,
+    CardError,
     Client,
     JobEndedError,
     ServiceError,
@@ -235,6 +236,35 @@ def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
     """Before anything is sent, in a sentence that says what was expected."""
     with pytest.raises(AddressError, match="expected http://HOST:PORT"):
         http_options(url, None, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        '["a", "b"]',
+        '"name"',
+        "[" * 100_000,
+        "{}",
+        '{"name": 3}',
+        '{"name": "a", "members": ["weights.safetensors"]}',
+        '{"name": "a", "members": [{"weights": 3}]}',
+        '{"name": "a", "members": 3}',
+        '{"name": "a", "guides": [{}]}',
+        '{"name": "a", "guides": "ab"}',
+    ],
+)
+def test_a_card_that_is_none_is_refused_before_anything_is_sent(
+    tmp_path: Path, text: str
+) -> None:
+    """The error is one of the client's, and names the file."""
+    (tmp_path / "card.json").write_text(text)
+    with (
+        Client("http://127.0.0.1:9") as client,
+        pytest.raises(CardError, match=r"card\.json is not the card of a model"),
+    ):
+        client.add_model(tmp_path)
 
 
 def test_an_address_at_which_nobody_ever_answered_is_given_up_soon() -> None:
