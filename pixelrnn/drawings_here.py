@@ -204,8 +204,8 @@ def expect_place(model: Model, how: How) -> None:
 
 def write_picture(picture: Image.Image, out: Path, text: dict[str, str]) -> None:
     """Write a picture, in the format of the file's suffix. A PNG also gets this text in
-    its file. Raises DataError if the system cannot write the file, and ValueError for a
-    picture that is too large for the format."""
+    its file. Raises DataError if the system cannot write the file, or if the picture is
+    too large for the format."""
     try:
         save_picture(picture, out, text)
     except OSError as error:

@@ -51,6 +51,10 @@ _FORMATS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     ".jpg": ("JPEG", {"quality": 95, "subsampling": 0}),
     ".jpeg": ("JPEG", {"quality": 95, "subsampling": 0}),
 }
+_LONGEST_SIDE: Mapping[str, int] = {"WEBP": 16_383, "JPEG": 65_500}
+"""Pixels of the longest side that the encoder of a format accepts, by Pillow's name:
+WEBP_MAX_DIMENSION of libwebp and JPEG_MAX_DIMENSION of libjpeg. PNG has no limit that
+matters here."""
 
 
 def read_values(
@@ -234,7 +238,8 @@ def write_grid(
 ) -> None:
     """Write images (N, C, H, W), integers 0..V-1, to a file as one picture, a table
     like `grid` makes it. text: as for `save_picture`. Raises DataError for an unknown
-    suffix, OSError if the file cannot be written."""
+    suffix or a picture that is too large for the format, OSError if the file cannot be
+    written."""
     save_picture(grid(values, config, scale, palette), path, text)
 
 
@@ -309,9 +314,17 @@ def save_picture(
 
     text: texts by keyword, which only a PNG carries.
 
-    Raises DataError for an unknown suffix, OSError if the file cannot be written.
+    Raises DataError for an unknown suffix or a picture that is too large for the
+    format, OSError if the file cannot be written.
     """
     name, options = _format_of(path)
+    longest = _LONGEST_SIDE.get(name)
+    if longest is not None and max(image.size) > longest:
+        raise DataError(
+            f"cannot write {path}: the picture is {image.width}x{image.height}, and "
+            f"{name} has at most {longest:,} pixels a side; expected a name that ends "
+            "in .png, or a smaller picture"
+        )
     if name == "PNG":
         chunks = PngInfo()
         for key, value in text.items():

@@ -12,6 +12,7 @@ from model_core.data.images import (
     check_picture_place,
     read_keep,
     read_values,
+    save_picture,
     tile,
     write_grid,
 )
@@ -134,3 +135,21 @@ def test_a_picture_has_the_format_that_its_name_ends_in(
     for wrong in ("a.txt", "a", f"{name}/b.png"):
         with pytest.raises(DataError, match="cannot write"):
             check_picture_place(tmp_path / wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "longest", "limit"),
+    [("a.webp", 16_383, "16,383"), ("a.jpg", 65_500, "65,500")],
+)
+def test_a_picture_that_is_too_large_for_its_format_is_refused(
+    tmp_path: Path, name: str, longest: int, limit: str
+) -> None:
+    """Wider or higher than the encoder takes by one pixel; the longest one is written."""
+    out = tmp_path / name
+    for size in ((longest + 1, 1), (1, longest + 1)):
+        with pytest.raises(DataError, match=f"at most {limit} pixels a side"):
+            save_picture(Image.new("L", size), out)
+    assert not out.exists()
+    save_picture(Image.new("L", (longest, 1)), out)
+    with Image.open(out) as picture:
+        assert picture.size == (longest, 1)

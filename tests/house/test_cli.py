@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from model_core.models import save_model, untrained
 from tests import nursery
 from tests.client.by_command import ended
 from tests.ports import free_port
@@ -105,6 +106,21 @@ def test_a_mistyped_folder_is_reported_before_pytorch_is_loaded(
     assert done.stdout.split() == ["2", "False"]
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"pixelrnn: there is no folder or file {name}: {hint}")
+
+
+def test_a_picture_that_is_too_wide_for_webp_is_one_line(tmp_path: Path) -> None:
+    """A flat model, so that a picture of so many pixels a side is small."""
+    save_model(
+        untrained("mnist-pixelcnn", height=1, width=256, layers=1, hidden=4, head=4),
+        tmp_path / "flat",
+    )
+    where = ["--models-dir", tmp_path, "--out", tmp_path / "a.webp", "--scale", 64]
+    result = ended("sample", "flat", *where)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    line = result.stderr.splitlines()[-1]
+    assert "16384x64, and WEBP has at most 16,383 pixels a side" in line
+    assert not (tmp_path / "a.webp").exists()
 
 
 def test_up_is_refused_when_the_port_is_taken(tmp_path: Path, models_dir: Path) -> None:
