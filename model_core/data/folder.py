@@ -156,12 +156,17 @@ class PictureFolder:
         self, split: Split, config: NetworkConfig
     ) -> tuple[Values, Labels]:
         """Return the images of a split like `read`, and their labels: a picture's label
-        is the name of the subfolder of this folder that contains it, at any depth. It
-        must not be called with the option `crops`: crops have no labels.
+        is the name of the subfolder of this folder that contains it, at any depth.
 
-        Raises DataError if a picture is in no subfolder, if the split is empty, or if
-        no picture can be read.
+        Raises DataError with the option `crops`, since crops have no labels, if a
+        picture is in no subfolder, if the split is empty, or if no picture can be read.
         """
+        if self.options.crops:
+            # Else parts of pictures would get into the cache in place of images.
+            raise DataError(
+                f"crops of the pictures in {self.path} have no labels: expected a "
+                "network without labels, or data without crops"
+            )
         names = find_pictures(self.path)
         lone = [name for name in names if "/" not in name]
         if lone:

@@ -5,6 +5,7 @@ import pickle
 import random
 import struct
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,17 @@ def test_a_picture_in_no_folder_has_no_label(kinds: Path, options: ReadOptions) 
     ):
         read_labelled(kinds, "train", GREY, options)
     assert len(read_dataset(kinds, "train", GREY, options))
+
+
+def test_crops_have_no_labels(kinds: Path, options: ReadOptions) -> None:
+    """They are refused before anything is read, and nothing gets into the cache."""
+    for i, path in enumerate(sorted(kinds.rglob("*.png"))):
+        Image.new("L", (12 + i, 12), i).save(path)
+    of_crops = replace(options, crops=True)
+    with pytest.raises(DataError, match=r"crops of the pictures in .* have no labels"):
+        read_labelled(kinds, "train", GREY, of_crops)
+    assert not options.cache_dir.exists()
+    assert len(read_dataset(kinds, "train", GREY, of_crops))
 
 
 def test_a_folder_whose_name_is_no_utf_8_is_no_label(
