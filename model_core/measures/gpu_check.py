@@ -58,8 +58,8 @@ class Report:
     """One line for each thing that was compared, and others with further facts, such as
     registers and rates."""
     differences: list[str] = field(default_factory=list)
-    """Those of the lines that say that something differs; empty if everything is
-    equal."""
+    """Those of the lines that say that something differs, or that the card failed;
+    empty if everything is equal."""
     card: str = ""
     """Name of the card that was checked; empty if none was."""
     no_card: str = ""
@@ -126,10 +126,9 @@ def check_gpu(
     say: called with each line of the report as soon as it is known.
     open_driver: opens the card; tests pass another one.
 
-    Differences, and a card that cannot be used or fails in a comparison, are reported
-    and not raised. Raises ModelError for a model that cannot be loaded, ConfigError for
-    a device that is not a GPU, and RuntimeError if the card fails when it is timed.
-    Disables TF32 in this process.
+    Differences, and a card that cannot be used or that fails when it is compared or
+    timed, are reported and not raised. Raises ModelError for a model that cannot be
+    loaded, ConfigError for a device that is not a GPU. Disables TF32 in this process.
     """
     if device_of(device).type != "cuda":
         raise ConfigError(f"{device!r} is no GPU: expected cuda or cuda:1")
@@ -250,8 +249,13 @@ def _check_card(
             notes.note(f"{name}: {report.card}", str(error))
             return
         notes.note(f"{name}: {report.card}, {driver.blocks} blocks", difference)
-        if difference is None:
+        if difference is not None:
+            continue
+        try:
             _measure(name, network, driver, notes)
+        except RuntimeError as error:
+            notes.note(f"{name}: {report.card}, timed", str(error))
+            return
 
 
 def _name_of(driver: Driver) -> str:
@@ -261,7 +265,8 @@ def _name_of(driver: Driver) -> str:
 
 
 def _measure(name: str, network: PixelNetwork, driver: Driver, notes: _Notes) -> None:
-    """Note how many images per second a card draws, and one thread of a processor."""
+    """Note how many images per second a card draws, and one thread of a processor.
+    Raise RuntimeError if the card fails."""
     card = _rate(BlockStage(network, driver.blocks, driver), network, driver.blocks)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

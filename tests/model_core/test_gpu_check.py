@@ -11,7 +11,10 @@ from model_core.blocks.ptx import load_ptx
 from model_core.errors import ConfigError
 from model_core.measures import gpu_check
 from model_core.measures.gpu_check import Report, check_gpu
-from model_core.sampling.blocks.drivers import Driver, ProcessorDriver
+from model_core.models import load_model
+from model_core.networks import PixelNetwork
+from model_core.sampling.blocks.card_check import find_difference
+from model_core.sampling.blocks.drivers import Driver, Launch, ProcessorDriver
 from pixelrnn.verbs import root
 from tests.model_core.fake_card import OneBitOff
 
@@ -103,6 +106,39 @@ def test_card_that_fails_is_reported(models_dir: Path) -> None:
     report = checked(models_dir, Dead(), "tiny-cnn", "tiny-diagonal")
     assert len(report.differences) == 1
     assert "unspecified launch failure" in report.differences[0]
+
+
+@pytest.mark.usefixtures("no_assembler")
+def test_card_that_fails_when_it_is_timed_is_reported(models_dir: Path) -> None:
+    """It was equal before, and what fails is one more line; nothing more is asked of it,
+    and no rate is reported."""
+
+    class Tired(ProcessorDriver):
+        """Fails after a number of launches."""
+
+        def __init__(self, launches: float = float("inf")) -> None:
+            super().__init__()
+            self.launches = launches
+            self.done = 0
+
+        def launch(self, launch: Launch) -> None:
+            if self.done == self.launches:
+                raise torch.AcceleratorError("CUDA error: unspecified launch failure")
+            self.done += 1
+            super().launch(launch)
+
+    compared = Tired()
+    network = load_model("tiny-cnn", models_dir=models_dir).members[0].network
+    assert isinstance(network, PixelNetwork)
+    assert find_difference(network, compared) is None
+    driver = Tired(compared.done)
+    report = checked(models_dir, driver, "tiny-cnn", "tiny-diagonal")
+    assert not report.is_equal
+    (line,) = report.differences
+    assert line.startswith("tiny-cnn: ")
+    assert "timed: CUDA error: unspecified launch failure" in line
+    assert report.lines[-2].endswith("blocks: equal")
+    assert report.rates == {}
 
 
 def test_processors_are_no_gpu(models_dir: Path) -> None:
