@@ -3,6 +3,7 @@ misspelt key must fail at once and not after a night."""
 
 import tomllib
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -227,19 +228,19 @@ class Recipe(_Section):
     def from_tree(
         cls, tree: dict[str, Any], changes: Sequence[str], source: str
     ) -> Self:
-        """Apply changes to the content of a recipe file, in place, and return the
-        recipe.
+        """Return the recipe with the content of a recipe file, with changes applied.
 
-        tree: the parsed TOML.
+        tree: the parsed TOML, which stays as it is.
         changes: as for `load`.
         source: the file's name, for messages.
 
         Raises ConfigError like `load`.
         """
+        changed = deepcopy(tree)
         for change in changes:
-            _apply(tree, change)
+            _apply(changed, change)
         try:
-            return cls.model_validate(tree)
+            return cls.model_validate(changed)
         except ValidationError as error:
             raise ConfigError(f"{source}: {first_complaint(error)}") from None
 

@@ -6,7 +6,6 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -238,8 +237,7 @@ class _Draft:
     def recipe(self) -> Recipe:
         """The recipe as it is now. Raises ConfigError for a change that does not
         fit."""
-        tree = deepcopy(self.tree)  # in which `from_tree` makes the changes
-        return Recipe.from_tree(tree, self.changes, self.source)
+        return Recipe.from_tree(self.tree, self.changes, self.source)
 
     def with_training(self, **fields: Any) -> "_Draft":
         """Return a draft with these fields of [training]."""

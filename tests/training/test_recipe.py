@@ -1,5 +1,6 @@
 """Recipes are strict, and the ones that ship are right."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,18 @@ def test_changes_apply_when_given_as_toml_or_as_bare_words(recipe_file: Path) ->
         changed.training.schedule,
         changed.output.tensorboard,
     ) == (7, "step", True)
+
+
+def test_changes_leave_the_tree_as_it_is(recipe_file: Path) -> None:
+    """A tree makes several recipes, also after a change that is refused."""
+    text = recipe_file.read_text()
+    tree = tomllib.loads(text)
+    changed = Recipe.from_tree(tree, ["training.epochs=7", "output.samples=3"], "here")
+    assert changed.training.epochs == 7
+    with pytest.raises(ConfigError):
+        Recipe.from_tree(tree, ["trainning.epochs=3"], "here")
+    assert tree == tomllib.loads(text)
+    assert Recipe.from_tree(tree, (), "here") == Recipe.load(recipe_file)
 
 
 @pytest.mark.parametrize(
