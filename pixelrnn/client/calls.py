@@ -6,7 +6,7 @@ import uuid
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal, TypedDict
 
 from pixelrnn.client.documents import Stage
@@ -250,16 +250,20 @@ def _parts_of(card: Any) -> tuple[str, list[str], list[str]]:
     """Return the name of the model that a card describes, the files of its members'
     weights, and the files that its guides would have, relative to its directory.
 
-    card: parsed JSON. Raises LookupError or TypeError if it is not such a card.
+    card: parsed JSON. Raises LookupError, TypeError or ValueError if it is not such a
+    card, or if it names a file outside the model's directory.
     """
     if not isinstance(card, dict):
         raise TypeError
     name = card["name"]
     members = card.get("members") or [{"weights": "weights.safetensors"}]
     weights = [member["weights"] for member in members]
-    if not all(isinstance(text, str) for text in (name, *weights)):
-        raise TypeError
     digests = [guide["sha256"] for guide in card.get("guides") or ()]
+    if not all(isinstance(text, str) for text in (name, *weights, *digests)):
+        raise TypeError
+    # A path elsewhere in a stranger's card would send a file of this machine.
+    if any(text != PurePath(text).name for text in (*weights, *digests)):
+        raise ValueError
     return name, weights, [f"guides/{digest}.safetensors" for digest in digests]
 
 

@@ -35,7 +35,8 @@ class CardError(ServiceError, ValueError):
         """path: of the file; the message repeats it."""
         super().__init__(
             f"{path} is not the card of a model: expected a JSON object with its "
-            "`name` and, of a mixture, the `weights` of its `members`"
+            "`name` and, of a mixture, the `weights` of its `members`, which are "
+            "names of files beside the card"
         )
 
 

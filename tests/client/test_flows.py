@@ -253,6 +253,9 @@ def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
         '{"name": "a", "members": 3}',
         '{"name": "a", "guides": [{}]}',
         '{"name": "a", "guides": "ab"}',
+        '{"name": "a", "members": [{"weights": "../secret"}]}',
+        '{"name": "a", "members": [{"weights": "/etc/passwd"}]}',
+        '{"name": "a", "guides": [{"sha256": "../../secret"}]}',
     ],
 )
 def test_a_card_that_is_none_is_refused_before_anything_is_sent(
