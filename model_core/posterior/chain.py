@@ -134,8 +134,8 @@ class Chain:
 
     @property
     def nats(self) -> float:
-        """-ln p of the current image under the whole model, at the temperature of the
-        completion."""
+        """-ln p of the image of the last round under the whole model, at the temperature
+        of the completion."""
         return -float(self.mixture.whole(self.log_p[:, None])[0])
 
     def begin(self) -> Iterator[float]:

@@ -130,7 +130,9 @@ def classify_steps(
     """Classify one picture (C, H, W) in steps: yield after each how much is done, 0 to
     1, and at last the Classification, with B = 1.
 
-    stages: what draws the particles; its own when not given.
+    keep, seed, particles: as for `classify`, whose errors it raises.
+    stages: draw the particles; nothing else may use them meanwhile. Default: stages of
+        its own.
     """
     _check(model, torch.from_numpy(values), torch.from_numpy(keep))
     target = Target.of(model, values, keep, 1.0)

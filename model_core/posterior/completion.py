@@ -86,20 +86,21 @@ def complete(
 
     known, keep: values (C, H, W), integers 0..V-1, and bool (H, W), True for given
         pixels.
-    n: number of images. 0: only receipt, mean and entropy, which are those of one
-        image.
+    n: number of images. 0, with the method `posterior` only: no image, but the receipt,
+        mean and entropy of one.
     seed, first: the images are those of the seed with the numbers first, first + 1, ...
     temperature: of the probabilities.
     method: `posterior` or `clamp`, see below.
-    particles: for each image, shared by its chains.
-    sweeps: maximum number of rounds of a chain.
+    particles: for each image, shared by its chains; 1 to 256.
+    sweeps: maximum number of rounds of a chain; 0 to 16.
     on_share: called with how much is done, 0 to 1.
     label: name or index of the label of the images; default: in a model with labels it
-        is drawn from p(label | given), too.
+        is drawn, too, from p(label | given), or with `clamp` from p(label | the given
+        pixels before the hole).
     enumerates: True: score every filling of a hole that has few of them
         (enumeration.py), so that draws, mean, entropy and evidence are exact, and let a
         mixture draw exactly if it can (exact.py). False: use chains for these, too, as
-        version 0.4 and earlier did.
+        version 0.3 and earlier did.
 
     The method `posterior` draws from p(hole | all given pixels) of the model or
     mixture. If no given pixel lies behind the hole's first pixel, in the order of any
@@ -107,8 +108,8 @@ def complete(
     the first member draw each pixel of the hole given what comes before it in its
     order, which is exact only for one network and if no given pixel lies behind.
 
-    Raises DataError for other shapes; ConfigError for an unknown method or label, for
-    numbers outside their bounds, and for a Multi-Scale model with `posterior`;
+    Raises DataError for other shapes; ConfigError for an unknown method or label, if n,
+    particles or sweeps is out of bounds, and for a Multi-Scale model with `posterior`;
     ImpossibleError if the model gives the given pixels no probability;
     FloatingPointError if logits are not finite.
     """

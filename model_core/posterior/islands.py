@@ -342,12 +342,15 @@ class IslandsRun:
 def stepped(
     chains: Sequence[Iterator[float]], at_once: bool
 ) -> Iterator[list[float | None]]:
-    """Take the steps of several chains, each of which says how much of it is done; return
-    these shares after each step, None for a chain that has ended.
+    """Take the steps of several chains, each of which yields how much of it is done, 0 to
+    1. Yield these shares after each step: 0 for a chain that has not begun, None for one
+    that has ended.
 
-    at_once: a step of each chain at the same time, in threads of their own; else one
-    chain after the other. A step that raises an exception raises it here, after the
-    others have come back.
+    at_once: True to take a step of each chain at the same time, in threads of their own;
+        False to draw each chain to its end before the next begins.
+
+    If a step raises an exception, it is raised here after the steps taken at the same
+    time have ended.
     """
     done: list[float | None] = [0.0] * len(chains)
     left = list(range(len(chains)))

@@ -233,8 +233,12 @@ class Stages:
 
 
 def slots_of_sweeps(size: int, threads: int) -> list[int]:
-    """Return the number of slots of each thread's stage if two sweeps of `size` particles
-    each are drawn at the same time. With an odd number of threads, one draws nothing."""
+    """Return the number of slots of the stage of each thread that draws, if two sweeps of
+    `size` particles each are drawn at the same time: first the threads of sweep 0, then
+    as many of sweep 1. With an odd number of threads, one draws nothing and is left out.
+
+    threads: at least SWEEPS_AT_ONCE.
+    """
     of_each = threads // SWEEPS_AT_ONCE
     return [-(-size // of_each)] * (of_each * SWEEPS_AT_ONCE)
 

@@ -145,7 +145,11 @@ def guide_bytes(model: Model) -> int:
 def is_cold(model: Model) -> bool:
     """Return True if something must be compiled before the first image of a model is
     drawn, because neither the installation nor an earlier process has left it
-    compiled."""
+    compiled.
+
+    For a model on a card, the first call opens and checks the card, which takes seconds
+    and raises torch.AcceleratorError or RuntimeError if the card fails.
+    """
     loops = compiled_loops(model)
     return loops is not None and not is_kept(loops)
 

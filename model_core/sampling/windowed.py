@@ -37,7 +37,8 @@ class _Field:
 
 
 class WindowedStage:
-    """A stage that also draws fields. Slots are numbered as in the stage."""
+    """A stage that also draws fields: images taller than the stage's, of which each
+    window is drawn given the rows above it. Slots are numbered as in the stage."""
 
     def __init__(self, stage: SharedPrefill) -> None:
         """stage: used by nothing else."""

@@ -79,12 +79,12 @@ class ThreadedStage:
         spare: int = SPARE,
         stages: Sequence[CompiledStage] = (),
     ) -> None:
-        """slots: of all threads together. spare: see SPARE.
-
-        stages: of this network, one for each thread; new ones if there are none. Several
-        stages of several threads may consist of the same ones, as long as each calls
-        `close_all` before it draws, and those with a stage in common never do so at the
-        same time.
+        """slots: number of images of all threads together.
+        threads: maximum number of threads, if `stages` is empty.
+        spare: see SPARE.
+        stages: of this network, one for each thread; empty to make new ones. Several
+            ThreadedStages may share them if each calls `close_all` before it draws, and
+            if no two that share one draw at the same time.
         """
         if not stages:
             arrays = prepared(network)
@@ -150,8 +150,8 @@ class ThreadedStage:
 
     def hold(self, slot: int, y: int, x: int) -> None:
         """Draw the image in a slot only up to row y, column x, exclusive; see
-        Stage.hold. Raises KeyError if the slot never had an image, as do the methods
-        below."""
+        Stage.hold. Raises KeyError if the slot has had no image, as do `copy`, `log_p`,
+        `image`, `coder` and `kept`."""
         stage, inner = self._places[slot]
         self._stages[stage].hold(inner, y, x)
 
@@ -174,7 +174,8 @@ class ThreadedStage:
         return self._stages[stage].image(inner)
 
     def images(self, slots: Sequence[int]) -> NDArray[np.int64]:
-        """See Stage.images."""
+        """Return a copy of the values (N, C, H, W) of the images in several slots, each of
+        which must have had an image; see Stage.images."""
         config = self._config
         shape = config.channels, config.height, config.width
         found = np.empty((len(slots), *shape), np.int64)
@@ -216,8 +217,13 @@ class ThreadedStage:
         return rows
 
     def advance(self, slots: Sequence[int], y: int, x: int) -> NDArray[np.float64]:
-        """See Stage.advance. The threads meet when all images are there, and not after
-        each step: what one does between two steps, the others need not wait for."""
+        """Hold the images in `slots`, each of which must have an image, at row y, column
+        x; advance all images until they are held or complete; return `log_p` of these
+        slots, (N, H). See Stage.advance.
+
+        The threads wait for each other at the end, and not after each step, so that
+        none waits for what another does between two steps.
+        """
         groups = self._by_stage(slots)
         for stage, inner, _ in groups:
             stage.hold_all(inner, y, x)
@@ -236,17 +242,17 @@ class ThreadedStage:
         return log_p
 
     def _divided(self, busy: list[int]) -> tuple[list[int], list[int]]:
-        """Return which of these stages the thread that asks advances, and which others
-        do: those whose part is long enough."""
-        # The first stays with this thread, which would only wait otherwise.
+        """Divide these stages: return those that the calling thread advances, and those
+        that other threads do, because their part lasts long enough."""
+        # The first stays with the calling thread, which would only wait otherwise.
         handed = [k for k in busy[1:] if self._is_worth(self._stages[k].busy)]
         return [k for k in busy if k not in handed], handed
 
     def _by_stage(
         self, slots: Sequence[int]
     ) -> list[tuple[CompiledStage, Numbers, Numbers]]:
-        """Return each stage in which these images are, with its slots for them, and their
-        numbers among `slots`."""
+        """Return, for each stage that has some of these images, the stage, its own
+        numbers of their slots, and their indices in `slots`."""
         stages, inner = self._table[slots].T
         groups: list[tuple[CompiledStage, Numbers, Numbers]] = []
         for k, stage in enumerate(self._stages):

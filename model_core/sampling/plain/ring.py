@@ -77,8 +77,11 @@ class Ring:
         )
 
     def around(self, where: Positions, taps: Tensor) -> Tensor:
-        """Return the cells of each pixel's neighbours, (M, T), in the order of the taps
-        (2, T)."""
+        """Return the cells of each pixel's neighbours, (M, T).
+
+        taps: (2, T), where the T neighbours lie: rows and columns relative to the pixel,
+            the columns at most `reach` away.
+        """
         dy, dx = taps
         rows = (where.y[:, None] + dy) % self._rows
         return (
