@@ -24,3 +24,14 @@ def die_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def end_on_hangup() -> None:
+    """Give SIGHUP its default action in this process and in those that it starts, which
+    `nohup` takes from all descendants. The leader of a process group calls it, in the
+    main thread.
+
+    When the leader's parent has died, the kernel sends SIGHUP to a group with stopped
+    processes. It is what ends those that had no time to call `die_with_parent`.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)

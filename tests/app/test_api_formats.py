@@ -64,7 +64,7 @@ def test_jpeg_is_near_and_not_the_same(
     formats = client.get("/openapi.json").json()["paths"]["/jobs/{job_id}/image"][
         "get"
     ]["parameters"]
-    assert any("with loss" in parameter.get("description", "") for parameter in formats)
+    assert any("lossy" in parameter.get("description", "") for parameter in formats)
 
 
 @pytest.mark.parametrize(

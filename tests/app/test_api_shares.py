@@ -121,13 +121,13 @@ def test_slow_uploads_of_one_client_leave_a_place_for_the_others(
             answer += beyond.recv(4096)
         assert b"503 Service Unavailable" in answer
         assert b"retry-after: 1" in answer
-        assert b"an upload of this client is being taken" in answer
+        assert b"an upload of this client is being received" in answer
         for name in ("bob", "carol"):
             assert put(url, name).status_code == 202
         connections.enter_context(slow_upload(url, "bob"))
         eventually(lambda: places.held == 2)
         refused = put(url, "carol")
-        assert "others are being taken" in is_problem(refused, 503)["detail"]
+        assert "others are being received" in is_problem(refused, 503)["detail"]
         slow.close()
         eventually(lambda: places.held == 1)
         assert put(url, "alice").status_code == 202

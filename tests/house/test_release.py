@@ -18,6 +18,11 @@ def checkout(tmp_path: Path) -> Path:
         place = tmp_path / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes((ROOT / name).read_bytes())
+    # Right after a release there is nothing to release.
+    changelog = tmp_path / "CHANGELOG.md"
+    text = changelog.read_text(encoding="utf-8")
+    entry = "## [Unreleased]\n\n### Fixed\n\n- A fault.\n"
+    changelog.write_text(text.replace("## [Unreleased]\n", entry, 1), encoding="utf-8")
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "config", "user.name", "Somebody")
     git(tmp_path, "config", "user.email", "somebody@example.com")

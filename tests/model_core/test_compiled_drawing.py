@@ -119,7 +119,7 @@ def test_given_rows_leave_the_same_state_as_pixel_by_pixel(preset: str) -> None:
         stage = CompiledStage(model.network, slots=2)
         stage.open(1, Drawing(noise, 1.0, known, keep))
         if not at_once:
-            stage._at_once[1] = [False] * 6
+            stage._with_given.discard(1)
         while not any(row.is_last for row in stage.step()):
             pass
         images.append(stage.image(1).clone())
@@ -164,7 +164,7 @@ def test_given_rows_of_several_images_have_the_same_bits_as_those_of_one(
         together.step()
     for i in range(6):
         alone.open(0, drawings[i])
-        alone._at_once[0] = [False] * 6
+        alone._with_given.discard(0)
         while alone._active:
             alone.step()
         assert torch.equal(together.image(i), alone.image(0))
@@ -190,7 +190,7 @@ def test_rows_that_are_weighed_at_once_have_the_same_bits_as_pixel_by_pixel(
         stage = CompiledStage(model.network, slots=2)
         stage.open(1, Drawing(noise, 0.7, known, keep, weighed=weighed))
         if not at_once:
-            stage._at_once[1] = [False] * 6
+            stage._with_given.discard(1)
         while not any(row.is_last for row in stage.step()):
             stage.hold(
                 1, int(stage._front.first_row[1]), 9

@@ -88,8 +88,8 @@ def test_the_page_keeps_no_titles_of_its_own() -> None:
         for module, text in modules.items()
         for name in KINDS
         if f'"{name}"' in text
-    } == {"sight.js"}
-    assert '?? ""' in modules["sight.js"]
+    } == {"influence_panel.js"}
+    assert '?? ""' in modules["influence_panel.js"]
     assert any("model.title" in text for text in modules.values())
 
 

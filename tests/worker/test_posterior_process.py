@@ -334,7 +334,7 @@ def test_estimates_are_the_newest_only_and_gone_with_the_end(
     client.cancel(canceled.id)
     client.wait_end(canceled.id)
     case.check(client, spec)
-    assert len(seen) > 2
+    assert len(seen) > 1  # a newer one has taken the place of an older one
     for told in map(json.loads, seen):
         mean = (
             np.frombuffer(base64.b64decode(told["mean"]), np.uint8)

@@ -11,7 +11,7 @@ are torch and the rest imported, which takes seconds.
 import os
 import sys
 
-from model_core.parent import die_with_parent
+from model_core.parent import die_with_parent, end_on_hangup
 
 NICE = 10
 """Niceness: a training gives way to everything else on its machine."""
@@ -26,6 +26,7 @@ def main(trainer: int, arguments: list[str]) -> None:
     not the parent, it has died already, and this process ends at once.
     """
     die_with_parent(trainer)
+    end_on_hangup()
     os.nice(NICE)
     lines = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # other output of this process is no message to the trainer

@@ -39,8 +39,9 @@ subprocess.Popen([sys.executable, "-c", sys.argv[1]], process_group=0).wait()
 """Starts the leader of a group, and waits for it."""
 TIED = """
 import os
-from model_core.parent import die_with_parent
+from model_core.parent import die_with_parent, end_on_hangup
 die_with_parent(os.getppid())
+end_on_hangup()
 """
 
 
@@ -112,10 +113,14 @@ def test_those_that_outlive_their_leader_are_ended() -> None:
     group.close()
 
 
-def test_a_stopped_process_that_is_not_tied_yet_does_not_outlive_the_trainer() -> None:
+@pytest.mark.parametrize("before", [[], ["nohup"]])
+def test_a_stopped_process_that_is_not_tied_yet_does_not_outlive_the_trainer(
+    before: list[str],
+) -> None:
     """It was stopped before it could ask the kernel to be killed with its leader. A group
-    without a parent outside it gets SIGHUP if it has stopped members."""
-    trainer = subprocess.Popen([sys.executable, "-c", TRAINER, TIED + LEADER])
+    without a parent outside it gets SIGHUP if it has stopped members, also if the trainer
+    was started by nohup."""
+    trainer = subprocess.Popen([*before, sys.executable, "-c", TRAINER, TIED + LEADER])
     try:
         assert eventually(lambda: len(started_children_of(trainer.pid)) == 1)
         (leader,) = started_children_of(trainer.pid)
