@@ -102,16 +102,19 @@ class Shares:
     def add(
         self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0
     ) -> None:
-        """Add the particles of a sweep, as far as they drew the pixels `where` (H, W).
+        """Add the particles of a sweep.
 
+        where: (H, W), True for the pixels that the sweep drew. Others are not counted.
         times: number of sweeps as which they count.
         """
         add_shares(self._drawn, draws, where, times)
         self._sweeps += times * where
 
     def pass_by(self, draws: Weighted, where: NDArray[np.bool_]) -> None:
-        """Add the values of first particles that have just drawn the pixels `where` (H,
-        W)."""
+        """Add the values of the particles with which a chain begins.
+
+        where: (H, W), True for the pixels that they have drawn since the last call.
+        """
         add_shares(self._passed, draws, where)
         self._passes += where
 
@@ -201,8 +204,12 @@ def add_shares(
 def shares_of(
     draws: Weighted, where: NDArray[np.bool_], times: float = 1.0
 ) -> dict[int, NDArray[np.float64]]:
-    """Return how much weight each value that is drawn has among draws, (C, pixels) of the
-    pixels where (H, W) is True, times a number."""
+    """Return the weight of each value among the draws, (C, pixels), by value. Values that
+    no draw has are left out.
+
+    where: (H, W), True for the pixels that count.
+    times: factor of all weights.
+    """
     images = draws.images[:, :, where]
     weights = draws.weights[:, None, None]
     return {

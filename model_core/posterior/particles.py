@@ -30,7 +30,7 @@ SWEEPS_AT_ONCE = 2
 class Particle:
     """What one particle is drawn from.
 
-    noise: (H, W, C).
+    noise: (H, W, C), in [0, 1).
     known, keep: values (C, H, W), and bool (H, W), True for given pixels.
     label: its label, in a network with labels.
     """

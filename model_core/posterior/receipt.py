@@ -119,10 +119,11 @@ class Island:
 def receipt_of(
     islands: Sequence[Island], strange_nats: float | None, values: int = 2
 ) -> Receipt:
-    """Return the receipt of all images of a completion by chains; at least one.
+    """Return the receipt of all images of a completion by chains.
 
+    islands: the facts of each image, at least one.
     strange_nats: 99 % of the model's validation images have fewer nats at temperature
-        1; None if that is unknown.
+        1; None if that is unknown. It and `values` decide on the qualities alone.
     values: V of the model.
     """
     evidence = np.array([each for island in islands for each in island.log_evidence])

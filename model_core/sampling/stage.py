@@ -109,12 +109,14 @@ class SlotRow(NamedTuple):
 
 
 class ByOneSlot:
-    """Implements the methods of a Stage for several slots by its methods for one."""
+    """Implements `advance` and `images` of a Stage, which are for several slots, by its
+    `hold`, `step`, `log_p` and `image`."""
 
     def advance(
         self: "Stage", slots: Sequence[int], y: int, x: int
     ) -> NDArray[np.float64]:
-        """See Stage.advance."""
+        """Hold the images in `slots` at row y, column x, then step all images until none
+        can go on. Return `log_p` of these slots, (N, H); see Stage.advance."""
         for slot in slots:
             self.hold(slot, y, x)
         while self.step():
@@ -122,7 +124,7 @@ class ByOneSlot:
         return np.stack([self.log_p(slot) for slot in slots])
 
     def images(self: "Stage", slots: Sequence[int]) -> NDArray[np.int64]:
-        """See Stage.images."""
+        """Return a copy of the values (N, C, H, W) of the images in several slots."""
         return np.stack([self.image(slot).numpy() for slot in slots])
 
 

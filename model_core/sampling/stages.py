@@ -137,8 +137,8 @@ def loops_of(*networks: Network) -> str | None:
 
 
 def guide_bytes(model: Model) -> int:
-    """Return the bytes of state that each particle of a completion takes for the
-    model's guides that are not members."""
+    """Return the bytes of state that each particle of a completion takes for those of the
+    model's guides that are not also members of the mixture."""
     return sum(stage_for(part).slot_bytes(part) for part in _guides_of(model))
 
 
