@@ -302,11 +302,11 @@ _WEIGHTS_TEXT = (
     "One file, or those of the card's members in their order; then those of its "
     "guides. Weights with the same sha256 are sent once."
 )
-_MODEL: dict[str, Any] = {
+_ADDED_MODEL: dict[str, Any] = {
     "card": (UploadFile, Field(description="The file `card.json`.")),
     "weights": (list[UploadFile], Field(description=_WEIGHTS_TEXT)),
 }
-_ADDING = {**_MODEL, **_own(ALL_KINDS["add"]), **_AFTER_THE_END}
+_ADDING = {**_ADDED_MODEL, **_own(ALL_KINDS["add"]), **_AFTER_THE_END}
 AddForm: type[Any] = create_model(
     "AddForm", __config__=ConfigDict(extra="forbid"), **_ADDING
 )
