@@ -193,6 +193,9 @@ def compiling_goes_on(logs: Logs) -> None:
         def is_cold(self, name: str) -> bool:
             return False
 
+        def has_cold_scores(self, name: str) -> bool:
+            return False
+
         def values_of(self, name: str) -> int:
             return 1
 

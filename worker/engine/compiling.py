@@ -83,6 +83,9 @@ def make_ready(
     )
     cold = [name for name in names if KEEP and pool.is_cold(name)]
     missing = {loops for name in cold if (loops := pool.loops(name)) is not None}
+    # Also of kinds that draw: an earlier start may have ended before it got so far.
+    unscored = {name for name in names if KEEP and pool.has_cold_scores(name)}
+    unscored.update(cold)
     without_scores: dict[str | None, list[str]] = {}
     if missing:
         structlog.get_logger("models").info(
@@ -90,13 +93,13 @@ def make_ready(
         )
     begun = get_context("spawn"), begin, (tuple(usable),)
     processes = compilers_at_once(
-        len(missing), available(len(usable) or None), machine_memory.usable()
+        len(missing) or 1, available(len(usable) or None), machine_memory.usable()
     )
     # While the loops of one kind are waited for, at least those of one more are compiled.
     kinds_at_once = max(2, processes // len(FUNCTIONS))
     with (
         ProcessPoolExecutor(processes, *begun)
-        if missing
+        if unscored
         else nullcontext() as compilers
     ):
         compiled: dict[str | None, list[Future[float]]] = {}
@@ -109,21 +112,14 @@ def make_ready(
             compiling_s = time.monotonic() - began
             place = places.get(name, Path(name))
             loops = pool.loops(name)
-            is_cold = loops in missing
-            warm_up = pool.warm_up_drawing if is_cold else pool.warm_up
+            warm_up = pool.warm_up_drawing if name in unscored else pool.warm_up
             _make_one_ready(
                 pool, name, place, warm_up, report, refuse, measure, compiling_s
             )
-            if is_cold:
+            if name in unscored:
                 without_scores.setdefault(loops, []).append(name)
         if compilers:
             _make_scoring_ready(compilers, pool, places, without_scores)
-
-
-def _compilers(usable: Collection[int]) -> ProcessPoolExecutor:
-    """Return a pool of compiling processes on these processors."""
-    context = get_context("spawn")
-    return ProcessPoolExecutor(len(FUNCTIONS), context, begin, (tuple(usable),))
 
 
 def _in_turn(pool: ModelPool, names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:

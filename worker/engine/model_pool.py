@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from model_core.card import Card
 from model_core.codec.codec import NUMERICS, has_codec
+from model_core.compiled.keeping import is_scoring_kept
 from model_core.errors import ModelError
 from model_core.image_request import ImageRequest
 from model_core.kinds import KINDS as NETWORKS
@@ -555,6 +556,11 @@ class ModelPool:
     def is_cold(self, name: str) -> bool:
         """Return True if something has to be compiled for this model."""
         return is_cold(self.model(name))
+
+    def has_cold_scores(self, name: str) -> bool:
+        """Return True if something has to be compiled before the model's first score."""
+        loops = self.loops(name)
+        return loops is not None and not is_scoring_kept(loops)
 
     def values_of(self, name: str) -> int:
         """Return the number of values in one of the model's images."""

@@ -1,10 +1,12 @@
 """The order in which models are made ready."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from model_core import load_model, save_model, untrained
+from model_core.compiled import keeping
 from tests.worker.engine.bad_models import SIZE
 from worker.engine.compiling import COMPILER_BYTES, compilers_at_once, make_ready
 from worker.engine.model_pool import ModelPool, SlotPlan
@@ -28,6 +30,34 @@ def test_model_that_a_job_waits_for_is_made_ready_before_the_others(
 
     make_ready(pool, {name: tmp_path / name for name in models}, (), tell)
     assert ready == ["a", "c", "d", "b"]
+
+
+def test_all_models_draw_before_loops_that_score_are_compiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier start that ended early has kept the loops that draw, and none that score."""
+    without = shutil.ignore_patterns("scans-*")
+    shutil.copytree(keeping.root, tmp_path / keeping.root.name, ignore=without)
+    monkeypatch.setattr(keeping, "root", tmp_path / keeping.root.name)
+    names = "mnist-row-lstm", "mnist-pixelcnn"
+    for name in names:
+        save_model(untrained(name, **SIZE), tmp_path / name)
+    models = {name: load_model(tmp_path / name) for name in names}
+    pool, steps = ModelPool(models, SlotPlan(1, 0, slot_memory_mib=64)), []
+    score = pool.score_blank
+    monkeypatch.setattr(
+        pool, "score_blank", lambda name: (steps.append(f"score {name}"), score(name))
+    )
+    assert not any(pool.is_cold(name) for name in names)
+    assert [pool.has_cold_scores(name) for name in names] == [True, False]
+
+    make_ready(pool, {name: tmp_path / name for name in names}, (), steps.append)
+    assert steps == [
+        "score mnist-pixelcnn",
+        "mnist-pixelcnn",
+        "mnist-row-lstm",
+        "score mnist-row-lstm",
+    ]
 
 
 @pytest.mark.parametrize(
