@@ -24,8 +24,7 @@ model."""
 
 FUNCTIONS = ("advance", "pass_given")
 """The functions that are compiled for each kind: drawing rows, and working through
-given rows. The first is enough to draw an image, so it is compiled first for all
-kinds."""
+given rows. A worker needs both before a model of the kind draws."""
 
 
 def compile_loop(kind: str, function: str, niceness: int = 0) -> float:
@@ -84,7 +83,8 @@ def main() -> None:
         "--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time"
     )
     given = parser.parse_args()
-    loops = [(kind, name) for name in given.functions for kind in given.kinds]
+    # The first kind whole, so that the README's model draws as early as possible.
+    loops = [(kind, name) for kind in given.kinds for name in given.functions]
     if len(loops) == 1:
         kind, function = loops[0]
         seconds = compile_loop(kind, function)
