@@ -218,15 +218,17 @@ class Stages:
         """Make the stage of all threads, and those of each sweep."""
         if self.sweeps_at_once([network]) == 1:
             return [StageParticles(network, size, self._threads)]
+        # The loops cannot read weights on a card, so arrays are made from the copy.
+        readable = in_main_memory(network)
         stages = [
-            CompiledStage(in_main_memory(network), slots, prepared(network))
+            CompiledStage(readable, slots, prepared(readable))
             for slots in slots_of_sweeps(size, self._threads)
         ]
         each = len(stages) // self._sweeps
         parts = [stages[first : first + each] for first in range(0, len(stages), each)]
         return [
             StageParticles(
-                network, size, stage=ThreadedStage(network, size, stages=part)
+                network, size, stage=ThreadedStage(readable, size, stages=part)
             )
             for part in (stages, *parts)
         ]
