@@ -47,16 +47,19 @@ the first image's."""
 
 @dataclass(frozen=True)
 class Candidates:
-    """N exact draws of member k, with the probabilities that all members give them."""
+    """N exact draws of member k of a mixture, with the probabilities that all its M
+    members give them."""
 
     images: Images
     """(N, C, H, W), upright."""
     log_p: NDArray[np.float64]
-    """(K, N): ln p of each image under each of the K members."""
+    """(M, N): ln p of each image under each member."""
     log_weights: NDArray[np.float64]
-    """(N,): ln p - ln p_k of each image, where p is the mixture's."""
+    """(N,): ln p - ln p_k of each image, where p is the mixture's, the mean over the
+    members."""
     log_others: NDArray[np.float64]
-    """(N,): the same with the part of p that comes from the other members."""
+    """(N,): the same with only the part of p that comes from the members other than
+    k."""
 
     @property
     def ess(self) -> float:
@@ -67,21 +70,31 @@ class Candidates:
     @classmethod
     def of(cls, images: Images, log_p: NDArray[np.float64], k: int) -> "Candidates":
         """Return the candidates made of draws (N, C, H, W) of member k, and ln p of
-        each under each member, (K, N)."""
+        each under each member, (M, N)."""
         return cls(
             images, log_p, mixed(log_p) - log_p[k], mixed(log_p, but=k) - log_p[k]
         )
 
 
 class Accepting:
-    """Draws the images of one completion of a mixture without labels, by rejection.
+    """Draws the images of one completion of a mixture without labels, by rejection:
+    draws of one member, k, are tried until one is accepted.
 
-    Run `begin` to its end first; `steps` draws an image if `suffices` is then True.
+    Run `begin` to its end first: it draws the pool, a number of draws of member k that
+    tell how the model's p differs from p_k. Then, if `suffices` is True, `steps` draws
+    an image. Everything else than `begin`, `nats` and the attributes raises
+    AssertionError before there is a pool.
 
-    member: k, the index of the member in whose order no given pixel lies behind the
-        hole.
-    size: draws of the pool, and about the maximum that are tried for an image.
+    Both generators do nothing until they are iterated. They raise FloatingPointError if
+    logits are not finite, torch.AcceleratorError if a card that draws fails.
+
+    member: k, the index of the member, in whose order no given pixel comes after the
+        hole's first pixel.
+    size: number of draws in the pool, and about the maximum that are tried for an
+        image.
     pool: the pool; None until it is drawn, which is before `begin` ends.
+    nats: list of -ln p under the whole model, at the temperature of the completion, of
+        each image that was drawn, in the order of drawing.
     """
 
     def __init__(
@@ -92,10 +105,12 @@ class Accepting:
         size: int,
         together: int,
     ) -> None:
-        """mixture: the members.
+        """Draw nothing yet.
+
+        mixture: the members, without labels.
         k: index of the member that draws.
         given: given(i) returns the given pixels and the noise of image i.
-        size: draws of the pool.
+        size: number of draws in the pool.
         together: maximum number of images that may be drawn side by side.
         """
         self._mixture, self.member, self._given, self.size = mixture, k, given, size
@@ -110,8 +125,9 @@ class Accepting:
         """Draw the pool and compare it with the other members, in steps: yield after
         each the share of the pool that is done, 0 to 1. Do nothing if the pool exists.
 
-        Raises ImpossibleError if another member gives the given pixels no probability,
-        FloatingPointError if logits are not finite.
+        Raises ImpossibleError if all particles of another member lose their weight,
+        because it gives the given pixels no probability; FloatingPointError if logits
+        are not finite; torch.AcceleratorError if a card that draws fails.
         """
         if self.pool is not None:
             return
@@ -149,24 +165,22 @@ class Accepting:
 
     @property
     def suffices(self) -> bool:
-        """True if the pool's effective sample size is at least ENOUGH and no other
-        member has found fillings that the pool misses. It does not depend on the images
-        that are drawn, and counts only after `begin` has ended.
-
-        Raises AssertionError before the pool is drawn, as do the following properties
-        and methods.
-        """
+        """True if the pool's effective sample size is at least ENOUGH (4) and no other
+        member has found fillings of the hole that the pool misses. It does not depend
+        on the images that are drawn, and counts only after `begin` has ended."""
         return self._found.ess >= ENOUGH and not self._is_missed
 
     @property
     def ess(self) -> float:
-        """Effective sample size of the pool."""
+        """Effective sample size of the pool: the number of equally weighted draws that
+        would be worth as much."""
         return self._found.ess
 
     @property
     def log_evidence(self) -> float:
-        """ln of an estimate of the model's p(given); the estimate itself is
-        unbiased."""
+        """ln of an estimate of the model's p(given pixels); the estimate itself, not
+        its ln, is unbiased. Raises FloatingPointError if logits are not finite, since a
+        pass over pixels is made."""
         before = log_sum(self._mixture.ways[self.member].log_p_before(self._given(0)))
         return before + log_mean(self._found.log_weights)
 
@@ -177,12 +191,12 @@ class Accepting:
         return math.sqrt(max(0.0, 1 / self._found.ess - 1 / self.size))
 
     def draws(self) -> Weighted:
-        """Return the pool with its weights, which add up to 1."""
+        """Return the pool, upright, with its weights, which add up to 1."""
         return Weighted(self._found.images, shares(self._found.log_weights))
 
     def some(self, count: int) -> Images:
-        """Return `count` images of the pool, (count, C, H, W), each in proportion to
-        its weight."""
+        """Return `count` images of the pool, (count, C, H, W), upright: each occurs in
+        proportion to its weight, so some may occur several times."""
         drawn = [
             chosen(self._found.log_weights, (place + 0.5) / count)
             for place in range(count)
@@ -191,8 +205,12 @@ class Accepting:
 
     def steps(self, i: int) -> Iterator[float | Images]:
         """Draw image i, in steps: yield after each step except the last about how much
-        is done, 0 to 1; with the last step yield the image, (C, H, W). Its nats are
-        appended to `nats`. Raises FloatingPointError if logits are not finite."""
+        is done, 0 to 1; with the last step yield the image, (C, H, W), upright. Its
+        nats are appended to `nats`.
+
+        Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
+        card that draws fails.
+        """
         given = self._given(i)
         which, last = self._uniforms(given, CHOICES, 2)
         tried: list[Candidates] = []

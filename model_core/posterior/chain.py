@@ -58,44 +58,63 @@ begin this much higher."""
 
 @dataclass(frozen=True)
 class Start:
-    """What the first particles of a chain came to: candidates for its first image.
-    `Chain.begin` makes it."""
+    """What the first particles of a chain came to: N candidates for its first image.
+    `Chain.begin` makes it.
+
+    A component is a member of the model with one of its labels; K is their number. A
+    proposer is a member, or a guide, a network that proposes images but does not change
+    p; those that begin the chain draw the particles, unfinished images with weights.
+    """
 
     images: Images
     """(N, C, H, W): the candidates, upright."""
     components: Sequence[int]
-    """Index of a component for each: the one that drew it, a member, with the label
-    that it finds the likeliest; for a draw of a guide, which is no member, the
-    component under which the image is the likeliest."""
+    """Index of a component for each candidate: of those of the member that drew it, the
+    one under which it is the likeliest; for a draw of a guide that is no member, of all
+    components."""
     log_p: NDArray[np.float64]
-    """(K, N): ln of each component's prior and of its p of each image."""
+    """(K, N): for each component ln of its label's prior times its p of each
+    candidate."""
     log_weights: NDArray[np.float64]
     """(N,): the sum of their exponentials is an unbiased estimate of the model's
-    p(given)."""
+    p(given pixels)."""
     least_ess: float
-    """The smallest effective sample size that the particles of any proposer had on the
-    way."""
+    """The smallest effective sample size (number of equally weighted particles that
+    would be worth as much) that the particles of any proposer had on the way."""
     distinct: int
     """Number of first particles from which a proposer's last ones descend: the smallest
-    of all proposers."""
+    of all proposers that began the chain."""
     parts: Sequence[tuple[NDArray[np.float64], float]]
-    """For each proposer: its part of log_weights, and the smallest effective sample
-    size of its particles on the way."""
+    """For each proposer that began the chain, in its order: its part of log_weights,
+    and the smallest effective sample size of its particles on the way."""
 
     @property
     def log_evidence(self) -> float:
-        """ln of an estimate of the model's p(given); the estimate itself is
-        unbiased."""
+        """ln of the estimate of the model's p(given pixels); the estimate itself, not
+        its ln, is unbiased."""
         return log_sum(self.log_weights)
 
 
 @dataclass
 class Chain:
-    """One chain of images that fill a hole. Call `begin`; then `take` or `seat` to
-    choose the first image; then `rounds`.
+    """A Markov chain of images that fill one hole; its stationary distribution is
+    p(hole | given pixels) of the model. Call `begin`; then `take`, or the function
+    `seat` for all chains of an image, to choose the first image; then `rounds`.
+
+    A component is a member of the model with one of its labels; K is their number. A
+    proposer is a member, or a guide, a network that proposes images but does not change
+    p. Images and maps are upright. A sweep draws several particles, unfinished images
+    with weights, through a part of the hole, and chooses one by its weight; the current
+    image takes part as one of them, except in `begin`.
 
     The methods draw in steps, so that other work can be done in between: they are
-    generators that yield how much is done, 0 to 1.
+    generators, which do nothing until they are iterated, and yield how much is done, 0
+    to 1. They raise ImpossibleError if all particles of a sweep lose their weight,
+    because the member or guide that draws them gives the given pixels no probability,
+    even if another member does not; FloatingPointError if logits are not finite; and
+    torch.AcceleratorError if a card that draws fails.
+
+    began_with: number of particles of each proposer at the last attempt of `begin`.
     """
 
     mixture: Mixture
@@ -103,29 +122,32 @@ class Chain:
     given: Given
     """The given pixels and the noise."""
     size: int
-    """Number of particles of a sweep of the whole hole."""
+    """Number of particles of a sweep of the whole hole, at least 2."""
     starts: Sequence[int]
-    """Indices of the proposers (members and guides) whose particles begin the chain."""
+    """Indices, in mixture.proposers, of the proposers whose particles begin the
+    chain."""
     number: int = 0
-    """Index of the chain among those of the same image."""
+    """Index of the chain among those of the same image; it determines the noise."""
     took: Took = lambda draws, block: None
-    """took(draws, where): called after each move with its particles, weighted, and the
-    pixels (H, W) that it drew."""
+    """took(draws, where): called after each sweep of a round, with its particles,
+    weighted, and the pixels (H, W) that it drew."""
     passed: Took = lambda draws, block: None
     """passed(draws, where): called while the first particles are drawn, with the pixels
-    that they have just drawn. The given pixels behind these have no influence yet."""
+    (H, W) that they have just drawn. The given pixels behind these have no influence
+    yet."""
     image: Images = field(init=False)
-    """(C, H, W), upright: the current image. Set by `take`."""
+    """(C, H, W): the current image. Set by `take`, `rounds` and `move`."""
     log_p: NDArray[np.float64] = field(init=False)
-    """(K,): ln of each component's prior and of its p of the image, as of the last
-    round."""
+    """(K,): for each component ln of its label's prior times its p of the image, as of
+    `take` or the end of the last round; `move` does not update it."""
     component: int = field(init=False)
-    """Index of the component that drew last."""
+    """Index of the component that the chain holds: at first that of the candidate, then
+    of the last move."""
     start: Start = field(init=False)
-    """The candidates. Set by `begin`."""
+    """The candidates for the first image. Set by `begin`."""
     log_evidence_above: float = field(init=False)
-    """ln of an estimate of p(given) whose expectation is too large, if the image is a
-    draw from the posterior. Set by `look_back`."""
+    """ln of an estimate of p(given pixels) which is expected to be too large, if the
+    image is a draw from the posterior. Set by `look_back`."""
 
     def __post_init__(self) -> None:
         self._next = self.number * SWEEPS_OF_CHAIN
@@ -134,20 +156,22 @@ class Chain:
 
     @property
     def nats(self) -> float:
-        """-ln p of the image of the last round under the whole model, at the temperature
-        of the completion."""
+        """-ln p, under the whole model at the temperature of the completion, of the
+        image to which `log_p` belongs."""
         return -float(self.mixture.whole(self.log_p[:, None])[0])
 
     def begin(self) -> Iterator[float]:
-        """Draw candidates for the first image, and set `start`: yield after each step
-        how much is done, 0 to 1.
+        """Draw candidates for the first image by the proposers `starts`, one after the
+        other, and set `start` and `began_with`: yield after each step how much is done,
+        0 to 1.
 
-        A mixture without guides may begin again with more particles (`sizes_of`): if
-        hardly any of the first particles keep weight and, unless the image is small,
-        the best candidate has more nats than `given.strange_nats`.
+        Without guides, there may be a second attempt, which replaces the first, with
+        more particles (`sizes_of`): if the smallest effective sample size of the first
+        one was below 2, and if, unless an image has at most 256 values, all candidates
+        have more nats than `given.strange_nats`, which is known.
 
-        Raises ImpossibleError if the given pixels have no probability,
-        FloatingPointError if logits are not finite.
+        Raises ImpossibleError, FloatingPointError and torch.AcceleratorError (see
+        Chain).
         """
         sizes = (
             [self.size]
@@ -270,8 +294,8 @@ class Chain:
         )
 
     def take(self, start: Start, i: int) -> None:
-        """Make candidate i of a start the current image; `start` may be that of another
-        chain of the same image."""
+        """Make candidate i of a start the current image: set image, log_p and
+        component. `start` may be that of another chain of the same image."""
         self.image, self.log_p, self.component = (
             start.images[i],
             start.log_p[:, i],
@@ -304,11 +328,15 @@ class Chain:
 
     def rounds(self, count: int) -> Iterator[float]:
         """Draw the image again `count` times, each a round: yield after each step how
-        much of the current round is done, 0 to 1. `image`, `log_p` and `component` are
-        updated.
+        much of the current round is done, 0 to 1, so that it begins again with each
+        round. `image`, `log_p` and `component` are updated.
 
-        Raises ImpossibleError if all particles of a move lose their weight,
-        FloatingPointError if logits are not finite.
+        A round draws a component with p(component | image), then parts of the hole one
+        after the other in the order of its member. Before that, some of `starts` may
+        draw a part of the hole or all of it, if particles are of more use there.
+
+        Raises ImpossibleError, FloatingPointError and torch.AcceleratorError (see
+        Chain).
         """
         for _ in range(count):
             for k, block in self._guiding():
@@ -396,12 +424,15 @@ class Chain:
         return images, log_p, log_weights
 
     def look_back(self) -> Iterator[float]:
-        """Set `log_evidence_above`, an estimate of p(given) with the current image
-        among the particles: yield 0.0 after each step, perhaps never.
+        """Set `log_evidence_above`: yield 0.0 after each step, perhaps never. The image
+        stays as it is.
 
-        The proposer is the one whose own particles had the most weight. If it is a
-        guide whose candidates are independent draws, these are used again. Raises the
-        errors of `rounds`.
+        The proposer is the one of `starts` whose own particles had the most weight. It
+        draws the whole hole again, with the current image among its particles; but if
+        it is a guide whose candidates are independent draws, these are used again.
+
+        Raises ImpossibleError, FloatingPointError and torch.AcceleratorError (see
+        Chain).
         """
         sums = [log_sum(log_weights) for log_weights, _ in self.start.parts]
         most = sums.index(max(sums))
@@ -437,12 +468,13 @@ class Chain:
         return whole + (parts if len(parts) > 1 else [])
 
     def move(self, block: NDArray[np.bool_]) -> Iterator[float]:
-        """Draw a part (H, W) of the hole again, with everything else given: yield after
-        each step how much is done, 0 to 1. Then `image` and `component` are those of
-        the last particle chosen, and `took` is called. `log_p` is not updated.
+        """Draw a part of the hole, bool (H, W), again by the member of `component`,
+        with everything else given: yield after each step how much is done, 0 to 1. Then
+        `image` and `component` are those of the particle that was chosen, and `took` is
+        called. `log_p` is not updated.
 
-        Raises ImpossibleError if all particles lose their weight, FloatingPointError if
-        logits are not finite.
+        Raises ImpossibleError, FloatingPointError and torch.AcceleratorError (see
+        Chain).
         """
         k, number = self.mixture.way_of(self.component)
         size = (
@@ -502,11 +534,15 @@ class Chain:
 
 
 def sizes_of(size: int, members: int, values: int) -> list[int]:
-    """Return the numbers of particles of each member that begin a chain: those of the
-    first attempt, then, if a mixture gets a second one, those of that.
+    """Return the number of particles with which each proposer begins a chain, one
+    number for each attempt: [size], or [size, again] if there may be a second attempt,
+    with more particles than the first.
 
-    size: of the first attempt. members: how many begin the chain. values: of an image,
-        C * H * W.
+    size: particles of each proposer at the first attempt.
+    members: number of proposers (members of the model) that begin the chain. With one,
+        there is no second attempt.
+    values: number of values of an image, C * H * W. The second attempt has 128
+        particles up to 256 values, 64 up to 1024; larger images have none.
     """
     again = OF_SMALL if values <= SMALL else OF_LARGER if values <= LARGER else 0
     return [size, again] if members > 1 and size < again else [size]
@@ -514,9 +550,10 @@ def sizes_of(size: int, members: int, values: int) -> list[int]:
 
 def seat(chains: Sequence[Chain], uniform: float) -> Weighted:
     """Give each chain its first image (`Chain.take`): one of the candidates of all
-    these chains, by their weights. Return the candidates with their weights, which add
-    up to 1.
+    these chains, chosen by their weights. Return the candidates of all chains, in the
+    order of the chains, with their weights, which add up to 1.
 
+    chains: chains of one image, of which each has ended `begin`.
     uniform: number in [0, 1). The candidates are chosen in even steps from it, so that
         chains whose candidates have equal weight keep their own.
     """
@@ -532,8 +569,8 @@ def seat(chains: Sequence[Chain], uniform: float) -> Weighted:
 
 
 def counted(starts: Sequence[Start]) -> float:
-    """Return the effective sample size of the candidates of all starts: how many
-    equally weighted ones would be worth as much.
+    """Return the effective sample size of the candidates of all starts together: how
+    many equally weighted ones would be worth as much.
 
     A proposer's candidates count for at most the smallest effective sample size that
     its particles had on the way.
@@ -553,7 +590,7 @@ def chosen(log_weights: NDArray[np.float64], uniform: float) -> int:
     """Return the index that a uniform number in [0, 1) chooses, each with a probability
     in proportion to its weight.
 
-    log_weights: (N,), at least one of them finite.
+    log_weights: (N,), the logarithms of the weights, at least one of them finite.
     """
     cumulative = np.cumsum(shares(log_weights))
     found = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")

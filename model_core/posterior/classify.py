@@ -53,26 +53,35 @@ of one estimate. docs/labels.md says how they were chosen."""
 
 @dataclass(frozen=True)
 class Classification:
-    """The probabilities of K labels for B pictures."""
+    """The probabilities of K labels for B pictures, of each of which some or all pixels
+    are given.
+
+    They are computed if no particles are needed, and otherwise estimated: twice, by
+    particles, unfinished images with weights, of their own. The standard deviations are
+    those of the two estimates.
+    """
 
     p: Floats
-    """(B, K): p(label | given)."""
+    """(B, K): p(label | given); each row adds up to 1. If estimated, the labels' priors
+    are mixed in as a few particles, so that no label is impossible or certain."""
     nats: Floats
     """(B, K): -ln p(given | label)."""
     total_nats: Floats
     """(B,): -ln p(given) under the whole model; large if a picture suits no label."""
     sd: Floats | None = None
-    """(B, K): standard deviation of the estimates of `nats`; None if these are
+    """(B, K): standard deviation of the two estimates of `nats`; None if these are
     exact."""
     p_sd: Floats | None = None
-    """(B, K): standard deviation of the estimates of `p`; None if these are exact."""
+    """(B, K): standard deviation of the two estimates of p(label | given); None if
+    these are exact."""
     quality: Quality = "exact"
-    """A word for the difference of the estimates of `p`, and for the effective sample
-    size of the likeliest label's particles; of several pictures the worst."""
+    """`exact`; or, of estimates, `good`, `rough` or `poor`, by how much the two
+    estimates of any label's probability differ, and by the effective sample size of the
+    likeliest label's particles. Of several pictures the worst."""
 
     @property
     def exact(self) -> bool:
-        """True if the probabilities are not estimates."""
+        """True if the probabilities are computed, not estimated."""
         return self.sd is None
 
 
@@ -85,15 +94,22 @@ def classify(
 ) -> Classification:
     """Return p(label | given) of pictures.
 
-    values: (B, C, H, W), or (C, H, W) for one, integers 0..V-1.
+    values: (B, C, H, W), or (C, H, W) for one (B = 1), integers 0..V-1, which are not
+        checked; in main memory.
     keep: bool (H, W), the pixels that are given in all of them; default: all.
-    seed: of the noise of particles.
-    particles: number for each label, if particles are needed.
+    seed: of the noise of particles, 0 to 2^64 - 1.
+    particles: number for each label of each member, if particles are needed (if a guide
+        of the model draws them, for each network); each of the two estimates uses half
+        of them, at least 2.
 
     Raises ConfigError for a model without labels or conditioned on one, and for a part
-    of a picture and a Multi-Scale model; DataError for other shapes; ImpossibleError if
-    the given pixels have no probability under some label; FloatingPointError if logits
-    are not finite.
+    of a picture and a Multi-Scale model; DataError for other shapes; ValueError for no
+    picture (B = 0); ImpossibleError if all particles of a member or guide lose their
+    weight, because it gives the given pixels no probability, for a label or for all;
+    OverflowError for a negative seed, if particles are needed; FloatingPointError if
+    logits are not finite, except in the exact answer of a model that is drawn in plain
+    torch or is Multi-Scale, which is NaN then. For weights on a card:
+    torch.AcceleratorError or RuntimeError if the card fails.
     """
     _check(model, values, keep)
     pictures = values if values.ndim == 4 else values[None]
@@ -109,10 +125,11 @@ def classify(
 
 
 def can_be_exact(orientations: Sequence[Orientation], keep: NDArray[np.bool_]) -> bool:
-    """Return True if no particles are needed: for every member, the given pixels come
-    before all others.
+    """Return True if no particles are needed to classify a picture: for every member,
+    the given pixels come before all others in its order.
 
-    orientations: of the members. keep: bool (H, W), upright.
+    orientations: of the members.
+    keep: bool (H, W), upright, True for given pixels.
     """
     return not any(
         given_behind(turn(keep, orientation)) for orientation in orientations
@@ -127,12 +144,16 @@ def classify_steps(
     particles: int = 32,
     stages: Stages | None = None,
 ) -> Iterator[float | Classification]:
-    """Classify one picture (C, H, W) in steps: yield after each how much is done, 0 to
-    1, and at last the Classification, with B = 1.
+    """Classify one picture in steps: yield after each how much is done, 0 to 1, and at
+    last the Classification, with B = 1. Nothing is done until it is iterated.
 
-    keep, seed, particles: as for `classify`, whose errors it raises.
+    values: (C, H, W), integers 0..V-1.
+    keep: bool (H, W), the pixels that are given.
+    seed, particles: as for `classify`.
     stages: draw the particles; nothing else may use them meanwhile. Default: stages of
         its own.
+
+    Raises the errors of `classify`, while it is iterated.
     """
     _check(model, torch.from_numpy(values), torch.from_numpy(keep))
     target = Target.of(model, values, keep, 1.0)
@@ -192,8 +213,8 @@ def _by_labels(
 def _by_guides(
     chains: Sequence[Chain], model: Model, at_once: bool
 ) -> Iterator[float | Classification]:
-    """The same by what begins chains of a completion: images whose weights add up to p(given), each with p of every
-    label given it."""
+    """Do the same by what begins chains of a completion: images whose weights add up to
+    p(given), each with p of every label given it."""
     for done in stepped([chain.begin() for chain in chains], at_once):
         yield sum(1.0 if each is None else each for each in done) / len(chains)
     starts = [chain.start for chain in chains]
@@ -217,9 +238,9 @@ def _log_p_by(starts: Sequence[Start], model: Model) -> Floats:
 
 
 def evened(log_weights: Floats) -> Floats:
-    """Cut the largest of weights (N,), given by their logarithms, until each has at
-    most MOST / sqrt(N) of their sum; return the logarithms, scaled so that the sum is
-    as before.
+    """Cut the largest of weights (N,), given by their logarithms, which are finite,
+    until each has at most MOST / sqrt(N) = 0.5 / sqrt(N) of their new sum. Return the
+    logarithms (N,), scaled so that the sum is as before.
 
     Otherwise the few heaviest images would decide alone, and be too sure (truncated
     importance sampling: Ionides, 2008). Fewer than four weights cannot all be so small:

@@ -45,24 +45,26 @@ class Completion:
     """Images that fill a hole, and how good they are; the result of `complete`."""
 
     values: Tensor
-    """(n, C, H, W), int64: whole images."""
+    """(n, C, H, W), int64: whole images, given pixels included."""
     receipt: Receipt
-    """How good they are."""
+    """How good the images are."""
     mean: Tensor | None
-    """(C, H, W): the expected value of each variable; of categories the likeliest one.
-    None for the method clamp."""
+    """(C, H, W), float64: the expected value of each variable (one colour of one
+    pixel); of categories the likeliest one; of given pixels their value. None for the
+    method clamp."""
     entropy_bits: Tensor | None
-    """(C, H, W): the entropy of each variable, in bits; 0 for given pixels. None for
-    the method clamp."""
+    """(C, H, W), float64: the entropy of each variable, in bits; 0 for given pixels.
+    None for the method clamp."""
 
     @property
     def exact(self) -> bool:
-        """True if each image is an exact draw from the model's own posterior."""
+        """True if each image is an exact draw from the model's own posterior, p(hole |
+        all given pixels)."""
         return self.receipt.exact
 
     @property
     def member(self) -> Orientation:
-        """Orientation of the member that drew the last image."""
+        """Orientation of the member that drew the last image; see Receipt.member."""
         return self.receipt.member
 
 
@@ -82,18 +84,22 @@ def complete(
     enumerates: bool = True,
 ) -> Completion:
     """Draw n images that agree with the given pixels, and return them with their
-    receipt.
+    receipt and with what is expected of each pixel.
 
-    known, keep: values (C, H, W), integers 0..V-1, and bool (H, W), True for given
-        pixels.
+    known, keep: values (C, H, W), integers 0..V-1, which are not checked, and bool (H,
+        W), True for given pixels; both in main memory. The hole is where keep is False.
     n: number of images. 0, with the method `posterior` only: no image, but the receipt,
         mean and entropy of one.
-    seed, first: the images are those of the seed with the numbers first, first + 1, ...
-    temperature: of the probabilities.
+    seed, first: the images are those of the seed with the numbers first, first + 1,
+        ...; 0 to 2^64 - 1.
+    temperature: divides the logits, above 0; 1 is the model's own distribution. It is
+        not checked.
     method: `posterior` or `clamp`, see below.
-    particles: for each image, shared by its chains; 1 to 256.
+    particles: for each image, shared by its two chains; 1 to 256. A chain draws at
+        least two of each proposer, and a mixture may begin again with more
+        (islands.py).
     sweeps: maximum number of rounds of a chain; 0 to 16.
-    on_share: called with how much is done, 0 to 1.
+    on_share: called with how much is done, 0 to 1; its errors are passed on.
     label: name or index of the label of the images; default: in a model with labels it
         is drawn, too, from p(label | given), or with `clamp` from p(label | the given
         pixels before the hole).
@@ -103,15 +109,18 @@ def complete(
         version 0.3 and earlier did.
 
     The method `posterior` draws from p(hole | all given pixels) of the model or
-    mixture. If no given pixel lies behind the hole's first pixel, in the order of any
+    mixture. If no given pixel comes after the hole's first pixel, in the order of any
     member, each image is one exact draw; else see islands.py. The method `clamp` lets
     the first member draw each pixel of the hole given what comes before it in its
-    order, which is exact only for one network and if no given pixel lies behind.
+    order, which is exact only for one network and if no given pixel comes after the
+    hole's first one.
 
     Raises DataError for other shapes; ConfigError for an unknown method or label, if n,
     particles or sweeps is out of bounds, and for a Multi-Scale model with `posterior`;
-    ImpossibleError if the model gives the given pixels no probability;
-    FloatingPointError if logits are not finite.
+    ImpossibleError if all particles lose their weight, because the member or guide that
+    draws them gives the given pixels no probability; OverflowError for a negative seed;
+    FloatingPointError if logits are not finite. For weights on a card:
+    torch.AcceleratorError or RuntimeError if the card fails.
     """
     _check(model, known, keep, n, method, particles, sweeps)
     model = model.given(label)
@@ -148,8 +157,9 @@ def complete(
 
 
 def share_of_rows(rows: int, on_share: OnShare) -> OnRow:
-    """Return a function for `sample`'s on_row that counts its calls and calls on_share
-    with the share of `rows` rows."""
+    """Return a function for `sample`'s on_row: it counts its calls, and each time calls
+    on_share with their number divided by `rows`, which is the number of rows of all
+    images together."""
     numbers = count(1)
     return lambda *_: on_share(next(numbers) / rows)
 
@@ -158,14 +168,20 @@ def drawn_receipt_steps(
     target: Target, values: NDArray[np.integer], seed: int, first: int = 0
 ) -> Iterator[tuple[Receipt, Marginals] | None]:
     """Make the receipt and the marginals of exact draws, in steps, each a pass over
-    some images: yield None after each step except the last, and then both.
+    some images: yield None after each step except the last, and then both. Nothing is
+    done until it is iterated.
 
-    target: does not need particles.
+    target: what is completed; `needs_particles` is False for it.
     values: the draws, (n, C, H, W), upright: images first, first + 1, ... of the seed.
+        n may be 0; then `nats` and `qualities` of the receipt are empty.
+    seed, first: see values.
 
-    If there are fewer than DRAWS, more are made for the marginals, because few draws
-    would make pixels look certain. Those are not returned. Raises FloatingPointError if
-    logits are not finite.
+    If there are fewer than DRAWS (8), more are made for the marginals, because few
+    draws would make pixels look certain. Those are not returned.
+
+    Raises FloatingPointError if logits are not finite, ValueError for a target with
+    several members. For weights on a card: torch.AcceleratorError or RuntimeError if
+    the card fails.
     """
     (components,) = target.of_members
     way = way_of(components, max(DRAWS, len(components)), Stages().of)

@@ -30,8 +30,10 @@ CHOICE = 0
 
 class EnumeratedRun:
     """Draws the images of a completion of a hole with few fillings, one after the
-    other, with the methods that an IslandsRun has, too: `steps`, `draw`,
-    `expected_so_far` and `receipt`. Here `draw` takes only the number of the image."""
+    other, exactly: all fillings are scored once, and each image is one of them, chosen
+    by its probability. It has the methods of an IslandsRun, `steps`, `draw`,
+    `expected_so_far` and `receipt`, but here `draw` takes only the number of the
+    image."""
 
     def __init__(
         self,
@@ -40,11 +42,18 @@ class EnumeratedRun:
         particles: int,
         stages: Stages | None = None,
     ) -> None:
-        """target: `has_few_fillings` is True for it.
+        """Make all fillings, and score nothing yet.
+
+        target: what is completed; `has_few_fillings` is True for it.
         seed: of all images.
-        particles, stages: as for IslandsRun, whose memory this uses: half as many
-            fillings as particles are scored side by side. The result does not depend on
-            them.
+        particles: half as many images with a label, at least 2, are scored side by
+            side. The result does not depend on it.
+        stages: score the images; nothing else may use them meanwhile. Default: stages
+            of its own. The result does not depend on them.
+
+        Raises AssertionError for a Multi-Scale model. For weights on a card it may open
+        and check the card, which raises torch.AcceleratorError or RuntimeError if the
+        card fails, FloatingPointError if a network gives logits that are not finite.
         """
         self._target = target
         self._seed = seed
@@ -59,8 +68,8 @@ class EnumeratedRun:
         self._so_far = SoFar(target.known, target.keep, target.categories)
 
     def draw(self, i: int) -> NDArray[np.int64]:
-        """Return image i, (C, H, W), upright. The first call scores all fillings.
-        Raises FloatingPointError if logits are not finite."""
+        """Return image i, (C, H, W), upright, as a copy. The first call scores all
+        fillings. Raises the errors of `steps`."""
         *_, image = self.steps(i)
         assert isinstance(image, np.ndarray)
         return image
@@ -68,8 +77,12 @@ class EnumeratedRun:
     def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
         """Draw image i in steps: yield after each step except the last how much is
         done, 0 to 1; with the last step yield the image, (C, H, W), upright. The first
-        image scores all fillings; the others have one step. Raises FloatingPointError
-        if logits are not finite."""
+        image scores all fillings; the others have one step. Nothing is done until it is
+        iterated.
+
+        Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
+        card that draws fails.
+        """
         if self._log_p is None:
             yield from self._scored()
         (uniform,) = choice_noise(self._seed, i, CHOICE, 0, 0, 1)
@@ -79,13 +92,14 @@ class EnumeratedRun:
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
         """Return the expected value (C, H, W) of each variable, of categories the
-        likeliest one; None if it has been returned before, or if the fillings are not
-        scored yet."""
+        likeliest one, and of given pixels their value; None if it has been returned
+        before, or if the fillings are not scored yet."""
         return self._so_far.news()
 
     def receipt(self) -> tuple[Receipt, Marginals]:
         """Return the receipt of all images that were drawn, and the exact marginals.
-        Raises AssertionError if no image was drawn."""
+        Raises AssertionError if the fillings are not scored yet, IndexError if they are
+        but no image was drawn."""
         assert self._log_p is not None, "no image was drawn"
         drawn = self._drawn
         last = self._target.components[int(self._log_p[:, drawn[-1]].argmax())]
@@ -140,8 +154,9 @@ class EnumeratedRun:
 
 
 def fillings(target: Target) -> Images:
-    """Return every image (N, C, H, W) that agrees with the given pixels, upright:
-    V^(missing variables) of them.
+    """Return every image (N, C, H, W) that agrees with the given pixels of a target,
+    upright. N is V^(missing variables), so the target should have few of them
+    (`Target.has_few_fillings`): MemoryError is raised if there is no room.
 
     The last variable of the hole changes fastest; variables are ordered by colour, then
     row by row.
@@ -165,12 +180,13 @@ def run_of(
     stages: Stages | None = None,
     enumerates: bool = True,
 ) -> IslandsRun | EnumeratedRun | ExactRun:
-    """Return what draws the images of a completion that one exact draw cannot: an
-    EnumeratedRun if the hole has few fillings, an ExactRun if all members of a mixture
-    draw the hole last, else an IslandsRun.
+    """Return what draws the images of a completion for which `target.needs_particles`
+    is True: an EnumeratedRun if the hole has few fillings; else an ExactRun if several
+    members all draw the hole after the given pixels; else an IslandsRun. Nothing is
+    drawn yet.
 
-    enumerates: False: always an IslandsRun. The other arguments are those of
-    IslandsRun.
+    enumerates: False: always an IslandsRun.
+    seed, particles, sweeps, stages: as for IslandsRun, whose errors are raised, too.
     """
     if enumerates and target.has_few_fillings:
         return EnumeratedRun(target, seed, particles, stages)

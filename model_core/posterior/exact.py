@@ -1,12 +1,13 @@
-"""Exact completions by a mixture, if no given pixel lies behind the hole in the order of
-any member: for example of the lower rows by a network and its mirror image.
+"""Exact completions by a mixture, if no given pixel lies behind the hole in the order
+of any member: for example of the lower rows by a network and its mirror image.
 
 Then p(hole | given) is the mixture of what the components draw there,
 
     p(hole | given) = sum over components k of p(k | given) p_k(hole | given),
 
-and p(k | given) is known: the given pixels come first in every order, so that one pass of
-each member has the probability of all of them. An image is one draw by one component.
+and p(k | given) is known: the given pixels come first in every order, so that one pass
+of each member has the probability of all of them. An image is one draw by one
+component.
 """
 
 from collections.abc import Iterator
@@ -38,8 +39,12 @@ POOLED = 8
 
 
 class ExactRun:
-    """The images of a completion of which every member of a mixture draws the hole last,
-    one after the other."""
+    """Draws the images of a completion by a mixture, one after the other, exactly, if
+    no given pixel comes after the hole's first pixel in the order of any member. Each
+    image is one draw by one component (a member with one of its labels), which is
+    chosen with p(component | given). It has the methods of an IslandsRun, `steps`,
+    `draw`, `expected_so_far` and `receipt`, but here `draw` takes only the number of
+    the image."""
 
     def __init__(
         self,
@@ -48,8 +53,20 @@ class ExactRun:
         particles: int,
         stage_of: StageOf | None = None,
     ) -> None:
-        """particles, stage_of: as for IslandsRun, whose memory this shares. The result
-        does not depend on them."""
+        """Draw nothing yet.
+
+        target: what is completed; `is_drawn_last` returns True for it.
+        seed: of all images.
+        particles: half as many images, at least 2, are scored side by side. The result
+            does not depend on it.
+        stage_of: stage_of(network, size) returns what draws up to `size` particles of a
+            network; nothing else may use that meanwhile. Default: `of` of new Stages.
+            The result does not depend on it.
+
+        Raises AssertionError for a Multi-Scale model. For weights on a card it may open
+        and check the card, which raises torch.AcceleratorError or RuntimeError if the
+        card fails, FloatingPointError if a network gives logits that are not finite.
+        """
         self._target = target
         self._seed = seed
         size = max(2, particles // CHAINS)
@@ -65,17 +82,21 @@ class ExactRun:
         """The component that drew the last image."""
 
     def draw(self, i: int) -> NDArray[np.int64]:
-        """Return image i, (C, H, W), upright. The first call also draws the images behind
-        the marginals. Raises FloatingPointError if logits are not finite."""
+        """Return image i, (C, H, W), upright. The first call also draws the images
+        behind the marginals. Raises the errors of `steps`."""
         *_, image = self.steps(i)
         assert isinstance(image, np.ndarray)
         return image
 
     def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
-        """Draw image i in steps: yield after each step except the last how much is done,
-        0 to 1; with the last step yield the image, (C, H, W), upright. The first image
-        also draws the images behind the marginals. Raises FloatingPointError if logits
-        are not finite."""
+        """Draw image i in steps: yield after each step except the last how much is
+        done, 0 to 1; with the last step yield the image, (C, H, W), upright. The first
+        image also draws the POOLED (8) images behind the marginals. Nothing is done
+        until it is iterated.
+
+        Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
+        card that draws fails.
+        """
         begun = 0.0
         if self._log_before is None:
             begun = 0.9
@@ -92,14 +113,15 @@ class ExactRun:
         yield images[0]
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
-        """Return the expected value (C, H, W) of each variable, of categories the
-        likeliest one; None if it has been returned before, or if nothing is drawn
-        yet."""
+        """Return the expected value (C, H, W) of each variable by the images behind the
+        marginals, of categories the likeliest one, and of given pixels their value;
+        None if it has been returned before, or if these images are not drawn yet."""
         return self._so_far.news()
 
     def receipt(self) -> tuple[Receipt, Marginals]:
-        """Return the receipt of all images that were drawn, and the marginals. Raises
-        AssertionError if no image was drawn."""
+        """Return the receipt of all images that were drawn, and the marginals, which
+        are estimated from POOLED images. Raises AssertionError if no image was
+        begun."""
         assert self._log_before is not None, "no image was drawn"
         last = self._target.components[self._last]
         found = Receipt(
@@ -114,8 +136,8 @@ class ExactRun:
         return found, self._shares.result()
 
     def _begin(self) -> Iterator[float]:
-        """Weigh the components, and draw the images behind the marginals: after each step
-        how much is done, 0 to 1."""
+        """Weigh the components, and draw the images behind the marginals: yield after
+        each step how much is done, 0 to 1."""
         given = self._target.given(self._seed)
         parts = len(self._mixture.ways) + 2 * POOLED
         before: list[NDArray[np.float64]] = []
@@ -150,8 +172,8 @@ class ExactRun:
 
 
 def is_drawn_last(target: Target) -> bool:
-    """Return True if no given pixel lies behind the hole's first one in the order of any
-    member."""
+    """Return True if no given pixel comes after the hole's first one in the order of
+    any member of the target's model."""
     return not any(
         given_behind(turn(target.keep, components[0].orientation))
         for components in target.of_members

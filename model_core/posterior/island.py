@@ -21,28 +21,34 @@ keep their places."""
 
 
 class ImpossibleError(PixelRNNError):
-    """The model gives the given pixels a probability of zero."""
+    """All particles have lost their weight: the network that draws them, a member of
+    the model or a guide, gives the given pixels a probability of zero. In a mixture,
+    another member may find them possible."""
 
 
 @dataclass
 class Island:
-    """The weights of N particles. Which images they are is known to the caller, which
-    copies and drops them as the methods return."""
+    """The weights of N particles, unfinished images that are drawn side by side. Which
+    images they are is known to the caller, which copies and drops them as the methods
+    return."""
 
     size: int
     """N, which `merge` and `narrow` reduce."""
     retained: int | None = None
     """Index of the particle that is always kept, the image of an earlier sweep; None if
-    there is none."""
+    there is none. `merge` and `narrow` do not renumber it, so it must be 0 if they are
+    called."""
     log_weights: NDArray[np.float64] = field(init=False)
-    """(N,): ln of the weights since the last resampling."""
+    """(N,): ln of the weights, without the factor that log_evidence contains."""
     ancestors: NDArray[np.int64] = field(init=False)
-    """(N,): the index of the first particle from which each one descends."""
+    """(N,): the index, among those with which the island began, of the particle from
+    which each one descends."""
     log_evidence: float = 0.0
-    """ln of the estimate of p(given), up to the last resampling."""
+    """ln of the estimate of p(given pixels), up to the last call of `resample` or
+    `narrow`."""
     least_ess: float = field(init=False)
-    """The smallest effective sample size so far. When fewer particles are left, theirs
-    is scaled to the original number."""
+    """The smallest effective sample size after any `weigh` so far; at first N. When
+    fewer particles are left, theirs is scaled to the original number."""
 
     def __post_init__(self) -> None:
         self._began = self.size
@@ -52,7 +58,8 @@ class Island:
         self.least_ess = float(self.size)
 
     def weigh(self, log_p: NDArray[np.float64]) -> None:
-        """Multiply the weights by p (N,), given as logarithms, and update `least_ess`.
+        """Multiply the weights by p (N,), given as its logarithm, and update
+        `least_ess`.
 
         Raises ImpossibleError if no particle has any weight left.
         """
@@ -80,15 +87,17 @@ class Island:
     @property
     def is_poor(self) -> bool:
         """True if the particles should be resampled: if `ess` is less than half of
-        them."""
+        N."""
         return self.ess < self.size / 2
 
     def resample(self, uniforms: NDArray[np.float64]) -> Parents:
-        """Replace light particles by copies of heavy ones, and make all weights equal.
-        Return the parents; the caller copies the images.
+        """Replace light particles by copies of heavy ones, and make all weights equal:
+        log_weights become 0, and log_evidence and ancestors are updated. Return the
+        parents (N,): for each place the index of the particle of which it becomes a
+        copy. A particle with copies keeps its own place. The caller copies the images.
 
         uniforms: N numbers in [0, 1). Without a retained particle only the first is
-            used, by systematic resampling.
+            used (systematic resampling); with one, all except the first.
         """
         self.log_evidence = self.evidence()
         parents = (
@@ -101,11 +110,13 @@ class Island:
         return parents
 
     def merge(self, groups: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Make one particle, with the sum of their weights, of those that are equal
-        from now on. Return the indices of the particles that are left; the caller drops
-        the others.
+        """Make one particle of those that are equal from now on, with the sum of their
+        weights up to a factor that leaves `evidence` unchanged. Return the indices,
+        ascending, of the particles that are left; the caller drops the others. size,
+        log_weights and ancestors are updated.
 
-        groups: (N,), for each particle the index of the first one that it equals.
+        groups: (N,), for each particle the index of the first particle that it equals,
+            which may be its own.
         """
         left, places = np.unique(groups, return_inverse=True)
         together = np.bincount(places, self.weights) * (len(left) / self.size)
@@ -117,13 +128,17 @@ class Island:
         return left
 
     def narrow(self, uniforms: NDArray[np.float64], draws: int) -> NDArray[np.int64]:
-        """Continue with `draws` draws by the weights; equal draws become one particle
-        with their weights together. Return the indices of the particles that are left;
-        the caller drops the others.
+        """Continue with `draws` draws by the weights, where equal draws become one
+        particle whose weight is their number. Return the indices, ascending, of the
+        particles that are left, at most `draws`; the caller drops the others. size,
+        log_weights, ancestors and log_evidence are updated.
 
-        This is used where nothing more is drawn, so that copies would stay equal.
-        uniforms: at least `draws` numbers in [0, 1), of which only the first is used
-        without a retained particle.
+        uniforms: at least `draws` numbers in [0, 1). Without a retained particle only
+            the first is used; with one, which is always among the draws, those from the
+            second on.
+        draws: at least 1.
+
+        This is called where nothing more is drawn, so that copies would stay equal.
         """
         self.log_evidence = self.evidence()
         retained = self.retained is not None
@@ -141,12 +156,13 @@ class Island:
         return left
 
     def evidence(self) -> float:
-        """Return ln of the estimate of p(given) at this point."""
+        """Return ln of an unbiased estimate of p(given pixels), as far as `weigh` has
+        been called with theirs. Nothing is changed."""
         return self.log_evidence + log_mean(self.log_weights)
 
     def drawn(self, uniform: float) -> int:
-        """Return the index of the particle that a uniform number in [0, 1) chooses by
-        the weights."""
+        """Return the index, 0 to N - 1, of the particle that a uniform number in [0, 1)
+        chooses, each with the probability of its weight."""
         return int(self._inverse(np.array([uniform]))[0])
 
     def _systematic(self, uniform: float) -> Parents:

@@ -70,9 +70,13 @@ StageOf = Callable[[PixelNetwork, int], StageParticles]
 
 class IslandsRun:
     """Draws the images of one completion, one after the other: `steps` or `draw` for
-    each, and at last `receipt`.
+    each, and at last `receipt`. Images are upright.
 
-    shares: the sums from which the marginals are made.
+    An image is drawn by two chains (`Chain`), or, in a mixture, by rejection
+    (`Accepting`) if one member comes to the hole last and its draws have enough weight.
+    A particle is an unfinished image with a weight; several are drawn side by side.
+
+    shares: the sums from which `receipt` makes the marginals.
     """
 
     def __init__(
@@ -83,13 +87,22 @@ class IslandsRun:
         sweeps: int,
         stages: Stages | None = None,
     ) -> None:
-        """target: needs particles.
+        """Prepare the stages, and draw nothing.
+
+        target: what is completed; `needs_particles` is True for it.
         seed: of all images.
-        particles: for each image, shared by its chains.
+        particles: for each image, shared by its two chains. Each chain has half of
+            them, at least 2, of each of up to two proposers (members or guides that
+            begin it); a mixture may begin a second time with more (`sizes_of`). By
+            rejection: the number of draws in the pool.
         sweeps: maximum number of rounds of a chain.
-        stages: draw and score images; nothing else may use them until an image is there.
-            Default: stages of its own. The bytes do not depend on whether they draw both
-            chains at the same time.
+        stages: draw and score images; nothing else may use them until an image is
+            there. Default: stages of its own. The bytes do not depend on whether they
+            draw both chains at the same time.
+
+        Raises AssertionError for a Multi-Scale model. For weights on a card it may open
+        and check the card, which raises torch.AcceleratorError or RuntimeError if the
+        card fails, FloatingPointError if a network gives logits that are not finite.
         """
         self._target = target
         self._seed = seed
@@ -111,8 +124,8 @@ class IslandsRun:
     def draw(
         self, i: int, on_share: Callable[[float], None] = lambda share: None
     ) -> NDArray[np.int64]:
-        """Return image i, (C, H, W), upright. on_share is called with how much of it is
-        done, 0 to 1. Raises the errors of `steps`."""
+        """Return image i, (C, H, W). on_share is called with how much of it is done, 0
+        to 1. Raises the errors of `steps`, and what on_share raises."""
         for step in self.steps(i):
             if isinstance(step, np.ndarray):
                 return step
@@ -121,11 +134,13 @@ class IslandsRun:
 
     def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
         """Draw image i in steps: yield after each step except the last how much is
-        done, 0 to 1; with the last step yield the image, (C, H, W), upright. What the
-        receipt needs is noted.
+        done, 0 to 1; with the last step yield the image, (C, H, W). What `receipt` and
+        `expected_so_far` need is noted. Nothing is done until it is iterated.
 
-        Raises ImpossibleError if the model gives the given pixels no probability,
-        FloatingPointError if logits are not finite.
+        Raises ImpossibleError if all particles of a member or guide lose their weight,
+        because it gives the given pixels no probability, even if another member of the
+        model does not; FloatingPointError if logits are not finite;
+        torch.AcceleratorError if a card that draws fails.
         """
         accepting, begun = self._accepting, 0.0
         if accepting is not None and accepting.pool is None:
@@ -245,8 +260,8 @@ class IslandsRun:
         yield self._taken(chains, chain)
 
     def _heard_by(self, told: Shares, waiting: list[Part]) -> Took:
-        """Make what hears of a chain's moves: its own shares, and what is expected so far,
-        to which its part is added by `_hear`."""
+        """Make what hears of a chain's moves: its own shares, and what is expected so
+        far, to which its part is added by `_hear`."""
 
         def heard(draws: Weighted, block: NDArray[np.bool_]) -> None:
             told.add(draws, block)
@@ -255,8 +270,8 @@ class IslandsRun:
         return heard
 
     def _hear(self, heard: list[list[Part]], done: Sequence[float | None]) -> None:
-        """Add what chains have drawn to what is expected so far: those of a chain once all
-        chains before it have ended, as if they were drawn one after the other."""
+        """Add what chains have drawn to what is expected so far: those of a chain once
+        all chains before it have ended, as if they were drawn one after the other."""
         for waiting, its_share in zip(heard, done, strict=True):
             for part in waiting:
                 self._so_far.take(part)
@@ -266,8 +281,9 @@ class IslandsRun:
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
         """Return the expected value (C, H, W) of each variable by what has been drawn
-        so far, of categories the likeliest one; None if that has not changed since the
-        last call. Call it between two steps. It does not influence the images."""
+        so far, of categories the likeliest one, and of given pixels their value; None
+        if that has not changed since the last call. Call it between two steps. It does
+        not influence the images."""
         return self._so_far.news()
 
     def _predicting(self, chain: Chain) -> Iterator[Component]:
@@ -325,8 +341,8 @@ class IslandsRun:
         )
 
     def receipt(self) -> tuple[Receipt, Marginals]:
-        """Return the receipt of all images that were drawn, which are at least one, and
-        the marginals."""
+        """Return the receipt of all images that were drawn, and the marginals. Raises
+        IndexError if no image was drawn."""
         strange = self._target.strange_nats
         accepting = self._accepting
         if accepting is not None and accepting.nats:
@@ -342,15 +358,17 @@ class IslandsRun:
 def stepped(
     chains: Sequence[Iterator[float]], at_once: bool
 ) -> Iterator[list[float | None]]:
-    """Take the steps of several chains, each of which yields how much of it is done, 0 to
-    1. Yield these shares after each step: 0 for a chain that has not begun, None for one
-    that has ended.
+    """Take the steps of several chains: iterators, each of which yields how much of it
+    is done, 0 to 1. Yield a list after each step (if at_once, after each step of all of
+    them), with one entry for each chain: its last share, 0 if it has not begun, None if
+    it has ended. After a step in which every chain that took part ended, nothing is
+    yielded.
 
-    at_once: True to take a step of each chain at the same time, in threads of their own;
-        False to draw each chain to its end before the next begins.
+    at_once: True to take a step of each chain at the same time, in threads of their
+        own; False to take all steps of a chain before the next begins.
 
     If a step raises an exception, it is raised here after the steps taken at the same
-    time have ended.
+    time have ended; if several do, the first chain's.
     """
     done: list[float | None] = [0.0] * len(chains)
     left = list(range(len(chains)))
@@ -369,8 +387,12 @@ def stepped(
 
 
 def arrived_of(chains: Sequence[Chain]) -> list[int]:
-    """Return the indices of the chains that count: those whose image has at most
-    GOOD_APART more nats than the best one. The others have not converged."""
+    """Return the indices, ascending, of the chains that count: those whose image has at
+    most GOOD_APART (25) more nats (`Chain.nats`) than that of the best chain. The
+    others have not converged.
+
+    chains: at least one.
+    """
     least = min(chain.nats for chain in chains)
     return [
         number
@@ -382,16 +404,23 @@ def arrived_of(chains: Sequence[Chain]) -> list[int]:
 def mixture_and_starts(
     target: Target, size: int, stage_of: StageOf
 ) -> tuple[Mixture, list[int]]:
-    """Return the mixture of a target, and the indices of the proposers that begin a
-    chain: at most two, those whose orders suit the hole best, that is, leave the fewest
-    given pixels behind it.
+    """Return the mixture of a target, which draws and scores its images; and the
+    indices, in mixture.proposers, of the proposers that begin a chain. A proposer is a
+    member of the model or a guide. The indices are one or two, those whose orders suit
+    the hole best, that is, leave the fewest given pixels behind the hole's first one,
+    the best first.
 
     size: particles that each network draws side by side.
+    stage_of: stage_of(network, size) returns what draws up to `size` particles of a
+        network; it is not called before something is drawn.
 
     A guide that is no member begins a chain only if its order suits the hole far better
     than the members', or if it draws most of the hole after all given pixels. The
     mixture of a single member without such a guide has no guides. With guides, a member
     that draws the whole hole last begins alone.
+
+    Raises AssertionError for a Multi-Scale model. For weights on a card it may open and
+    check the card, with the errors of `stages.stage_for`.
     """
     members = {}
     for components in target.of_members:
@@ -431,8 +460,25 @@ def ways_of_chains(
     mixture: Mixture,
     starts: Sequence[int],
 ) -> list[Mixture]:
-    """Return for each of CHAINS chains the ways on which it is drawn: their own, if they
-    are drawn at the same time, else `mixture`, which `mixture_and_starts` has returned with `starts`.
+    """Return a list of CHAINS (2) mixtures, which differ only in what draws: chain i of
+    an image is drawn by entry i.
+
+    If both chains are to be drawn at the same time, each entry is a mixture of its own,
+    so that the two draw in different stages; the stages are made now. Otherwise all
+    entries are the object `mixture`, and one chain must be drawn after the other. A
+    caller tells by `result[0] is not result[1]`.
+
+    They are drawn at the same time if `stages` allows two sweeps at once (enough
+    threads, and compiled loops for every network), and unless a chain may begin again
+    with more particles (`sizes_of`), which would take twice the memory.
+
+    target: what is completed.
+    size: particles of each proposer of a chain.
+    stages: what draws particles; not used by anything else.
+    mixture, starts: what `mixture_and_starts` returned for this target and size, and
+        for stages.of.
+
+    Raises the errors of `mixture_and_starts`.
     """
     guides = [[Component(guide)] for guide in target.guides]
     networks = [
@@ -441,7 +487,8 @@ def ways_of_chains(
         if isinstance(network := component.network, PixelNetwork)
     ]
     again = sizes_of(size, len(starts), target.known.size)
-    # A chain that may begin again has more particles then than there is memory for twice.
+    # A chain that may begin again has more particles then than there is memory for
+    # twice.
     if len(again) > 1 or stages.sweeps_at_once(networks) < CHAINS:
         return [mixture] * CHAINS
     for network in networks:
@@ -453,8 +500,16 @@ def ways_of_chains(
 
 
 def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way:
-    """Return the way of one member, for the given components of it, which draws `size`
-    particles side by side. Raises AssertionError for a Multi-Scale network."""
+    """Return a `Way`, which draws and scores images by one member, for some of its
+    components, at least one: each is this member with one of its labels. Particles are
+    drawn `size` side by side.
+
+    stage_of: stage_of(network, size) returns what draws up to `size` particles of a
+        network; it is not called now.
+
+    Raises AssertionError for a Multi-Scale network. For weights on a card it may open
+    and check the card, with the errors of `stages.stage_for`.
+    """
     network = components[0].network
     assert isinstance(network, PixelNetwork), "a Multi-Scale model has no posterior"
     within_rows = stage_for(network).stops_within_rows

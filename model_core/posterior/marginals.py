@@ -50,10 +50,11 @@ all there is until the first move."""
 
 @dataclass(frozen=True)
 class Marginals:
-    """What is expected of each variable of a completed picture.
+    """What is expected of each variable (one colour of one pixel) of a completed
+    picture.
 
-    mean: (C, H, W), the mean of its value; of categories the likeliest one. For a given
-        pixel, its value.
+    mean: (C, H, W), the mean of its value; of categories, whose values have no order,
+        the likeliest one. For a given pixel, its value.
     entropy_bits: (C, H, W), the entropy of its distribution in bits; 0 for a given
         pixel.
     """
@@ -74,8 +75,12 @@ class Weighted(NamedTuple):
 
 
 class Shares:
-    """Sums of draws and predictions of one hole, all upright, from which `result` makes
-    the marginals."""
+    """Sums of draws and predictions of one hole, from which `result` makes the
+    marginals. All images and maps are upright. A share is the weight, 0 to 1, that a
+    value of a variable has among weighted images; V is the number of values.
+
+    A sweep draws particles, unfinished images with weights, through a part of the hole.
+    """
 
     def __init__(
         self,
@@ -84,7 +89,9 @@ class Shares:
         keep: NDArray[np.bool_],
         temperature: float,
     ) -> None:
-        """config: of the network.
+        """Make empty sums.
+
+        config: of the network.
         known, keep: values (C, H, W) and bool (H, W), True for given pixels.
         temperature: of the predictions.
         """
@@ -102,26 +109,29 @@ class Shares:
     def add(
         self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0
     ) -> None:
-        """Add the particles of a sweep.
+        """Add the shares among the final particles of a sweep.
 
-        where: (H, W), True for the pixels that the sweep drew. Others are not counted.
+        where: bool (H, W), True for the pixels that the sweep drew. Others are not
+            counted.
         times: number of sweeps as which they count.
         """
         add_shares(self._drawn, draws, where, times)
         self._sweeps += times * where
 
     def pass_by(self, draws: Weighted, where: NDArray[np.bool_]) -> None:
-        """Add the values of the particles with which a chain begins.
+        """Add the shares among the particles with which a chain begins, just after they
+        have drawn some pixels, when the given pixels behind have had no influence yet.
 
-        where: (H, W), True for the pixels that they have drawn since the last call.
+        where: bool (H, W), True for the pixels that they have drawn since the last
+            call.
         """
         add_shares(self._passed, draws, where)
         self._passes += where
 
     def merge(self, other: "Shares") -> None:
-        """Add everything that was added to another Shares of the same hole. All its
-        sweeps together count as one, because those of one chain depend on each
-        other."""
+        """Add everything that was added to another Shares of the same hole, which is
+        left as it is. All its sweeps together count as one, because those of one chain
+        depend on each other."""
         self._drawn += other._drawn / np.maximum(other._sweeps, 1)
         self._sweeps += other._sweeps > 0
         self._predicted += other._predicted
@@ -132,8 +142,15 @@ class Shares:
     def predicting(
         self, component: Component, images: NDArray[np.int64]
     ) -> Iterator[None]:
-        """Add what a component predicts along images (N, C, H, W), in steps: yield
-        after each teacher-forced pass over some of them."""
+        """Add the probabilities of all values that a component (a member of the model
+        with one of its labels) predicts along images (N, C, H, W), each given the
+        pixels before it. This is done in steps, as the result is iterated: it yields
+        None after each pass over at most 8 images.
+
+        Raises FloatingPointError if logits are not finite; a network in plain torch
+        does not notice it and makes the marginals NaN. Raises torch.AcceleratorError if
+        a card that draws fails, and AssertionError for a Multi-Scale network.
+        """
         turned = np.ascontiguousarray(turn(images, component.orientation))
         for start in range(0, len(turned), BATCH):
             part = turned[start : start + BATCH]
@@ -147,7 +164,8 @@ class Shares:
         shares (V, C, H, W); `sweeps` (H, W), the number of sweeps that drew each pixel;
         `predicted`, the mean predicted share (V, C, H, W); `passed`, the mean share of
         first particles that had just drawn a pixel (V, C, H, W); and `passes` (H, W),
-        the number of these."""
+        the number of these. `drawn`, `sweeps` and `passes` are the sums themselves, not
+        copies. Without any prediction, `predicted` is NaN, with a RuntimeWarning."""
         return {
             "drawn": self._drawn,
             "sweeps": self._sweeps,
@@ -157,8 +175,8 @@ class Shares:
         }
 
     def result(self) -> Marginals:
-        """Return the marginals of everything that was added, which is at least one
-        prediction."""
+        """Return the marginals of everything that was added, which must include a
+        prediction: without one they are NaN in the hole, with a RuntimeWarning."""
         parts = self.parts()
         of_predicted = PREDICTED * self._of_ignorant
         of_passed = PASSED * self._of_ignorant
@@ -171,8 +189,8 @@ class Shares:
         return self._marginals((1 - FLOOR) * shares + FLOOR / len(shares))
 
     def drawn_alone(self) -> Marginals:
-        """Return the marginals of the added draws alone. They are exact if the draws
-        are all fillings of the hole with their probabilities."""
+        """Return the marginals of the draws alone that `add` got. They are exact if the
+        draws are all fillings of the hole with their probabilities."""
         return self._marginals(self._drawn / np.maximum(self._sweeps, 1))
 
     def _marginals(self, shares: NDArray[np.float64]) -> Marginals:
@@ -196,7 +214,12 @@ def add_shares(
     where: NDArray[np.bool_],
     times: float = 1.0,
 ) -> None:
-    """Add to shares (V, C, H, W), where (H, W), how much weight each value has among draws."""
+    """Add to shares (V, C, H, W), in place, how much weight each value of each variable
+    has among draws.
+
+    where: bool (H, W): only these pixels are changed.
+    times: factor of all weights.
+    """
     for value, share in shares_of(draws, where, times).items():
         shares[value][:, where] += share
 
@@ -204,10 +227,11 @@ def add_shares(
 def shares_of(
     draws: Weighted, where: NDArray[np.bool_], times: float = 1.0
 ) -> dict[int, NDArray[np.float64]]:
-    """Return the weight of each value among the draws, (C, pixels), by value. Values that
-    no draw has are left out.
+    """Return by value how much weight it has among draws: float64 (C, pixels), for the
+    pixels where `where` is True, in raster order. Values that no draw has at any of
+    these pixels are left out.
 
-    where: (H, W), True for the pixels that count.
+    where: bool (H, W), True for the pixels that count.
     times: factor of all weights.
     """
     images = draws.images[:, :, where]
@@ -236,16 +260,19 @@ def _predicted_shares(
 
 
 class Part(NamedTuple):
-    """What the draws of one move add to the averages of a SoFar."""
+    """What the draws of one move (one sweep of a chain) add to the averages of a SoFar;
+    `SoFar.part_of` makes it. Pixels are those where `where` is True, in raster
+    order."""
 
     where: NDArray[np.bool_]
-    """(H, W): the pixels that were drawn."""
+    """Bool (H, W): the pixels that were drawn."""
     times: float
     """Number of moves as which they count."""
     summed: NDArray[np.float64]
-    """(C, pixels): the weighed sum of their values."""
+    """(C, pixels): the sum of their values, each times its weight, times `times`."""
     shares: dict[int, NDArray[np.float64]]
-    """(C, pixels) of each value without order: its weight."""
+    """If values are categories, without order: (C, pixels) for each value that occurs,
+    its weight times `times`. Otherwise empty."""
     most: float
     """The largest value in the images."""
 
@@ -255,14 +282,16 @@ class SoFar:
     who shows the progress: a running average of weighted draws, upright.
 
     `Marginals` come at the end and are better: they also use shares of values and
-    predictions. This takes one sum for each move of a chain, draws nothing and changes
-    nothing.
+    predictions. This takes one sum for each move (sweep of a chain), and does not
+    influence what is drawn.
     """
 
     def __init__(
         self, known: NDArray[np.int64], keep: NDArray[np.bool_], categories: int = 0
     ) -> None:
-        """known, keep: values (C, H, W), and bool (H, W), True for given pixels.
+        """Begin without draws.
+
+        known, keep: values (C, H, W), and bool (H, W), True for given pixels.
         categories: number of values if they have no order; 0 if they have one.
         """
         self._known, self._keep = known, keep
@@ -274,8 +303,9 @@ class SoFar:
     def add(
         self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0
     ) -> None:
-        """Add the particles of a move that drew the pixels `where` (H, W). The first
-        call must be for the whole hole.
+        """Add the particles of a move that drew the pixels `where`, bool (H, W). The
+        first move that is added must be of the whole hole, because the average of a
+        pixel without draws is not defined.
 
         times: number of moves as which they count.
         """
@@ -293,7 +323,8 @@ class SoFar:
         return Part(where, times, summed, shares, float(draws.images.max()))
 
     def take(self, part: "Part") -> None:
-        """Add what `part_of` returned."""
+        """Add what `part_of` returned, of this SoFar or another one of the same
+        hole."""
         for value, share in part.shares.items():
             self._shares[value][:, part.where] += share
         self._sum[:, part.where] += part.summed
@@ -302,8 +333,9 @@ class SoFar:
         self._is_new = True
 
     def news(self) -> NDArray[np.float64] | None:
-        """Return the expected value (C, H, W) of each variable at this point, of
-        categories the likeliest one; None if nothing was added since the last call."""
+        """Return the expected value, float64 (C, H, W), of each variable at this point,
+        of categories the likeliest one, and of given pixels their value; None if
+        nothing was added since the last call."""
         if not self._is_new:
             return None
         self._is_new = False

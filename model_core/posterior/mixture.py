@@ -34,11 +34,12 @@ Images = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Given:
-    """The given pixels, upright, and the noise of one image that is completed.
+    """The given pixels, upright (not turned into a member's orientation), and the noise
+    of one image that is completed.
 
     known, keep: values (C, H, W), and bool (H, W), True for given pixels.
-    seed, sample: of its noise.
-    temperature: of the probabilities.
+    seed, sample: numbers that determine the image's noise.
+    temperature: divides the logits of all probabilities; 1 is the model's own.
     """
 
     known: NDArray[np.int64]
@@ -47,29 +48,40 @@ class Given:
     sample: int
     temperature: float
     strange_nats: float | None = None
-    """Hardly any image of the model has so many nats; None if that is not known."""
+    """99 % of the model's validation images have fewer nats (-ln p); None if that is
+    not known, or if the temperature is not 1."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """One member, or one guide, as a way to draw an image and to score it."""
+    """One member of a model, or one guide (a network that proposes images but does not
+    change p), as a way through an image: it draws images in the order of its own
+    orientation, and scores them. `way_of` (islands.py) makes it.
+
+    Maps and images are upright, not turned into that orientation, unless a docstring
+    says otherwise. K is the number of labels, 1 without labels. Methods that draw or
+    score raise FloatingPointError if logits are not finite, and torch.AcceleratorError
+    if a card that draws fails.
+    """
 
     orientation: Orientation
-    """How it sees images."""
+    """How its network sees images."""
     particles: Callable[[int], Particles]
-    """particles(size) returns what draws `size` particles in its order. Nothing else
-    uses it until the sweep has ended."""
+    """particles(size) returns what draws up to `size` particles in its order. Nothing
+    else may use that until the sweep has ended."""
     within_rows: bool = True
-    """True if particles may be compared within a row."""
+    """True if the weights of particles may be compared within a row, not only at its
+    end."""
     components: Sequence[Component] = ()
-    """The member's components, one for each label that an image may have. Empty: one
-    without a label."""
+    """The member's components: one for each label that an image may have, or a single
+    one without a label. Empty counts as a single one without a label, with prior 1."""
     most: int = 1
-    """Number of images that it can score side by side."""
+    """Number of images that it scores side by side, unless a single call has more."""
 
     @property
     def labels(self) -> Sequence[int | None]:
-        """The labels that an image may have; [None] for a network without labels."""
+        """The indices of the labels that an image may have, [0, 1, ...] or one of them;
+        [None] for a network without labels."""
         return [each.label for each in self.components] or [None]
 
     @cached_property
@@ -78,11 +90,13 @@ class Way:
         return log(np.array([each.prior for each in self.components] or [1.0]))
 
     def turned(self, upright: NDArray[Kind]) -> NDArray[Kind]:
-        """Return upright maps (..., H, W) as this member sees them."""
+        """Return upright maps (..., H, W) as this member sees them; the array itself if
+        nothing is to be turned and it is contiguous, else a copy."""
         return np.ascontiguousarray(turn(upright, self.orientation))
 
     def upright(self, turned: NDArray[Kind]) -> NDArray[Kind]:
-        """Undo `turned`."""
+        """Return maps (..., H, W) in this member's orientation, upright: undo
+        `turned`."""
         return np.ascontiguousarray(turn_back(turned, self.orientation))
 
     def sweep(
@@ -95,16 +109,23 @@ class Way:
         labels: NDArray[np.int64] | None = None,
         passed: Took | None = None,
     ) -> Sweep:
-        """Return a new sweep of particles through a hole: its `steps` draw.
+        """Return a new sweep, which draws particles through a hole in this member's
+        order. Rows before the hole are worked through now; its `steps` draw the rest.
+        Its own `image` and `images` are in this member's orientation.
 
         given: the given pixels and the noise.
-        size: number of particles.
-        number: of the sweep among those of the image, for its noise.
-        hole: bool (H, W), the pixels that are drawn, upright.
-        image: if given, all pixels outside the hole are its own, and it takes part as
-            the first particle, which is always kept.
-        labels: (size,), of the particles; None for a network without labels.
-        passed: passed(draws, where), called while particles are drawn, upright.
+        size: number of particles; with an image at least 2, or it would come out again.
+        number: of the sweep among those of the image; it determines the noise.
+        hole: bool (H, W), the pixels that are drawn.
+        image: (C, H, W): all pixels outside the hole are taken from it, and it takes
+            part as the first particle, which is always kept. None: pixels outside the
+            hole are taken from `given`, and there is no such particle.
+        labels: (size,), index of the label of each particle; None for a network without
+            labels.
+        passed: passed(draws, where), called while particles are drawn, with upright
+            images; see Sweep.
+
+        Raises FloatingPointError if logits are not finite.
         """
         known = given.known if image is None else image
         keep = self.turned(~hole)
@@ -131,10 +152,14 @@ class Way:
         return Weighted(self.upright(draws.images), draws.weights)
 
     def draws(self, given: Given, samples: Sequence[int]) -> Images:
-        """Return the images with the sample numbers `samples`, (len(samples), C, H, W),
-        upright, each drawn once through the hole. They are exact draws from this
-        member's posterior if no given pixel lies behind the hole. Raises
-        FloatingPointError if logits are not finite."""
+        """Return images, (len(samples), C, H, W), each drawn once through the hole with
+        the noise of (given.seed, its sample number). A label is drawn first, with
+        p(label | the given pixels before the hole's first pixel). They are exact draws
+        from this member's p(hole | given) if no given pixel comes after the hole's
+        first pixel in its order.
+
+        Raises FloatingPointError if logits are not finite.
+        """
         known, keep = self.turned(given.known), self.turned(given.keep)
         C, H, W = known.shape
         if not samples:
@@ -160,11 +185,11 @@ class Way:
     def log_p(
         self, images: Images, temperature: float, where: NDArray[np.bool_] | None = None
     ) -> NDArray[np.float64]:
-        """Return ln p of images (N, C, H, W) given each label, (K, N), at a
-        temperature.
+        """Return ln p of images (N, C, H, W), at least one, given each label, (K, N),
+        at a temperature.
 
-        where: bool (H, W) in this member's orientation: only these pixels count, each
-            given everything before it. Default: all.
+        where: bool (H, W) in this member's orientation, not upright: only these pixels
+            count, each given everything before it. Default: all.
 
         Raises FloatingPointError if logits are not finite.
         """
@@ -185,9 +210,12 @@ class Way:
         return np.concatenate(found).reshape(-1, len(turned))
 
     def log_p_before(self, given: Given) -> NDArray[np.float64]:
-        """Return ln of the prior of each label and of p of the given pixels before the
-        hole's first pixel in this member's order, (K,). No particle weighs these
-        pixels."""
+        """Return for each label ln of its prior times p of the given pixels before the
+        hole's first pixel in this member's order, (K,). Particles do not weigh these
+        pixels.
+
+        Raises FloatingPointError if logits are not finite.
+        """
         keep = self.turned(given.keep)
         before = np.arange(keep.size).reshape(keep.shape) < first_hole(keep)
         if not before.any():
@@ -200,17 +228,20 @@ class Way:
 
 @dataclass(frozen=True)
 class Mixture:
-    """The members of a model, which are equally likely, and guides, which propose
-    images but do not change p."""
+    """The M members of a model, which are equally likely, and guides, networks that
+    propose images but do not change p. A component is a member with one of its K labels
+    (K = 1 without labels); components are ordered member by member. Images are
+    upright."""
 
     ways: Sequence[Way]
-    """The members."""
+    """The members; each has the same number of labels."""
     guides: Sequence[Way] = ()
     """The guides; some may be members, too."""
 
     @cached_property
     def proposers(self) -> Sequence[Way]:
-        """The members, then the guides that are not members."""
+        """The members, then the guides that are not members. Indices of proposers are
+        places in this list."""
         return [
             *self.ways,
             *(
@@ -223,10 +254,15 @@ class Mixture:
     def proposed(
         self, k: int, images: Images, log_p: NDArray[np.float64], temperature: float
     ) -> NDArray[np.float64]:
-        """Return ln p under proposer k of images, (N,).
+        """Return ln p of images under proposer k, at a temperature, summed over its
+        labels: (N,).
 
-        log_p: (M * K, N), as `log_p` returns it for these images. It contains the
-            answer for a member; a guide scores the images.
+        k: index of the proposer.
+        images: (N, C, H, W).
+        log_p: (M * K, N), what `log_p` returns for these images. The answer for a
+            member is computed from it; a guide that is no member scores the images.
+
+        Raises FloatingPointError if a guide gives logits that are not finite.
         """
         if k < len(self.ways):
             return self.of_members(log_p)[k]
@@ -237,12 +273,16 @@ class Mixture:
 
     @cached_property
     def log_priors(self) -> NDArray[np.float64]:
-        """ln of the prior of each component, (M * K,), member by member."""
+        """ln of the prior of each component's label, (M * K,)."""
         return np.concatenate([way.log_priors for way in self.ways])
 
     def log_p(self, images: Images, temperature: float) -> NDArray[np.float64]:
-        """Return ln of each component's prior and of its p of each image, (M * K, N),
-        member by member, at a temperature."""
+        """Return for each component ln of its label's prior times its p of each image,
+        at a temperature: (M * K, N) for images (N, C, H, W), at least one. The factor 1
+        / M of the members is not included.
+
+        Raises FloatingPointError if logits are not finite.
+        """
         return np.concatenate(
             [
                 way.log_p(images, temperature) + way.log_priors[:, None]
@@ -251,31 +291,36 @@ class Mixture:
         )
 
     def way_of(self, component: int) -> tuple[int, int]:
-        """Return the index of a component's member, and the index of its label among
-        those that an image may have."""
+        """Return the index of a component's member, and the index of its label in that
+        member's `labels`."""
         return divmod(component, len(self.ways[0].labels))
 
     def of_members(self, log_p: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return ln p under each member, (M, N), given that of its components, (M * K,
-        N)."""
+        """Return ln p under each member, summed over its labels, (M, N).
+
+        log_p: (M * K, N), as `log_p` returns it.
+        """
         return np.stack([summed(part) for part in np.split(log_p, len(self.ways))])
 
     def whole(self, log_p: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return ln p under the model, (N,), given that of all components, (M * K,
-        N)."""
+        """Return ln p under the model, the mean over its members, (N,).
+
+        log_p: (M * K, N), as `log_p` returns it.
+        """
         return summed(log_p) - log_count(self.ways)
 
 
 def summed(log_p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return ln of the sum over the first dimension of the numbers whose logarithms are
-    given: (N, B) -> (B,)."""
+    """Return ln of sums over the first dimension, given the logarithms of their terms:
+    (N, B) -> (B,). Each sum has at least one finite logarithm."""
     return np.array([log_sum(each) for each in log_p.T])
 
 
 def mixed(log_p: NDArray[np.float64], but: int | None = None) -> NDArray[np.float64]:
-    """Return ln p of a mixture, (N,), given ln p under each of its M members, (M, N).
+    """Return ln p of images under a mixture, the mean over its M members: (N,), given
+    ln p under each member, (M, N).
 
     but: index of a member whose part of the sum is left out; it still counts in the
-        division by M.
+        division by M. None: all count.
     """
     return summed(log_p if but is None else np.delete(log_p, but, 0)) - log_count(log_p)

@@ -28,11 +28,13 @@ SWEEPS_AT_ONCE = 2
 
 @dataclass(frozen=True)
 class Particle:
-    """What one particle is drawn from.
+    """What one particle is drawn from. A particle is one of several unfinished images
+    that are drawn side by side; each has a weight. Arrays are in the orientation of the
+    network that draws.
 
     noise: (H, W, C), in [0, 1).
     known, keep: values (C, H, W), and bool (H, W), True for given pixels.
-    label: its label, in a network with labels.
+    label: index of its label, in a network with labels; otherwise None.
     """
 
     noise: NDArray[np.float64]
@@ -42,41 +44,57 @@ class Particle:
 
 
 class Particles(Protocol):
-    """Draws the images of one island side by side, from stop to stop. StageParticles is
-    the one that draws with a network; a test may use another."""
+    """Draws the images of several particles side by side, from stop to stop; all are at
+    the same place. StageParticles is the one that draws with a network; a test may use
+    another.
+
+    Its methods raise FloatingPointError if a network gives logits that are not finite,
+    and torch.AcceleratorError if a card that draws fails, where drawing is part of
+    them: in `begin` and `advance`.
+    """
 
     def begin(
         self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float
     ) -> None:
-        """Drop what was drawn before, and begin these particles.
+        """Drop what was drawn before, and begin these particles, at least one; their
+        numbers are 0, 1, ... Rows that are given whole may be worked through already.
 
         weighed: bool (H, W), given pixels whose ln p `advance` returns.
+        temperature: of the probabilities.
+
+        Raises FloatingPointError if logits are not finite.
         """
         ...
 
     def advance(self, stop: Stop) -> NDArray[np.float64]:
-        """Draw every image up to a stop. Return ln p of the weighed pixels since the
-        last stop, (N,). Raises FloatingPointError if logits are not finite."""
+        """Draw every image up to a stop, which is not before the last one. Return for
+        each particle ln p of the weighed pixels since the last stop, (N,), given all
+        pixels before them.
+
+        Raises FloatingPointError if logits are not finite.
+        """
         ...
 
     def copy(self, parents: Parents) -> None:
-        """Give image i the state of image parents[i]. Particles that are parents keep
-        their places."""
+        """Give image i the state of image parents[i], for each i. parents, (N,), leaves
+        those that are copied in their places: parents[parents[i]] = parents[i]."""
         ...
 
     def narrow(self, left: NDArray[np.int64]) -> None:
-        """Continue with only the images with these indices, in this order."""
+        """Continue with only the images with these indices, in this order, which become
+        images 0, 1, ..."""
         ...
 
     def images(self) -> NDArray[np.int64]:
-        """Return the values (N, C, H, W); pixels that are not drawn yet have any
-        value."""
+        """Return the values (N, C, H, W) of all images, as a copy; pixels that are not
+        drawn yet have any value."""
         ...
 
 
 class StageParticles:
-    """Particles in the slots of a stage. Rows that are given to all particles of a
-    label are worked through only once.
+    """Particles in the slots of a stage (sampling/stage.py), which draws with one
+    network, one particle in each slot. Rows that are given to all particles of a label
+    are worked through only once.
 
     size: maximum number of particles.
     """
@@ -88,9 +106,19 @@ class StageParticles:
         threads: int | None = None,
         stage: ThreadedStage | None = None,
     ) -> None:
-        """size: maximum number of particles.
-        threads: maximum number of threads, as for `stages.new_stage`.
-        stage: the stage that draws the particles; None for a stage of its own.
+        """Make the stage, without a particle.
+
+        network: draws the particles.
+        size: maximum number of particles.
+        threads: maximum number of threads that draw; default: the number that the
+            calling thread passed to `use_threads`, else 1. Only compiled code uses more
+            than one.
+        stage: the stage that draws the particles, with at least `size` slots; None for
+            a stage of its own.
+
+        A stage of its own for weights on a card may open and check the card first. That
+        raises torch.AcceleratorError or RuntimeError if the card fails, and
+        FloatingPointError if the network gives logits that are not finite.
         """
         self.size = size
         # No slot is spare: particles begin together and end together.
@@ -102,9 +130,14 @@ class StageParticles:
     def begin(
         self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float
     ) -> None:
-        """Drop what was drawn before, and begin these particles, at most `size`; see
-        Particles.begin. Rows that are given to all are worked through now: raises
-        FloatingPointError if logits are not finite."""
+        """Drop what was drawn before, and begin these particles, 1 to `size`; see
+        Particles.begin. The last one has the given pixels that all share; a particle
+        before it may be a whole image that is retained. Rows that are given whole
+        before the hole are worked through now.
+
+        Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
+        card that draws fails.
+        """
         with torch.inference_mode():
             if isinstance(self._stage, ThreadedStage):
                 self._stage.close_all()
@@ -136,8 +169,14 @@ class StageParticles:
                 self._stage.fork(leaders[drawing.label], slot, drawing)
 
     def advance(self, stop: Stop) -> NDArray[np.float64]:
-        """Draw every image up to a stop. Return ln p of the weighed pixels since the
-        last stop, (N,). Raises FloatingPointError if logits are not finite."""
+        """Draw every image up to a stop. Return for each particle ln p of the weighed
+        pixels since the last stop, (N,).
+
+        Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
+        card that draws fails, and AssertionError for a stop within a row if the
+        network's kind of stage can stop only at the end of a row
+        (Stage.stops_within_rows).
+        """
         with torch.inference_mode():
             log_p = self._stage.advance(self._slots, stop.y, stop.x)
         # No pixel of the rows below was passed: their ln p is 0.
@@ -147,43 +186,53 @@ class StageParticles:
         return passed
 
     def copy(self, parents: Parents) -> None:
-        """Give image i the state of image parents[i]; all are held at the same stop."""
+        """Give image i the state of image parents[i]; see Particles.copy. All must have
+        been advanced to the same stop."""
         with torch.inference_mode():
             for slot, parent in zip(self._slots, parents, strict=True):
                 if slot != self._slots[parent]:
                     self._stage.copy(self._slots[parent], slot)
 
     def narrow(self, left: NDArray[np.int64]) -> None:
-        """Continue with only the images with these indices, in this order; the other
-        slots are closed."""
+        """Continue with only the images with these indices, in this order; the slots of
+        the others are closed."""
         slots = [self._slots[i] for i in left]
         for slot in set(self._slots) - set(slots):
             self._stage.close(slot)
         self._slots, self._log_p = slots, self._log_p[left]
 
     def images(self) -> NDArray[np.int64]:
-        """Return the values (N, C, H, W); pixels that are not drawn yet have any
-        value."""
+        """Return a copy of the values (N, C, H, W); pixels that are not drawn yet have
+        any value."""
         return self._stage.images(self._slots)
 
 
 class Stages:
-    """The stages that draw a model's particles, for each of its networks. They are made
-    when they are first needed, and made again when more particles are needed.
+    """What draws a model's particles, for each of its networks: StageParticles, made
+    when they are first needed, and made again when more particles are needed. The
+    memory of the former ones is then free, and they must not be used any more.
 
-    Two sweeps may be drawn at the same time, one by `of_sweep(0)` and one by
-    `of_sweep(1)`, each by half of the threads. Then Python's bookkeeping for one sweep
-    runs while the other is drawn; if all threads draw one sweep, they wait for it. While
-    two sweeps are drawn, nothing may be drawn by `of`, which uses the same slots.
+    A sweep draws particles through a hole. Two sweeps may be drawn at the same time,
+    one by `of_sweep(0)` and one by `of_sweep(1)`, each by half of the threads. Then
+    Python's bookkeeping for one sweep runs while the other is drawn; if all threads
+    draw one sweep, they wait for it. While two sweeps are drawn, nothing may be drawn
+    by `of`, which uses the same slots.
+
+    Methods that look at or make a stage for weights on a card open and check the card
+    the first time. That raises torch.AcceleratorError or RuntimeError if the card
+    fails, and FloatingPointError if a network gives logits that are not finite.
     """
 
     def __init__(
         self, threads: int | None = None, sweeps: int = SWEEPS_AT_ONCE
     ) -> None:
-        """threads: maximum number of threads of all stages of a network together, as for
-        `stages.new_stage`.
-        sweeps: number of sweeps that are drawn at the same time if there are enough
-        threads, 1 or SWEEPS_AT_ONCE. The particles take that many times the memory.
+        """Make no stage yet.
+
+        threads: maximum number of threads of all stages of a network together; default:
+            the number that the calling thread passed to `use_threads`, else 1.
+        sweeps: number of sweeps that are drawn at the same time if there are at least
+            as many threads: 1, or SWEEPS_AT_ONCE, which is 2. For two, the particles
+            take twice the memory.
         """
         self._threads = threads or threads_in_use()
         self._sweeps = sweeps if self._threads >= sweeps else 1
@@ -191,20 +240,23 @@ class Stages:
         self._making = Lock()
 
     def sweeps_at_once(self, networks: Iterable[PixelNetwork]) -> int:
-        """Return how many sweeps of these networks may be drawn at the same time: 1 if
-        one of them has no compiled loops."""
+        """Return how many sweeps of these networks may be drawn at the same time: 2 if
+        there are enough threads, `sweeps` allows it, and compiled loops draw all the
+        networks on processors; otherwise 1."""
         compiled = all(stage_for(each) is CompiledStage for each in networks)
         return self._sweeps if compiled else 1
 
     def of(self, network: PixelNetwork, size: int) -> StageParticles:
         """Return what draws up to `size` particles of a network with all threads. It is
-        the same for each call until more particles are needed, so only one sweep may use
-        it at a time. A smaller one that was made before is dropped."""
+        the same object for each call until more particles are needed, so only one sweep
+        may use it at a time."""
         return self._of(network, size)[0]
 
     def of_sweep(self, number: int) -> Callable[[PixelNetwork, int], StageParticles]:
-        """Return a function that takes the place of `of` for sweep `number`, 0 or 1, of
-        two that are drawn at the same time."""
+        """Return a function of (network, size) that takes the place of `of` for sweep
+        `number`, 0 or 1, of two that are drawn at the same time. The function raises
+        IndexError for a network of which only one sweep may be drawn at a time
+        (`sweeps_at_once`)."""
         return lambda network, size: self._of(network, size)[1 + number]
 
     def _of(self, network: PixelNetwork, size: int) -> list[StageParticles]:
@@ -235,11 +287,14 @@ class Stages:
 
 
 def slots_of_sweeps(size: int, threads: int) -> list[int]:
-    """Return the number of slots of the stage of each thread that draws, if two sweeps of
-    `size` particles each are drawn at the same time: first the threads of sweep 0, then
-    as many of sweep 1. With an odd number of threads, one draws nothing and is left out.
+    """Return the number of slots of each drawing thread's stage if two sweeps of `size`
+    particles each are drawn at the same time: a list with one number for each thread
+    that draws, first those of sweep 0, then as many of sweep 1. All numbers are equal,
+    and those of one sweep add up to at least `size`. With an odd number of threads, one
+    draws nothing and has no number in the list.
 
-    threads: at least SWEEPS_AT_ONCE.
+    size: particles of each sweep.
+    threads: at least SWEEPS_AT_ONCE, which is 2.
     """
     of_each = threads // SWEEPS_AT_ONCE
     return [-(-size // of_each)] * (of_each * SWEEPS_AT_ONCE)

@@ -13,38 +13,51 @@ pixels alternate in a row."""
 
 
 class Stop(NamedTuple):
-    """A place in raster order: after the pixels of row y before column x, and all rows
-    above. x = W is the end of the row."""
+    """A place in an image in raster order, which is row by row from the top and in each
+    row from the left: after the pixels of row y before column x, and after all rows
+    above. x = W, the width, is the end of row y. Later stops compare as greater."""
 
     y: int
     x: int
 
 
 def first_hole(keep: NDArray[np.bool_]) -> int:
-    """Return the index in raster order of the first pixel of keep (H, W) that is not
-    given; H * W if all are."""
+    """Return the index in raster order, y * W + x, of the first pixel that is not
+    given; H * W if all are given.
+
+    keep: bool (H, W), True for given pixels.
+    """
     flat = keep.ravel()
     return len(flat) if flat.all() else int(np.argmin(flat))
 
 
 def given_behind(keep: NDArray[np.bool_]) -> int:
-    """Return how many given pixels of keep (H, W) come after the first hole pixel in
-    raster order."""
+    """Return how many given pixels come after the first pixel of the hole in raster
+    order; 0 if there is no hole.
+
+    keep: bool (H, W), True for given pixels, False for the hole.
+    """
     return int(keep.ravel()[first_hole(keep) :].sum())
 
 
 def is_mostly_last(keep: NDArray[np.bool_]) -> bool:
-    """Return True if more than half of the hole pixels of keep (H, W) come after all
-    given pixels in raster order."""
+    """Return True if more than half of the hole's pixels come after all given pixels in
+    raster order; False if there is no hole.
+
+    keep: bool (H, W), True for given pixels, False for the hole.
+    """
     return 2 * first_hole(~keep[::-1, ::-1]) > int(np.count_nonzero(~keep))
 
 
 def windows(hole: NDArray[np.bool_], dy: int, dx: int) -> list[NDArray[np.bool_]]:
-    """Return the parts of a hole, bool (H, W), that fall into adjacent windows, row by
-    row; windows without a hole pixel are left out.
+    """Cut a hole into adjacent windows of `window_size`. Return a list of maps, bool
+    (H, W), one for each window that contains a pixel of the hole: True for the hole's
+    pixels in that window. They are ordered by the windows' rows, then from left to
+    right.
 
-    dy, dx: rows and columns, less than a window's size, by which the first window
-        begins above and to the left of the image.
+    hole: bool (H, W), True for the pixels of the hole.
+    dy, dx: rows and columns by which the first window begins above and to the left of
+        the image; 0 to a window's size - 1.
     """
     H, W = hole.shape
     tall, wide = window_size(H, W)
@@ -54,23 +67,27 @@ def windows(hole: NDArray[np.bool_], dy: int, dx: int) -> list[NDArray[np.bool_]
 
 
 def window_size(height: int, width: int) -> tuple[int, int]:
-    """Return the rows and columns of a window: a quarter of the image's, at least 2."""
+    """Return the number of rows and of columns of a window of an image: a quarter of
+    the image's, rounded down, but at least 2."""
     return max(2, height // 4), max(2, width // 4)
 
 
 def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:
-    """Return the stops at which particles are compared, in raster order.
+    """Return the stops at which the weights of particles, images that are drawn side by
+    side through a hole, are compared, in raster order; an empty list if no given pixel
+    comes after the hole's first pixel.
 
     keep: bool (H, W), True for given pixels.
-    within_rows: True if stops within a row are possible.
+    within_rows: True if there may be stops within a row, False if only at the ends of
+        rows.
 
-    Particles are compared after given pixels that come after the hole's first pixel,
-    because these change their weights. There is a stop at the end of each row that has
-    such pixels since the row's last stop. With within_rows there is also a stop before
-    a hole pixel if at least COLUMNS_BETWEEN_STOPS columns have passed in the row since
-    its beginning or its last stop, and these contain both such given pixels and hole
-    pixels: weights that grow over a whole row of scattered pixels would leave one
-    particle with all the weight.
+    Given pixels change the weights if they come after the hole's first pixel. There is
+    a stop at the end of each row that has such pixels since the row's last stop. With
+    within_rows there is also a stop before a hole pixel if at least
+    COLUMNS_BETWEEN_STOPS (4) columns have passed in the row since its beginning or its
+    last stop, and these contain both such given pixels and hole pixels: weights that
+    grow over a whole row of scattered pixels would leave one particle with all the
+    weight.
     """
     W = keep.shape[1]
     first, found = first_hole(keep), list[Stop]()
@@ -97,8 +114,13 @@ def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:
 
 
 def with_row_ends(keep: NDArray[np.bool_], compared: Sequence[Stop]) -> list[Stop]:
-    """Return the stops `compared` and the ends of all rows from the hole's first pixel
-    on, sorted and without duplicates. At these a run may pause."""
+    """Return the stops `compared` and the ends of all rows from that of the hole's
+    first pixel on, in raster order and without duplicates: a sweep pauses at each of
+    them.
+
+    keep: bool (H, W), True for given pixels.
+    compared: stops, in any order.
+    """
     H, W = keep.shape
     first = first_hole(keep)
     ends = {Stop(y, W) for y in range(min(first // W, H), H)}

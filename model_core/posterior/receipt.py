@@ -11,10 +11,10 @@ from model_core.orientation import Orientation
 from model_core.posterior.accepting import Accepting
 
 Quality = Literal["exact", "good", "rough", "poor"]
-"""exact: draws from the model's posterior. good: the chains of each image agree, and
-enough of their first particles had weight. rough: not quite. poor: do not rely on them;
-more sweeps and particles may help. docs/completion.md measures what the words are
-worth."""
+"""Words for how good an image is, the best one first. exact: draws from the model's
+posterior. good: the chains of each image agree, and enough of their first particles had
+weight. rough: not quite. poor: do not rely on them; more sweeps and particles may help.
+docs/completion.md measures what the words are worth."""
 GOOD_APART, ROUGH_APART = 25.0, 50.0
 """Nats. Two images of one posterior hardly ever differ by more than the first
 number."""
@@ -31,43 +31,69 @@ it."""
 
 @dataclass(frozen=True)
 class Receipt:
-    """How good the images of a completion are. Nats are -ln p at the temperature of the
-    completion."""
+    """How good the images of a completion are.
+
+    Nats are -ln p at the temperature of the completion. An image is drawn in one of
+    three ways. Exact: one draw, or a choice among all fillings of the hole. By two
+    chains, which begin with first particles: unfinished images with weights, drawn side
+    by side through the hole by each proposer (a member, or a guide that only proposes)
+    that begins the chain. By rejection, from a pool: draws of the one member in whose
+    order no given pixel comes after the hole's first one. The method clamp draws
+    without regard to later given pixels, and only `exact` and `member` are set.
+
+    An estimate of p(given) says how probable the given pixels are under the whole
+    model.
+    """
 
     exact: bool
     """True if each image is an exact draw from the model's own p(hole | all given
     pixels). A draw of one member of a mixture is not, because that member's posterior
     is another distribution."""
     member: Orientation
-    """Orientation of the member that drew the last image, or made its last move."""
+    """Orientation of the member that drew the last image; by chains, of the component
+    (member and label) that the image's chain held last; of a choice among all fillings,
+    of the component under which the last image is the likeliest. With clamp: of the
+    first member, which draws all images."""
     quality: Quality | None = None
-    """The worst of `qualities`; None for the method clamp."""
+    """The worst word of the images that were drawn, one that was drawn only for the
+    marginals included; None for the method clamp."""
     qualities: tuple[Quality, ...] | None = None
-    """The word for each image, which does not depend on the others; None for the method
-    clamp."""
+    """One word for each image, which does not depend on the other images: exact, good,
+    rough or poor, from best to worst. None for the method clamp."""
     particles: int = 0
-    """Maximum number of first particles of an image, which is more than was requested
-    if they began again; 0 if none were needed."""
+    """By chains: the particles with which each proposer began, added up over the two
+    chains; the largest sum of any image. It may be more than was requested, because
+    each chain has at least two, and a mixture may begin again with more. By rejection:
+    the number of draws in the pool. Otherwise 0."""
     ess: float | None = None
-    """The smallest effective sample size that the first particles of any image had on
-    the way."""
+    """By chains: the smallest effective sample size (number of equally weighted
+    particles that would be worth as much) that the first particles of any image had on
+    the way; in a model with guides, that of all first candidates of an image together,
+    the smallest of any image. By rejection: that of the pool. Otherwise None."""
     distinct: int | None = None
-    """Number of first particles from which an image's last ones descend: the smallest
-    over the images."""
+    """By chains: number of first particles from which a proposer's last ones descend,
+    the smallest of any image. By rejection: the number of draws in the pool. Otherwise
+    None."""
     evidence_nats: float | None = None
-    """Estimated -ln p(given) under the model, but never more than -ln p of a completed
-    image, which bounds it from above."""
+    """-ln p(given) under the model: computed if `exact`; otherwise estimated, but never
+    more than the -ln p of an image that was drawn, or with which another chain ended,
+    because that bounds it from above. None for clamp."""
     evidence_sd: float | None = None
-    """Standard deviation of such an estimate in nats: of those of the chains, or as the
-    weights of a pool have it."""
+    """Standard deviation, in nats, of an estimate of ln p(given). By chains: that of
+    the estimates of all chains, and of one more for each image, which is expected to be
+    too large. By rejection: what the weights of the pool suggest for its estimate.
+    Otherwise None."""
     nats: tuple[float, ...] | None = None
-    """-ln p of each completed image under the whole model; None for the method
-    clamp."""
+    """-ln p of each completed image under the whole model, given pixels included; None
+    for the method clamp."""
     apart_nats: float | None = None
     """Difference of the nats of the last images of an image's two chains, which began
     independently: the largest over the images. None if there were no chains."""
     label: int | None = None
-    """Index of the label of the last image, in a model with labels."""
+    """Index of the label of the last image, in a model with labels: that with which a
+    component drew it; of a choice among all fillings, and of one exact draw of a single
+    network, that under which the image is the likeliest. None for clamp, and without
+    labels."""
 
     @property
     def of_no_image(self) -> "Receipt":
@@ -76,8 +102,8 @@ class Receipt:
         return replace(self, nats=(), qualities=(), label=None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the receipt as a dictionary for JSON; without `label` if that is
-        None."""
+        """Return the receipt as a dictionary for JSON, by field; without `label` if
+        that is None."""
         facts = asdict(self)
         if self.label is None:
             del facts["label"]
@@ -86,28 +112,34 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Island:
-    """What is known of one image and of the chains that drew it."""
+    """What is known of one image and of the chains that drew it. `IslandsRun` makes it;
+    `receipt_of` sums up those of all images. Nats and estimates are at the temperature
+    of the completion."""
 
     member: Orientation
-    """Orientation of the member that made the last move."""
+    """Orientation of the member of the component that the image's chain held last."""
     label: int | None
-    """Index of the image's label, or None."""
+    """Index of that component's label; None if it has none."""
     nats: float
-    """-ln p of the image."""
+    """-ln p of the image under the whole model."""
     chains_nats: Sequence[float]
-    """-ln p of the last image of each chain."""
+    """-ln p of the last image of each chain, at least two; one of them is the image."""
     log_evidence: Sequence[float]
-    """ln of the estimate of p(given) from the beginning of each chain."""
+    """ln of the estimate of p(given pixels) from the first particles of each chain; as
+    many as chains."""
     log_evidence_above: float
-    """ln of an estimate with the image among the particles (Chain.look_back)."""
+    """ln of an estimate of p(given pixels) with the image among the particles, so that
+    it is expected to be too large (`Chain.look_back`)."""
     ess: float
-    """Effective sample size of the first particles."""
+    """Effective sample size of the first particles (see `Receipt.ess`)."""
     distinct: int
-    """Number of first particles from which the last ones descend."""
+    """Number of first particles from which a proposer's last ones descend: the smallest
+    over proposers and chains."""
     particles: int
-    """Sum over the chains of the particles of each member that began them."""
+    """Sum over the chains of the number of particles with which each proposer (not all
+    proposers together) began them."""
     nats_at_one: float | None = None
-    """-ln p of the image at temperature 1. Default: `nats`."""
+    """-ln p of the image at temperature 1; None: the same as `nats`."""
 
     @property
     def apart_nats(self) -> float:
@@ -123,8 +155,11 @@ def receipt_of(
 
     islands: the facts of each image, at least one.
     strange_nats: 99 % of the model's validation images have fewer nats at temperature
-        1; None if that is unknown. It and `values` decide on the qualities alone.
-    values: V of the model.
+        1; None if that is unknown.
+    values: V, the number of values of one variable.
+
+    strange_nats and values influence only `quality` and `qualities` of the receipt (see
+    `quality_of`).
     """
     evidence = np.array([each for island in islands for each in island.log_evidence])
     nats = [each for island in islands for each in island.chains_nats]
@@ -155,12 +190,16 @@ def accepted_receipt(
     nats_at_one: Sequence[float],
     strange_nats: float | None,
 ) -> Receipt:
-    """Return the receipt of images that were drawn without a chain; at least one.
+    """Return the receipt of images that were drawn by rejection, without a chain; at
+    least one. An image is `poor` if it is strange (`is_strange`), else `good`.
 
-    drawn: what drew them.
+    drawn: what drew them, after it has drawn them.
     member: orientation of the member that drew them.
-    nats_at_one: nats of each image at temperature 1.
-    strange_nats: as for receipt_of.
+    nats_at_one: -ln p of each image at temperature 1.
+    strange_nats: 99 % of the model's validation images have fewer nats at temperature
+        1; None if that is unknown.
+
+    Raises AssertionError if `drawn` has no pool yet.
     """
     qualities: tuple[Quality, ...] = tuple(
         "poor" if is_strange(nats, strange_nats) else "good" for nats in nats_at_one
@@ -180,8 +219,21 @@ def accepted_receipt(
 
 
 def quality_of(island: Island, strange_nats: float | None, values: int) -> Quality:
-    """Return the word for one image that chains drew: never `exact`. Other images do
-    not influence it. strange_nats, values: as for receipt_of."""
+    """Return the word for one image that chains drew: good, rough or poor. Other images
+    do not influence it.
+
+    island: its facts, of at least two chains.
+    strange_nats: 99 % of the model's validation images have fewer nats at temperature
+        1; None if that is unknown.
+    values: V, the number of values of one variable.
+
+    It is `poor` if the image is strange (`is_strange`); if strange_nats is None and the
+    chains' images are more than ROUGH_APART nats apart; or if a variable has at least
+    MANY_VALUES values and the effective sample size is below LEAST_ESS. It is `good` if
+    the images are at most GOOD_APART nats apart, the chains' estimates of ln p(given)
+    have a standard deviation of at most GOOD_SD nats, and the effective sample size is
+    at least GOOD_ESS. Otherwise it is `rough`.
+    """
     apart = island.apart_nats
     nats = island.nats if island.nats_at_one is None else island.nats_at_one
     is_missed = values >= MANY_VALUES and island.ess < LEAST_ESS
@@ -197,11 +249,13 @@ def quality_of(island: Island, strange_nats: float | None, values: int) -> Quali
 
 
 def is_strange(nats_at_one: float, strange_nats: float | None) -> bool:
-    """Return True if an image has more nats at temperature 1 than 99 % of the model's
-    validation images; False if theirs are unknown."""
+    """Return True if an image has more nats (-ln p) at temperature 1 than
+    `strange_nats`, which 99 % of the model's validation images do not reach; False if
+    that is None."""
     return strange_nats is not None and nats_at_one > strange_nats
 
 
 def worst_of(words: Iterable[Quality]) -> Quality:
-    """Return the worst of several words; at least one."""
+    """Return the worst of several words, of which exact is the best, then good, rough
+    and poor. Raises ValueError if there is none."""
     return max(words, key=get_args(Quality).index)

@@ -22,8 +22,8 @@ from model_core.posterior.plan import Stop, first_hole, stops, with_row_ends
 from model_core.sampling.noise import choice_noise, particle_noise
 
 Took = Callable[[Weighted, NDArray[np.bool_]], None]
-"""Called with weighted particles, as far as they are drawn, and with the pixels (H, W)
-that were drawn since the last call."""
+"""took(draws, where): called with weighted particles, as far as they are drawn, and
+with a map (H, W) that is True for the pixels that were drawn since the last call."""
 
 ROWS_BEHIND = 2
 """Rows after a hole's last pixel whose given pixels tell most of what can be told about
@@ -35,11 +35,12 @@ the end."""
 
 @dataclass(frozen=True)
 class Hole:
-    """The hole of one image, in a member's orientation.
+    """The hole of one image and what is given around it, in the orientation of the
+    member that draws.
 
     known, keep: values (C, H, W), and bool (H, W), True for given pixels.
-    seed, sample: of its noise.
-    temperature: of the probabilities.
+    seed, sample: numbers that determine the image's noise.
+    temperature: divides the logits of all probabilities; 1 is the model's own.
     """
 
     known: NDArray[np.int64]
@@ -50,8 +51,8 @@ class Hole:
 
     @cached_property
     def weighed(self) -> NDArray[np.bool_]:
-        """Bool (H, W): the given pixels after the hole's first pixel, which tell
-        something about the hole."""
+        """Bool (H, W): the given pixels after the hole's first pixel in raster order,
+        which tell something about the hole."""
         behind = self.keep.copy()
         behind.ravel()[: first_hole(self.keep)] = False
         return behind
@@ -63,10 +64,16 @@ class Hole:
 
 
 class Sweep:
-    """An island of particles on its way through a hole to one image. Call `steps`, or
-    `step` until `finished`; then `image` is the draw.
+    """Particles, unfinished images with weights, that are drawn side by side through a
+    hole to one image. Call `steps`, or `step` until `finished`; then `image` is the
+    draw. Images are in the orientation of the hole.
 
     island: the particles' weights.
+    image: (C, H, W), drawn by the weights at the end; None before.
+    images: (N, C, H, W), all particles that are left at the end, which may be fewer
+        than at the beginning; their weights are island.weights. None before.
+    label: index of the image's label, once it is drawn; None before, and in a network
+        without labels.
     """
 
     def __init__(
@@ -80,17 +87,26 @@ class Sweep:
         labels: NDArray[np.int64] | None = None,
         passed: Took | None = None,
     ) -> None:
-        """Begin the particles; nothing is drawn yet.
+        """Begin the particles: their rows before the hole may be worked through, and
+        nothing of the hole is drawn yet.
 
         particles: what draws them; used by nothing else until the sweep has ended.
         hole: what is given.
-        size: number of particles.
-        number: of this sweep among those of the image, for its noise.
+        size: number of particles, at least 1.
+        number: of this sweep among those of the image; it determines the noise.
         retained: an image (C, H, W) that takes part as the first particle and is always
-            kept.
-        within_rows: True if particles may be compared within a row.
-        labels: (size,), of the particles; None for a network without labels.
-        passed: called while particles are drawn.
+            kept. Its given pixels must be those of the hole. With it, `size` should be
+            at least 2, because alone it would come out again.
+        within_rows: True if particles may be compared within a row, not only at its
+            end.
+        labels: (size,), index of the label of each particle; None for a network without
+            labels.
+        passed: passed(draws, where), called after each stop at which pixels of the hole
+            were drawn since the last call: with the particles and their weights, and
+            with a map (H, W) of these pixels.
+
+        Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
+        card that draws fails.
         """
         self._particles = particles
         self._hole = hole
@@ -144,24 +160,27 @@ class Sweep:
 
     @property
     def done(self) -> float:
-        """How much of the work is done, 0 to 1."""
+        """How much of the sweep is done, 0 to 1."""
         return 1.0 if self.finished else self._next / (len(self._stops) + 1)
 
     def steps(self) -> Iterator[float]:
-        """Continue to the end: yield after each step how much is done, 0 to 1. Raises
-        the errors of `step`."""
+        """Continue to the end: yield after each step how much is done, 0 to 1; nothing
+        if the sweep is finished. Raises the errors of `step`."""
         while not self.finished:
             self.step()
             yield self.done
 
     def step(self) -> None:
         """Continue to the next stop, which is at the latest the end of a row, or to the
-        end of the image. At the end of the image, set `image`, `images` and `label`:
-        then the sweep is finished. A sweep with a retained image may be finished
-        before: when only one particle is left after the hole.
+        end of the image. Particles are weighted, and perhaps resampled. At the end of
+        the image, set `image`, `images` and `label`: then the sweep is finished, and
+        must not be continued. A sweep with a retained image may be finished before:
+        when only one particle is left after the hole.
 
-        Raises ImpossibleError if no particle has any weight left, FloatingPointError if
-        logits are not finite.
+        Raises ImpossibleError if no particle has any weight left, because the network
+        gives the given pixels no probability; FloatingPointError if logits are not
+        finite; torch.AcceleratorError if a card that draws fails; and what `passed`
+        raises.
         """
         if self._next == len(self._stops):
             self._particles.advance(self._hole.end)

@@ -27,21 +27,29 @@ USUAL = 0.99
 @dataclass(frozen=True)
 class Target:
     """The distribution that a completion draws from: p(hole | all given pixels) of a
-    model."""
+    model. `Target.of` makes it.
+
+    A member is one network of the model; a component is a member with one of its
+    labels, or a member without labels. Each member sees images turned into its own
+    orientation; "upright" means not turned.
+    """
 
     components: Sequence[Component]
-    """The components of the model: each member with each of its labels."""
+    """The components of the model, member by member, and label by label within a
+    member."""
     known: NDArray[np.int64]
-    """Values (C, H, W), int64, upright."""
+    """Values (C, H, W), int64, upright. Those of the hole are not used."""
     keep: NDArray[np.bool_]
-    """Bool (H, W), True for given pixels."""
+    """Bool (H, W), True for given pixels, False for the hole; upright."""
     temperature: float
-    """Of the probabilities."""
+    """Divides the logits of every distribution; 1 is the model's own."""
     strange_nats: float | None = None
-    """99 % of the model's validation images have fewer nats at temperature 1; None if
-    the card has no quantiles. An image with more is strange, at any temperature."""
+    """99 % of the model's validation images have fewer nats (-ln p) at temperature 1;
+    None if the card has no quantiles. An image with more is called strange, at any
+    temperature."""
     guides: Sequence[Member] = ()
-    """Networks that propose images but do not change p."""
+    """Networks, with their orientations, that propose images for the hole but do not
+    change p. Some may be members, too."""
 
     @classmethod
     def of(
@@ -52,7 +60,8 @@ class Target:
         temperature: float,
     ) -> "Target":
         """Return the target of a model and given pixels: values (C, H, W), and bool (H,
-        W), True for given pixels."""
+        W), True for given pixels, both upright. Arrays of type int64 and bool may be
+        shared, others are copied. Nothing is checked."""
         given = (
             np.ascontiguousarray(known, np.int64),
             np.ascontiguousarray(keep, np.bool_),
@@ -62,9 +71,10 @@ class Target:
 
     @property
     def needs_particles(self) -> bool:
-        """True if one draw is not exact: if a given pixel lies behind the hole's first
-        pixel, or if there are several members, each of which would draw from another
-        distribution. Labels do not matter, since one is drawn before the image."""
+        """True if one draw is not exact: if a given pixel comes after the hole's first
+        pixel in the order in which the member draws, or if there are several members,
+        each of which would draw from another distribution. Labels do not matter, since
+        one is drawn before the image."""
         orientation = self.components[0].orientation
         return (
             len(self.of_members) > 1 or given_behind(turn(self.keep, orientation)) > 0
@@ -72,8 +82,9 @@ class Target:
 
     @property
     def has_few_fillings(self) -> bool:
-        """True if there are so few fillings of the hole that each component can score
-        all of them."""
+        """True if the hole has so few fillings that each component can score all of
+        them: if V^(missing variables) times the number of components is at most
+        FEW_SCORES (256)."""
         missing = len(self.known) * int(np.count_nonzero(~self.keep))
         # Two to this power exceeds the limit already; larger powers are not computed.
         factors = min(missing, FEW_SCORES.bit_length())
@@ -81,40 +92,42 @@ class Target:
 
     @cached_property
     def of_members(self) -> Sequence[Sequence[Component]]:
-        """The components, grouped by member."""
+        """The components in groups, one sequence for each member."""
         return [
             list(group)
             for _, group in groupby(self.components, lambda each: id(each.member))
         ]
 
     def given(self, seed: int, sample: int = 0) -> Given:
-        """Return the given pixels and the noise of one image, that of (seed,
-        sample)."""
+        """Return a `Given`: the given pixels, the temperature, and the numbers (seed,
+        sample) that determine the noise of one image. Its strange_nats are None unless
+        the temperature is 1."""
         # Chains compare nats at their own temperature with strange_nats when they
         # decide whether to begin again, which only makes sense at temperature 1.
         strange = self.strange_nats if self.temperature == 1 else None
         return Given(self.known, self.keep, seed, sample, self.temperature, strange)
 
     def no_shares(self) -> Shares:
-        """Return new, empty sums for the marginals of the hole."""
+        """Return new, empty sums (`Shares`) for the marginals of the hole."""
         return Shares(
             self.components[0].network.config, self.known, self.keep, self.temperature
         )
 
     @property
     def categories(self) -> int:
-        """Number of values if they have no order; 0 if they have one."""
+        """V, the number of values, if they are categories, which have no order; 0 if
+        they have an order."""
         return self.values * self.components[0].network.config.categories
 
     @property
     def values(self) -> int:
-        """V, the number of values of one variable."""
+        """V, the number of values of one variable (one colour of one pixel)."""
         return self.components[0].network.config.values
 
 
 def strange_nats(card: Card) -> float | None:
-    """Return the number of nats at temperature 1 that 99 % of a model's validation
-    images do not reach; None if the card does not say."""
+    """Return the number of nats, -ln p at temperature 1, that 99 % of a model's
+    validation images do not reach; None if the card does not say."""
     return (
         None
         if card.validation is None
@@ -124,5 +137,10 @@ def strange_nats(card: Card) -> float | None:
 
 def quantile(evenly: Sequence[float], share: float) -> float:
     """Return the number below which this share of a distribution lies, interpolated
-    between evenly spaced quantiles."""
+    linearly between quantiles.
+
+    evenly: quantiles at evenly spaced shares, from that of 0 to that of 1; at least
+        one.
+    share: 0 to 1.
+    """
     return float(np.interp(share * (len(evenly) - 1), np.arange(len(evenly)), evenly))
