@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from model_core import load_model, sample, save_model, untrained
 from model_core.card import Card
@@ -150,16 +151,18 @@ def test_given_pixels_stay_when_an_image_is_completed(served: Client) -> None:
         np.testing.assert_array_equal(image[keep == 1], pixels[keep == 1])
 
 
+@pytest.mark.parametrize("threads", [1, 4])
 def test_running_job_stops_when_it_is_canceled(
-    client: Client, start_worker: StartWorker
+    client: Client, start_worker: StartWorker, threads: int
 ) -> None:
     """One `canceled` event, no row after it, and the slots serve the next job."""
-    start_worker(slots=2, step_delay_s=SLOW)
-    spec = client.submit(n=20)
+    slots = 4 * threads  # or the model would have fewer threads
+    start_worker(slots=slots, draw_threads=threads, step_delay_s=SLOW)
+    spec = client.submit(n=10 * slots)
     client.wait_rows(spec.id, 1)
     assert client.cancel(spec.id) == "canceling"
     assert client.wait_end(spec.id).status is JobStatus.CANCELED
-    following = client.submit()
+    following = client.submit(n=slots)
     assert client.wait_end(following.id).status is JobStatus.SUCCEEDED
     client.wait_idle()
 

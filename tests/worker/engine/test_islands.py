@@ -6,20 +6,25 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
-from model_core import untrained
+from model_core import Model, untrained
 from model_core.image_request import ImageRequest
 from model_core.posterior.island import ImpossibleError
 from model_core.posterior.islands import IslandsRun
 from model_core.posterior.marginals import Marginals
 from model_core.posterior.receipt import Receipt
 from model_core.posterior.targets import Target
+from model_core.sampling.compiled.threaded import ThreadedStage
+from model_core.sampling.compiled.threads import use_threads
 from model_core.sampling.model_engine import Engine
 from tests.fakes import Outlet
+from tests.model_core.lively import lively
 from tests.worker.harness import wait_for
 from worker.contract.events import RowDrawn
 from worker.contract.jobs import JobStatus, Priority
@@ -41,6 +46,10 @@ MODEL = untrained(
     "mnist-pixelcnn", seed=1, layers=1, hidden=2, head=2, height=HEIGHT, width=WIDTH
 )
 MODEL.network.double()  # drawn by plain code: nothing has to be compiled
+COMPILED = lively(
+    "mnist-pixelcnn", torch.float32, height=HEIGHT, width=WIDTH, channels=1, values=2
+)
+"""Drawn by compiled code, which alone uses several threads."""
 KEEP = np.arange(HEIGHT * WIDTH).reshape(HEIGHT, WIDTH) % 5 != 1
 HOLE = Hole(GivenImage(np.ones((1, HEIGHT, WIDTH), np.int64), KEEP), 1.0, 3)
 
@@ -73,13 +82,17 @@ class CountedRun(IslandsRun):
     """Counts the steps of all runs, and does something at one of them."""
 
     def __init__(
-        self, asked: ParticleOrder, heard: Heard, at: Mapping[int, Callable[[], None]]
+        self,
+        asked: ParticleOrder,
+        heard: Heard,
+        at: Mapping[int, Callable[[], None]],
+        model: Model = MODEL,
     ) -> None:
         given = asked.hole.given
         assert given.values is not None
         assert given.keep is not None
         super().__init__(
-            Target.of(MODEL, given.values, given.keep, 1.0),
+            Target.of(model, given.values, given.keep, 1.0),
             asked.seed,
             asked.particles,
             asked.sweeps,
@@ -92,6 +105,12 @@ class CountedRun(IslandsRun):
             self._heard.steps += 1
             self._at.get(self._heard.steps, lambda: None)()
             yield step
+
+
+def drawn_pixels(heard: Heard, token: str) -> bytes:
+    """The pixels of a job of one image."""
+    (rows,) = heard.images[token]
+    return b"".join(row.pixel_bytes() for row in rows)
 
 
 def by_particles(
@@ -159,6 +178,44 @@ def test_first_row_of_a_sample_comes_early_when_islands_are_drawn(
     assert [end.status for (end,) in heard.ends.values()] == [JobStatus.SUCCEEDED] * 2
 
 
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_islands_end_with_the_step_in_which_their_job_is_canceled(
+    heard: Heard, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where both chains of an image are drawn at the same time: the next step is one
+    of the job that waited, which has the bytes that it has alone."""
+    monkeypatch.setattr(ThreadedStage, "worth_s", 0.0)
+    waiting, canceled_at = order("small", 0), 20
+    turns: list[str] = []
+
+    def new_run(asked: ParticleOrder) -> CountedRun:
+        turns.append(f"{asked.claim.token} from step {heard.steps + 1}")
+        return CountedRun(asked, heard, at, COMPILED)
+
+    runner = Runner(
+        {"m": Cohort(lambda: Engine(COMPILED, 4))},
+        heard,
+        score,
+        islands=new_run,
+        begin=partial(use_threads, threads),
+    )
+
+    def cancel() -> None:
+        runner.withdraw("large")
+        runner.submit(waiting)
+
+    at = {canceled_at: cancel}
+    runner.submit(order("large", *[0] * 40))
+    runner.start()
+    wait_for(lambda: "small" in heard.ends, "the end of the small job")
+    runner.stop()
+    runner.join(60)
+    assert turns == ["large from step 1", f"small from step {canceled_at + 1}"]
+    assert heard.ends.keys() == {"small"}
+    alone = CountedRun(waiting, Heard(), {}, COMPILED).draw(0)
+    assert drawn_pixels(heard, "small") == (255 * alone[0]).astype(np.uint8).tobytes()
+
+
 def test_jobs_take_turns_image_by_image_when_both_are_drawn_by_particles(
     start: Callable[..., Runner], heard: Heard
 ) -> None:
@@ -173,10 +230,7 @@ def test_jobs_take_turns_image_by_image_when_both_are_drawn_by_particles(
     alone = CountedRun(order("small", 0), Heard(), {}).draw(0)
     (rows,) = heard.images["small"]
     assert [(row.sample, row.y) for row in rows] == [(0, y) for y in range(HEIGHT)]
-    assert (
-        b"".join(row.pixel_bytes() for row in rows)
-        == (255 * alone[0]).astype(np.uint8).tobytes()
-    )
+    assert drawn_pixels(heard, "small") == (255 * alone[0]).astype(np.uint8).tobytes()
 
 
 def test_published_images_are_not_published_again_when_a_job_is_resumed(

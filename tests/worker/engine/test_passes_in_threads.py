@@ -1,20 +1,24 @@
 """A turn of passes takes a picture for each thread, and every picture is passed by itself."""
 
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
 from model_core.models import Model
-from tests.fakes import Outlet
+from model_core.sampling.compiled.threads import use_threads
+from tests.fakes import FakeEngine, Outlet
 from tests.model_core.drawn import threads
 from tests.model_core.lively import lively
 from worker.contract.jobs import JobSpec, JobStatus
 from worker.engine.activities.activity import Surroundings
 from worker.engine.activities.passes import SCORING, Passes, Score
 from worker.engine.assessment import Pass, make_pass
+from worker.engine.cohort import Cohort
 from worker.engine.deadlines import Deadlines
+from worker.engine.runner import Runner
 from worker.engine.usage_reports import UsageReports
 from worker.orders.claims import Claim, Outcome, StoredResult
 from worker.orders.pictures import PictureOrder
@@ -117,6 +121,32 @@ def test_a_picture_that_fails_ends_its_own_job_alone() -> None:
         "2": JobStatus.SUCCEEDED,
         "3": JobStatus.FAILED,
     }
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_waiting_picture_is_not_passed_once_its_job_is_canceled(count: int) -> None:
+    """From the turn on that follows: those of the first turn are passed to the end, and
+    the others in as many turns as there are without it."""
+    passed, outlet = list[str](), Outlet()
+    first_turn, canceled = count, str(count)
+
+    def score(task: Pass) -> Outcome:
+        passed.append(task.claim.token)
+        if task.claim.token == "0":
+            runner.withdraw(canceled)
+        return SUCCEEDED
+
+    runner = Runner(
+        {"a": Cohort(FakeEngine)}, outlet, score, begin=partial(use_threads, count)
+    )
+    for number in range(PICTURES):
+        runner.submit(order(number, "a"))
+    runner.start()
+    outlet.wait(lambda: len(outlet.ends) == PICTURES - 1)
+    runner.stop()
+    runner.join(60)
+    assert set(passed[:first_turn]) == {str(number) for number in range(first_turn)}
+    assert sorted(passed) == sorted(set(map(str, range(PICTURES))) - {canceled})
 
 
 def test_no_more_pictures_are_passed_at_once_than_there_is_memory_for() -> None:
