@@ -155,8 +155,8 @@ class EnumeratedRun:
 
 def fillings(target: Target) -> Images:
     """Return every image (N, C, H, W) that agrees with the given pixels of a target,
-    upright. N is V^(missing variables), so the target should have few of them
-    (`Target.has_few_fillings`): MemoryError is raised if there is no room.
+    upright. N is V^(missing variables), so the target must have few of them
+    (`Target.has_few_fillings`).
 
     The last variable of the hole changes fastest; variables are ordered by colour, then
     row by row.

@@ -21,9 +21,10 @@ keep their places."""
 
 
 class ImpossibleError(PixelRNNError):
-    """All particles have lost their weight: the network that draws them, a member of
-    the model or a guide, gives the given pixels a probability of zero. In a mixture,
-    another member may find them possible."""
+    """All particles (unfinished images with weights) have lost their weight: the
+    network that draws them, a member of the model or a guide, gives given pixels a
+    probability of zero after each of them. In a mixture, another member may find these
+    pixels possible."""
 
 
 @dataclass

@@ -359,13 +359,14 @@ def stepped(
     chains: Sequence[Iterator[float]], at_once: bool
 ) -> Iterator[list[float | None]]:
     """Take the steps of several chains: iterators, each of which yields how much of it
-    is done, 0 to 1. Yield a list after each step (if at_once, after each step of all of
+    is done, 0 to 1. Yield a list after each step (if at_once, after a step of each of
     them), with one entry for each chain: its last share, 0 if it has not begun, None if
     it has ended. After a step in which every chain that took part ended, nothing is
     yielded.
 
-    at_once: True to take a step of each chain at the same time, in threads of their
-        own; False to take all steps of a chain before the next begins.
+    at_once: True to take a step of each chain at the same time, the first in this
+        thread and each other one in a thread of its own; False to take all steps of a
+        chain before the next begins.
 
     If a step raises an exception, it is raised here after the steps taken at the same
     time have ended; if several do, the first chain's.

@@ -172,10 +172,10 @@ class Sweep:
 
     def step(self) -> None:
         """Continue to the next stop, which is at the latest the end of a row, or to the
-        end of the image. Particles are weighted, and perhaps resampled. At the end of
-        the image, set `image`, `images` and `label`: then the sweep is finished, and
-        must not be continued. A sweep with a retained image may be finished before:
-        when only one particle is left after the hole.
+        end of the image. Particles are weighed by the given pixels, and perhaps
+        resampled. At the end of the image, set `image`, `images` and `label`: then the
+        sweep is finished, and must not be continued. A sweep with a retained image may
+        be finished before: when only one particle is left after the hole.
 
         Raises ImpossibleError if no particle has any weight left, because the network
         gives the given pixels no probability; FloatingPointError if logits are not
