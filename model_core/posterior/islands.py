@@ -421,7 +421,8 @@ def mixture_and_starts(
     that draws the whole hole last begins alone.
 
     Raises AssertionError for a Multi-Scale model. For weights on a card it may open and
-    check the card, with the errors of `stages.stage_for`.
+    check the card, which raises torch.AcceleratorError or RuntimeError if the card
+    fails, FloatingPointError if a network gives logits that are not finite.
     """
     members = {}
     for components in target.of_members:
@@ -509,7 +510,8 @@ def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way
         network; it is not called now.
 
     Raises AssertionError for a Multi-Scale network. For weights on a card it may open
-    and check the card, with the errors of `stages.stage_for`.
+    and check the card, which raises torch.AcceleratorError or RuntimeError if the card
+    fails, FloatingPointError if the network gives logits that are not finite.
     """
     network = components[0].network
     assert isinstance(network, PixelNetwork), "a Multi-Scale model has no posterior"

@@ -32,7 +32,8 @@ class DrawnRow(NamedTuple):
     ticket: the number of the image that `admit` returned.
     y: index of the row, from the top.
     values: (C, W), 0..V-1.
-    of_small: True for a row of the small image of a Multi-Scale model.
+    of_small: True for a row of the small image of a Multi-Scale model, which is drawn
+        before the image itself.
     """
 
     ticket: int
@@ -40,10 +41,11 @@ class DrawnRow(NamedTuple):
     values: NDArray[np.uint8]
     of_small: bool = False
     is_last: bool = False
-    """True if this is the last row of the whole image."""
+    """True if this is the last row of the whole image, with which it leaves the
+    engine."""
     log_p: float | None = None
     """With the last row of an image that was requested with `weighed`: ln p of the
-    whole image. Otherwise None."""
+    whole image, its small image included. Otherwise None."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,13 @@ class _Seat:
 
 
 class NetworkEngine:
-    """Draws up to `slots` images of one network side by side.
+    """Draws up to `slots` images of one network side by side; a Multi-Scale network
+    draws a small image first, then the image around it.
 
     Call `admit` for each image and `step` until `busy` is 0. An instance is used by one
-    thread at a time.
+    thread at a time. A field is a picture larger than the network's images; a request
+    with `windows` is for one. If a card draws, methods raise torch.AcceleratorError if
+    it fails.
     """
 
     def __init__(
@@ -70,7 +75,7 @@ class NetworkEngine:
         kept: int = 0,
         threads: int | None = None,
     ) -> None:
-        """Make the arrays of all slots, without an image.
+        """Make the arrays of all slots (places for one image each), without an image.
 
         network: may be on a card; then the card draws if it has passed its check, and
             otherwise the processors do (stages.py).
@@ -78,8 +83,13 @@ class NetworkEngine:
         kept: how many of the states after given rows are kept for later images that
             begin with the same rows. Each takes the memory of a slot. A stage in plain
             torch keeps none.
-        threads: maximum number of threads that draw; default: as `threads.use_threads`
-            says. Only compiled code uses more than one.
+        threads: maximum number of threads that draw; default: the number that the
+            calling thread passed to `threads.use_threads`, else 1. Only compiled code
+            uses more than one.
+
+        For weights on a card it may open and check the card first, which takes seconds
+        and raises torch.AcceleratorError or RuntimeError if the card fails,
+        FloatingPointError if the network gives logits that are not finite.
         """
         # The small image and labels reach the large network through main memory, even
         # if a card draws: only there are the last digits always the same.
@@ -126,10 +136,10 @@ class NetworkEngine:
 
     def admit(self, request: ImageRequest) -> int:
         """Begin an image, and return its ticket: a number that no other image of this
-        engine has.
+        engine has. Its first rows are drawn by the next `step`.
 
-        Its first rows are drawn by the next `step`. Raises IndexError if no slot is
-        free.
+        Raises IndexError if no slot is free, RuntimeError for a label that the network
+        does not have.
         """
         slot = self._vacant.pop()
         ticket = self._next_ticket
@@ -160,9 +170,9 @@ class NetworkEngine:
 
     def step(self) -> list[DrawnRow]:
         """Advance every image, and return the rows that became final: of each image
-        from the top down. There is at least one row in all, unless a field is being
-        drawn: a step may then end before any row does. With its last row an image
-        leaves, and its slot is free. Return an empty list if there is no image.
+        from the top down. There is at least one row in all, unless there is no image or
+        a field is being drawn: a step may end before any row of a field does. With its
+        last row an image leaves, and its slot is free.
 
         Raises FloatingPointError if the network gives logits that are not finite; the
         engine cannot be used after that.

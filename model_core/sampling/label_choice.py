@@ -22,17 +22,19 @@ def label_shares(
     temperature: float,
 ) -> list[float]:
     """Return p(label | given pixels before the hole) for each label, by index; they add
-    up to 1. If the first pixel is not given, these are the priors.
+    up to 1. If the first pixel is not given, these are the priors as they are.
 
     network: has a label for each prior.
     known: values (C, H, W).
     given: bool (H, W), the pixels that are given. Only those before the first pixel
         that is not given count, in raster order.
-    temperature: of the probabilities of pixels.
+    temperature: divides the logits of pixels.
 
     All are in the network's orientation. Each label takes one pass over these pixels,
-    by the stage that draws, whose bits are the same everywhere. Raises
-    FloatingPointError if logits are not finite.
+    by the stage that draws, whose bits are the same everywhere.
+
+    Raises FloatingPointError if logits are not finite. For weights on a card:
+    torch.AcceleratorError or RuntimeError if the card fails.
     """
     before = leading(given)
     if not before.any():
@@ -44,8 +46,9 @@ def label_shares(
 
 
 def leading(given: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return a map (H, W) of the pixels before the first one that is not given: True if
-    the pixel and all before it, in raster order, are True in `given`."""
+    """Return a map, bool (H, W), of the pixels before the first one that is not given:
+    True if the pixel and all before it, in raster order, are True in `given`, bool (H,
+    W)."""
     return np.logical_and.accumulate(given.ravel()).reshape(given.shape)
 
 
@@ -58,12 +61,13 @@ def log_p_leading(
 ) -> NDArray[np.float64]:
     """Return ln p of the first pixels of an image under each label, (K,).
 
-    labels: K.
+    labels: K, the number of labels.
     known: values (C, H, W).
     before: bool (H, W), the pixels that count, as `leading` returns them.
-    temperature: of the probabilities.
+    temperature: divides the logits.
 
-    Raises FloatingPointError if logits are not finite.
+    Raises FloatingPointError if logits are not finite. For weights on a card:
+    torch.AcceleratorError or RuntimeError if the card fails.
     """
     rows = rows_on(new_stage(network, labels), labels, known, before, temperature)
     return np.array([math.fsum(each) for each in rows])
@@ -79,14 +83,16 @@ def rows_on(
     """Return ln p of the first pixels of an image for each label and row, (K, H); 0 for
     rows without such pixels.
 
-    stage: has at least K slots, and none of the slots 0 to K - 1 is in use. The slots
-        are used and closed again.
-    labels: K.
+    stage: has at least K slots (numbered places for one image each), and no image in
+        any slot. The slots 0 to K - 1 are used and closed again; after an error they
+        stay in use.
+    labels: K, the number of labels.
     known: values (C, H, W).
     before: bool (H, W), the pixels that count, as `leading` returns them.
-    temperature: of the probabilities.
+    temperature: divides the logits.
 
-    Raises FloatingPointError if logits are not finite.
+    Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a card
+    that draws fails.
     """
     C, (H, W) = len(known), before.shape
     if not before.any():

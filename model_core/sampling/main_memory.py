@@ -17,14 +17,15 @@ _copies: WeakKeyDictionary[nn.Module, tuple[WeightVersions, nn.Module]] = (
 
 def in_main_memory(network: N) -> N:
     """Return the network itself if all its weights are in main memory, else a copy of
-    it there.
+    it there, which must not be changed.
 
     Everything that decides a drawn value is computed from this copy: the layout of the
     block programs, the compiled loops, and what labels and small images add to layers.
 
     The copy is made once and kept as long as the network; it is made again after a
     parameter was replaced or written to, except through `.data` or in inference mode,
-    because torch does not count such writes.
+    because torch does not count such writes. Making it raises torch.AcceleratorError if
+    the card fails.
     """
     parameters = [*network.parameters()]
     if all(parameter.device.type == "cpu" for parameter in parameters):

@@ -38,9 +38,12 @@ class Engine:
     """Draws up to `slots` images of a model side by side. Call `admit` for each image
     and `step` until `busy` is 0.
 
-    The rows of an image come from the top down. A member that was trained on turned
-    images completes no upright row before its last one: all rows of its images come
-    with the same step. An instance is used by one thread at a time.
+    The model may be a mixture of several networks, its members, each of which has an
+    orientation; each image is drawn by one of them. The rows of an image come from the
+    top down. A member that was trained on turned images completes no upright row before
+    its last one: all rows of its images come with the same step. An instance is used by
+    one thread at a time. If a card draws, methods raise torch.AcceleratorError if it
+    fails.
     """
 
     def __init__(
@@ -54,8 +57,18 @@ class Engine:
 
         model: its `label`, if any, is the label of all images that are requested
             without one.
-        slots: images that can be drawn at the same time, by all members together.
-        kept, threads: as for `NetworkEngine`.
+        slots: images that can be drawn at the same time, by all members together. Each
+            member's engine has as many.
+        kept: how many of the states after given rows each member's engine keeps for
+            later images that begin with the same rows. Each takes the memory of a slot.
+            A stage in plain torch keeps none.
+        threads: maximum number of threads that draw; default: the number that the
+            calling thread passed to `threads.use_threads`, else 1. Only compiled code
+            uses more than one.
+
+        For weights on a card it may open and check the card first, which takes seconds
+        and raises torch.AcceleratorError or RuntimeError if the card fails,
+        FloatingPointError if a network gives logits that are not finite.
         """
         self._members = model.members
         self._engines = [
@@ -104,8 +117,11 @@ class Engine:
 
         The member and the label are those of the request, or are chosen by its noise.
         Choosing a label for an image with given pixels takes a pass over them for each
-        label. Raises AssertionError if no slot is free, FloatingPointError if such a
-        pass gives logits that are not finite.
+        label. The first rows are drawn by the next `step`.
+
+        Raises AssertionError if no slot is free, IndexError for a member that the model
+        does not have, RuntimeError for such a label, FloatingPointError if a pass over
+        given pixels gives logits that are not finite.
         """
         assert self.free
         k = request.member
@@ -129,8 +145,8 @@ class Engine:
 
     def label(self, ticket: int) -> int | None:
         """Return the index of the label of an image that is being drawn, whether it was
-        requested or chosen; None if the model has no labels. Raises KeyError after the
-        image has left."""
+        requested or chosen; None if the model has no labels. Raises KeyError if no such
+        image is being drawn."""
         return self._labels[ticket]
 
     def _label(self, k: int, request: ImageRequest) -> int:
@@ -177,8 +193,9 @@ class Engine:
 
         The rows of each image come from the top down; an image of a turned member comes
         whole. The list may be empty. The last row of an image that was requested with
-        `weighed` says its ln p: at the temperature of the request, under the members
-        and labels that the request leaves open.
+        `weighed` says its ln p: at the temperature of the request, under the mixture of
+        all members and labels that the request and the model leave open. That may take
+        a pass over the image for each of these that did not draw it.
 
         Raises FloatingPointError if a network gives logits that are not finite; the
         engine cannot be used after that.

@@ -51,25 +51,31 @@ def sample(
     Image i has the noise of (seed, first + i), so it does not depend on n.
 
     n: number of images.
-    temperature: of the probabilities; 1 is the model's own distribution, lower values
+    seed, first: 0 to 2^64 - 1.
+    temperature: divides the logits; 1 is the model's own distribution, lower values
         favour likely values.
     known, keep: for completions: values (C, H, W) or (n, C, H, W), which are taken
-        where keep (H, W) or (n, H, W) is True.
-    on_row: called when a row becomes final; see `OnRow`.
+        where keep, bool (H, W) or (n, H, W), is True; in main memory.
+    on_row: on_row(i, y, values) is called when row y of image i has become final;
+        values (C, W). Its errors are passed on.
     member: index of the member of a mixture that draws a completion. Images without
         given pixels are drawn by members that their noise chooses.
     label: name or index of the label of all images, or a sequence of one for each.
-        Default: in a model with labels, the noise of each image chooses one, with the
-        priors, or with p(label | the given pixels before the first hole).
-    size: (W, H) of pictures that are larger than the model's images (fields).
-    log_p: array (n,) that receives ln p of each image, as `draw_weighed` returns it. It
-        is left as it is if `known` is given.
-    ways: further options that change pixels (image_request.py).
+        Default: the model's label if it is conditioned on one; otherwise, in a model
+        with labels, the noise of each image chooses one, with the priors, or with
+        p(label | the given pixels before the first hole).
+    size: (W, H) of fields, pictures that are larger than the model's images; the result
+        then has this size.
+    log_p: float array (n,) that receives ln p of each image, as `draw_weighed` returns
+        it. It is left as it is if `known` is given.
+    ways: the fields of `Ways` (image_request.py), options that change pixels; there are
+        none at present.
 
     Raises DataError if known and keep are not given together or have other shapes, if
     known is given with a size, or if the number of labels is not n; ConfigError for a
-    label or a size that the model does not have; FloatingPointError if logits are not
-    finite.
+    label or a size that the model does not have; IndexError for such a member;
+    OverflowError for a seed out of bounds; FloatingPointError if logits are not finite.
+    For weights on a card: torch.AcceleratorError or RuntimeError if the card fails.
     """
     labels = [model.card.label_number(each) for each in _for_each(label, n)]
     if (known is None) != (keep is None):
@@ -124,15 +130,21 @@ def upsample(
     """Draw n images given the small one of a Multi-Scale model (section 3.6), and
     return their values (n, C, H, W), int64.
 
-    small: (C, s, s) or (n, C, s, s), integers 0..V-1.
-    seed, temperature, on_row, first: as for `sample`.
-    label: as for `sample`; by default the noise chooses it with p(label | small).
-    log_p: array (n,) that receives ln p of each image: of the small image and of the
-        rest.
+    small: (C, s, s) or (n, C, s, s), integers 0..V-1; in main memory.
+    seed, first: image i has the noise of (seed, first + i); 0 to 2^64 - 1.
+    temperature: divides the logits; 1 is the model's own distribution.
+    on_row: on_row(i, y, values) is called when row y of image i has become final;
+        values (C, W). Its errors are passed on.
+    label: name or index of the label of all images, or a sequence of one for each.
+        Default: the model's label if it is conditioned on one; otherwise, in a model
+        with labels, the noise of each image chooses one with p(label | small).
+    log_p: float array (n,) that receives ln p of each image: of the small image and of
+        the rest.
 
     Raises DataError for a model of one scale, for small images of another shape, and if
     the number of labels is not n; ConfigError for a label that the model does not have;
-    FloatingPointError if logits are not finite.
+    OverflowError for a seed out of bounds; FloatingPointError if logits are not finite.
+    For weights on a card: torch.AcceleratorError or RuntimeError if the card fails.
     """
     config = model.config
     if not config.multi_scale:
@@ -166,11 +178,13 @@ def draw_weighed(
     on_row: OnRow | None = None,
     size: tuple[int, int] | None = None,
 ) -> tuple[Tensor, NDArray[np.float64]]:
-    """Draw as `draw` does; return the images and ln p of each of them, float64 (n,).
+    """Draw as `draw` does; return the images, int64 (n, C, H, W), and ln p of each of
+    them, float64 (n,), both in the order of the requests.
 
     That is ln of the probability of the whole image, given pixels included, under the
-    distribution that drew it: at its temperature, under the whole mixture, and given
-    the label if the request names one. Raises the errors of `draw`.
+    distribution that drew it: at its temperature, under the mixture of all members (or
+    the member that the request names), and given the label if the request or the model
+    names one. Raises the errors of `draw`.
     """
     weighed = [replace(request, weighed=True) for request in requests]
     log_p = np.zeros(len(requests))
@@ -187,12 +201,21 @@ def draw(
     """Draw the requested images, and return their values (n, C, H, W), int64, in the
     order of the requests.
 
-    on_row, size: as for `sample`; with a size, the images are fields of that size.
-    log_p: array (n,) that receives ln p of the images whose request is `weighed`.
+    on_row: on_row(i, y, values) is called when row y of image i has become final;
+        values (C, W). Its errors are passed on.
+    size: (W, H) of fields, pictures that are larger than the model's images, of which
+        all requests are then.
+    log_p: float array (n,) that receives ln p of the images whose request is `weighed`;
+        the other elements are left as they are.
 
     As many images are drawn side by side as is fastest (`stages.seats`). If there are
-    more, the next one begins when one has ended. Raises ConfigError for a size that the
-    model cannot draw, FloatingPointError if logits are not finite.
+    more, the next one begins when one has ended. An engine for single images is kept
+    with the model.
+
+    Raises ConfigError for a size that the model cannot draw; IndexError for a member,
+    RuntimeError for a label that it does not have; OverflowError for a seed out of
+    bounds; FloatingPointError if logits are not finite. For weights on a card:
+    torch.AcceleratorError or RuntimeError if the card fails.
     """
     if size is not None and size != (model.config.width, model.config.height):
         model, windows = model.field(*size)
@@ -278,8 +301,13 @@ def _for_each(
 
 
 def tensor_of(array: NDArray[Any]) -> Tensor:
-    """Return an array as the functions of this file take it: bool as it is, and
-    everything else as int64. The result may share its memory with the array."""
+    """Return an array as a tensor for the functions of this file: bool as it is, and
+    everything else as int64. The result shares its memory with an array of bool; all
+    others are copied.
+
+    Raises ValueError for an array of bool with negative strides, such as a mirrored
+    view.
+    """
     return torch.from_numpy(
         array if array.dtype == np.bool_ else array.astype(np.int64)
     )

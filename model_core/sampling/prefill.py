@@ -21,15 +21,22 @@ state after them depends on."""
 
 
 class SharedPrefill:
-    """A stage in which images that begin with the same given rows wait for the first of
-    them, and then continue from its state.
+    """A stage in which images that begin with the same given rows (and have the same
+    label or condition) wait for the first of them, their leader, and then continue from
+    its state. So these rows are worked through only once.
 
-    The first is called their leader. Slots are numbered as in the stage.
+    Slots, the numbered places for one image each, are those of the stage beneath. An
+    image that waits is not in that stage yet: `log_p` and `image` of its slot are those
+    of the slot's former image, or raise KeyError if a ThreadedStage never had one
+    there. If the stage draws on a card, the methods raise torch.AcceleratorError if the
+    card fails.
     """
 
     def __init__(self, stage: Stage, spare: Sequence[int] = ()) -> None:
-        """stage: used by nothing else.
-        spare: slots of the stage that no image gets, in which states are kept. Empty
+        """Wrap a stage, which nothing else uses.
+
+        spare: slots of the stage that no image gets. In them the states after given
+            rows are kept, those that were used last, for images that come later. Empty
             for a stage whose closed slots do not keep their state (Stage.keeps_closed).
         """
         self._stage = stage
@@ -45,8 +52,13 @@ class SharedPrefill:
         self._rows: list[SlotRow] = []
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none. If another image is working through
-        the same given rows, this one waits for it."""
+        """Begin an image in a slot that has none. If a state after the same given rows
+        is kept, it is taken over at once, and the next `step` returns these rows. Else,
+        if another image is working through the same given rows, this one waits for it.
+        Otherwise it begins in the stage.
+
+        A stage in plain torch raises AssertionError for a drawing with a range coder.
+        """
         key = _key(drawing)
         if key in self._kept:
             self._kept[key] = self._kept.pop(key)
@@ -61,8 +73,9 @@ class SharedPrefill:
             self._stage.open(slot, drawing)
 
     def close(self, slot: int) -> None:
-        """Stop drawing the image in a slot, if there is one. Images that wait for its
-        given rows begin on their own."""
+        """Stop drawing the image in a slot, or waiting; do nothing if there is none. Of
+        images that wait for its given rows, the first becomes the leader of the
+        others."""
         for waiting in self._followers.values():
             waiting[:] = [
                 (follower, drawing) for follower, drawing in waiting if follower != slot
@@ -73,18 +86,20 @@ class SharedPrefill:
             self.open(follower, drawing)
 
     def log_p(self, slot: int) -> float:
-        """Return ln p of the weighed pixels that an image has passed."""
+        """Return ln p of the weighed pixels that an image has passed, summed over its
+        rows."""
         # Rounded once, so that the engine in JavaScript gives the same bits.
         return math.fsum(self._stage.log_p(slot))
 
     def image(self, slot: int) -> Tensor:
         """Return the values (C, H, W) of the image in a slot; pixels that are not drawn
-        yet have any value."""
+        yet have any value. It may be a view, which later steps change."""
         return self._stage.image(slot)
 
     def step(self) -> list[SlotRow]:
-        """Advance every image, and return the rows that became final. An image that
-        took over a state has all its given rows returned at once.
+        """Advance every image that does not wait, and return the rows that became
+        final. All given rows of an image that took over a state are returned at once.
+        With its last row an image is closed.
 
         Raises FloatingPointError if logits are not finite.
         """

@@ -31,13 +31,14 @@ from model_core.windows import Windows
 
 @dataclass(frozen=True)
 class Drawing:
-    """Everything from which one image is drawn.
+    """Everything from which one image is drawn. H and W are the image's height and
+    width, C its number of colours; of a field (see windows) the field's.
 
     noise: (H, W, C), float64 in [0, 1).
-    temperature: of the probabilities.
-    known, keep: values (C, H, W) that are taken where keep (H, W) is True; None if none
-        are given.
-    condition: the conditioning map (H, W, c), or None.
+    temperature: divides the logits of all probabilities; 1 is the network's own.
+    known, keep: values (C, H, W), int64, that are taken where keep, bool (H, W), is
+        True; both None if none are given.
+    condition: the conditioning map (H, W, c) of a network that reads one, or None.
     label: index of the label of a network with labels, in place of a condition.
     """
 
@@ -51,15 +52,19 @@ class Drawing:
     """Bool (H, W): pixels, given or drawn, whose ln p is summed; None for none."""
     coder: Coder | None = None
     """A range coder in place of the noise: values that would be drawn are decoded, and
-    given values that are weighed are encoded. A plain stage does not support it."""
+    given values that are weighed are encoded. A stage in plain torch does not support
+    it."""
     end: int | None = None
-    """The image ends before this row; None: all rows are drawn."""
+    """The image ends before this row, and rows from there on are not drawn; None: all
+    rows are drawn."""
     windows: Windows | None = None
-    """The windows of a field. Only windowed.py accepts them, which gives a stage one
-    window after the other."""
+    """The windows of a field, a picture taller or wider than the network's images; None
+    for any other image. Only WindowedStage accepts them, which gives a stage one window
+    after the other."""
 
     def with_noise(self, noise: Tensor, label: int | None) -> "Drawing":
-        """Return the drawing of another image with the same given pixels."""
+        """Return a new drawing of another image, with this noise (H, W, C) and label,
+        that is otherwise the same; tensors are shared."""
         # The copy keeps `given_rows`, which takes time to count.
         _ = self.given_rows
         other = copy(self)
@@ -82,8 +87,11 @@ class Drawing:
 
 def condition_of(network: PixelNetwork, drawing: Drawing) -> Tensor | None:
     """Return the map (H, W, c) that biases the network's layers at each pixel of an
-    image: the drawing's condition, or its label, one-hot, at every pixel. None if it
-    has neither."""
+    image: the drawing's condition, or its label, one-hot, at every pixel, on the
+    network's device. None if it has neither.
+
+    Raises RuntimeError on a CPU if the label is not one of the network's.
+    """
     if drawing.label is None:
         return drawing.condition
     config, label = (
@@ -94,9 +102,10 @@ def condition_of(network: PixelNetwork, drawing: Drawing) -> Tensor | None:
 
 
 class SlotRow(NamedTuple):
-    """A row of the image in a slot that will not change any more.
+    """A row of the image in a slot that will not change any more. A slot is a numbered
+    place of a stage, in which one image is drawn.
 
-    slot: its number.
+    slot: number of the slot.
     y: index of the row, from the top.
     values: (C, W), 0..V-1.
     is_last: True if it is the last row of the image.
@@ -109,14 +118,21 @@ class SlotRow(NamedTuple):
 
 
 class ByOneSlot:
-    """Implements `advance` and `images` of a Stage, which are for several slots, by its
-    `hold`, `step`, `log_p` and `image`."""
+    """Base class of stages: implements `advance` and `images` of a Stage, which are for
+    several slots, by its `hold`, `step`, `log_p` and `image`, which are for one slot or
+    all. A slot is a numbered place for one image."""
 
     def advance(
         self: "Stage", slots: Sequence[int], y: int, x: int
     ) -> NDArray[np.float64]:
-        """Hold the images in `slots` at row y, column x, then step all images until none
-        can go on. Return `log_p` of these slots, (N, H); see Stage.advance."""
+        """Hold the images in `slots`, at least one, at row y, column x, then step all
+        images, those in other slots too, until none can go on. Return `log_p` of these
+        slots, (N, H); see Stage.advance.
+
+        Raises the errors of the stage's `hold` and `step`: FloatingPointError if logits
+        are not finite, torch.AcceleratorError if a card that draws fails,
+        AssertionError for a column x at which it cannot stop.
+        """
         for slot in slots:
             self.hold(slot, y, x)
         while self.step():
@@ -124,15 +140,20 @@ class ByOneSlot:
         return np.stack([self.log_p(slot) for slot in slots])
 
     def images(self: "Stage", slots: Sequence[int]) -> NDArray[np.int64]:
-        """Return a copy of the values (N, C, H, W) of the images in several slots."""
+        """Return a copy of the values (N, C, H, W) of the images in several slots, at
+        least one; pixels that are not drawn yet have any value."""
         return np.stack([self.image(slot).numpy() for slot in slots])
 
 
 class Stage(Protocol):
-    """What every kind of stage provides: one network with `slots` slots.
+    """What every kind of stage provides. A stage draws from one network, up to `slots`
+    images side by side, each in a slot, a place with a number from 0 on, and each at
+    rows of its own.
 
     What is drawn in a slot depends only on the drawing and on the weights, not on the
-    other slots. The methods are called by one thread at a time.
+    other slots. The methods are called by one thread at a time. A stage whose network
+    is on a card that draws raises torch.AcceleratorError from its methods if the card
+    fails.
     """
 
     numerics: ClassVar[str]
@@ -176,7 +197,8 @@ class Stage(Protocol):
         ...
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none."""
+        """Begin an image in a slot that has none. Nothing is drawn yet. A stage in
+        plain torch raises AssertionError for a drawing with a range coder."""
         ...
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
@@ -189,50 +211,53 @@ class Stage(Protocol):
         ...
 
     def close(self, slot: int) -> None:
-        """Stop drawing the image in a slot, if there is one."""
+        """Stop drawing the image in a slot; do nothing if there is none."""
         ...
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot only up to row y, column x, exclusive. x = W means
-        to the end of row y.
+        """Draw the image in a slot, in later steps, only up to row y, column x,
+        exclusive. x = W means to the end of row y. A later call moves the stop on.
 
-        A later call moves the stop on.
+        Raises AssertionError if the stage cannot stop there (stops_within_rows).
         """
         ...
 
     def advance(self, slots: Sequence[int], y: int, x: int) -> NDArray[np.float64]:
-        """Hold the images in `slots` at row y, column x, as `hold` does. Then advance all
-        images until each is where it is held, or complete. Return `log_p` of these
-        slots, (N, H).
+        """Hold the images in `slots` at row y, column x, as `hold` does. Then advance
+        all images, those in other slots too, until each is where it is held, or
+        complete. Return `log_p` of these slots, (N, H).
 
-        Raises FloatingPointError if logits are not finite.
+        Raises FloatingPointError if logits are not finite, AssertionError if the stage
+        cannot stop there.
         """
         ...
 
     def copy(self, source: int, target: int) -> None:
         """Give the image in `target` the state of that in `source`, values before the
         stop included; both are held at the same place. Its noise, and the pixels that
-        are given to it after the stop, stay its own."""
+        are given to it after the stop, stay its own. Raises AssertionError if they are
+        not held at the same place."""
         ...
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """Return ln p of the weighed pixels that an image has passed, for each row
-        (H,)."""
+        """Return ln p of the weighed pixels that an image has passed, summed for each
+        row, (H,), as a copy."""
         ...
 
     def image(self, slot: int) -> Tensor:
         """Return the values (C, H, W) of the image in a slot, on the CPU; pixels that
-        are not drawn yet have any value."""
+        are not drawn yet have any value. It may be a view, which later steps change."""
         ...
 
     def images(self, slots: Sequence[int]) -> NDArray[np.int64]:
-        """Return a copy of the values (N, C, H, W) drawn so far in several slots."""
+        """Return a copy of the values (N, C, H, W) drawn so far in several slots;
+        pixels that are not drawn yet have any value."""
         ...
 
     def step(self) -> list[SlotRow]:
         """Advance every image until at least one row is complete, and return the rows
-        that are. The list is empty if no image can go on; of fields it may also be
-        empty before, so that a wide one does not hold up the others.
+        that are. The list is empty if no image can go on; of fields (wide pictures) it
+        may also be empty before, so that a wide one does not hold up the others.
 
         With its last row an image is closed. Raises FloatingPointError if the network
         gives logits that are not finite.

@@ -36,8 +36,9 @@ small images."""
 
 
 def networks_of(network: Network) -> list[PixelNetwork]:
-    """Return the parts of a network in the order in which an image passes through them:
-    two for a Multi-Scale network, else the network itself."""
+    """Return the networks of one scale of which a network consists, in the order in
+    which an image passes through them: those of the small and the large image for a
+    Multi-Scale network, else the network itself."""
     return (
         [network.small, network.large]
         if isinstance(network, MultiScaleNetwork)
@@ -46,10 +47,15 @@ def networks_of(network: Network) -> list[PixelNetwork]:
 
 
 def stage_for(network: Network) -> type[Stage]:
-    """Return the fastest kind of stage that can draw from all parts of a network, on
-    the device of its weights.
+    """Return the fastest kind of stage (a class; see sampling/stage.py) that can draw
+    from all parts of a network, on the device of its weights.
 
-    The first call for a card opens and checks it.
+    For weights on a card, the first call opens the card and checks it for the network:
+    that takes seconds, compiles missing loops, and raises torch.AcceleratorError or
+    RuntimeError if the card fails, FloatingPointError if the network gives logits that
+    are not finite. A card that cannot be used because a package is missing, or that
+    gives other bits than the processors, does not draw; the first of these gives a
+    warning.
     """
     return _first_for(networks_of(network))
 
@@ -61,14 +67,18 @@ def new_stage(
     whole: Network | None = None,
     spare: int = SPARE,
 ) -> Stage:
-    """Return a new stage that draws from a network.
+    """Return a new stage that draws from a network: it has numbered slots, each for one
+    image. For weights on a card it may open and check the card first, with the errors
+    of `stage_for`.
 
-    slots: images that it can draw side by side.
+    slots: number of images that it can draw side by side.
     threads: maximum number of threads that draw; default: the number that the calling
-        thread passed to `threads.use_threads`. Only compiled code uses more than one.
+        thread passed to `threads.use_threads`, else 1. Only compiled code uses more
+        than one.
     whole: the network of which this one is a part. All parts are drawn by the same kind
-        of stage.
-    spare: additional slots of each thread, if there are several (threaded.SPARE).
+        of stage. Default: the network itself.
+    spare: additional slots of each thread's stage, if there are several threads: images
+        do not end in the order in which they were distributed.
     """
     stage = stage_for(whole or network)
     if stage is CompiledStage:
@@ -79,9 +89,10 @@ def new_stage(
 def compiled_stage(
     network: PixelNetwork, slots: int, threads: int | None = None, spare: int = SPARE
 ) -> CompiledStage | ThreadedStage:
-    """Return a new stage of compiled code for a network that it can draw from;
-    arguments as for `new_stage`. It draws in threads if more than one may be used and
-    there is more than one slot."""
+    """Return a new stage of compiled code for a network from which that can draw
+    (`CompiledStage.can`); arguments as for `new_stage`. Weights on a card are copied to
+    main memory. It is a ThreadedStage if more than one thread may be used and there is
+    more than one slot, else a CompiledStage."""
     network = in_main_memory(network)
     threads = min(threads or threads_in_use(), slots)
     if threads == 1:
@@ -90,9 +101,11 @@ def compiled_stage(
 
 
 def coding_stage(network: PixelNetwork, slots: int) -> CodingStage:
-    """Return a new stage, as `new_stage` does, that can also encode and decode. Raises
-    AssertionError if the network's numerics are not `cpu-compiled`, so that it has no
-    codec."""
+    """Return a new stage, as `new_stage` does and with its errors, that can also encode
+    and decode images with a range coder.
+
+    Raises AssertionError if the network is drawn in plain torch, which has no codec.
+    """
     stage = new_stage(network, slots)
     assert isinstance(stage, CodingStage)
     return stage
@@ -105,14 +118,21 @@ def numerics_of(model: Model) -> str:
     Both draw with the same noise, and with either of them the bytes of a request are
     always the same, whether processors or a card draw. The last digits of their logits
     differ, which changes a drawn value now and then.
+
+    For weights on a card it may open and check the card first, with the errors of
+    `stage_for`.
     """
     return _first_for(_all_of(model)).numerics
 
 
 def reason_for_processors(model: Model) -> str | None:
     """Return a sentence that says why the processors draw a model whose weights are on
-    a card; None if the card draws, or if the weights are on a CPU. The first call for a
-    card opens and checks it."""
+    a card; None if the card draws, or if the weights are on a CPU.
+
+    The first call for a card opens and checks it: that takes seconds, and raises
+    torch.AcceleratorError or RuntimeError if the card fails, FloatingPointError if a
+    network gives logits that are not finite.
+    """
     for network in _all_of(model):
         open_card(_device(network))
         reason = cards.reason_for_processors(network)
@@ -123,54 +143,74 @@ def reason_for_processors(model: Model) -> str | None:
 
 def compiled_loops(model: Model) -> str | None:
     """Return the name of the compiled loops that must exist before the first image of a
-    model is drawn, which is its kind of network; None if it is drawn in plain torch.
+    model is drawn, which is its kind of network, such as `row-lstm`; None if it is
+    drawn in plain torch.
 
-    A card needs them too, because its results are compared with theirs.
+    A card needs them too, because its results are compared with theirs. For weights on
+    a card it may open and check the card first, with the errors of `stage_for`.
     """
     return loops_of(*(member.network for member in model.members))
 
 
 def loops_of(*networks: Network) -> str | None:
-    """Return the same as `compiled_loops` for networks of one config."""
+    """Return the name of the compiled loops (a kind of network) that draw from all
+    these networks, which have one kind; None if they are drawn in plain torch. At least
+    one network. For weights on a card it may open and check the card first, with the
+    errors of `stage_for`."""
     every = [each for network in networks for each in networks_of(network)]
     return None if _first_for(every) is PlainStage else networks[0].config.network
 
 
 def guide_bytes(model: Model) -> int:
-    """Return the bytes of state that each particle of a completion takes for those of the
-    model's guides that are not also members of the mixture."""
+    """Return the bytes of state that each particle of a completion (an image that is
+    drawn beside others) takes for the model's guides, networks that only propose
+    images, except those that are also members of the mixture: the sum over the guides.
+
+    For weights on a card it may open and check the card first, with the errors of
+    `stage_for`.
+    """
     return sum(stage_for(part).slot_bytes(part) for part in _guides_of(model))
 
 
 def is_cold(model: Model) -> bool:
     """Return True if something must be compiled before the first image of a model is
-    drawn, because neither the installation nor an earlier process has left it
-    compiled.
+    drawn, because neither the installation nor an earlier process has left it compiled.
 
-    For a model on a card, the first call opens and checks the card, which takes seconds
-    and raises torch.AcceleratorError or RuntimeError if the card fails.
+    For weights on a card, the first call opens and checks the card, which takes
+    seconds, compiles what is missing, and raises torch.AcceleratorError or RuntimeError
+    if the card fails, FloatingPointError if a network gives logits that are not finite.
     """
     loops = compiled_loops(model)
     return loops is not None and not is_kept(loops)
 
 
 def slot_bytes(model: Model) -> int:
-    """Return the bytes that each additional slot adds to the arrays of an engine for
-    this model."""
+    """Return the bytes that each additional slot (image that is drawn beside others)
+    adds to the arrays of an engine for this model, of all its networks together; on a
+    card, these are in the card's memory.
+
+    For weights on a card it may open and check the card first, with the errors of
+    `stage_for`.
+    """
     networks = _all_of(model)
     stage = _first_for(networks)
     return sum(stage.slot_bytes(network) for network in networks)
 
 
 def scratch_bytes(model: Model) -> int:
-    """Return the bytes of the arrays that an engine for this model has in each thread
-    in addition to those of its slots."""
+    """Return the bytes of the arrays that an engine for this model has for each thread
+    in addition to those of its slots, of all its networks together; 0 on a card and in
+    plain torch.
+
+    For weights on a card it may open and check the card first, with the errors of
+    `stage_for`.
+    """
     return sum(_scratch_bytes(network) for network in _all_of(model))
 
 
 def guide_scratch_bytes(model: Model) -> int:
-    """Return the same as `scratch_bytes` for the model's guides that are not
-    members."""
+    """Return the same as `scratch_bytes` for the model's guides (networks that only
+    propose images) that are not members."""
     return sum(_scratch_bytes(network) for network in _guides_of(model))
 
 
@@ -183,19 +223,26 @@ def _scratch_bytes(network: PixelNetwork) -> int:
 
 def draws_in_threads(model: Model) -> bool:
     """Return True if several threads may draw from a model: compiled code can use
-    several, a card and plain torch only one."""
+    several, a card and plain torch only one. For weights on a card it may open and
+    check the card first, with the errors of `stage_for`."""
     return _first_for(_all_of(model)) is CompiledStage
 
 
 def threads_of(stage: Stage) -> int:
-    """Return the maximum number of threads in which a stage draws."""
+    """Return the maximum number of threads in which a stage draws; 1 except for a
+    ThreadedStage."""
     return stage.threads if isinstance(stage, ThreadedStage) else 1
 
 
 def stage_bytes(model: Model, slots: int, threads: int = 1) -> int:
     """Return the bytes of all arrays of an engine for this model with this many slots
     and threads; weights do not count. It is too large for more threads than slots, of
-    which an engine would use only as many as slots."""
+    which an engine would use only as many as slots. Without compiled code, `threads`
+    does not matter.
+
+    For weights on a card it may open and check the card first, with the errors of
+    `stage_for`.
+    """
     networks = _all_of(model)
     if _first_for(networks) is CompiledStage:
         return sum(threaded_bytes(network, slots, threads) for network in networks)
@@ -205,10 +252,14 @@ def stage_bytes(model: Model, slots: int, threads: int = 1) -> int:
 def seats(model: Model) -> int:
     """Return the number of images that one thread best draws side by side.
 
-    On processors that is 16, or a smaller multiple of four if the state of 16 images
-    would not fit into the processor's caches. Large weights raise it, because all
-    images share one read of them. A card draws one image in each of its blocks. The
-    answer is kept for each model.
+    Compiled code: 16, or a smaller multiple of four, at least 4, if the state of 16
+    images takes more than 8 MiB and more than four times the size of the weights. More
+    would not fit into the processor's caches; but with large weights it pays to draw
+    more, because all images share one read of them. In plain torch always 16. On a
+    card: the number of blocks that run at the same time, each of which draws an image.
+
+    The answer is kept for each model. For weights on a card it may open and check the
+    card first, with the errors of `stage_for`.
     """
     if model not in _seats:
         _seats[model] = _count_seats(model)

@@ -37,18 +37,27 @@ class _Field:
 
 
 class WindowedStage:
-    """A stage that also draws fields: images taller than the stage's, of which each
-    window is drawn given the rows above it. Slots are numbered as in the stage."""
+    """A stage that also draws fields: pictures taller than the network's images, drawn
+    window by window. A window is as tall as an image, and is drawn given the rows above
+    it that are already final. A drawing with `windows` is a field, whose noise, known,
+    keep and weighed have the field's rows; any other is an image.
+
+    Slots, the numbered places for one image or field each, are those of the stage
+    beneath. If that draws on a card, its methods raise torch.AcceleratorError if the
+    card fails.
+    """
 
     def __init__(self, stage: SharedPrefill) -> None:
-        """stage: used by nothing else."""
+        """Wrap a stage, which nothing else uses."""
         self._stage = stage
         self._fields: dict[int, _Field] = {}
         # Given rows above the windows in which fields begin, since the last step.
         self._rows: list[SlotRow] = []
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image or a field in a slot that has none."""
+        """Begin an image or a field in a slot that has none. Rows of a field that are
+        given above its first window are returned by the next `step`. A stage in plain
+        torch raises AssertionError for a drawing with a range coder."""
         if drawing.windows is None:
             self._stage.open(slot, drawing)
             return
@@ -104,26 +113,31 @@ class WindowedStage:
         )
 
     def close(self, slot: int) -> None:
-        """Stop drawing the image or field in a slot, if there is one."""
+        """Stop drawing the image or field in a slot; do nothing if there is none. Its
+        rows that are not returned yet are lost."""
         self._fields.pop(slot, None)
         self._rows = [row for row in self._rows if row.slot != slot]
         self._stage.close(slot)
 
     def log_p(self, slot: int) -> float:
-        """Return ln p of the weighed pixels of an image, or of a field whose last row
-        the last step returned."""
+        """Return ln p of the weighed pixels that an image has passed; of a field, only
+        of its windows that are complete, and so of all of it once `step` has returned
+        its last row."""
         if slot in self._fields:
             return self._fields[slot].log_p
         return self._stage.log_p(slot)
 
     def image(self, slot: int) -> Tensor:
         """Return the values (C, H, W) of the image in a slot, which is no field; pixels
-        that are not drawn yet have any value."""
+        that are not drawn yet have any value. It may be a view, which later steps
+        change."""
         return self._stage.image(slot)
 
     def step(self) -> list[SlotRow]:
-        """Advance every image, and return the rows that became final; those of fields
-        are numbered from the top of the field. The list may be empty.
+        """Advance every image and field, and return the rows that became final; those
+        of fields are numbered from the top of the field. With its last row an image is
+        closed; a field stays until `close`, so that `log_p` can be read. The list may
+        be empty although images are left to draw, but only if there are fields.
 
         Raises FloatingPointError if logits are not finite.
         """

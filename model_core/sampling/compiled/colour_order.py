@@ -34,18 +34,22 @@ from model_core.sampling.compiled.layout import (
 
 
 class Maps:
-    """How the features of each of a network's maps are laid out (layout.py).
+    """How the features of each of a network's maps are laid out (layout.py): a map has
+    a cell for each pixel, and in it features, which belong to colours. h is the number
+    of features of a layer's output.
 
-    features: of the residual stream.
+    features: layout of the residual stream, 2h features, which each layer reads and
+        adds to.
     hidden: of a layer's output.
-    gates: of the gates of an LSTM layer.
+    gates: of the gates of an LSTM layer, 4h features.
     gate_order: int64 (4h,), the index in the paper's order of each feature of `gates`.
     wide: between the 1 x 1 convolutions of the head.
     outputs: logits of all colours.
     """
 
     def __init__(self, network: PixelNetwork) -> None:
-        """network: only its config and the size of its head are read."""
+        """Compute the layouts; only the network's config and the size of its head are
+        read."""
         config = network.config
         self.features = layout(config.features, config.channels)
         self.hidden = layout(config.hidden, config.channels)
@@ -57,30 +61,32 @@ class Maps:
 
 @dataclass(frozen=True)
 class Product:
-    """A matrix product that a step computes colour by colour."""
+    """A matrix product that a step of the compiled loops computes colour by colour."""
 
     name: int
     """Its number in compiled/records.py or in the file of its kind beside that."""
     weights: Tensor
-    """(O, I), masked."""
+    """(O, I), masked: O outputs, I inputs."""
     outputs: Layout
-    """Layout of the outputs: rows of `weights`, by colour."""
+    """Layout of the O outputs: which rows of `weights` belong to which colour."""
     known: Sequence[int]
-    """For each colour, how many of the first inputs its outputs read."""
+    """For each colour, how many of the first inputs its outputs read; those after them
+    have weights of 0."""
 
 
 class LayerProducts(Protocol):
-    """The products that the layers of one kind compute colour by colour; `CompiledKind`
-    (kind.py) has the same two functions."""
+    """The products that the layers of one kind of network compute colour by colour:
+    what a CompiledKind (kind.py) is to the functions of this file."""
 
     @property
     def products(self) -> Callable[[Block, Maps], list[Product]]:
-        """products(block, maps): those of a pixel, in order."""
+        """A function, products(block, maps): returns those of a pixel, in order."""
         ...
 
     @property
     def row_products(self) -> Callable[[Block, Maps], list[Product]]:
-        """row_products(block, maps): those of a row that is complete, in order."""
+        """A function, row_products(block, maps): returns those of a row that is
+        complete, in order."""
         ...
 
 
@@ -88,10 +94,11 @@ def weights_by_colour(
     network: PixelNetwork, kind: LayerProducts, maps: Maps
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Return all weights that are applied colour by colour, float32 (n,), one after the
-    other; and where those of each product begin, int64 (PRODUCTS, layers, colours),
-    with 0 for products that the network does not have.
+    other in the order of `products_in_order`, each in the form of `colour_columns`; and
+    where those of each product begin, int64 (PRODUCTS, layers, colours), with 0 for
+    products that the network does not have.
 
-    The weights begin at a cache line.
+    The array begins at a cache line. Raises TypeError for weights on a card.
     """
     config = network.config
     begins = np.zeros((PRODUCTS, config.layers, config.channels), np.int64)
@@ -110,8 +117,10 @@ def weights_by_colour(
 def products_in_order(
     network: PixelNetwork, kind: LayerProducts, maps: Maps
 ) -> Iterator[tuple[int, int, Product]]:
-    """Yield layer, colour and product in the order in which a step computes them; then
-    those of a complete row."""
+    """Yield (layer, colour, product) in the order in which a step computes them: colour
+    by colour, and in each the first convolution, the layers and the head; then those of
+    a complete row, layer by layer. The first convolution and the head count as layer
+    0."""
     config = network.config
     layers = [
         [*kind.products(block, maps), *_to_sums(block, maps)]

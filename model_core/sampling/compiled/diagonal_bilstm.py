@@ -37,15 +37,15 @@ def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
 
 
 def directions(network: PixelNetwork) -> tuple[list[DiagonalLSTM], list[DiagonalLSTM]]:
-    """Return the left-to-right LSTMs and the right-to-left LSTMs of all layers, first
-    to last."""
+    """Return two lists: the left-to-right LSTMs and the right-to-left LSTMs of all
+    layers, first to last. Raises AssertionError for another kind of network."""
     layers = [layer_of(block, DiagonalBiLSTM) for block in network.blocks]
     return [layer.left for layer in layers], [layer.right for layer in layers]
 
 
 def above(lstm: DiagonalLSTM, maps: Maps) -> Tensor:
-    """Return the weights (4h, h + c) for the state of the pixel above, then for the
-    condition; rows in the order of `maps.gates`."""
+    """Return the weights (4h, h + c) for the hidden state of the pixel above (h), then
+    for the conditioning map (c; 0 without one); rows in the order of `maps.gates`."""
     weights = [lstm.state_to_state[0], *condition_weights(lstm.condition)]
     return torch.cat(weights, 1)[maps.gate_order]
 

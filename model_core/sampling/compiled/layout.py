@@ -33,45 +33,50 @@ CACHE_LINE = 64
 
 @dataclass(frozen=True)
 class Layout:
-    """How the features of a map belong to colours, and how wide its cells are."""
+    """How the F features of a map belong to C colours, and how wide its cells are. A
+    map has a cell for each pixel, in which the features lie side by side, colour after
+    colour. A vector is 16 outputs of a matrix product, LANES of them, which are
+    computed together."""
 
     bounds: NDArray[np.int64]
     """int64 (C + 1,): colour c has the features bounds[c] to bounds[c + 1] - 1."""
 
     @property
     def vectors(self) -> NDArray[np.int64]:
-        """In weights whose outputs are this map, the index of the first vector (LANES
-        outputs, padded) of each colour, and of the end: (C + 1,)."""
+        """In weights whose outputs are this map, where each colour begins with a new
+        vector: the index of the first vector of each colour, and the number of all
+        vectors, int64 (C + 1,)."""
         return np.concatenate([[0], np.cumsum(-(-np.diff(self.bounds) // LANES))])
 
     @property
     def ends(self) -> list[int]:
-        """For each colour, how many of the first features it may read at its own
-        pixel."""
+        """List of C numbers: for each colour, how many of the first features it may
+        read at its own pixel, which are those of its own and of earlier colours."""
         return self.bounds[1:].tolist()
 
     @property
     def features(self) -> int:
-        """F."""
+        """F, the number of features."""
         return int(self.bounds[-1])
 
     @property
     def width(self) -> int:
-        """Floats in a cell: F, and the space into which the last vector of a colour may
-        run."""
+        """Number of floats in a cell: F, and the space into which the last vector of a
+        colour may run."""
         return _whole(int((self.bounds[:-1] + np.diff(self.vectors) * LANES).max()))
 
 
 def layout(features: int, colours: int) -> Layout:
-    """Return the layout of a map whose features are grouped by colour
-    (layers/groups.py)."""
+    """Return the layout of a map whose features are divided among colours as
+    layers/groups.py does it: in order, and as evenly as possible. Raises AssertionError
+    if there are fewer features than colours."""
     sizes = torch.bincount(colour_of(features, colours), minlength=colours)
     return Layout(np.concatenate([[0], sizes.cumsum(0).numpy()]))
 
 
 def gate_layout(hidden: Layout) -> Layout:
-    """Return the layout of the gates of h units: colour by colour, and in each colour
-    o, f, i, g.
+    """Return the layout of the map of the gates of h units of an LSTM, 4h features:
+    colour by colour, and in each colour the gates o of all its units, then f, i and g.
 
     hidden: layout of the h units.
     """
@@ -79,8 +84,9 @@ def gate_layout(hidden: Layout) -> Layout:
 
 
 def gate_order(hidden: Layout) -> Tensor:
-    """Return for each feature of the gates' map its index in the paper's order, in
-    which the gates come one after the other, int64 (4h,).
+    """Return for each feature of the gates' map (`gate_layout`) its index in the
+    paper's order, in which the gates o, f, i, g of all units come one after the other:
+    int64 (4h,).
 
     hidden: layout of the h units.
     """
@@ -96,9 +102,18 @@ def gate_order(hidden: Layout) -> Tensor:
 
 
 def whole_columns(weights: Tensor) -> Floats:
-    """Return weights (O, I) of one colour, or of all colours if they need not be
-    separate, as (vectors, I, 16), float32, padded with zeros, with the vectors of each
-    tile interleaved. The gradient is dropped."""
+    """Return weights (O, I) for the compiled products: float32, of shape (vectors, I,
+    16), where a vector is 16 adjacent outputs and the last one is padded with zeros.
+    The outputs are all of one colour, or the colours need not be separate. The gradient
+    is dropped.
+
+    Only the compiled products can index the result, because the vectors of each tile
+    are interleaved in memory. A tile is as many vectors as the products compute
+    together (products.block). Its memory is ordered by input, then vector of the tile,
+    then output, so result[v, i] is in general not input i of vector v.
+
+    Raises TypeError for weights on a card.
+    """
     outputs, inputs = weights.shape
     padded = functional.pad(
         weights.detach().float(), (0, 0, 0, _whole(outputs) - outputs)
@@ -117,10 +132,11 @@ def whole_columns(weights: Tensor) -> Floats:
 
 
 def colour_columns(weights: Tensor, outputs: Layout, colour: int, known: int) -> Floats:
-    """Return the weights of one colour of the outputs for the first `known` inputs,
-    (vectors, known, 16), given weights (O, I).
+    """Return the weights of one colour of the outputs for the first `known` inputs, in
+    the form of `whole_columns`, (vectors, known, 16), given weights (O, I).
 
     outputs: layout of the O outputs.
+    colour: index of the colour.
     """
     return whole_columns(
         weights[outputs.bounds[colour] : outputs.bounds[colour + 1], :known]
@@ -128,8 +144,12 @@ def colour_columns(weights: Tensor, outputs: Layout, colour: int, known: int) ->
 
 
 def one_after_another(weights: Sequence[Floats]) -> Floats:
-    """Return arrays joined along their first dimension, as a new array that begins at a
-    cache line, so that no vector crosses two lines."""
+    """Return arrays joined along their first dimension, float32, as a new array that
+    begins at a cache line, so that no vector of 16 crosses two lines.
+
+    weights: at least one; ValueError is raised if there is none, or if other dimensions
+        differ.
+    """
     joined = np.concatenate(weights)
     room = np.empty(joined.size + LANES, np.float32)
     first = -room.ctypes.data % CACHE_LINE // room.itemsize
@@ -139,14 +159,15 @@ def one_after_another(weights: Sequence[Floats]) -> Floats:
 
 
 def layer_by_layer(weights: Sequence[Floats]) -> Floats:
-    """Return the arrays of L layers as one new array (L, ...) that begins at a cache
-    line."""
+    """Return the arrays of L layers, which have one shape, as one new array (L, ...),
+    float32, that begins at a cache line."""
     return one_after_another([layer[None] for layer in weights])
 
 
 def pad_vector(values: Tensor, where: Layout) -> Floats:
     """Return a vector (F,) of a map's features, padded with zeros to the width of its
-    cells, float32 (width,)."""
+    cells, float32 (width,). The gradient is dropped; without padding the result may
+    share its memory. Raises TypeError for a vector on a card."""
     return functional.pad(
         values.detach().float(), (0, where.width - where.features)
     ).numpy()

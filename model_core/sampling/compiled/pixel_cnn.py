@@ -37,14 +37,14 @@ def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
 
 
 def above(layer: PixelCNNLayer) -> Tensor:
-    """Return the weights (h, 3h) of the 3 x 3 for the three cells above, from left to
-    right."""
+    """Return the weights (h, 3h) of a layer's masked 3 x 3 convolution for the three
+    cells above a pixel, from left to right."""
     return layer.spread.masked_weight()[:, :, 0].transpose(1, 2).flatten(1)
 
 
 def beside(layer: PixelCNNLayer) -> Tensor:
-    """Return the weights (h, c + h) of the 3 x 3 for the condition, then for the cell
-    to the left."""
+    """Return the weights (h, c + h) of a layer's masked 3 x 3 convolution for the
+    conditioning map (c; 0 without one), then for the cell to the left."""
     left = layer.spread.masked_weight()[:, :, 1, 0]
     return torch.cat([*condition_weights(layer.condition), left], 1)
 

@@ -57,22 +57,27 @@ _NO_SLOTS = np.empty(0, np.int64)
 
 class StepWork(NamedTuple):
     """What one step of a stage computes; `CompiledStage.begin_step` makes it, and
-    `compute` runs it."""
+    `compute` runs it. A slot is the numbered place of one image."""
 
     given: NDArray[np.int64]
-    """Slots whose next row is given whole; it is worked through at once."""
+    """int64 (n,): slots whose next row is given whole; it is worked through at once."""
     drawn: NDArray[np.int64]
-    """Slots that are drawn until some row is complete."""
+    """int64 (n,): slots that are drawn until some row is complete."""
     front: Front
-    """Where each row of each slot is, with the bound of this step."""
+    """The stage's record of where each row of each slot is, with the maximum number of
+    pixels of this step in each row."""
 
 
 class CompiledStage:
-    """A Stage (sampling/stage.py) of compiled code on one thread.
+    """A Stage (sampling/stage.py) of compiled code on one thread. It draws images side
+    by side, each in a slot, a place with a number from 0 to `slots` - 1; slot numbers
+    are not checked.
 
     A step has three parts: `begin_step` and `end_step` do the bookkeeping, and
     `compute`, between them, runs only compiled code, so that another thread may call
     it.
+
+    slots: number of images that may be drawn side by side.
     """
 
     numerics: ClassVar[str] = "cpu-compiled"
@@ -100,7 +105,9 @@ class CompiledStage:
         """Make the arrays of all slots, without an image. The loop is compiled at the
         first step, unless it is compiled already.
 
-        arrays: the result of `prepared(network)`, if several stages share it.
+        network: `can` returns True for it.
+        arrays: the result of `prepared` for the network in main memory, if several
+            stages share it. Default: it is called.
         """
         network = in_main_memory(network)
         kind, maps, self._shared, weights = arrays or prepared(network)
@@ -149,7 +156,8 @@ class CompiledStage:
         self._windows: set[int] = set()  # slots that draw a field
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none."""
+        """Begin an image in a slot that has none. Nothing is drawn yet. Raises
+        RuntimeError for a label that the network does not have."""
         self._take_up(slot, drawing, first_row=0)
         state = self._state
         condition = condition_of(self._network, drawing)
@@ -161,8 +169,8 @@ class CompiledStage:
             kept[:, slot] = outside
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """Begin an image with the state of `source`, after its given rows; see
-        Stage.fork."""
+        """Begin an image in the slot `target` with the state of the slot `source`,
+        after its given rows; see Stage.fork."""
         self.fork_from(self, source, target, drawing)
 
     def fork_from(
@@ -204,8 +212,8 @@ class CompiledStage:
             self._with_given.add(slot)
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot only up to row y, column x, exclusive; see
-        Stage.hold."""
+        """Draw the image in a slot, in later steps, only up to row y, column x,
+        exclusive; x = W means to the end of row y. A later call moves the stop on."""
         self._front.stop[slot] = self._stop(y, x)
 
     def hold_all(self, slots: Slots, y: int, x: int) -> None:
@@ -225,11 +233,12 @@ class CompiledStage:
         return bool(((rows < ys) | ((rows == ys) & (front.done[slots, ys] < xs))).any())
 
     def advance(self, slots: Slots, y: int, x: int) -> NDArray[np.float64]:
-        """Hold the images in `slots` at row y, column x, advance all images until they are
-        held or complete, and return `log_p` of these slots, (N, H); see Stage.advance.
+        """Hold the images in `slots` at row y, column x, advance all images, those in
+        other slots too, until they are held or complete, and return `log_p` of these
+        slots, (N, H); see Stage.advance.
 
         Completed rows are not returned. For small images, making SlotRows takes as long
-        as drawing.
+        as drawing. Raises FloatingPointError if a logit is not finite.
         """
         self.hold_all(slots, y, x)
         if self.goes_on:
@@ -251,12 +260,12 @@ class CompiledStage:
         raise AssertionError("count has no end")
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """Return ln p of the weighed pixels that an image has passed, for each row
-        (H,)."""
+        """Return ln p of the weighed pixels that an image has passed, summed for each
+        row, (H,), as a copy."""
         return self._state.log_p[slot].copy()
 
     def log_p_of(self, slots: Slots) -> NDArray[np.float64]:
-        """Return `log_p` of several slots, (N, H)."""
+        """Return `log_p` of several slots, (N, H), as a copy."""
         return self._state.log_p[slots]
 
     def coder(self, slot: int) -> Coder:
@@ -275,10 +284,12 @@ class CompiledStage:
         """Return the logits (N, V, C, H, W), float32, of images (N, C, H, W); see
         Stage.logits.
 
+        label: index of the label of all images, in a network with labels.
         condition: the conditioning map of all images, (H, W, c), if the network has no
             labels.
 
-        Raises FloatingPointError if a logit is not finite.
+        Raises FloatingPointError if a logit is not finite, RuntimeError for a label
+        that the network does not have.
         """
         N, C, H, W = images.shape
         stage, every = CompiledStage(network, 1), torch.ones(H, W, dtype=torch.bool)
@@ -309,12 +320,15 @@ class CompiledStage:
 
     def kept(self, slot: int) -> list[Floats]:
         """Return views of everything that the network keeps of an image for the pixels
-        that follow: for each of the kind's `kept` fields, (L, cells, width)."""
+        that follow: a list with one array (L, cells, width) for each of the kind's
+        `kept` fields (CompiledKind), with the cells of this slot. Later steps change
+        them."""
         return [kept[:, self._cells(kept[0], slot)] for kept in self._kept]
 
     def copy(self, source: int, target: int) -> None:
-        """Give an image the state of another one that is held at the same place; see
-        Stage.copy. Raises AssertionError if the two are not."""
+        """Give the image in `target` the state of that in `source`, values before the
+        stop included; see Stage.copy. Raises AssertionError if the two are not held at
+        the same place."""
         self.copy_from(self, source, target)
 
     def copy_from(self, other: "CompiledStage", source: int, target: int) -> None:
@@ -394,28 +408,29 @@ class CompiledStage:
         return slice(slot * cells, (slot + 1) * cells)
 
     def close(self, slot: int) -> None:
-        """Stop drawing the image in a slot, if there is one. Its state stays, so that
-        others can be forked from it."""
+        """Stop drawing the image in a slot; do nothing if there is none. Its state
+        stays, so that others can be forked from it."""
         if slot in self._active:
             self._active.remove(slot)
 
     def close_all(self) -> None:
-        """Stop drawing all images."""
+        """Stop drawing all images. Their states stay."""
         self._active.clear()
 
     def image(self, slot: int) -> Tensor:
-        """Return a view of the values (C, H, W) of the image in a slot; pixels that are
-        not drawn yet have any value."""
+        """Return a view of the values (C, H, W) of the image in a slot, which later
+        steps change; pixels that are not drawn yet have any value."""
         return torch.from_numpy(self._state.images[slot])
 
     def images(self, slots: Slots) -> NDArray[np.int64]:
-        """Return a copy of the values (N, C, H, W) of the images in several slots; pixels
-        that are not drawn yet have any value."""
+        """Return a copy of the values (N, C, H, W) of the images in several slots;
+        pixels that are not drawn yet have any value."""
         return self._state.images[slots]
 
     def step(self) -> list[SlotRow]:
         """Advance every image until at least one row is complete, and return the rows
         that are; see Stage.step. A row that is given whole is worked through at once.
+        With its last row an image is closed.
 
         Raises FloatingPointError if the network gives logits that are not finite.
         """
@@ -446,10 +461,11 @@ class CompiledStage:
 
     def compute(self, work: StepWork) -> int:
         """Run the compiled code of a step. It changes the arrays of this stage, and
-        releases the interpreter's lock.
+        releases the interpreter's lock. The first call compiles the loop, unless it is
+        compiled already.
 
         Return how many rows of `work.drawn` are complete, or -1 if a logit is not
-        finite.
+        finite. Nothing is raised for that.
         """
         _, *others = self._records
         if len(work.given) and not self._code.pass_given(work.given, *self._records):
@@ -487,10 +503,11 @@ class CompiledStage:
         self, work: StepWork, completed: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Count the rows that a step completed as done, and close the images whose last
-        row is among them. Return the slots (rows,) and numbers y (rows,) of these rows,
-        those that were given first.
+        row is among them. Return two arrays int64 (rows,): the slots, and the row
+        numbers y of these rows, those that were given first.
 
-        work, completed: as for `end_step`.
+        work: what `begin_step` returned.
+        completed: what `compute` returned.
 
         Raises FloatingPointError if `completed` is -1.
         """
@@ -535,8 +552,8 @@ class CompiledStage:
 
     def loop_arguments(self, slots: list[int]) -> dict[str, Any]:
         """Return the arguments of the compiled loop that draws in these slots, by the
-        names of its parameters. Other programs, such as portable/, pass them to a loop
-        of their own."""
+        names of its parameters: records of views of the stage's arrays. Other programs,
+        such as portable/, pass them to a loop of their own."""
         names = "slots", "front", "shared", "state", "places", "layers"
         return dict(zip(names, (np.array(slots), *self._records), strict=True))
 
@@ -570,8 +587,9 @@ def _slots(numbers: list[int]) -> NDArray[np.int64]:
 
 
 def state_bytes(network: PixelNetwork, images: int) -> int:
-    """Return the bytes of all arrays of a stage with `images` slots; weights do not
-    count."""
+    """Return the bytes of all arrays of a CompiledStage with `images` slots, a number
+    from 0 on; weights do not count. Nothing is made, except a copy of weights on a
+    card."""
     network = in_main_memory(network)
     maps, sizes, kind = Maps(network), Sizes.of(network.config, images), _kind(network)
     records = (

@@ -52,14 +52,17 @@ class _Place(NamedTuple):
 
 class ThreadedStage:
     """A Stage (sampling/stage.py) of compiled code that draws in up to `threads`
-    threads.
+    threads. It draws images side by side, each in a slot, a place with a number from 0
+    to `slots` - 1.
 
-    A new image goes to the stage with the fewest images. A step advances all stages
-    that have images, those at the same time whose part lasts long enough, and waits for
-    all of them. Its rows are sorted by slot, then by y.
+    There is a CompiledStage for each thread. A new image goes to the one with the
+    fewest images that has a vacant slot. A step advances all stages that have images,
+    those at the same time whose part lasts long enough, and waits for all of them. Its
+    rows are sorted by slot, then by y.
 
     threads: maximum number of threads.
-    worth_s: WORTH_S; tests set another value.
+    worth_s: seconds that a stage's part of a step must last to be given to another
+        thread (WORTH_S); tests set another value.
     """
 
     stops_within_rows: ClassVar[bool] = CompiledStage.stops_within_rows
@@ -79,12 +82,18 @@ class ThreadedStage:
         spare: int = SPARE,
         stages: Sequence[CompiledStage] = (),
     ) -> None:
-        """slots: number of images of all threads together.
-        threads: maximum number of threads, if `stages` is empty.
-        spare: see SPARE.
+        """Make the stages of all threads, unless they are given, without an image.
+
+        network: in main memory.
+        slots: number of images of all threads together.
+        threads: maximum number of threads, if `stages` is empty; at least 1.
+        spare: slots of each new stage in addition to its share of all slots, because
+            images do not end in the order in which they were distributed.
         stages: of this network, one for each thread; empty to make new ones. Several
             ThreadedStages may share them if each calls `close_all` before it draws, and
             if no two that share one draw at the same time.
+
+        Raises TypeError if stages are to be made and the weights are on a card.
         """
         if not stages:
             arrays = prepared(network)
@@ -110,7 +119,7 @@ class ThreadedStage:
 
     @property
     def busy(self) -> int:
-        """Number of images that are being drawn."""
+        """Number of images that are being drawn, those that are held included."""
         return sum(stage.busy for stage in self._stages)
 
     @property
@@ -119,27 +128,31 @@ class ThreadedStage:
         return max(stage.busy for stage in self._stages)
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none."""
+        """Begin an image in a slot that has none. Nothing is drawn yet. Raises
+        ValueError if no stage has a vacant slot, which may be so with less than `slots`
+        images if the former ones did not end in their order; RuntimeError for a label
+        that the network does not have."""
         stage, inner = self._take_place(slot)
         self._stages[stage].open(inner, drawing)
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """Begin an image with the state of `source`, after its given rows; see
-        Stage.fork. Raises KeyError if `source` never had an image."""
+        """Begin an image in the slot `target` with the state of the slot `source`,
+        after its given rows; see Stage.fork. Raises KeyError if `source` has had no
+        image since the last `close_all`, ValueError if no stage has a vacant slot."""
         its, own = self._places[source], self._take_place(target)
         self._stages[own.stage].fork_from(
             self._stages[its.stage], its.slot, own.slot, drawing
         )
 
     def close(self, slot: int) -> None:
-        """Stop drawing the image in a slot, if there is one. Its state stays, so that
-        others can be forked from it."""
+        """Stop drawing the image in a slot; do nothing if there is none. Its state
+        stays, so that others can be forked from it."""
         if (place := self._places.get(slot)) is not None:
             self._stages[place.stage].close(place.slot)
 
     def close_all(self) -> None:
-        """Stop drawing all images, those too that were begun by another stage of several
-        threads, and forget their states."""
+        """Stop drawing all images, also those of other ThreadedStages that share the
+        stages, and forget their states."""
         for stage, vacant, slots in zip(
             self._stages, self._vacant, self._slots, strict=True
         ):
@@ -149,33 +162,40 @@ class ThreadedStage:
         self._places.clear()
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot only up to row y, column x, exclusive; see
-        Stage.hold. Raises KeyError if the slot has had no image, as do `copy`, `log_p`,
-        `image`, `coder` and `kept`."""
+        """Draw the image in a slot, in later steps, only up to row y, column x,
+        exclusive; x = W means to the end of row y. A later call moves the stop on.
+
+        Raises KeyError if the slot has had no image since the last `close_all`, as do
+        `copy`, `log_p`, `image`, `coder` and `kept`.
+        """
         stage, inner = self._places[slot]
         self._stages[stage].hold(inner, y, x)
 
     def copy(self, source: int, target: int) -> None:
-        """Give an image the state of another one that is held at the same place; see
-        Stage.copy. Raises AssertionError if the two are not."""
+        """Give the image in `target` the state of that in `source`, values before the
+        stop included; see Stage.copy. Raises AssertionError if the two are not held at
+        the same place, KeyError as `hold` does."""
         its, own = self._places[source], self._places[target]
         self._stages[own.stage].copy_from(self._stages[its.stage], its.slot, own.slot)
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """Return ln p of the weighed pixels that an image has passed, for each row
-        (H,)."""
+        """Return ln p of the weighed pixels that an image has passed, summed for each
+        row, (H,), as a copy. Raises KeyError as `hold` does."""
         stage, inner = self._places[slot]
         return self._stages[stage].log_p(inner)
 
     def image(self, slot: int) -> Tensor:
-        """Return a view of the values (C, H, W) of the image in a slot; pixels that are
-        not drawn yet have any value."""
+        """Return a view of the values (C, H, W) of the image in a slot, which later
+        steps change; pixels that are not drawn yet have any value. Raises KeyError as
+        `hold` does."""
         stage, inner = self._places[slot]
         return self._stages[stage].image(inner)
 
     def images(self, slots: Sequence[int]) -> NDArray[np.int64]:
-        """Return a copy of the values (N, C, H, W) of the images in several slots, each of
-        which must have had an image; see Stage.images."""
+        """Return a copy of the values (N, C, H, W) of the images in several slots;
+        pixels that are not drawn yet have any value. Each slot must have had an image
+        since the last `close_all`; that is not checked, and the values are those of
+        another image otherwise."""
         config = self._config
         shape = config.channels, config.height, config.width
         found = np.empty((len(slots), *shape), np.int64)
@@ -184,23 +204,27 @@ class ThreadedStage:
         return found
 
     def coder(self, slot: int) -> Coder:
-        """Return the range coder of an image that is coded; see CompiledStage.coder."""
+        """Return the range coder of an image that is coded: a copy of its registers,
+        and a view of its code; see CompiledStage.coder. Raises KeyError as `hold`
+        does."""
         stage, inner = self._places[slot]
         return self._stages[stage].coder(inner)
 
     def kept(self, slot: int) -> list[Floats]:
-        """Return views of what the network keeps of an image; see
-        CompiledStage.kept."""
+        """Return views of what the network keeps of an image for the pixels that
+        follow, a list of arrays; see CompiledStage.kept. Raises KeyError as `hold`
+        does."""
         stage, inner = self._places[slot]
         return self._stages[stage].kept(inner)
 
     def step(self) -> list[SlotRow]:
         """Advance every image until at least one row is complete, and return the rows
         that are, sorted by slot, then by y. Each stage that has images completes rows
-        of its own.
+        of its own. With its last row an image is closed.
 
         Raises FloatingPointError if the network gives logits that are not finite, and
-        what interrupted the waiting for threads, after all of them have ended.
+        what interrupted the waiting for threads, such as KeyboardInterrupt, after all
+        of them have ended.
         """
         busy = [k for k, stage in enumerate(self._stages) if stage.busy]
         if len(busy) == 1:  # a lone image loses nothing by what several need
@@ -217,12 +241,16 @@ class ThreadedStage:
         return rows
 
     def advance(self, slots: Sequence[int], y: int, x: int) -> NDArray[np.float64]:
-        """Hold the images in `slots`, each of which must have an image, at row y, column
-        x; advance all images until they are held or complete; return `log_p` of these
-        slots, (N, H). See Stage.advance.
+        """Hold the images in `slots` at row y, column x; advance all images, those in
+        other slots too, until they are held or complete; return `log_p` of these slots,
+        (N, H). See Stage.advance. Each of these slots must have had an image since the
+        last `close_all`, which is not checked.
 
         The threads wait for each other at the end, and not after each step, so that
         none waits for what another does between two steps.
+
+        Raises FloatingPointError if a logit is not finite, and what interrupted the
+        waiting for threads, such as KeyboardInterrupt, after all of them have ended.
         """
         groups = self._by_stage(slots)
         for stage, inner, _ in groups:
@@ -307,8 +335,9 @@ class ThreadedStage:
 
 
 def slots_of_each(slots: int, threads: int, spare: int = SPARE) -> list[int]:
-    """Return the number of slots of each thread's stage: an equal share of `slots`, the
-    first ones one more if it does not divide, and `spare` more for each."""
+    """Return the number of slots of each thread's stage, a list of `threads` numbers:
+    an equal share of `slots`, the first ones one more if it does not divide, and
+    `spare` more for each."""
     least, further = divmod(slots, threads)
     return [least + (k < further) + spare for k in range(threads)]
 
@@ -316,9 +345,12 @@ def slots_of_each(slots: int, threads: int, spare: int = SPARE) -> list[int]:
 def threaded_bytes(
     network: PixelNetwork, slots: int, threads: int, spare: int = SPARE
 ) -> int:
-    """Return the bytes of all arrays of a stage with this many slots and threads;
-    weights do not count. For one thread that is a CompiledStage, without spare
-    slots."""
+    """Return the bytes of all arrays of a ThreadedStage with this many slots and
+    threads; weights do not count. For one thread those of a CompiledStage, without
+    spare slots.
+
+    spare: additional slots of each thread's stage, if there are several.
+    """
     if threads == 1:
         return state_bytes(network, slots)
     shares = slots_of_each(slots, threads, spare)

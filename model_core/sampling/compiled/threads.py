@@ -22,7 +22,7 @@ number."""
 
 
 class Computed(NamedTuple):
-    """The result of a call, and how long it took by the clock, in seconds."""
+    """The result of a call, and the seconds that it took by the clock."""
 
     result: int
     seconds: float
@@ -107,12 +107,14 @@ _of_this_thread = threading.local()
 
 
 def use_threads(count: int) -> None:
-    """Let stages that the calling thread makes from now on draw with `count` threads,
-    unless they are made for a certain number. Without a call it is 1.
+    """Let stages that the calling thread makes from now on draw with up to `count`
+    threads, unless they are made for a certain number. Without a call it is 1. No
+    thread is started yet.
 
     The number belongs to the calling thread, so that what another thread draws at the
-    same time, for example to warm up, stays on one thread. Raises ValueError if count
-    is not in 1..MOST_THREADS.
+    same time, for example to warm up, stays on one thread.
+
+    Raises ValueError if count is not in 1..MOST_THREADS (64).
     """
     if not 1 <= count <= MOST_THREADS:
         raise ValueError(f"expected 1 to {MOST_THREADS} drawing threads, got {count}")
@@ -128,11 +130,16 @@ def threads_in_use() -> int:
 def run_together(own: Sequence[Call], handed: Sequence[Call]) -> list[Computed]:
     """Make the calls `handed` in other threads, one in each, and at the same time the
     calls `own` in this thread, one after the other. Threads that are missing are
-    started.
+    started, and kept for later calls.
 
-    Return the results of `own`, then those of `handed`, once all calls are over. If
-    some raise an exception, raise the first of these, also only then. A call may itself
-    call this function: threads that are busy are left alone.
+    Return the results of `own`, then those of `handed`, each with the time that it
+    took, once all calls are over. If one of `own` raises an exception, those after it
+    are not made. The first exception, of `own`, then of `handed`, is raised once all
+    calls that were begun are over; so is what interrupts the waiting for them, such as
+    KeyboardInterrupt. If a thread cannot be started, RuntimeError is raised and nothing
+    is called.
+
+    A call may itself call this function: threads that are busy are left alone.
     """
     if not handed:
         computed = [timed(call) for call in own]
@@ -153,20 +160,24 @@ def run_together(own: Sequence[Call], handed: Sequence[Call]) -> list[Computed]:
 
 
 def used_by_threads() -> list[tuple[int, float]]:
-    """Return for each drawing thread the operating system's number of it, and the
-    seconds of processor time that it had used when its last call ended. The calling
-    thread is not included."""
+    """Return for each drawing thread of this process, in the order in which they were
+    started: the operating system's number of it, and the seconds of processor time that
+    it had used when its last call ended. Threads that call `run_together` themselves
+    are not included."""
     return [(thread.native_id, thread.used_s) for thread in _threads]
 
 
 def drawn_by_threads() -> list[float]:
-    """Return the seconds by the clock that each thread has computed so far, those of
-    whoever asks first."""
+    """Return the seconds by the clock that calls of `run_together` have taken so far in
+    this process: first those made in the calling threads, all together; then those made
+    in each drawing thread, in the order in which they were started. Calls that ended
+    with an exception do not count."""
     return list(_drawn_s)
 
 
 def timed(call: Call) -> Computed:
-    """Make a call in this thread, and return its result with the time that it took."""
+    """Make a call in this thread, and return its result with the time that it took by
+    the clock. An exception of the call is passed on."""
     began = time.perf_counter()
     result = call()
     return Computed(result, time.perf_counter() - began)

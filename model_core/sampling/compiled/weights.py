@@ -34,7 +34,12 @@ pixels are read fast enough."""
 
 def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Shared:
     """Return the record of everything that the loops of all kinds read: sizes, layouts,
-    the weights that every network has, and those that are applied colour by colour."""
+    the weights that every network has, and those that are applied colour by colour.
+    Weights are copied, in float32.
+
+    network: in main memory; TypeError is raised if its weights are on a card.
+    maps: layouts of the network's maps.
+    """
     config, blocks, head = network.config, network.blocks, network.head
     skips = [block.skip for block in blocks if block.skip is not None]
     skip_b = np.stack(
@@ -81,17 +86,19 @@ def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Sha
 
 def few_pixels(above_w: Floats) -> int:
     """Return up to how many waiting pixels the row above is summed before their turn
-    (compiled/frontier.py): 0 for small weights, for which that would not be faster.
+    (compiled/frontier.py): 16; 0 for weights of at most 1 MiB, for which that would not
+    be faster.
 
-    above_w: the weights for the row above.
+    above_w: the weights for the row above, of all layers.
     """
     return _FEW if above_w.nbytes > _LARGE else 0
 
 
 def input_before(network: PixelNetwork) -> Tensor:
-    """Return the weights of the input convolution for the pixels before the current
-    one: three rows of seven, then three to the left. The shape is (O, cells * C), or
-    (cells, V, O) for a network of categories."""
+    """Return the masked weights of the input convolution for the 24 pixels before the
+    current one: three rows of seven, from the top, then three to the left. The shape is
+    (O, 24 * C), pixel after pixel and in each its C inputs; for a network of
+    categories, with V inputs, it is (24, V, O). The result keeps its gradient."""
     weight = network.input.masked_weight()  # (O, C, 4, 7)
     cells = [(dy, dx) for dy in range(SIDE) for dx in range(2 * SIDE + 1)] + [
         (SIDE, dx) for dx in range(SIDE)
@@ -110,30 +117,38 @@ def _input_before(network: PixelNetwork) -> Floats:
 
 
 def gate_bias(convolution: MaskedConv2d, maps: Maps) -> Floats:
-    """Return the biases of the gates, padded, float32 (width of a cell,), in the order
-    of `maps.gates`. The convolution has them in the paper's order, (4h,)."""
+    """Return the biases of the gates of an LSTM, padded with zeros, float32 (width of a
+    cell,), in the order of `maps.gates`: colour by colour. The convolution has them in
+    the paper's order, (4h,). Raises TypeError for weights on a card."""
     return pad_vector(convolution.bias[maps.gate_order], maps.gates)
 
 
 def condition_weights(condition: nn.Conv2d | None) -> list[Tensor]:
-    """Return a list with the weights (outputs, c) of the conditioning map; empty if
-    there is none."""
+    """Return a list with one matrix, the weights (outputs, c) of the conditioning map,
+    which shares their memory; an empty list if there is none.
+
+    condition: the 1 x 1 convolution of the conditioning map.
+    """
     return [] if condition is None else [condition.weight[:, :, 0, 0]]
 
 
 class Room(NamedTuple):
     """An array that is not made yet, so that its size can be known before memory is
-    taken: shape, type and first values."""
+    taken.
+
+    shape: its shape.
+    dtype: its type.
+    """
 
     shape: tuple[int, ...]
     dtype: DTypeLike = np.float32
     starts: tuple[tuple[Any, Any], ...] = ()
-    """Pairs of an index and the value to store there, in this order; all other elements
-    are 0."""
+    """Pairs of an index and the value to store there at first, in this order; all other
+    elements are 0."""
 
     @property
     def nbytes(self) -> int:
-        """Bytes that the array will take."""
+        """Number of bytes that the array will take."""
         return prod(self.shape) * np.dtype(self.dtype).itemsize
 
     def make(self) -> NDArray[Any]:
@@ -145,7 +160,8 @@ class Room(NamedTuple):
 
 
 def make_arrays(rooms: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a record with a new array in place of each Room."""
+    """Return the fields of a record, by name, with a new array in place of each Room;
+    other fields stay as they are."""
     return {
         name: part.make() if isinstance(part, Room) else part
         for name, part in rooms.items()
@@ -153,15 +169,17 @@ def make_arrays(rooms: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def zeros(*shape: int) -> Room:
-    """Return the Room of a float32 array of zeros."""
+    """Return the Room (an array that is not made yet) of a float32 array of zeros of
+    this shape."""
     return Room(shape)
 
 
 def repeat_states(initials: list[Tensor], hidden: Layout, cells: int) -> Room:
-    """Return the Room of an array (L, cells, width), every cell of which holds the
-    initial state of its layer.
+    """Return the Room (an array that is not made yet) of a float32 array (L, cells,
+    width), every cell of which holds the initial state of its layer, padded with zeros.
 
-    initials: (h,) of each layer.
+    initials: (h,) of each of L layers, in main memory; TypeError is raised for a tensor
+        on a card.
     hidden: layout of the h features.
     """
     cells_of_layers = [pad_vector(initial, hidden) for initial in initials]
@@ -174,11 +192,11 @@ class Prepared(NamedTuple):
     them."""
 
     kind: CompiledKind
-    """The network's kind, with its loop."""
+    """What is declared of the network's kind, with its loop."""
     maps: Maps
-    """Layouts of its maps."""
+    """Layouts of the network's maps."""
     shared: Shared
-    """What all kinds of loop read."""
+    """The record of what the loops of all kinds read."""
     weights: dict[str, Any]
     """Fields of the kind's record `Layers` that hold weights, by name."""
 
@@ -189,11 +207,15 @@ _prepared: WeakKeyDictionary[PixelNetwork, tuple[WeightVersions, Prepared]] = (
 
 
 def prepared(network: PixelNetwork) -> Prepared:
-    """Return the arrays of a network in main memory.
+    """Return the arrays from which compiled code draws a network.
 
-    They are laid out again only after a parameter was written to
+    network: its weights are in main memory (`in_main_memory` returns it or a copy), are
+        float32, and its kind has a compiled loop.
+
+    The arrays are kept, and laid out again only after a parameter was written to
     (`PixelNetwork.weight_versions`), because that takes as long as drawing a single
-    small image; each time for weights made in inference mode.
+    small image; each time for weights made in inference mode. Raises TypeError if the
+    weights are on a card.
     """
     versions = network.weight_versions()
     if versions is None:
