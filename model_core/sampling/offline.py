@@ -203,8 +203,8 @@ def draw(
 
     on_row: on_row(i, y, values) is called when row y of image i has become final;
         values (C, W). Its errors are passed on.
-    size: (W, H) of fields, pictures that are larger than the model's images, of which
-        all requests are then.
+    size: (W, H): all images are fields of this size, pictures that are larger than the
+        model's images. Default: the size of the model's images.
     log_p: float array (n,) that receives ln p of the images whose request is `weighed`;
         the other elements are left as they are.
 

@@ -44,12 +44,12 @@ STATE_BYTES = 2 * 2**30
 
 def open_card(device: torch.device) -> None:
     """Open the card of a CUDA device if that has not been tried, and register it in
-    cards.py, so that it draws from the networks that pass its check. For other devices
-    nothing happens.
+    cards.py, so that it draws from the networks that pass its check; no network is
+    checked yet. For other devices nothing happens.
 
-    If it cannot be opened because a package is missing, the processors draw, and a
-    warning says why. Raises torch.AcceleratorError or RuntimeError if the card itself
-    fails.
+    If it cannot be opened because a package is missing, that is registered, too: the
+    processors draw, and a warning says why. Raises torch.AcceleratorError or
+    RuntimeError if the card itself fails.
     """
     if device.type != "cuda" or cards.is_known(device):
         return
@@ -62,10 +62,12 @@ def open_card(device: torch.device) -> None:
 
 def find_difference(network: PixelNetwork, driver: Driver) -> str | None:
     """Return a sentence that says what a driver computes differently from the compiled
-    loops, or that the network's kind has no program; None if nothing differs.
+    loops of the processors, or that the network has no block program; None if nothing
+    differs. A driver runs block programs, the form in which a card draws.
 
-    This takes the time of some images, on the driver and on the CPU. Raises
-    torch.AcceleratorError if the card fails.
+    This takes the time of some images, on the driver and on the CPU, and compiles
+    missing loops. Raises torch.AcceleratorError if the card fails, FloatingPointError
+    if the network gives logits that are not finite.
     """
     if not has_program(network):
         return f"there is no block program for {network.config.network} networks"
@@ -130,9 +132,9 @@ def _first_difference(
 
 
 def check_drawings(network: PixelNetwork) -> Iterator[Drawing]:
-    """Yield the four images that a check draws: one freely; one around given pixels, at
-    another temperature; one that is encoded, like the codec's canary; and one that is
-    decoded."""
+    """Yield the four images that a check draws, always the same for a network's shape:
+    one that is drawn freely; one around given pixels, at another temperature; one that
+    is encoded, like the codec's canary; and one that is decoded."""
     config = network.config
     H, W, C = config.height, config.width, config.channels
     noise = _noise(network, 0)

@@ -20,21 +20,25 @@ if nothing does."""
 
 @dataclass
 class Card:
-    """A card that this process has opened."""
+    """A card that this process has opened. A block program is the form in which it
+    draws; one block of its threads draws one image."""
 
     driver: Driver
-    """What runs programs on it."""
+    """What runs block programs on it."""
     check: Check
-    """What compares it with the CPU; called once for each network."""
+    """check(network, driver): compares it with the CPU, and returns a sentence that
+    says what differs, or None; called once for each network."""
     verdicts: WeakKeyDictionary[PixelNetwork, str | None] = field(
         default_factory=WeakKeyDictionary
     )
-    """The answers of `check`, by network."""
+    """The answers of `check`, by network; kept as long as the network."""
 
     def difference(self, network: PixelNetwork) -> str | None:
         """Return a sentence that says what differs from the CPU if this card draws from
         a network; None if nothing does. The first call for a network runs the check,
-        and its errors are passed on.
+        which takes seconds; its errors are passed on, and then the next call runs it
+        again: torch.AcceleratorError if the card fails, FloatingPointError if the
+        network gives logits that are not finite.
 
         The check is not repeated when weights change, so that a training that draws now
         and then need not wait: the sums keep their sizes and order.
@@ -51,38 +55,49 @@ _unusable: dict[torch.device, str] = {}
 
 
 def use(device: torch.device, card: Card) -> None:
-    """Register a card: from now on it draws from networks whose weights are on `device`
-    and that pass its check."""
+    """Register a card in this process: from now on it draws from networks whose weights
+    are on `device` and that pass its check. A card that was registered for the device
+    before is replaced."""
     _cards[device] = card
 
 
 def refuse(device: torch.device, reason: str) -> None:
-    """Record why the card of a device cannot be used: the processors draw from networks
-    whose weights are on it."""
+    """Record in this process why the card of a device, for which none is registered,
+    cannot be used: the processors draw from networks whose weights are on it.
+
+    reason: a sentence, which `reason_for_processors` returns.
+    """
     _unusable[device] = reason
 
 
 def forget(device: torch.device) -> None:
     """Remove what `use` and `refuse` recorded for a device, so that its card is opened
-    again when it is next needed."""
+    again when it is next needed. Do nothing if they recorded nothing."""
     _cards.pop(device, None)
     _unusable.pop(device, None)
 
 
 def card_at(device: torch.device) -> Card | None:
-    """Return the card that was registered for a device; None if there is none."""
+    """Return the card that was registered for a device by `use`; None if there is
+    none."""
     return _cards.get(device)
 
 
 def is_known(device: torch.device) -> bool:
-    """Return True if a device's card has been opened, or was found to be unusable."""
+    """Return True if a device's card has been registered, or recorded as unusable, by
+    `use` or `refuse`."""
     return device in _cards or device in _unusable
 
 
 def reason_for_processors(network: PixelNetwork) -> str | None:
     """Return a sentence that says why the processors draw from a network whose weights
-    are on a card's device; None if the card draws, or if the device has no card that is
-    known. The first call for a network may run the check of the card."""
+    are on a card's device; None if the card draws, or if neither `use` nor `refuse` was
+    called for the device.
+
+    The first call for a network may run the check of the card, which takes seconds; it
+    raises torch.AcceleratorError if the card fails, FloatingPointError if the network
+    gives logits that are not finite.
+    """
     device = network.input.bias.device
     if device in _unusable:
         return _unusable[device]

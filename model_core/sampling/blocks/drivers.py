@@ -28,26 +28,32 @@ thread."""
 
 @dataclass(frozen=True)
 class Launch:
-    """A program with the memory of its blocks, and how far they run."""
+    """A block program with the memory of its blocks, and how far they run. The program
+    draws from one kind of network; each block, a group of threads of a card, draws one
+    image. Tensors are on the driver's device."""
 
     kind: str
-    """Kind of network, which has a program of its own."""
+    """Kind of network, such as `row-lstm`, which has a program of its own."""
     blocks: int
-    """Number of blocks that run, from the first one on."""
+    """Number of blocks that run: those of the first rows of `states` and `images`."""
     steps: int
-    """Maximum number of steps of each block."""
+    """Maximum number of steps of each block. A step computes at most one pixel of each
+    row of an image that is being drawn."""
     record: Tensor
-    """int64 (numbers,), described in model_core/blocks/record.py; only read."""
+    """int64 (numbers,), sizes and places of arrays, described in
+    model_core/blocks/record.py; only read."""
     weights: Tensor
-    """float32 (floats,); only read."""
+    """float32 (floats,): all weights of the network; only read."""
     states: Tensor
-    """float32 (slots, floats); each block changes its row."""
+    """float32 (slots, floats): what the network keeps between pixels; each block
+    changes its row."""
     images: Tensor
-    """int64 (slots, cells); each block changes its row."""
+    """int64 (slots, cells): image, noise and counters; each block changes its row."""
 
 
 class Driver(Protocol):
-    """What runs block programs on one device."""
+    """What runs block programs on one device. A block is a group of threads that draws
+    one image."""
 
     @property
     def device(self) -> torch.device:
@@ -60,10 +66,12 @@ class Driver(Protocol):
         ...
 
     def launch(self, launch: Launch) -> None:
-        """Run a program, after everything that torch was asked to do before. It may
-        return before the program has ended; copies by torch wait for it.
+        """Run a program, after everything that torch was asked to do before. It changes
+        launch.states and launch.images, and may return before the program has ended;
+        copies by torch wait for it.
 
-        Raises torch.AcceleratorError if the card fails.
+        Raises torch.AcceleratorError if the card fails, KeyError or OSError for a kind
+        without a program.
         """
         ...
 
@@ -79,17 +87,22 @@ class ProcessorDriver:
     device = torch.device("cpu")
 
     def __init__(self, threads: int = 32, step: int = 7, blocks: int = 4) -> None:
-        """threads: threads of each block.
-        step: from one thread to the next that takes its turn (order_on_cpu); raises
-            ValueError if it and `threads` have a common factor, because then not every
-            thread would get one.
-        blocks: value of `blocks`.
+        """Choose the order of the threads; nothing is compiled yet.
+
+        threads: number of threads of each block.
+        step: from one thread to the next that takes its turn.
+        blocks: value of `blocks`, the number of blocks that count as running at the
+            same time.
+
+        Raises ValueError if `step` and `threads` have a common factor, because then not
+        every thread would get a turn.
         """
         self.blocks = blocks
         self._order = order_on_cpu(threads, step)
 
     def launch(self, launch: Launch) -> None:
-        """Run a program to its end; see Driver.launch. Raises KeyError for a kind
+        """Run a program to its end; see Driver.launch. The first launch of a kind
+        compiles its program, unless it is compiled already. Raises KeyError for a kind
         without a program."""
         draw = KINDS[launch.kind].draw
         shared = launch.record.data_ptr(), launch.weights.data_ptr()
@@ -101,7 +114,8 @@ class ProcessorDriver:
 class CardDriver:
     """Runs block programs on a GPU, on torch's stream.
 
-    device: the GPU. blocks: number of blocks that run there at the same time.
+    device: the GPU.
+    blocks: number of blocks that run there at the same time.
     """
 
     def __init__(
@@ -111,6 +125,8 @@ class CardDriver:
         torch.AcceleratorError if that fails.
 
         cuda: the module cuda.bindings.driver.
+        device: the GPU, with its index.
+        blocks: number of blocks that run there at the same time.
         ordinal: number of the device among those that this process sees.
         """
         self.device, self.blocks = device, blocks
@@ -123,10 +139,12 @@ class CardDriver:
 
     @classmethod
     def open(cls, device: torch.device) -> "CardDriver":
-        """Return the driver of a device, `cuda` or, for example, `cuda:1`.
+        """Return the driver of a device, `cuda` (torch's current GPU) or, for example,
+        `cuda:1`.
 
-        Raises ConfigError without the package `cuda-bindings`, and
-        torch.AcceleratorError or RuntimeError if the card cannot be used.
+        Raises ConfigError without the package `cuda-bindings`; torch.AcceleratorError
+        or RuntimeError if the card cannot be used; AssertionError if torch was built
+        without CUDA or has no such device.
         """
         try:
             from cuda.bindings import driver  # pyright: ignore[reportMissingImports]
@@ -143,13 +161,17 @@ class CardDriver:
 
     def launch(self, launch: Launch) -> None:
         """Start a program after everything on torch's current stream of the device; see
-        Driver.launch."""
+        Driver.launch. Raises the errors of `launch_on`."""
         self.launch_on(torch.cuda.current_stream(self.device).cuda_stream, launch)
 
     def launch_on(self, stream: int, launch: Launch) -> None:
-        """Start a program after everything on the stream with this CUDA handle. Its
-        kind's code is translated for the card the first time. Raises
-        torch.AcceleratorError if the driver reports an error."""
+        """Start a program after everything on the stream with this CUDA handle, and
+        return before it has ended. Its kind's code is translated for the card the first
+        time.
+
+        Raises torch.AcceleratorError if the driver reports an error, OSError for a kind
+        without a program.
+        """
         # Each thread has a current context of its own; a new one has none.
         self._checked(self._cuda.cuCtxSetCurrent(self._context))
         values = (

@@ -40,12 +40,13 @@ FLOAT64_ARRAYS = (r.NOISE, r.LOG_P, r.TEMPERATURE)
 
 
 class Arena:
-    """Arrays in one piece of memory, one after the other: where each is, and its shape.
-    Each begins at a multiple of ALIGNMENT elements. The memory itself is not part of
-    it.
+    """Where several arrays lie in one piece of memory, one after the other, and their
+    shapes. Each begins at a multiple of ALIGNMENT elements. The memory itself is not
+    part of it. A field is the number by which the programs know an array
+    (model_core/blocks/record.py).
 
-    size: elements of all arrays, with the gaps between them.
-    places: by field of the record, the first element and the shape.
+    size: number of elements of all arrays, with the gaps between them.
+    places: by field, the first element and the shape.
     """
 
     def __init__(self) -> None:
@@ -54,13 +55,13 @@ class Arena:
         self.places: dict[int, tuple[int, tuple[int, ...]]] = {}
 
     def add(self, field: int, *shape: int) -> None:
-        """Add an array of this shape for a field of the record, after the others."""
+        """Add an array of this shape for a field, after the others."""
         self.places[field] = self.size, shape
         self.size += self._rounded(prod(shape))
 
     def view(self, memory: NDArray[Any], field: int) -> NDArray[Any]:
-        """Return the array of a field as a view of `memory`, which has at least `size`
-        elements. Raises KeyError for a field without an array."""
+        """Return the array of a field as a view of `memory`, one-dimensional with at
+        least `size` elements. Raises KeyError for a field without an array."""
         first, shape = self.places[field]
         return memory[first : first + prod(shape)].reshape(shape)
 
@@ -71,26 +72,31 @@ class Arena:
 
 @dataclass(frozen=True)
 class BlockState:
-    """The memory of one block."""
+    """The memory of one block, which draws one image. `BlockLayout.new_block` makes
+    it."""
 
     state: Floats
     """float32 (state_size,): what the network keeps between pixels."""
     image: Integers
-    """int64 (image_size,): the image, its noise, and counters."""
+    """int64 (image_size,): the image, what is given of it, its noise, and counters."""
 
 
 class BlockLayout:
-    """A network in the form in which the programs of model_core/blocks read it.
+    """A network in the form in which the block programs of model_core/blocks read it; a
+    block of a card's threads draws one image. A field is the number by which the
+    programs know an array (model_core/blocks/record.py).
 
-    network: the network, in main memory. kind: its kind. maps: layouts of its maps.
+    network: the network, in main memory.
+    kind: name of its kind, such as `row-lstm`.
+    maps: layouts of its maps: which features belong to which colour.
     sizes: lengths that follow from its config, for one image.
     record: int64, the numbers of model_core/blocks/record.py.
-    weights: float32, all weights.
+    weights: float32, all weights, one after the other.
     """
 
     def __init__(self, network: PixelNetwork) -> None:
         """Lay out the weights of a network. Raises KeyError for a kind of network that
-        has no program."""
+        has no program, TypeError for weights on a card."""
         config = network.config
         self.network, self.maps = network, Maps(network)
         self.kind = config.network
@@ -104,14 +110,15 @@ class BlockLayout:
         self.record: Integers = self._fill_record(weights.places, begins)
 
     def new_block(self) -> BlockState:
-        """Return new memory of a block without an image. State that should be written
-        before it is read is NaN, so that a program that reads it is found out."""
+        """Return new memory of a block without an image, in main memory. State that
+        should be written before it is read is NaN, so that a program that reads it is
+        found out."""
         state = np.full(self._state_arena.size, np.nan, np.float32)
         return BlockState(state, np.zeros(self._image_arena.size, np.int64))
 
     def view(self, block: BlockState, field: int) -> NDArray[Any]:
-        """Return an array of a block's state or image as a view of its memory. field:
-        its number in the record. Raises KeyError if neither has it."""
+        """Return an array of a block's state or image as a view of its memory, in its
+        shape. Raises KeyError for a field that neither has."""
         if field in self._state_arena.places:
             return self._state_arena.view(block.state, field)
         array = self._image_arena.view(block.image, field)
@@ -119,17 +126,17 @@ class BlockLayout:
 
     @property
     def state_size(self) -> int:
-        """Floats of one block's state."""
+        """Number of floats of one block's state."""
         return self._state_arena.size
 
     @property
     def image_size(self) -> int:
-        """Cells of 8 bytes of one block's image."""
+        """Number of cells of 8 bytes of one block's image."""
         return self._image_arena.size
 
     def span(self, field: int) -> slice:
-        """Return where an array lies within the state or the image, in elements. Raises
-        KeyError if neither has it."""
+        """Return where the array of a field lies within the state or the image, in
+        elements. Raises KeyError for a field that neither has."""
         for arena in (self._state_arena, self._image_arena):
             if field in arena.places:
                 first, shape = arena.places[field]
@@ -137,7 +144,8 @@ class BlockLayout:
         raise KeyError(field)
 
     def open(self, block: BlockState, drawing: Drawing) -> None:
-        """Begin an image in the memory of a block."""
+        """Begin an image in the memory of a block: fill its state and its image. Raises
+        RuntimeError for a label that the network does not have."""
         self.begin_state(block)
         condition = self.condition(drawing)
         if condition is not None:
@@ -145,14 +153,15 @@ class BlockLayout:
         self.begin_image(block, drawing)
 
     def begin_state(self, block: BlockState) -> None:
-        """Fill the state that is read before it is written, except the condition, with
-        what lies outside the image."""
+        """Fill the state of a block that is read before it is written, except the
+        condition, with what lies outside the image."""
         for field, value in self._outside():
             self.view(block, field)[...] = value
 
     def condition(self, drawing: Drawing) -> Floats | None:
-        """Return the condition of a drawing, float32 (H * W, c); None if it has
-        none."""
+        """Return the map that biases the network's layers, that of a drawing's
+        condition or of its label, float32 (H * W, c); None if it has neither. Raises
+        RuntimeError for a label that the network does not have."""
         condition = condition_of(self.network, drawing)
         if condition is None:
             return None
@@ -162,7 +171,7 @@ class BlockLayout:
         self, block: BlockState, drawing: Drawing, first_row: int = 0
     ) -> None:
         """Fill the image of a block with a drawing whose rows before `first_row` are
-        done."""
+        done. All counters begin anew."""
         config = self.network.config
         block.image[...] = 0
         self.view(block, r.NOISE)[...] = drawing.noise.numpy()

@@ -82,7 +82,13 @@ def _prepared(network: PixelNetwork, device: torch.device) -> _Prepared:
 
 
 class BlockStage(ByOneSlot):
-    """A Stage (sampling/stage.py) on a card, or on another driver of block programs."""
+    """A Stage (sampling/stage.py) on a card, or on another driver of block programs. It
+    draws images side by side, each in a slot, a numbered place, by one block of the
+    card's threads.
+
+    Methods that use the device raise torch.AcceleratorError if the card fails. It is
+    reported by whichever of them comes next after the failure.
+    """
 
     numerics: ClassVar[str] = "cpu-compiled"
     stops_within_rows: ClassVar[bool] = True
@@ -90,9 +96,11 @@ class BlockStage(ByOneSlot):
 
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
-        """Return True if block programs exist for the network, and the card of this
-        device computes the same bits as the CPU. The first call for a network runs the
-        check of the card, whose errors are passed on."""
+        """Return True if block programs exist for the network, and the card that is
+        registered for this device computes the same bits as the CPU. The first call for
+        a network runs the check of the card, which takes seconds and raises
+        torch.AcceleratorError if the card fails, FloatingPointError if the network
+        gives logits that are not finite."""
         card = card_at(device)
         if card is None or not has_program(network):
             return False
@@ -101,12 +109,14 @@ class BlockStage(ByOneSlot):
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
         """Return the bytes of one block's state and image on the card. Raises KeyError
-        if no card is registered for the network's device."""
+        if no card is registered for the network's device, or if its kind has no block
+        program."""
         return BlockStage.bytes_of(network, _driver(network))
 
     @staticmethod
     def bytes_of(network: PixelNetwork, driver: Driver) -> int:
-        """Return the same as `slot_bytes`, for any driver."""
+        """Return the same as `slot_bytes`, for any driver. Raises KeyError if the
+        network's kind has no block program."""
         layout = _prepared(in_main_memory(network), driver.device).layout
         return r.FLOAT_BYTES * layout.state_size + r.CELL_BYTES * layout.image_size
 
@@ -115,17 +125,25 @@ class BlockStage(ByOneSlot):
         network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
     ) -> Floats:
         """Return the logits (N, V, C, H, W), float32, of images (N, C, H, W); see
-        Stage.logits. Raises FloatingPointError if a logit is not finite, KeyError if no
-        card is registered for the network's device."""
+        Stage.logits.
+
+        Raises FloatingPointError if a logit is not finite, KeyError if no card is
+        registered for the network's device, RuntimeError for a label that the network
+        does not have.
+        """
         return block_logits(network, images, label, _driver(network))
 
     def __init__(
         self, network: PixelNetwork, slots: int, driver: Driver | None = None
     ) -> None:
-        """Take the memory of all slots on the device, without an image.
+        """Take the memory of all slots on the device, without an image, and copy the
+        weights there, unless they are kept from another stage.
 
-        driver: default: that of the card of the network's device. Raises KeyError if
-            there is none.
+        driver: runs the programs. Default: that of the card of the network's device.
+
+        Raises KeyError if no card is registered for the network's device and no driver
+        is given, or if the network's kind has no block program; torch.OutOfMemoryError
+        if the card has no room.
         """
         self._driver = _driver(network) if driver is None else driver
         device = self._driver.device
@@ -152,7 +170,9 @@ class BlockStage(ByOneSlot):
         self._log_p: NDArray[np.float64] | None = None
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none; it is copied to the device."""
+        """Begin an image in a slot that has none; it is copied to the device, and
+        nothing is drawn yet. Raises RuntimeError for a label that the network does not
+        have."""
         self._take_up(slot, drawing, first_row=0)
         state = self._states[slot]
         state.copy_(self._shared.begin)
@@ -164,8 +184,8 @@ class BlockStage(ByOneSlot):
             self._given[slot] = drawing.given_rows
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """Begin an image with the state of `source`, after its given rows; see
-        Stage.fork."""
+        """Begin an image in the slot `target` with the state of the slot `source`,
+        after its given rows; see Stage.fork."""
         self._take_up(target, drawing, drawing.given_rows)
         self._states[target].copy_(self._states[source])
 
@@ -181,13 +201,14 @@ class BlockStage(ByOneSlot):
         self._on_card = self._log_p = None
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot only up to row y, column x, exclusive; see
-        Stage.hold."""
+        """Draw the image in a slot, in later steps, only up to row y, column x,
+        exclusive; x = W means to the end of row y. A later call moves the stop on."""
         self._holds[slot] = (y + 1, 0) if x == self._width else (y, x)
 
     def copy(self, source: int, target: int) -> None:
-        """Give an image the state of another one that is held at the same place; see
-        Stage.copy. Raises AssertionError if the two are not."""
+        """Give the image in `target` the state of that in `source`, values before the
+        stop included; see Stage.copy. Raises AssertionError if the two are not held at
+        the same place."""
         y, x = self._holds[source]
         assert self._holds[target] == self._holds[source]
         self._states[target].copy_(self._states[source])
@@ -201,14 +222,14 @@ class BlockStage(ByOneSlot):
         self._first_rows[target] = self._first_rows[source]
 
     def close(self, slot: int) -> None:
-        """Stop drawing the image in a slot, if there is one. Its state stays, so that
-        others can be forked from it."""
+        """Stop drawing the image in a slot; do nothing if there is none. Its state
+        stays, so that others can be forked from it."""
         if slot in self._active:
             self._active.remove(slot)
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """Return ln p of the weighed pixels that an image has passed, for each row
-        (H,)."""
+        """Return ln p of the weighed pixels that an image has passed, summed for each
+        row, (H,), as a copy."""
         if self._log_p is None:
             # The sums of all slots, since the caller asks for those of the others next.
             span = self._layout.span(r.LOG_P)
@@ -216,9 +237,9 @@ class BlockStage(ByOneSlot):
         return self._log_p[slot].copy()
 
     def coder(self, slot: int) -> Coder:
-        """Return a copy of the range coder's registers and its code, for an image that
-        is coded. The code may be a view of the stage's memory, which the next step
-        changes."""
+        """Return the range coder of an image that is coded: a copy of its registers,
+        and its code, which on a CPU may be a view of the stage's memory, which the next
+        step changes."""
         registers = self._images[slot, self._layout.span(r.CODER)].cpu().numpy()
         codes = self._images[slot, self._layout.span(r.CODES)].cpu().numpy()
         return Coder(registers.view(np.uint64).copy(), codes.view(np.uint8))
@@ -229,15 +250,15 @@ class BlockStage(ByOneSlot):
         return self._image_of(slot).cpu().clone()
 
     def kept(self, slot: int) -> list[Floats]:
-        """Return all maps (L, cells, h) that pixels to come read: CompiledStage.kept
-        without the padding. On a CPU they are views of the stage's memory, which the
-        next step changes."""
+        """Return all maps that pixels to come read of an image, a list of arrays (L,
+        cells, h): those of CompiledStage.kept without the padding of cells. On a CPU
+        they are views of the stage's memory, which the next step changes."""
         block = BlockState(self._states[slot].cpu().numpy(), np.zeros(0, np.int64))
         return [self._layout.view(block, field) for field in _KEPT[self._layout.kind]]
 
     def step(self) -> list[SlotRow]:
         """Advance every image until at least one row is complete, and return the rows
-        that are; see Stage.step.
+        that are; see Stage.step. With its last row an image is closed.
 
         Raises FloatingPointError if the network gives logits that are not finite,
         torch.AcceleratorError if the card fails.
@@ -261,7 +282,8 @@ class BlockStage(ByOneSlot):
         calls this, after it has written the stops of all images to the device, and
         collects the rows then; another caller does both itself.
 
-        It may return before the device is done. At least one slot must have an image.
+        It may return before the device is done. At least one slot must have an image:
+        otherwise ValueError is raised. Raises torch.AcceleratorError if the card fails.
         """
         self._log_p = None
         layout = self._layout
@@ -339,8 +361,8 @@ class BlockStage(ByOneSlot):
         return self._images[slot, span].view(C, self._height, self._width)
 
     def logits_of_step(self, slot: int) -> tuple[Integers, Floats]:
-        """Return the pixels for which the last step of a slot computed logits, int64
-        (n, 2), row and column; and these logits, float32 (n, C, V)."""
+        """Return two arrays: the pixels for which the last step of a slot computed
+        logits, int64 (n, 2), row and column; and these logits, float32 (n, C, V)."""
         config = self._layout.network.config
         image = self._images[slot].cpu().numpy()
         state = np.zeros(self._layout.state_size, np.float32)
@@ -355,8 +377,8 @@ class BlockStage(ByOneSlot):
 
 
 def has_program(network: PixelNetwork) -> bool:
-    """Return True if block programs can draw from a network: if its weights are float32
-    and its kind has a program."""
+    """Return True if block programs, the form in which a card draws, can draw from a
+    network: if its weights are float32 and its kind has a program."""
     is_float32 = network.input.bias.dtype == torch.float32
     return is_float32 and network.config.network in KINDS
 
@@ -370,14 +392,15 @@ def block_logits(
     rows: int | None = None,
 ) -> Floats:
     """Return the logits (N, V, C, rows, W), float32, of the first rows of images (N, C,
-    H, W), computed by a driver.
+    H, W), at least one, computed by a driver of block programs.
 
     label: index of the label of all images, or None.
     condition: conditioning map of all images, (H, W, c), or None.
     rows: number of rows; default: all.
 
-    Raises FloatingPointError if a logit is not finite, torch.AcceleratorError if the
-    card fails.
+    Raises FloatingPointError if a logit is not finite; torch.AcceleratorError if the
+    card fails; KeyError if the network's kind has no block program; RuntimeError for a
+    label that the network does not have.
     """
     N, C, H, W = images.shape
     count = H if rows is None else rows

@@ -166,8 +166,8 @@ def layer_by_layer(weights: Sequence[Floats]) -> Floats:
 
 def pad_vector(values: Tensor, where: Layout) -> Floats:
     """Return a vector (F,) of a map's features, padded with zeros to the width of its
-    cells, float32 (width,). The gradient is dropped; without padding the result may
-    share its memory. Raises TypeError for a vector on a card."""
+    cells, float32 (width,), as a copy without gradient. Raises TypeError for a vector
+    on a card."""
     return functional.pad(
         values.detach().float(), (0, where.width - where.features)
     ).numpy()

@@ -64,8 +64,8 @@ class StepWork(NamedTuple):
     drawn: NDArray[np.int64]
     """int64 (n,): slots that are drawn until some row is complete."""
     front: Front
-    """The stage's record of where each row of each slot is, with the maximum number of
-    pixels of this step in each row."""
+    """The stage's record of where each row of each slot is, and of the number of
+    columns after which this step ends at the latest."""
 
 
 class CompiledStage:
@@ -398,8 +398,8 @@ class CompiledStage:
         source: int,
         target: int,
     ) -> None:
-        """Copy the cells of slot `source` of a map (cells, width) of stage `other` to slot
-        `target` of this stage's map."""
+        """Copy the cells of slot `source` of a map (cells, width) of stage `other` to
+        slot `target` of this stage's map."""
         own[self._cells(own, target)] = its[other._cells(its, source)]
 
     def _cells(self, part: Floats, slot: int) -> slice:

@@ -87,11 +87,13 @@ class ThreadedStage:
         network: in main memory.
         slots: number of images of all threads together.
         threads: maximum number of threads, if `stages` is empty; at least 1.
-        spare: slots of each new stage in addition to its share of all slots, because
-            images do not end in the order in which they were distributed.
-        stages: of this network, one for each thread; empty to make new ones. Several
-            ThreadedStages may share them if each calls `close_all` before it draws, and
-            if no two that share one draw at the same time.
+        spare: slots of each new stage in addition to its share of all slots: images do
+            not end in the order in which they were distributed, so a stage may need
+            more than its share.
+        stages: of this network, one for each thread, with at least `slots` slots in
+            all; empty to make new ones. Several ThreadedStages may share them if each
+            calls `close_all` before it draws, and if no two that share one draw at the
+            same time.
 
         Raises TypeError if stages are to be made and the weights are on a card.
         """
@@ -129,16 +131,14 @@ class ThreadedStage:
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none. Nothing is drawn yet. Raises
-        ValueError if no stage has a vacant slot, which may be so with less than `slots`
-        images if the former ones did not end in their order; RuntimeError for a label
-        that the network does not have."""
+        RuntimeError for a label that the network does not have."""
         stage, inner = self._take_place(slot)
         self._stages[stage].open(inner, drawing)
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
         """Begin an image in the slot `target` with the state of the slot `source`,
         after its given rows; see Stage.fork. Raises KeyError if `source` has had no
-        image since the last `close_all`, ValueError if no stage has a vacant slot."""
+        image since the last `close_all`."""
         its, own = self._places[source], self._take_place(target)
         self._stages[own.stage].fork_from(
             self._stages[its.stage], its.slot, own.slot, drawing

@@ -170,8 +170,8 @@ def used_by_threads() -> list[tuple[int, float]]:
 def drawn_by_threads() -> list[float]:
     """Return the seconds by the clock that calls of `run_together` have taken so far in
     this process: first those made in the calling threads, all together; then those made
-    in each drawing thread, in the order in which they were started. Calls that ended
-    with an exception do not count."""
+    in each drawing thread, in the order in which they were started. If one of the calls
+    of a `run_together` ends with an exception, none of them count."""
     return list(_drawn_s)
 
 
@@ -194,7 +194,8 @@ def _count(
 
 
 def _take_threads(count: int) -> list[_Thread]:
-    """Take idle threads, those with the lowest numbers first, and start what is missing."""
+    """Take idle threads, those with the lowest numbers first, and start what is
+    missing."""
     with _taking:
         found = [_idle.pop() for _ in range(min(count, len(_idle)))]
         while len(found) < count:

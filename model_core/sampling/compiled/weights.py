@@ -209,13 +209,13 @@ _prepared: WeakKeyDictionary[PixelNetwork, tuple[WeightVersions, Prepared]] = (
 def prepared(network: PixelNetwork) -> Prepared:
     """Return the arrays from which compiled code draws a network.
 
-    network: its weights are in main memory (`in_main_memory` returns it or a copy), are
-        float32, and its kind has a compiled loop.
+    network: its weights are float32 and in main memory, and its kind has a compiled
+        loop. For weights on a card pass the copy that `in_main_memory` returns;
+        otherwise TypeError is raised.
 
     The arrays are kept, and laid out again only after a parameter was written to
     (`PixelNetwork.weight_versions`), because that takes as long as drawing a single
-    small image; each time for weights made in inference mode. Raises TypeError if the
-    weights are on a card.
+    small image; each time for weights made in inference mode.
     """
     versions = network.weight_versions()
     if versions is None:

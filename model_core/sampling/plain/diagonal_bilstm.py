@@ -22,16 +22,22 @@ STATE_TAPS: list[Tap] = [LEFT, UP]
 
 
 class DiagonalBiLSTMStepper(Stepper):
-    """Stepper of the Diagonal BiLSTM. It keeps two rows of left-to-right states, and
-    the right-to-left map of the row above.
+    """Stepper of the Diagonal BiLSTM: its state for all slots (numbers under which
+    images are kept), and the computation of the next pixels. It keeps two rows of
+    left-to-right states, and the right-to-left map of the row above.
 
     The right-to-left scan of a row needs the whole row, and only the next row reads it.
     So it is computed for all layers at once when the row is complete, by `end_rows`.
     """
 
     def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
-        """Lay out the weights and make the state of all slots; arguments as for
-        `Stepper`."""
+        """Lay out the weights and make the state, on the network's device.
+
+        slots: number of slots.
+        places: number of pixels that are computed together.
+
+        Raises AssertionError for another kind of network.
+        """
         super().__init__(network, slots, places)
         config = network.config
         layers = [layer_of(block, DiagonalBiLSTM) for block in network.blocks]
@@ -60,15 +66,15 @@ class DiagonalBiLSTMStepper(Stepper):
 
     def end_rows(self) -> None:
         """Scan the row that each slot has just completed from right to left, for the
-        row below."""
+        row below, and keep the result in place of that of the row above."""
         condition = self._conditions[self._slots, self._row_of]  # (slots, W, c)
         inputs = self._row_inputs.maps
         inputs = torch.cat([inputs, condition.expand(len(inputs), -1, -1, -1)], 3)
         self._above.maps.copy_(self._right(inputs, self._above.maps))
 
     def slot_bytes(self, places: int) -> int:
-        """Return the bytes that each additional slot adds, with `places` places of its
-        own."""
+        """Return the number of bytes that each additional slot adds, with `places`
+        places (pixels that are computed together) of its own."""
         return (
             super().slot_bytes(places)
             + self._slots.element_size()
@@ -106,41 +112,49 @@ class DiagonalBiLSTMStepper(Stepper):
 
 
 class RowMaps:
-    """L maps of F features, of one whole row of each slot.
+    """L maps of F features, of one whole row of each slot, the number under which an
+    image is kept.
 
-    maps: (L, slots, width, F), which the caller reads and writes.
+    maps: (L, slots, width, F), which the caller reads and writes; zeros at first.
     """
 
     def __init__(self, slots: int, width: int, outside: Tensor) -> None:
-        """outside: (L, 1, F), which every pixel of the row holds when an image
-        begins."""
+        """Make the maps, on the device of `outside`.
+
+        outside: (L, 1, F), which every pixel of the row holds after `clear`.
+        """
         self._outside = outside
         self.maps = outside.new_zeros(len(outside), slots, width, outside.shape[-1])
 
     @property
     def slot_bytes(self) -> int:
-        """Bytes of one slot."""
+        """Number of bytes of one slot."""
         return self.maps[:, 0].nbytes
 
     def clear(self, slot: int) -> None:
-        """Fill a slot with the values with which an image begins."""
+        """Fill a slot with the values with which an image begins, `outside`."""
         self.maps[:, slot] = self._outside
 
     def fork(self, source: int, target: int) -> None:
-        """Copy the row of the slot `source` to `target`."""
+        """Copy the row of the slot `source` to the slot `target`."""
         self.maps[:, target] = self.maps[:, source]
 
 
 class RightScan:
-    """The right-to-left direction of all layers over one row. The inputs of all layers
-    are known when it runs, so they are computed side by side.
+    """The right-to-left direction of all L layers over one row. The inputs of all
+    layers are known when it runs, so they are computed side by side. Calling it,
+    scan(inputs, above), returns the hidden map of a row, (L, M, W, h), for M rows of
+    images, given inputs (L, M, W, 2h + c) and the hidden map of the row above (L, M, W,
+    h).
 
     initial_hidden: (L, 1, h), the learned state outside the image.
     """
 
     def __init__(self, directions: list[DiagonalLSTM]) -> None:
-        """directions: the right-to-left LSTM of each layer; their weights are
-        copied."""
+        """Copy the weights, without gradients.
+
+        directions: the right-to-left LSTM of each layer, first to last.
+        """
 
         def stacked(one_each: list[Tensor]) -> Tensor:
             return torch.stack(one_each).detach().contiguous()

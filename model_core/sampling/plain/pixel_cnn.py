@@ -14,12 +14,18 @@ from model_core.sampling.plain.weights import causal_taps, pack_pointwise, pack_
 
 
 class PixelCNNStepper(Stepper):
-    """Stepper of the PixelCNN. It keeps the two rows that each 3 x 3 convolution reads
-    of its own input."""
+    """Stepper of the PixelCNN: its state for all slots (numbers under which images are
+    kept), and the computation of the next pixels. It keeps the two rows that each 3 x 3
+    convolution reads of its own input."""
 
     def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
-        """Lay out the weights and make the state of all slots; arguments as for
-        `Stepper`."""
+        """Lay out the weights and make the state, on the network's device.
+
+        slots: number of slots.
+        places: number of pixels that are computed together.
+
+        Raises AssertionError for another kind of network.
+        """
         super().__init__(network, slots, places)
         config, colours = network.config, network.config.channels
         layers = [layer_of(block, PixelCNNLayer) for block in network.blocks]

@@ -11,9 +11,11 @@ rows; smaller batches are rounded in another way."""
 
 @dataclass(frozen=True)
 class Positions:
-    """M pixels that one tick computes, one for each place of the schedule.
+    """M pixels that one tick computes. A tick is a part of a step in which every place
+    computes at most one pixel; places are the rows that are drawn at the same time,
+    some for each image (Schedule). A slot is the number under which an image is kept.
 
-    slot, y, x: int64 (M,).
+    slot, y, x: int64 (M,), slot, row and column of each pixel.
     live: bool (M,). If False, the place has no pixel in this tick: its slot is one that
         no image has, and what is computed for it is not used. This keeps M constant.
     """

@@ -23,12 +23,18 @@ STATE_TAPS: list[Tap] = [(-1, -1), UP, (-1, 1)]
 
 
 class RowLSTMStepper(Stepper):
-    """Stepper of the Row LSTM. It keeps two rows of hidden states, cell states and
-    layer inputs."""
+    """Stepper of the Row LSTM: its state for all slots (numbers under which images are
+    kept), and the computation of the next pixels. It keeps two rows of hidden states,
+    cell states and layer inputs."""
 
     def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
-        """Lay out the weights and make the state of all slots; arguments as for
-        `Stepper`."""
+        """Lay out the weights and make the state, on the network's device.
+
+        slots: number of slots.
+        places: number of pixels that are computed together.
+
+        Raises AssertionError for another kind of network.
+        """
         super().__init__(network, slots, places)
         config = network.config
         layers = [layer_of(block, RowLSTM) for block in network.blocks]

@@ -25,16 +25,20 @@ them; the others make products large enough (positions.SMALLEST_BATCH)."""
 
 
 class Schedule:
-    """The ticks of `slots` images on one device. Each image begins at a row and stops
-    before another one.
+    """Which pixels of `slots` images are computed in each tick. A tick computes at most
+    one pixel at each place. An image has R places, so that R of its rows are drawn at
+    the same time: place p draws rows p, p + R, p + 2R and so on. A slot is the number
+    of an image. Each image begins at a row and stops before another one.
 
     lag: columns by which a row is behind the row above.
     rows_at_once: R, places of one image.
-    places: number of all places, which is the length of `now`.
+    places: number of all places, which is the length of `now`; some belong to no image.
     """
 
     def __init__(self, config: NetworkConfig, slots: int, device: torch.device) -> None:
-        """config: of the network.
+        """Begin without an image in any slot.
+
+        config: of the network.
         slots: number of images.
         device: where the numbers are kept.
         """
@@ -56,7 +60,7 @@ class Schedule:
 
     @property
     def slot_bytes(self) -> int:
-        """Bytes that each additional slot adds."""
+        """Number of bytes that each additional slot adds."""
         places = sum(
             self.rows_at_once * part.element_size()
             for part in (self._slot, self._place)
@@ -67,7 +71,7 @@ class Schedule:
 
     def begin(self, slot: int, first: int, end: int) -> None:
         """Draw rows first..end-1 of a slot from the next tick on, in place of what it
-        drew before; nothing if they are equal."""
+        drew before; nothing if first = end."""
         self._tick[slot], self._first[slot], self._end[slot] = 0, first, end
 
     def now(self) -> Positions:
@@ -90,8 +94,8 @@ class Schedule:
         self._tick += 1
 
     def ended(self) -> torch.Tensor:
-        """Return the row that each slot completed in the last `lag` ticks, int64 (slots
-        + SCRATCH,); of a slot that completed none, any number."""
+        """Return for each slot the row that it completed in the last `lag` ticks, int64
+        (slots + SCRATCH,), on the device; if it completed none, any number."""
         return (
             self._first
             + self._tick.div(self.lag, rounding_mode="floor")

@@ -22,14 +22,16 @@ from model_core.sampling.plain.weights import (
 
 class InputAndHead:
     """The two ends of every network: the 7 x 7 convolution with mask A, of the values
-    drawn so far, and the softmax head.
+    drawn so far, and the softmax head, which makes logits from the top map. A pixel's C
+    colours are computed one after the other. M is the number of pixels that are
+    computed together; a slot is the number under which an image is kept.
 
     colours: C.
     """
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
         """Lay out the weights and make the rows of values that the convolution reads,
-        for all slots."""
+        for all slots, on the network's device."""
         config = network.config
         self.colours = config.channels
         self._network = network
@@ -50,7 +52,7 @@ class InputAndHead:
 
     @property
     def slot_bytes(self) -> int:
-        """Bytes of one slot's values."""
+        """Number of bytes of one slot's values."""
         return self._values.slot_bytes
 
     def clear(self, slot: int) -> None:
@@ -58,12 +60,12 @@ class InputAndHead:
         self._values.clear(slot)
 
     def fork(self, source: int, target: int) -> None:
-        """Copy the values of the slot `source` to `target`."""
+        """Copy the values that are kept of the slot `source` to the slot `target`."""
         self._values.fork(source, target)
 
     def place(self, where: Positions, colour: int, values: Tensor) -> None:
-        """Store the values (M,) of one colour of the pixels `where`, for the pixels and
-        colours after them to read."""
+        """Store the values (M,), 0..V-1, of one colour of the pixels `where`, for the
+        pixels and colours after them to read."""
         encoded = self._network.encode(values[:, None, None, None]).flatten(
             1
         )  # (M, 1), of categories (M, V)
@@ -76,13 +78,14 @@ class InputAndHead:
 
     def input(self, where: Positions, colour: int, stream: Tensor) -> None:
         """Write the features of one colour of the first map at the pixels `where` to
-        `stream` (M, 2h)."""
+        the columns of that colour in `stream` (M, 2h)."""
         seen = self._values.read(0, self._ring.around(where, self._taps))
         stream[:, self._input.columns[colour]] = self._input(seen, colour)
 
     def logits(self, top: Tensor, colour: int) -> Tensor:
         """Return the logits (M, V) of one colour, given the top map (M, 2h), of which
-        the features of this and earlier colours must be computed."""
+        the features of this and earlier colours must be computed, and those of later
+        ones finite."""
         x = top.relu()
         for layer in self._head:
             wide = x.new_zeros(len(x), layer.columns[-1].stop)
@@ -93,11 +96,17 @@ class InputAndHead:
 
 
 class Ways:
-    """The 1 x 1 convolutions of a block after its layer: to the residual stream and to
-    the skip sum."""
+    """The 1 x 1 convolutions of a block after its layer: one to the residual stream,
+    the map that is passed from layer to layer, and one to the skip sum, which is added
+    to the top map. M is the number of pixels that are computed together."""
 
     def __init__(self, block: Block, colours: int, residual: bool) -> None:
-        """residual: whether the stream is added to the result."""
+        """Lay out the weights of a block.
+
+        colours: number of colours.
+        residual: True if the stream is added to the result, False if the result
+            replaces it.
+        """
         self._up = pack_pointwise(block.up, colours)
         self._skip = None if block.skip is None else pack_pointwise(block.skip, colours)
         self._residual = residual
@@ -118,16 +127,16 @@ class Ways:
 
 
 class Streams:
-    """The maps of the pixels of one tick, while their colours are computed one after
-    the other.
+    """The maps of the M pixels of one tick (pixels that are computed together), while
+    their colours are computed one after the other.
 
-    stream: (L + 1, M, 2h), the input of each layer and the last output.
+    stream: (L + 1, M, 2h), the input of each of L layers and the last output.
     hidden: (L, M, h), the output of each layer.
     skips: (M, 2h), the skip sum.
     """
 
     def __init__(self, network: PixelNetwork, count: int) -> None:
-        """Make the maps, with zeros. count: M."""
+        """Make the maps, with zeros, on the network's device. count: M."""
         config, like = network.config, network.input.bias
         self.stream = like.new_zeros(config.layers + 1, count, config.features)
         self.hidden = like.new_zeros(config.layers, count, config.hidden)
@@ -135,7 +144,7 @@ class Streams:
 
     @property
     def place_bytes(self) -> int:
-        """Bytes of one pixel."""
+        """Number of bytes of one pixel."""
         return sum(
             part[..., 0, :].nbytes for part in (self.stream, self.hidden, self.skips)
         )

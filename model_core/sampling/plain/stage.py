@@ -17,8 +17,9 @@ from model_core.sampling.stage import ByOneSlot, Drawing, SlotRow, condition_of
 
 
 class PlainStage(ByOneSlot):
-    """A Stage (sampling/stage.py) in plain torch, the slowest one. If the weights are
-    on a card, it works with a copy in main memory."""
+    """A Stage (sampling/stage.py) in plain torch, the slowest one. It draws images side
+    by side, each in a slot, a place with a number from 0 on. If the weights are on a
+    card, it works with a copy in main memory."""
 
     numerics: ClassVar[str] = "cpu-torch"
 
@@ -29,21 +30,25 @@ class PlainStage(ByOneSlot):
 
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
-        """Return True: it can draw from every network."""
+        """Return True: it can draw from every network, wherever its weights are."""
         return True
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
         """Return the bytes that each additional slot adds, counted on a step for one
-        image."""
+        image, which is made for that."""
         return StaticStep(in_main_memory(network), slots=1).slot_bytes
 
     @staticmethod
     def logits(
         network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
     ) -> NDArray[np.floating]:
-        """Return the logits (N, V, C, H, W) of images (N, C, H, W), finite or not; see
-        Stage.logits."""
+        """Return the logits (N, V, C, H, W) of images (N, C, H, W), finite or not, in
+        the type of the weights; see Stage.logits.
+
+        Raises ConfigError if the network is conditioned and there is no label,
+        RuntimeError for a label that the network does not have.
+        """
         network, values = in_main_memory(network), torch.from_numpy(images)
         if label is None:
             return network(values).numpy()
@@ -67,15 +72,17 @@ class PlainStage(ByOneSlot):
         ] = {}  # the row that an image which is held would draw next
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none. Raises AssertionError for a drawing
-        with a range coder, which only compiled code supports."""
+        """Begin an image in a slot that has none. Nothing is drawn yet. Raises
+        AssertionError for a drawing with a range coder, which only compiled code
+        supports; RuntimeError for a label that the network does not have."""
         assert drawing.coder is None, "only compiled code decodes"
         self._take_up(slot, drawing)
         self._step.stepper.open(slot, condition_of(self._network, drawing))
         self._begin(slot, 0, drawing.given_rows or self._height)
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """Begin an image with the state of `source`; see Stage.fork."""
+        """Begin an image in the slot `target` with the state of the slot `source`,
+        after its given rows; see Stage.fork."""
         self._take_up(target, drawing)
         self._step.stepper.fork(source, target)
         self._begin(target, drawing.given_rows, self._height)
@@ -103,7 +110,8 @@ class PlainStage(ByOneSlot):
         step.weighed[slot] = False if weighed is None else weighed
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw up to the end of row y and no further; see Stage.hold.
+        """Draw the image in a slot, in later steps, up to the end of row y and no
+        further; see Stage.hold. A later call moves the stop on.
 
         Raises AssertionError if x is not W, since a step computes several columns at
         once, or if the image is being drawn in rows that may lie after the stop.
@@ -118,16 +126,17 @@ class PlainStage(ByOneSlot):
             self._begin(slot, rows.first, rows.end)
 
     def copy(self, source: int, target: int) -> None:
-        """Give an image the state of another; see Stage.copy. Raises AssertionError if
-        the two are not held at the same row."""
+        """Give the image in `target` the state of that in `source`, values before the
+        stop included; see Stage.copy. Raises AssertionError if the two are not held at
+        the same row, KeyError if one is not held."""
         assert self._held[source] == self._held[target]
         y = self._held[source]
         self._step.stepper.fork(source, target)
         self._step.values[target, :, :y] = self._step.values[source, :, :y]
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """Return ln p of the weighed pixels that an image has passed, for each row
-        (H,)."""
+        """Return ln p of the weighed pixels that an image has passed, summed for each
+        row, (H,), as a copy."""
         return self._step.log_p[slot].numpy().copy()
 
     def _begin(self, slot: int, first: int, end: int) -> None:
@@ -143,17 +152,19 @@ class PlainStage(ByOneSlot):
         self._step.schedule.begin(slot, first, end)
 
     def close(self, slot: int) -> None:
-        """Stop drawing the image in a slot, if there is one."""
+        """Stop drawing the image in a slot; do nothing if there is none."""
         if self._passes.pop(slot, None) is not None:
             self._step.schedule.begin(slot, 0, 0)
 
     def image(self, slot: int) -> Tensor:
-        """Return a view of the values (C, H, W) of the image in a slot."""
+        """Return a view of the values (C, H, W) of the image in a slot, which later
+        steps change; pixels that are not drawn yet have any value."""
         return self._step.values[slot]
 
     def step(self) -> list[SlotRow]:
         """Advance every image until at least one row is complete, and return the rows
-        that are; an empty list if no image can go on.
+        that are; an empty list if no image can go on. With its last row an image is
+        closed.
 
         Raises FloatingPointError if the network gives logits that are not finite.
         """

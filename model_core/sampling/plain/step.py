@@ -12,10 +12,17 @@ from model_core.sampling.plain.stepper import Stepper
 
 
 class StaticStep:
-    """The images of all slots, and the step that advances them: call the object.
+    """The images of all slots (numbers under which images are kept), and the step that
+    advances them: call the object. A call makes `lag` ticks, in each of which one pixel
+    of every row that is being drawn is computed, so that each image completes at most
+    one row.
+
+    It returns its report, uint8 (1 + slots * C * W,): 1 if all logits were finite that
+    were used, else 0; then the values (slots, C, W) of the row that each slot
+    completed, or of any row. The tensor is reused by the next call.
 
     The caller writes the drawings of images to these tensors, whose first dimension is
-    the slot; SCRATCH slots follow those of images:
+    the slot; SCRATCH more slots follow those of images:
 
     values: int64 (slots, C, H, W), given or drawn.
     keep: bool (slots, H, W), True for given pixels.
@@ -30,7 +37,7 @@ class StaticStep:
 
     def __init__(self, network: PixelNetwork, slots: int) -> None:
         """Make the tensors and the network's state for `slots` images, without an
-        image."""
+        image, on the network's device."""
         config, device = network.config, network.input.bias.device
         C, H, W = config.channels, config.height, config.width
         self._distribution = network.distribution
@@ -57,8 +64,8 @@ class StaticStep:
 
     @property
     def slot_bytes(self) -> int:
-        """Bytes that each additional slot adds to everything that is kept between
-        steps, and to the maps of the pixels of one tick."""
+        """Number of bytes that each additional slot adds to everything that is kept
+        between steps, and to the maps of the pixels of one tick."""
         images = (
             self.values,
             self.keep,

@@ -14,7 +14,9 @@ from model_core.sampling.plain.weights import colour_slices
 
 class Stepper(ABC):
     """The state of a network for all slots, and the computation of the next pixels of
-    its images. Each kind of network has a subclass, which defines the layers.
+    its images. Each kind of network has a subclass, which defines the layers. A slot is
+    the number under which an image is kept; places are the M pixels, each of any slot,
+    that are computed together. H and W are the network's height and width.
 
     ends: the first convolution and the head.
     """
@@ -22,8 +24,8 @@ class Stepper(ABC):
     def __init__(self, network: PixelNetwork, slots: int, places: int) -> None:
         """Lay out the weights and make the state, on the network's device.
 
-        slots: number of images.
-        places: M, number of pixels that one call of `features` computes.
+        slots: number of slots.
+        places: M, the number of pixels that one call of `features` computes.
         """
         config, colours = network.config, network.config.channels
         self.ends = InputAndHead(network, slots)
@@ -38,7 +40,8 @@ class Stepper(ABC):
     def open(self, slot: int, condition: Tensor | None = None) -> None:
         """Prepare a slot for a new image.
 
-        condition: conditioning map (H, W, c) of a network with conditioning.
+        condition: conditioning map (H, W, c) of a network with conditioning; None
+            leaves the map of the slot as it is.
         """
         self.ends.clear(slot)
         for maps in self._kept():
@@ -47,22 +50,23 @@ class Stepper(ABC):
             self._conditions[slot] = condition
 
     def fork(self, source: int, target: int) -> None:
-        """Copy the state of the slot `source`, which has just completed a row, to
-        `target`."""
+        """Copy the state of the slot `source`, which has just completed a row, to the
+        slot `target`."""
         self.ends.fork(source, target)
         for maps in self._kept():
             maps.fork(source, target)
         self._conditions[target] = self._conditions[source]
 
     def slot_bytes(self, places: int) -> int:
-        """Return the bytes that each additional slot adds, with `places` places of its
-        own."""
+        """Return the number of bytes that each additional slot adds, with `places`
+        places of its own."""
         kept = sum(maps.slot_bytes for maps in (self.ends, *self._kept()))
         return kept + self._conditions[0].nbytes + places * self._now.place_bytes
 
     def features(self, where: Positions, colour: int) -> Tensor:
         """Return the top map (M, 2h) of the pixels `where`, whose features of the
-        colours up to `colour` are computed.
+        colours up to `colour` are computed; those of later colours are finite but mean
+        nothing.
 
         The colours are asked for in order, from 0, each after `ends.place` has stored
         the values of the one before. The state is updated for the pixels that follow.
@@ -82,7 +86,7 @@ class Stepper(ABC):
 
     def end_rows(self) -> None:  # noqa: B027 - most layers have nothing to do
         """Called after each step, in which images may have completed a row. A network
-        that needs a whole row computes it now."""
+        that needs a whole row computes it now; others do nothing."""
 
     @abstractmethod
     def _kept(self) -> Sequence[KeptMaps]:
