@@ -118,8 +118,8 @@ def complete(
     Raises DataError for other shapes; ConfigError for an unknown method or label, if n,
     particles or sweeps is out of bounds, and for a Multi-Scale model with `posterior`;
     ImpossibleError if all particles lose their weight, because the member or guide that
-    draws them gives the given pixels no probability; OverflowError for a negative seed;
-    FloatingPointError if logits are not finite. For weights on a card:
+    draws them gives the given pixels no probability; OverflowError for a seed or number
+    out of bounds; FloatingPointError if logits are not finite. For weights on a card:
     torch.AcceleratorError or RuntimeError if the card fails.
     """
     _check(model, known, keep, n, method, particles, sweeps)

@@ -72,9 +72,10 @@ class IslandsRun:
     """Draws the images of one completion, one after the other: `steps` or `draw` for
     each, and at last `receipt`. Images are upright.
 
-    An image is drawn by two chains (`Chain`), or, in a mixture, by rejection
-    (`Accepting`) if one member comes to the hole last and its draws have enough weight.
-    A particle is an unfinished image with a weight; several are drawn side by side.
+    An image is drawn by two chains (`Chain`), or, in a mixture without labels, by
+    rejection (`Accepting`) if one member comes to the hole last and its draws have
+    enough weight. A particle is an unfinished image with a weight; several are drawn
+    side by side.
 
     shares: the sums from which `receipt` makes the marginals.
     """

@@ -98,7 +98,12 @@ class InputAndHead:
 class Ways:
     """The 1 x 1 convolutions of a block after its layer: one to the residual stream,
     the map that is passed from layer to layer, and one to the skip sum, which is added
-    to the top map. M is the number of pixels that are computed together."""
+    to the top map. M is the number of pixels that are computed together.
+
+    Calling it, ways(hidden, stream, after, skips, colour), takes the layer's output (M,
+    h) and input (M, 2h), writes the next stream to `after` (M, 2h), and adds to `skips`
+    (M, 2h), both only in the columns of one colour.
+    """
 
     def __init__(self, block: Block, colours: int, residual: bool) -> None:
         """Lay out the weights of a block.
