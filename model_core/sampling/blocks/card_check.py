@@ -132,9 +132,10 @@ def _first_difference(
 
 
 def check_drawings(network: PixelNetwork) -> Iterator[Drawing]:
-    """Yield the four images that a check draws, always the same for a network's shape:
-    one that is drawn freely; one around given pixels, at another temperature; one that
-    is encoded, like the codec's canary; and one that is decoded."""
+    """Yield the four images that a check draws, always the same for a network's shape
+    and of its last label, if it has labels: one that is drawn freely; one around given
+    pixels, at another temperature; one whose values are all given and encoded by a
+    range coder; and one whose values are decoded."""
     config = network.config
     H, W, C = config.height, config.width, config.channels
     noise = _noise(network, 0)

@@ -35,14 +35,16 @@ from model_core.sampling.compiled.layout import (
 
 class Maps:
     """How the features of each of a network's maps are laid out (layout.py): a map has
-    a cell for each pixel, and in it features, which belong to colours. h is the number
-    of features of a layer's output.
+    a cell for each pixel, and in it features, which belong to colours, one colour after
+    the other. h is the number of features of a layer's output.
 
     features: layout of the residual stream, 2h features, which each layer reads and
         adds to.
     hidden: of a layer's output.
-    gates: of the gates of an LSTM layer, 4h features.
-    gate_order: int64 (4h,), the index in the paper's order of each feature of `gates`.
+    gates: of the gates of an LSTM layer, 4h features, in each colour the gates o, f, i,
+        g.
+    gate_order: int64 (4h,), the index in the paper's order (all gates o, then f, i, g)
+        of each feature of `gates`.
     wide: between the 1 x 1 convolutions of the head.
     outputs: logits of all colours.
     """
@@ -93,12 +95,14 @@ class LayerProducts(Protocol):
 def weights_by_colour(
     network: PixelNetwork, kind: LayerProducts, maps: Maps
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Return all weights that are applied colour by colour, float32 (n,), one after the
-    other in the order of `products_in_order`, each in the form of `colour_columns`; and
-    where those of each product begin, int64 (PRODUCTS, layers, colours), with 0 for
-    products that the network does not have.
+    """Return two arrays. The first, float32 (n,), begins at a cache line and has all
+    weights that are applied colour by colour, one after the other in the order of
+    `products_in_order`, each in the form of `colour_columns`. The second, int64
+    (PRODUCTS, layers, colours), has the index in the first at which those of each
+    product (by Product.name), layer and colour begin, and 0 for products that the
+    network does not have.
 
-    The array begins at a cache line. Raises TypeError for weights on a card.
+    Raises TypeError for weights on a card.
     """
     config = network.config
     begins = np.zeros((PRODUCTS, config.layers, config.channels), np.int64)

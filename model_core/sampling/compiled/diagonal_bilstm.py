@@ -44,8 +44,9 @@ def directions(network: PixelNetwork) -> tuple[list[DiagonalLSTM], list[Diagonal
 
 
 def above(lstm: DiagonalLSTM, maps: Maps) -> Tensor:
-    """Return the weights (4h, h + c) for the hidden state of the pixel above (h), then
-    for the conditioning map (c; 0 without one); rows in the order of `maps.gates`."""
+    """Return the weights (4h, h + c) of the gates for the hidden state of the pixel
+    above (h features), then for the conditioning map (c; 0 without one). Rows are in
+    the order of `maps.gates`, colour by colour."""
     weights = [lstm.state_to_state[0], *condition_weights(lstm.condition)]
     return torch.cat(weights, 1)[maps.gate_order]
 

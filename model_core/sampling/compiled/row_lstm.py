@@ -38,15 +38,16 @@ def _weights(network: PixelNetwork, maps: Maps) -> dict[str, Any]:
 
 
 def above(lstm: RowLSTM, maps: Maps) -> Tensor:
-    """Return the weights (4h, 3h) for the three hidden states above a pixel, from left
-    to right; rows in the order of `maps.gates`."""
+    """Return the weights (4h, 3h) of the gates for the three hidden states above a
+    pixel, from left to right. Rows are in the order of `maps.gates`, colour by
+    colour."""
     return torch.cat([*lstm.state_to_state], 1)[maps.gate_order]
 
 
 def beside(lstm: RowLSTM, maps: Maps) -> Tensor:
-    """Return the weights (4h, c + F) for the conditioning map (c; 0 without one), then
-    for the input of the left neighbour, F features; rows in the order of
-    `maps.gates`."""
+    """Return the weights (4h, c + F) of the gates for the conditioning map (c features;
+    0 without one), then for the input of the left neighbour, F features. Rows are in
+    the order of `maps.gates`, colour by colour."""
     left = lstm.input_to_state.masked_weight()[:, :, 0, 0]
     return torch.cat([*condition_weights(lstm.condition), left], 1)[maps.gate_order]
 

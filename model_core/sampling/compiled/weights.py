@@ -85,9 +85,11 @@ def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Sha
 
 
 def few_pixels(above_w: Floats) -> int:
-    """Return up to how many waiting pixels the row above is summed before their turn
-    (compiled/frontier.py): 16; 0 for weights of at most 1 MiB, for which that would not
-    be faster.
+    """Return the maximum number of pixels whose turn it is for which a step sums what
+    they and their next neighbours read of the row above, before it comes to them
+    (compiled/frontier.py). So these weights are read less often. It is 16 if they have
+    more than 1 MiB; else 0, which means never, because smaller weights stay in the
+    processor's cache.
 
     above_w: the weights for the row above, of all layers.
     """
