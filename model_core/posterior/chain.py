@@ -76,8 +76,9 @@ class Start:
     """(K, N): for each component ln of its label's prior times its p of each
     candidate."""
     log_weights: NDArray[np.float64]
-    """(N,): the sum of their exponentials is an unbiased estimate of the model's
-    p(given pixels)."""
+    """(N,): the sum of their exponentials is an estimate of the model's p(given
+    pixels). It is unbiased unless the chain may begin again (`sizes_of`), because its
+    first attempt is then kept or dropped by what it came to."""
     least_ess: float
     """The smallest effective sample size (number of equally weighted particles that
     would be worth as much) that the particles of any proposer had on the way."""
@@ -90,8 +91,8 @@ class Start:
 
     @property
     def log_evidence(self) -> float:
-        """ln of the estimate of the model's p(given pixels); the estimate itself, not
-        its ln, is unbiased."""
+        """ln of the estimate of the model's p(given pixels). Of the estimate itself, not
+        of its ln, `log_weights` says when it is unbiased."""
         return log_sum(self.log_weights)
 
 

@@ -46,8 +46,8 @@ class EnumeratedRun:
 
         target: what is completed; `has_few_fillings` is True for it.
         seed: of all images.
-        particles: half as many images with a label, at least 2, are scored side by
-            side. The result does not depend on it.
+        particles: half of this number of fillings, at least 2, are scored side by
+            side, each with one label. The result does not depend on it.
         stages: score the images; nothing else may use them meanwhile. Default: stages
             of its own. The result does not depend on them.
 

@@ -342,8 +342,12 @@ class IslandsRun:
         )
 
     def receipt(self) -> tuple[Receipt, Marginals]:
-        """Return the receipt of all images that were drawn, and the marginals. Raises
-        IndexError if no image was drawn."""
+        """Return the receipt of all images that were drawn, and the marginals.
+
+        Raises IndexError if no image was drawn. If rejection drew them, a pass over
+        given pixels is made for the evidence, which raises FloatingPointError if logits
+        are not finite and torch.AcceleratorError if a card that draws fails.
+        """
         strange = self._target.strange_nats
         accepting = self._accepting
         if accepting is not None and accepting.nats:

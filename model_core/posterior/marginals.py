@@ -148,7 +148,8 @@ class Shares:
         None after each pass over at most 8 images.
 
         Raises FloatingPointError if logits are not finite; a network in plain torch
-        does not notice it and makes the marginals NaN. Raises torch.AcceleratorError if
+        does not notice it and makes the entropy, and the mean except of categories,
+        NaN. Raises torch.AcceleratorError if
         a card that draws fails, and AssertionError for a Multi-Scale network.
         """
         turned = np.ascontiguousarray(turn(images, component.orientation))
@@ -164,7 +165,7 @@ class Shares:
         shares (V, C, H, W); `sweeps` (H, W), the number of sweeps that drew each pixel;
         `predicted`, the mean predicted share (V, C, H, W); `passed`, the mean share of
         first particles that had just drawn a pixel (V, C, H, W); and `passes` (H, W),
-        the number of these. `drawn`, `sweeps` and `passes` are the sums themselves, not
+        how often `pass_by` was called for a pixel. `drawn`, `sweeps` and `passes` are the sums themselves, not
         copies. Without any prediction, `predicted` is NaN, with a RuntimeWarning."""
         return {
             "drawn": self._drawn,
@@ -176,7 +177,8 @@ class Shares:
 
     def result(self) -> Marginals:
         """Return the marginals of everything that was added, which must include a
-        prediction: without one they are NaN in the hole, with a RuntimeWarning."""
+        prediction. Without one they are NaN in the hole, with a RuntimeWarning; of
+        categories only the entropy is NaN, and the mean is 0."""
         parts = self.parts()
         of_predicted = PREDICTED * self._of_ignorant
         of_passed = PASSED * self._of_ignorant

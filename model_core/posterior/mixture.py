@@ -231,7 +231,11 @@ class Mixture:
     """The M members of a model, which are equally likely, and guides, networks that
     propose images but do not change p. A component is a member with one of its K labels
     (K = 1 without labels); components are ordered member by member. Images are
-    upright."""
+    upright.
+
+    `proposed` and `log_p` draw in the stages of the ways: they raise FloatingPointError
+    if logits are not finite, and torch.AcceleratorError if a card that draws fails.
+    """
 
     ways: Sequence[Way]
     """The members; each has the same number of labels."""
@@ -260,9 +264,8 @@ class Mixture:
         k: index of the proposer.
         images: (N, C, H, W).
         log_p: (M * K, N), what `log_p` returns for these images. The answer for a
-            member is computed from it; a guide that is no member scores the images.
-
-        Raises FloatingPointError if a guide gives logits that are not finite.
+            member is computed from it; a guide that is no member scores the images,
+            and only then an error of a network can be raised.
         """
         if k < len(self.ways):
             return self.of_members(log_p)[k]
@@ -279,10 +282,7 @@ class Mixture:
     def log_p(self, images: Images, temperature: float) -> NDArray[np.float64]:
         """Return for each component ln of its label's prior times its p of each image,
         at a temperature: (M * K, N) for images (N, C, H, W), at least one. The factor 1
-        / M of the members is not included.
-
-        Raises FloatingPointError if logits are not finite.
-        """
+        / M of the members is not included."""
         return np.concatenate(
             [
                 way.log_p(images, temperature) + way.log_priors[:, None]

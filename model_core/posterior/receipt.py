@@ -139,7 +139,8 @@ class Island:
     """Sum over the chains of the number of particles with which each proposer (not all
     proposers together) began them."""
     nats_at_one: float | None = None
-    """-ln p of the image at temperature 1; None: the same as `nats`."""
+    """-ln p of the image at temperature 1. It is computed only if the model's
+    strange_nats is known, and is otherwise the same as `nats`, as it is if None."""
 
     @property
     def apart_nats(self) -> float:
@@ -199,7 +200,8 @@ def accepted_receipt(
     strange_nats: 99 % of the model's validation images have fewer nats at temperature
         1; None if that is unknown.
 
-    Raises AssertionError if `drawn` has no pool yet.
+    Raises AssertionError if `drawn` has no pool yet, and what `Accepting.log_evidence`
+    raises.
     """
     qualities: tuple[Quality, ...] = tuple(
         "poor" if is_strange(nats, strange_nats) else "good" for nats in nats_at_one
