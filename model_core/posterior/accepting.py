@@ -78,7 +78,8 @@ class Candidates:
 
 class Accepting:
     """Draws the images of one completion of a mixture without labels, by rejection:
-    draws of one member, k, are tried until one is accepted.
+    draws of one member, k, are tried until one is accepted. If none of about `size` is,
+    one of those that were tried is chosen by its weight.
 
     Run `begin` to its end first: it draws the pool, a number of draws of member k that
     tell how the model's p differs from p_k. Then, if `suffices` is True, `steps` draws

@@ -77,7 +77,7 @@ class Classification:
     quality: Quality = "exact"
     """`exact`; or, of estimates, `good`, `rough` or `poor`, by how much the two
     estimates of any label's probability differ, and by the effective sample size of the
-    likeliest label's particles. Of several pictures the worst."""
+    likeliest label's particles, or of all particles if a guide draws them. Of several pictures the worst."""
 
     @property
     def exact(self) -> bool:
@@ -103,10 +103,10 @@ def classify(
         of them, at least 2.
 
     Raises ConfigError for a model without labels or conditioned on one, and for a part
-    of a picture and a Multi-Scale model; DataError for other shapes; ValueError for no
-    picture (B = 0); ImpossibleError if all particles of a member or guide lose their
-    weight, because it gives the given pixels no probability, for a label or for all;
-    OverflowError for a negative seed, if particles are needed; FloatingPointError if
+    of a picture and a Multi-Scale model; DataError for other shapes and for no picture
+    (B = 0); ImpossibleError if all particles of a member or guide lose their weight,
+    because it gives the given pixels no probability, for a label or for all;
+    OverflowError for a seed out of bounds, if particles are needed; FloatingPointError if
     logits are not finite, except in the exact answer of a model that is drawn in plain
     torch or is Multi-Scale, which is NaN then. For weights on a card:
     torch.AcceleratorError or RuntimeError if the card fails.
@@ -397,6 +397,7 @@ def _check(model: Model, values: Tensor, keep: Tensor | None) -> None:
     if (
         values.shape[-3:] != shape
         or values.ndim not in (3, 4)
+        or values.shape[0] == 0
         or (keep is not None and keep.shape != shape[1:])
     ):
         found = [tuple(each.shape) for each in (values, keep) if each is not None]

@@ -104,23 +104,26 @@ def complete(
         is drawn, too, from p(label | given), or with `clamp` from p(label | the given
         pixels before the hole).
     enumerates: True: score every filling of a hole that has few of them
-        (enumeration.py), so that draws, mean, entropy and evidence are exact, and let a
-        mixture draw exactly if it can (exact.py). False: use chains for these, too, as
-        version 0.3 and earlier did.
+        (enumeration.py), if one network cannot draw it directly, so that draws, mean,
+        entropy and evidence are exact, and let a mixture draw exactly if it can
+        (exact.py). False: treat these like all others (islands.py), as version 0.3 and
+        earlier did.
 
     The method `posterior` draws from p(hole | all given pixels) of the model or
-    mixture. If no given pixel comes after the hole's first pixel, in the order of any
-    member, each image is one exact draw; else see islands.py. The method `clamp` lets
-    the first member draw each pixel of the hole given what comes before it in its
-    order, which is exact only for one network and if no given pixel comes after the
-    hole's first one.
+    mixture. If the model is one network and no given pixel comes after the hole's first
+    pixel in its order, each image is one exact draw, and mean and entropy are estimated
+    from at least 8 draws; of a mixture this needs `enumerates`, and the same of each
+    member. For all else see islands.py. The method `clamp` lets the first member draw
+    each pixel of the hole given what comes before it in its order, which is exact only
+    for one network and if no given pixel comes after the hole's first one.
 
     Raises DataError for other shapes; ConfigError for an unknown method or label, if n,
     particles or sweeps is out of bounds, and for a Multi-Scale model with `posterior`;
     ImpossibleError if all particles lose their weight, because the member or guide that
     draws them gives the given pixels no probability; OverflowError for a seed or number
-    out of bounds; FloatingPointError if logits are not finite. For weights on a card:
-    torch.AcceleratorError or RuntimeError if the card fails.
+    out of bounds, also of the 8 draws, whose numbers follow `first`; FloatingPointError
+    if logits are not finite. For weights on a card: torch.AcceleratorError or
+    RuntimeError if the card fails.
     """
     _check(model, known, keep, n, method, particles, sweeps)
     model = model.given(label)

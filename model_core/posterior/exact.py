@@ -39,10 +39,10 @@ POOLED = 8
 
 
 class ExactRun:
-    """Draws the images of a completion by a mixture, one after the other, exactly, if
-    no given pixel comes after the hole's first pixel in the order of any member. Each
-    image is one draw by one component (a member with one of its labels), which is
-    chosen with p(component | given). It has the methods of an IslandsRun, `steps`,
+    """Draws the images of a completion by a mixture, one after the other, each to its
+    end, exactly, if no given pixel comes after the hole's first pixel in the order of
+    any member. Each image is one draw by one component (a member with one of its
+    labels), which is chosen with p(component | given). It has the methods of an IslandsRun, `steps`,
     `draw`, `expected_so_far` and `receipt`, but here `draw` takes only the number of
     the image."""
 

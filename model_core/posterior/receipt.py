@@ -140,7 +140,7 @@ class Island:
     proposers together) began them."""
     nats_at_one: float | None = None
     """-ln p of the image at temperature 1. It is computed only if the model's
-    strange_nats is known, and is otherwise the same as `nats`, as it is if None."""
+    strange_nats is known, and otherwise equals `nats`. None counts as `nats`."""
 
     @property
     def apart_nats(self) -> float:

@@ -166,7 +166,7 @@ def test_completions_are_drawn_from_the_sum_over_labels(make: type, given: str) 
 
 
 def test_what_cannot_be_classified_is_refused() -> None:
-    """A model without labels, one label that is given, other shapes."""
+    """A model without labels, one label that is given, other shapes, no picture."""
     model, image = labelled(), all_images()[:1]
     for refused in (
         model.given("a"),
@@ -176,6 +176,8 @@ def test_what_cannot_be_classified_is_refused() -> None:
             classify(refused, image)
     with pytest.raises(DataError, match="values and keep must be"):
         classify(model, image, torch.ones(3, 4, dtype=torch.bool))
+    with pytest.raises(DataError, match="values and keep must be"):
+        classify(model, image[:0])
 
 
 @pytest.mark.parametrize("heavy", [1, 3, 7])
