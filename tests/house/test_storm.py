@@ -8,10 +8,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from pixelrnn.client.errors import ApiError, UnreachableError
+from tests.house.running import Up
 from tests.storm.counts import (
     BEGIN,
     COUNTS,
@@ -28,6 +31,8 @@ from tests.storm.judge import Account, Outcome, Seen, Verdict, judge
 from tests.storm.load import Mix
 from tests.storm.sitting import ENOUGH, Storm, shortfalls, sit
 from tests.storm.wishes import TRAINING, first_wishes
+from tests.storm.world import World
+from worker.contract.added import uploads_in
 
 SHORT = [
     "worker, kill -9",
@@ -124,6 +129,36 @@ def refusal(status: int) -> ApiError:
     return ApiError(
         status, {"type": "about:blank", "title": "no", "status": status, "detail": "no"}
     )
+
+
+@pytest.mark.parametrize("needed", [False, True])
+def test_a_trainer_may_end_late_and_no_trainer_may_end_that_is_needed(
+    tmp_path: Path, needed: bool
+) -> None:
+    """One that is told to end, because there is no training, may still be there when the
+    next training comes. One that had a training all the time has ended by itself."""
+    (tmp_path / "source").mkdir()
+    ended: list[str] = []
+    world = World(tmp_path, tmp_path / "source", True, ended.append, {})
+    trainer, standing = 4194304, dict[int, str]()  # above the highest process id
+    world.up = cast(
+        Up,
+        SimpleNamespace(
+            process=SimpleNamespace(poll=lambda: None), processes=lambda: dict(standing)
+        ),
+    )
+    training = uploads_in(tmp_path / "added") / "job"
+    training.parent.mkdir(parents=True)
+    if needed:
+        training.mkdir()
+    standing[trainer] = "trainer"
+    world._look()
+    training.mkdir(exist_ok=True)
+    world._look()
+    assert ended == []
+    standing.clear()
+    world._look()
+    assert ended == ([f"trainer {trainer}"] if needed else [])
 
 
 def test_judge_finds_no_harm_where_there_is_none() -> None:

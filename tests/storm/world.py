@@ -34,6 +34,10 @@ IN_S = 60.0
 BACK_LIMIT_S = 1800.0
 """After this long a stack that does not come back is a failure of its own; a busy machine takes its time."""
 
+TRAINER_ENDS_IN_S = 60.0
+"""A trainer is told to end when there has been no training for a while. On a busy machine
+it takes so long at most, and another training may come meanwhile."""
+
 LOOK_S = 0.1
 ASK_AGAIN_S = 7.0
 """So seldom that nobody counts as one who tries keys."""
@@ -82,6 +86,8 @@ class World:
         """Redis may end by itself."""
         self._standing: dict[int, str] = {}
         self._struck: set[int] = set()
+        self._no_training_at = -TRAINER_ENDS_IN_S
+        """When there was no training, by the last look that found none."""
         self._deaths: dict[str, deque[float]] = {}
 
     async def __aenter__(self) -> Self:
@@ -129,6 +135,8 @@ class World:
             self._look()
 
     def _look(self) -> None:
+        if self._has_no_training():
+            self._no_training_at = time.monotonic()
         if (
             self.apart
             and self._service.process is not None
@@ -154,7 +162,8 @@ class World:
     def _note_death(self, pid: int, name: str) -> None:
         self._deaths.setdefault(name, deque(maxlen=MAY_DIE)).append(time.monotonic())
         may_end = (name == "server" and self.excused) or (
-            name == "trainer" and self._has_no_training()
+            name == "trainer"
+            and time.monotonic() < self._no_training_at + TRAINER_ENDS_IN_S
         )
         if pid not in self._struck and not may_end:
             self._on_exit(f"{name} {pid}")
