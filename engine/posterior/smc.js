@@ -71,7 +71,10 @@ export class Sweep {
     this.holeEnds = Math.max(0, hole.keep.lastIndexOf(0)) + 1;
     const compared = stops(hole.keep, size);
     this.compared = new Set(compared);
-    this.stops = withRowEnds(hole.keep, size, retained ? [...compared, this.holeEnds] : compared);
+    // `advance` returns ln p since its last stop, so it counts at a pause, too.
+    const weighed = retained ? [...compared, this.holeEnds] : compared;
+    this.weighed = new Set(weighed);
+    this.stops = withRowEnds(hole.keep, size, weighed);
     this.isMerged = !retained;
     this.#begin(count, retained);
   }
@@ -120,7 +123,7 @@ export class Sweep {
     }
     const stop = this.stops[this.#next];
     const logP = this.particles.advance(stop);
-    if (this.compared.has(stop)) this.island.weigh(logP);
+    if (this.weighed.has(stop)) this.island.weigh(logP);
     this.#report(stop);
     if (this.compared.has(stop)) this.#compare(stop);
     this.#next += 1;

@@ -115,7 +115,9 @@ class Sweep:
         pauses = (
             {self._hole_ends} if retained is not None and within_rows else set[Stop]()
         )
-        self._stops = with_row_ends(hole.keep, sorted(self._compared | pauses))
+        # `advance` returns ln p since its last stop, so it counts at a pause, too.
+        self._weighed = self._compared | pauses
+        self._stops = with_row_ends(hole.keep, sorted(self._weighed))
         self._is_merged = retained is None
         self._next = 0
         self._labels = labels
@@ -188,7 +190,7 @@ class Sweep:
             return
         stop = self._stops[self._next]
         log_p = self._particles.advance(stop)
-        if stop in self._compared:
+        if stop in self._weighed:
             self.island.weigh(log_p)
         self._tell(stop)
         if stop in self._compared:
