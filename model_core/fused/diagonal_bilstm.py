@@ -1,6 +1,8 @@
 """The Diagonal BiLSTM's block on a canvas (canvas.py): one compiled scan for each
 direction."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
@@ -13,12 +15,18 @@ from model_core.layers.diagonal_bilstm import DiagonalBiLSTM
 
 def _scans(layer: DiagonalBiLSTM, canvas: Canvas) -> list[Scan]:
     """Return the scans from left to right and from right to left."""
+    left, right = _walks(canvas)
+    return [Scan(layer.left, left), Scan(layer.right, right)]
+
+
+@lru_cache(maxsize=64)
+def _walks(canvas: Canvas) -> tuple[Walk, Walk]:
+    """Return the walks of both scans."""
     B, H, W, row = canvas.batch, canvas.height, canvas.width, canvas.row
+    left = Walk(B, H, W, 1, (0,), (-row, -1), -1)
     # Nothing reads the right-to-left map of the last row, so its scan leaves it out.
-    return [
-        Scan(layer.left, Walk(B, H, W, 1, (0,), (-row, -1), -1)),
-        Scan(layer.right, Walk(B, H - 1, W, -1, (0,), (-row, 1), 1)),
-    ]
+    right = Walk(B, H - 1, W, -1, (0,), (-row, 1), 1)
+    return left, right
 
 
 def _joined(hidden: list[Tensor], canvas: Canvas) -> Tensor:

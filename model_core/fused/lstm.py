@@ -116,4 +116,5 @@ def _inputs(maps: Maps) -> Tensor:
         if maps.condition is None
         else torch.cat([maps.stream, maps.condition], 1)
     )
-    return read.to(maps.canvas.dtype)
+    dtype = maps.canvas.dtype
+    return read if read.dtype == dtype else read.to(dtype)

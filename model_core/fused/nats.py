@@ -9,10 +9,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from model_core.compiled.head_nats import head_gradients, head_nats
+from model_core.compiled.map_products import Ahead
 from model_core.compiled.vector_code import LANES
 from model_core.fused.panels import bits, panels
 from model_core.fused.products import (
     Bounds,
+    ahead,
     bounds_of,
     readers_of,
     reads_of,
@@ -59,9 +61,38 @@ def _nats_of_vectors(
 ) -> Tensor:
     """Return the nats if each variable has a multiple of LANES logits."""
     conv = head.output
+    if not torch.is_grad_enabled():
+        return _nats(
+            roomy(wide.to(dtype)), ahead(conv, dtype), values, len(conv.weight)
+        )
     return _Nats.apply(
         wide, conv.masked_weight(), conv.bias, values, bounds_of(conv), dtype
     )  # type: ignore[no-any-return]
+
+
+def _nats(
+    wide: Tensor,
+    product: Ahead,
+    values: Tensor,
+    outputs: int,
+    slopes: Tensor | None = None,
+) -> Tensor:
+    """Return -ln p of values (M, C), float32 (M, C).
+
+    wide: (M, I), with space in its rows (`roomy`).
+    product: the weights, spans and bias of the last convolution.
+    outputs: C * V.
+    slopes: (M, C * V), in which the gradients of the logits are stored; None: they are
+        not needed.
+    """
+    M, C = values.shape
+    nats = torch.empty(M, C)
+    if slopes is None:
+        slopes = torch.empty(0, outputs)
+    head_nats(
+        bits(wide), *product, bits(values), outputs // C, bits(nats), bits(slopes)
+    )
+    return nats
 
 
 class _Nats(torch.autograd.Function):
@@ -79,14 +110,11 @@ class _Nats(torch.autograd.Function):
         dtype: torch.dtype,
     ) -> Tensor:
         wide, weight = roomy(wide.to(dtype)), weight[:, :, 0, 0]
-        (M, C), O = values.shape, len(weight)  # noqa: E741
-        nats, slopes = (
-            torch.empty(M, C),
-            torch.empty(M if any(ctx.needs_input_grad) else 0, O),
-        )
+        M, O = len(values), len(weight)  # noqa: E741
+        slopes = torch.empty(M if any(ctx.needs_input_grad) else 0, O)
         spans = reads_of(bounds, O, 4 // wide.element_size())
-        arrays = bits(wide), panels(weight.t(), dtype), spans, bits(bias), bits(values)
-        head_nats(*arrays, O // C, bits(nats), bits(slopes))
+        product = Ahead(panels(weight.t(), dtype), spans, bits(bias))
+        nats = _nats(wide, product, values, O, slopes)
         ctx.save_for_backward(wide, weight, slopes)
         ctx.bounds = bounds
         return nats

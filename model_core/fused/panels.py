@@ -17,7 +17,8 @@ from model_core.compiled.map_products import PANEL
 def bits(x: Tensor) -> Any:
     """Return a tensor's memory as an array without a copy: float32 and integers as they
     are, bfloat16 as uint16. The gradient is dropped; the tensor is on the CPU."""
-    x = x.detach()
+    if x.requires_grad:
+        x = x.detach()
     return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()
 
 

@@ -1,6 +1,7 @@
 """PixelCNN's block on a canvas (canvas.py): one compiled pass in each direction
 (compiled/convolutions.py)."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from model_core.compiled.convolutions import backward_block, forward_block
 from model_core.compiled.map_products import Ahead, Back
 from model_core.compiled.vector_code import LANES
 from model_core.fused.canvas import Canvas
+from model_core.fused.kept import kept_operands
 from model_core.fused.network import FusedNetwork
 from model_core.fused.panels import bits, panels, whole
 from model_core.fused.products import NOTHING, Gradients, ahead, back, gradients_of
@@ -103,6 +105,11 @@ def _backward(
 def _spread(conv: MaskedConv2d, dtype: torch.dtype) -> Ahead:
     """Return the 3 x 3 as a product of the inputs of its five taps, one after the
     other."""
+    weights = conv.weight, conv.bias
+    return kept_operands(conv, dtype, weights, partial(_laid_out, conv, dtype))
+
+
+def _laid_out(conv: MaskedConv2d, dtype: torch.dtype) -> Ahead:
     weights = panels(
         _taps(conv.weight).transpose(1, 2).flatten(0, 1), dtype
     )  # of (5h, h)

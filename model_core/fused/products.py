@@ -12,7 +12,7 @@ M is the number of rows of a canvas, I and O are the inputs and outputs of a 1 x
 convolution.
 """
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from model_core.compiled.map_products import (
     affine,
 )
 from model_core.compiled.vector_code import LANES
+from model_core.fused.kept import kept_operands
 from model_core.fused.panels import bits, panels
 from model_core.layers.masked_conv import MaskedConv2d
 
@@ -97,6 +98,11 @@ def ahead(conv: MaskedConv2d | None, dtype: torch.dtype) -> Ahead:
     factors of `dtype`, float32 or bfloat16; for None, a product without outputs."""
     if conv is None:
         return Ahead(_NO_PANELS[dtype], _NO_SPANS, NOTHING[:, 0])
+    weights = conv.weight, conv.bias
+    return kept_operands(conv, dtype, weights, partial(_ahead, conv, dtype))
+
+
+def _ahead(conv: MaskedConv2d, dtype: torch.dtype) -> Ahead:
     weight = conv.weight[:, :, 0, 0]  # masked already
     spans = reads_of(bounds_of(conv), len(weight), 4 // dtype.itemsize)
     return Ahead(panels(weight.t(), dtype), spans, bits(conv.bias))
@@ -169,17 +175,25 @@ def product(
 
     The result has space in its rows, too.
     """
-    O, pair = len(weight), _pair(x)  # noqa: E741
-    out = x.new_empty(len(x), room(O))
-    start = np.zeros(room(O), np.float32)
-    if bias is not None:
-        start[:O] = bias.detach().numpy()
-    spans = reads_of(bounds, O, pair)
+    ahead = Ahead(
+        panels(weight.t(), x.dtype),
+        reads_of(bounds, len(weight), _pair(x)),
+        NOTHING[:, 0] if bias is None else bits(bias),
+    )
+    return _product(x, ahead, len(weight), rectify)
+
+
+def _product(x: Tensor, ahead: Ahead, outputs: int, rectify: bool) -> Tensor:
+    """Return `product`, given its weights, spans and bias as compiled code takes them;
+    the bias has O or no numbers. outputs: O."""
+    out = x.new_empty(len(x), room(outputs))
+    start = np.zeros(room(outputs), np.float32)
+    start[: len(ahead.bias)] = ahead.bias
     affine(
         bits(x),
         HERE,
-        panels(weight.t(), x.dtype),
-        spans,
+        ahead.weights,
+        ahead.spans,
         start,
         NOTHING,
         bits(out),
@@ -187,7 +201,7 @@ def product(
         len(x),
         int(rectify),
     )
-    return out[:, :O]
+    return out[:, :outputs]
 
 
 def product_back(
@@ -251,6 +265,9 @@ def masked_linear(
     """Return a 1 x 1 convolution with mask B of a map, (M, I) -> (M, O), of `dtype`,
     with factors of that type; negative results become 0 if `rectify` is True. Gradients
     can be computed."""
+    if not torch.is_grad_enabled():
+        x = roomy(x.to(dtype))
+        return _product(x, ahead(conv, dtype), len(conv.weight), rectify)
     bounds = bounds_of(conv)
     return _Linear.apply(x, conv.masked_weight(), conv.bias, bounds, dtype, rectify)  # type: ignore[no-any-return]
 

@@ -1,6 +1,8 @@
 """The Row LSTM's block on a canvas (canvas.py): one compiled scan, with the left
 neighbour's features among the inputs."""
 
+from functools import lru_cache
+
 from torch import Tensor
 
 from model_core.compiled.scans import TILE_ROWS
@@ -13,16 +15,17 @@ from model_core.networks.pixel_network import PixelNetwork
 
 
 def _scans(layer: RowLSTM, canvas: Canvas) -> list[Scan]:
-    """Return the only scan, from top to bottom. A cell reads the features of its left
-    neighbour and its own, and three states of the row above."""
+    """Return the only scan, from top to bottom."""
+    return [Scan(layer, _walk(canvas))]
+
+
+@lru_cache(maxsize=64)
+def _walk(canvas: Canvas) -> Walk:
+    """Return the walk of the scan. A cell reads the features of its left neighbour and
+    its own, and three states of the row above."""
     row = canvas.row
     states = (-row - 1, -row, -row + 1)
-    return [
-        Scan(
-            layer,
-            Walk(canvas.batch, canvas.height, canvas.width, 1, (-1, 0), states, -row),
-        )
-    ]
+    return Walk(canvas.batch, canvas.height, canvas.width, 1, (-1, 0), states, -row)
 
 
 def _joined(hidden: list[Tensor], _canvas: Canvas) -> Tensor:

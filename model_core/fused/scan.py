@@ -2,7 +2,8 @@
 (compiled/scans.py)."""
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from model_core.compiled.scans import backward_scan, forward_scan
 from model_core.compiled.vector_code import LANES
+from model_core.fused.kept import kept_operands
 from model_core.fused.panels import bits, panels
 from model_core.fused.products import Gradients
 from model_core.fused.trunk import Maps
@@ -48,8 +50,9 @@ class Walk:
         beside the cell."""
         return sum(abs(step) > 1 for step in self.state_steps)
 
+    @cached_property
     def arguments(self) -> tuple[Any, ...]:
-        """Return the walk as arguments of the compiled scans, in their order."""
+        """The walk as arguments of the compiled scans, in their order."""
         steps = (
             np.array(self.input_steps, np.int64),
             np.array(self.state_steps, np.int64),
@@ -76,6 +79,20 @@ def _unpacked(matrix: Tensor) -> Tensor:
     )
 
 
+class _Operands(NamedTuple):
+    """The weights of an LSTM as its compiled scan takes them."""
+
+    before: Any
+    """In panels: those for the inputs and for the states in the row above."""
+    beside: Any
+    """In panels: those for the other states."""
+    bias: Tensor
+    """(1, 4h)"""
+    hidden: Any
+    cell: Any
+    """(h,): the initial states."""
+
+
 @dataclass(frozen=True)
 class Scan:
     """One LSTM, and how it walks over a canvas."""
@@ -97,32 +114,58 @@ class Scan:
 
         Pixels outside the image, and below the rows of the walk, get the initial state.
         """
-        lstm, walk, M, h = self.lstm, self.walk, len(inputs), self.lstm.hidden
+        walk, M, h = self.walk, len(inputs), self.lstm.hidden
         if states is None:
             gates = torch.empty(M if maps.keeps else walk.width * walk.batch, GATES * h)
             states = [gates, torch.empty(M, h), inputs.new_empty(M, h)]
-        gates, cell, hidden = states
-        for state, initial in (
-            (hidden, lstm.initial_hidden),
-            (cell, lstm.initial_cell),
-        ):
-            _fill_outside(state, initial.detach(), walk)
-        weights = _packed(self._matrix(inputs.shape[1])).t()  # (K, 4h)
-        above = len(walk.input_steps) * inputs.shape[1] + walk.states_above * h
+        operands = self._operands(inputs.shape[1], inputs.dtype)
+        gates, cell, hidden = (bits(state) for state in states)
+        _fill_outside(hidden, operands.hidden, walk)
+        _fill_outside(cell, operands.cell, walk)
         forward_scan(
             bits(inputs),
-            panels(weights[:above], inputs.dtype),
-            panels(weights[above:], inputs.dtype, GATES * LANES),
-            bits(self._bias(maps)),
-            *(bits(t) for t in (gates, cell, hidden)),
-            *walk.arguments(),
+            operands.before,
+            operands.beside,
+            bits(self._bias(operands.bias, maps)),
+            gates,
+            cell,
+            hidden,
+            *walk.arguments,
         )
         return states
 
-    def _bias(self, maps: Maps) -> Tensor:
+    def _operands(self, width: int, dtype: torch.dtype) -> "_Operands":
+        """Return the weights for inputs of this width, with factors of `dtype`."""
+        lstm = self.lstm
+        weights: list[Tensor] = [
+            lstm.input_to_state.weight,
+            lstm.input_to_state.bias,
+            lstm.state_to_state,
+            lstm.initial_hidden,
+            lstm.initial_cell,
+        ]
+        if lstm.condition is not None:
+            weights.append(lstm.condition.weight)
+        make = partial(self._lay_out, width, dtype)
+        return kept_operands(lstm, (width, dtype), weights, make)
+
+    def _lay_out(self, width: int, dtype: torch.dtype) -> "_Operands":
+        """Return `_operands`, laid out anew."""
+        lstm, walk = self.lstm, self.walk
+        weights = _packed(self._matrix(width)).t()  # (K, 4h)
+        before = len(walk.input_steps) * width + walk.states_above * lstm.hidden
+        return _Operands(
+            panels(weights[:before], dtype),
+            panels(weights[before:], dtype, GATES * LANES),
+            _packed(lstm.input_to_state.bias.detach())[None],
+            bits(lstm.initial_hidden.to(dtype)),
+            bits(lstm.initial_cell),
+        )
+
+    def _bias(self, bias: Tensor, maps: Maps) -> Tensor:
         """Return the bias of all cells (1, 4h), or with labels that of each cell of a
-        row (W * B, 4h)."""
-        lstm, bias = self.lstm, _packed(self.lstm.input_to_state.bias.detach())[None]
+        row (W * B, 4h). bias: (1, 4h), without labels."""
+        lstm = self.lstm
         if maps.labels is None or lstm.condition is None:
             return bias
         return (
@@ -178,7 +221,7 @@ class Scan:
                     d_images,
                 )
             ),
-            *walk.arguments(),
+            *walk.arguments,
         )  # pyright: ignore[reportCallIssue]
         outside = {
             lstm.initial_hidden: _sum_outside(d_states, walk),
@@ -235,29 +278,30 @@ class Scan:
 def clear_first_column(canvas: Tensor, walk: Walk) -> None:
     """Set the pixels to the left of each row, outside the image, to zero, in place.
     canvas: (M, F)."""
-    _first_column(canvas, walk).zero_()
+    _first_column(bits(canvas), walk)[:] = 0
 
 
-def _first_column(canvas: Tensor, walk: Walk) -> Tensor:
+def _first_column(canvas: Any, walk: Walk) -> Any:
     """Return a view (H, B, F) of the positions to the left of each row, outside the
-    image."""
-    return canvas.view(-1, walk.batch, canvas.shape[1])[
+    image. canvas: an array (M, F)."""
+    return canvas.reshape(-1, walk.batch, canvas.shape[1])[
         walk.width + 1 :: walk.width + 1
     ]
 
 
-def _fill_outside(canvas: Tensor, value: Tensor, walk: Walk) -> None:
-    """Set the positions that the scan does not write: the first row, the first column,
-    and all rows below the walk."""
+def _fill_outside(canvas: Any, value: Any, walk: Walk) -> None:
+    """Set the positions of an array (M, F) that the scan does not write: the first row,
+    the first column, and all rows below the walk. value: (F,)."""
     row = (walk.width + 1) * walk.batch
     canvas[:row] = value
-    _first_column(canvas, walk).copy_(value.expand(walk.batch, -1))
+    _first_column(canvas, walk)[:] = value
     canvas[(walk.rows + 1) * row :] = value
 
 
 def _sum_outside(canvas: Tensor, walk: Walk) -> Tensor:
     """Return the sum (F,) over the positions outside the image. Positions below the
     scanned rows hold zero."""
-    return canvas[: (walk.width + 1) * walk.batch].sum(0) + _first_column(
-        canvas, walk
-    ).sum((0, 1))
+    first_column = canvas.view(-1, walk.batch, canvas.shape[1])[
+        walk.width + 1 :: walk.width + 1
+    ]  # (H, B, F)
+    return canvas[: (walk.width + 1) * walk.batch].sum(0) + first_column.sum((0, 1))

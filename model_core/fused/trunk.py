@@ -90,11 +90,41 @@ def trunk(
     condition: the conditioning map (B, c, H, W), one-hot labels (B, K, 1, 1), or None.
     canvas: for x.
     """
+    if not torch.is_grad_enabled():
+        # Autograd would look at each parameter, and hold Python's lock for so long.
+        top, _, _ = _forward(way, network, x, condition, canvas, keeps=False)
+        return top
     parameters = [
         parameter for block in network.blocks for parameter in block.parameters()
     ]
-    keeps = torch.is_grad_enabled()
-    return _Trunk.apply(x, condition, network, way, canvas, keeps, *parameters)  # type: ignore[no-any-return]
+    return _Trunk.apply(x, condition, network, way, canvas, *parameters)  # type: ignore[no-any-return]
+
+
+def _forward(
+    way: FusedBlock,
+    network: PixelNetwork,
+    x: Tensor,
+    condition: Tensor | None,
+    canvas: Canvas,
+    keeps: bool,
+) -> tuple[Tensor, Maps, list[Kept]]:
+    """Return what `trunk` returns, the maps, and what each block returned, which is
+    overwritten by the next block if `keeps` is False."""
+    stream = canvas.of(x.float())  # (M, 2h)
+    skips = stream.new_zeros(len(stream) if network.config.skip else 0, stream.shape[1])
+    seen = labels = None
+    if condition is not None and network.config.labels:
+        labels = functional.pad(
+            condition.float().flatten(1), (0, 0, 0, canvas.batch - len(x))
+        )
+    elif condition is not None:
+        seen = canvas.of(condition.float())  # (M, c)
+    maps = Maps(canvas, network.config.residual, keeps, stream, skips, seen, labels)
+    kept: list[Kept] = []
+    for block in network.blocks:
+        kept.append(way.forward(block, maps, kept[-1] if kept and not keeps else None))
+    top = maps.stream.add_(maps.skips) if network.config.skip else maps.stream
+    return top.relu_(), maps, kept
 
 
 class _Trunk(torch.autograd.Function):
@@ -109,33 +139,14 @@ class _Trunk(torch.autograd.Function):
         network: PixelNetwork,
         way: FusedBlock,
         canvas: Canvas,
-        keeps: bool,
         *parameters: nn.Parameter,
     ) -> Tensor:
-        stream = canvas.of(x.float())  # (M, 2h)
-        skips = stream.new_zeros(
-            len(stream) if network.config.skip else 0, stream.shape[1]
+        top, maps, kept = _forward(way, network, x, condition, canvas, keeps=True)
+        seen = maps.condition
+        tensors = [tensor for each in kept for tensor in each]
+        ctx.save_for_backward(
+            top, *([] if seen is None else [seen]), *tensors, *parameters
         )
-        seen = labels = None
-        if condition is not None and network.config.labels:
-            labels = functional.pad(
-                condition.float().flatten(1), (0, 0, 0, canvas.batch - len(x))
-            )
-        elif condition is not None:
-            seen = canvas.of(condition.float())  # (M, c)
-        maps = Maps(canvas, network.config.residual, keeps, stream, skips, seen, labels)
-        kept: list[Kept] = []
-        for block in network.blocks:
-            kept.append(
-                way.forward(block, maps, kept[-1] if kept and not keeps else None)
-            )
-        top = maps.stream.add_(maps.skips) if network.config.skip else maps.stream
-        top = top.relu_()
-        if keeps:
-            tensors = [tensor for each in kept for tensor in each]
-            ctx.save_for_backward(
-                top, *([] if seen is None else [seen]), *tensors, *parameters
-            )
         ctx.network, ctx.way, ctx.canvas, ctx.batch, ctx.has_condition = (
             network,
             way,
@@ -143,7 +154,7 @@ class _Trunk(torch.autograd.Function):
             len(x),
             seen is not None,
         )
-        ctx.labels = labels
+        ctx.labels = maps.labels
         return top
 
     @staticmethod
@@ -173,5 +184,5 @@ class _Trunk(torch.autograd.Function):
         d_condition = (
             None if back.condition is None else canvas.maps(back.condition, ctx.batch)
         )
-        ways = canvas.maps(back.stream, ctx.batch), d_condition, None, None, None, None
+        ways = canvas.maps(back.stream, ctx.batch), d_condition, None, None, None
         return *ways, *(gradients[parameter] for parameter in parameters)

@@ -83,6 +83,8 @@ class MaskedConv2d(nn.Module):
     def masked_weight(self) -> Tensor:
         """Return the weight (O, I, rows_above + 1, K), whose masked entries are zero,
         as a tensor whose gradient is masked on its way back to `weight`."""
+        if not torch.is_grad_enabled():
+            return self.weight.detach()
         return _MaskGradient.apply(self.weight, self.mask)  # type: ignore[no-any-return]
 
     def matrix(self) -> Tensor:

@@ -3,6 +3,7 @@ classifications."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import islice
 from typing import ClassVar
 
 from model_core.sampling.compiled.threads import run_together, threads_in_use
@@ -128,13 +129,13 @@ class Passes:
         if not _is_short(self._waiting[first]):
             return [first]
         like = _likeness(self._waiting[first])
-        others = [
+        others = (
             token
             for token, task in self._waiting.items()
             if token != first and _is_short(task) and _likeness(task) == like
-        ]
+        )
         most = min(threads_in_use(), self._most(self._waiting[first].model))
-        return [first, *others[: most - 1]]
+        return [first, *islice(others, most - 1)]
 
     def _next(self) -> str:
         """Return the first waiting task; long ones wait while another long one is in
