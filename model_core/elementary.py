@@ -47,7 +47,7 @@ def log_sum(log_terms: Floats) -> float:
     """Return the ln of a sum, given the logarithms (N,) of its terms. At least one must
     be finite."""
     top = log_terms.max()
-    return float(top + log(np.array(math.fsum(exp(log_terms - top)))))
+    return float(top + log(np.array(math.fsum(exp(log_terms - top).tolist()))))
 
 
 def log_mean(log_terms: Floats) -> float:
@@ -64,7 +64,7 @@ def shares(log_terms: Floats) -> Floats:
     """Return each term's share of the sum (N,), given the logarithms (N,) of the
     terms."""
     terms = exp(log_terms - log_terms.max())
-    return terms / math.fsum(terms)
+    return terms / math.fsum(terms.tolist())  # far faster than of an array
 
 
 def total(terms: Floats) -> Floats:

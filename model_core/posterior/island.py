@@ -54,6 +54,7 @@ class Island:
     def __post_init__(self) -> None:
         self._began = self.size
         self._shares: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+        self._ess: tuple[NDArray[np.float64], float] | None = None
         self.log_weights = np.zeros(self.size)
         self.ancestors = np.arange(self.size)
         self.least_ess = float(self.size)
@@ -83,7 +84,10 @@ class Island:
     def ess(self) -> float:
         """Effective sample size: the number of equally weighted particles that would be
         worth as much, 1 to N."""
-        return 1 / math.fsum(np.square(self.weights))
+        weights = self.weights
+        if self._ess is None or self._ess[0] is not weights:
+            self._ess = weights, 1 / math.fsum(np.square(weights).tolist())
+        return self._ess[1]
 
     @property
     def is_poor(self) -> bool:

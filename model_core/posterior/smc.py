@@ -148,11 +148,12 @@ class Sweep:
         nothing is drawn there."""
         hole = self._hole
         C, H, W = hole.known.shape
-        noise = np.zeros((H, W, C))
         rows = min(H, self._hole_ends.y + 1)
-        noise[:rows] = particle_noise(
-            hole.seed, hole.sample, self._number, i, rows, W, C
-        )
+        drawn = particle_noise(hole.seed, hole.sample, self._number, i, rows, W, C)
+        if rows == H:
+            return drawn
+        noise = np.zeros((H, W, C))
+        noise[:rows] = drawn
         return noise
 
     @property
