@@ -126,6 +126,8 @@ class StageParticles:
         self._width = network.config.width
         self._slots = list(range(size))
         self._log_p = np.zeros(size)
+        self._first_weighed = 0
+        """The first row with a weighed pixel; 0 if there is none."""
 
     def begin(
         self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float
@@ -146,27 +148,37 @@ class StageParticles:
                     self._stage.close(slot)
             self._slots = list(range(len(particles)))
             self._log_p = np.zeros(len(particles))
+            self._first_weighed = int(weighed.any(1).argmax())
             self._open(_drawings(particles, weighed, temperature))
 
     def _open(self, drawings: list[Drawing]) -> None:
         """Work through the rows before the hole in the last slot of each label, which
         has no retained image; the other slots take over its state."""
         rows = drawings[-1].given_rows
-        waiting = [
+        waiting = {
             slot
             for slot, drawing in enumerate(drawings)
             if rows and drawing.given_rows == rows
-        ]
-        leaders = {drawings[slot].label: slot for slot in waiting}
+        }
+        leaders = {drawings[slot].label: slot for slot in sorted(waiting)}
         for slot in leaders.values():
             self._stage.open(slot, drawings[slot])
         if leaders:
             self._stage.advance(list(leaders.values()), rows - 1, self._width)
+
+        # Slots that begin alike, by their given pixels and the slot whose state they
+        # take over, are begun together.
+        alike: dict[tuple[int, int | None], list[int]] = {}
         for slot, drawing in enumerate(drawings):
-            if slot not in waiting:
-                self._stage.open(slot, drawing)
-            elif slot != leaders[drawing.label]:
-                self._stage.fork(leaders[drawing.label], slot, drawing)
+            leader = leaders[drawing.label] if slot in waiting else None
+            if slot != leader:
+                alike.setdefault((id(drawing.keep), leader), []).append(slot)
+        for (_, leader), slots in alike.items():
+            of_slots = [drawings[slot] for slot in slots]
+            if leader is None:
+                self._stage.open_all(slots, of_slots)
+            else:
+                self._stage.fork_all(leader, slots, of_slots)
 
     def advance(self, stop: Stop) -> NDArray[np.float64]:
         """Draw every image up to a stop. Return for each particle ln p of the weighed
@@ -179,8 +191,8 @@ class StageParticles:
         """
         with torch.inference_mode():
             log_p = self._stage.advance(self._slots, stop.y, stop.x)
-        # No pixel of the rows below was passed: their ln p is 0.
-        rows = log_p[:, : stop.y + 1].tolist()
+        # ln p of the other rows is 0: they have no weighed pixel, or none was passed.
+        rows = log_p[:, self._first_weighed : stop.y + 1].tolist()
         total = np.array([math.fsum(of_image) for of_image in rows])
         passed, self._log_p = total - self._log_p, total
         return passed

@@ -14,7 +14,6 @@ other image through one.
 """
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, NamedTuple, Protocol
@@ -67,8 +66,8 @@ class Drawing:
         that is otherwise the same; tensors are shared."""
         # The copy keeps `given_rows`, which takes time to count.
         _ = self.given_rows
-        other = copy(self)
-        vars(other).update(noise=noise, label=label)
+        other = object.__new__(Drawing)
+        vars(other).update(vars(self), noise=noise, label=label)
         return other
 
     @cached_property
@@ -118,9 +117,23 @@ class SlotRow(NamedTuple):
 
 
 class ByOneSlot:
-    """Base class of stages: implements `advance` and `images` of a Stage, which are for
-    several slots, by its `hold`, `step`, `log_p` and `image`, which are for one slot or
+    """Base class of stages: implements the methods of a Stage that are for several slots
+    by its `open`, `fork`, `hold`, `step`, `log_p` and `image`, which are for one slot or
     all. A slot is a numbered place for one image."""
+
+    def open_all(
+        self: "Stage", slots: Sequence[int], drawings: Sequence[Drawing]
+    ) -> None:
+        """Do as `open` for several slots; see Stage.open_all."""
+        for slot, drawing in zip(slots, drawings, strict=True):
+            self.open(slot, drawing)
+
+    def fork_all(
+        self: "Stage", source: int, targets: Sequence[int], drawings: Sequence[Drawing]
+    ) -> None:
+        """Do as `fork` for several slots `targets`; see Stage.fork_all."""
+        for target, drawing in zip(targets, drawings, strict=True):
+            self.fork(source, target, drawing)
 
     def advance(
         self: "Stage", slots: Sequence[int], y: int, x: int
@@ -208,6 +221,19 @@ class Stage(Protocol):
         `source`. That image has just finished the last of these rows, or had when its
         slot was closed. Its state is copied.
         """
+        ...
+
+    def open_all(self, slots: Sequence[int], drawings: Sequence[Drawing]) -> None:
+        """Do as `open` for each of several slots, at least one, and its drawing. The
+        drawings differ in noise and label alone, and have no range coder: what they
+        share is stored for all at once."""
+        ...
+
+    def fork_all(
+        self, source: int, targets: Sequence[int], drawings: Sequence[Drawing]
+    ) -> None:
+        """Do as `fork` for each of several slots `targets`, at least one, and its
+        drawing. The drawings differ in noise alone."""
         ...
 
     def close(self, slot: int) -> None:

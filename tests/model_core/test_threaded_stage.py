@@ -41,6 +41,7 @@ from tests.model_core.drawn import (
     threads,
 )
 from tests.model_core.lively import PRESETS, H, W, lively, plain, scales
+from tests.model_core.lively import drawing as given_drawing
 from tests.posterior.tiny import mixture
 
 SEVERAL = COUNTS[1:]
@@ -148,6 +149,39 @@ def test_completions_by_particles_have_the_bytes_of_one_thread(preset: str) -> N
         np.testing.assert_array_equal(others, images)
         np.testing.assert_array_equal(of_it, mean)
         assert its == receipt
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("given", [0, 2])
+def test_images_that_begin_together_are_those_that_begin_one_by_one(
+    preset: str, given: int
+) -> None:
+    """With the state of an image that has passed the given rows, and with none. They are
+    spread over the threads alike."""
+    network, slots = plain(lively(preset, torch.float32)), range(1, 6)
+    first = given_drawing(0, given)
+    others = [first.with_noise(drawing(slot).noise, None) for slot in slots]
+    images, loads = [], []
+    for together, count in product((False, True), (1, 2, 3)):
+        stage = ThreadedStage(network, 6, count)
+        stage.open(0, first)
+        if given:
+            stage.advance([0], given - 1, W)
+        if together and given:
+            stage.fork_all(0, slots, others)
+        elif together:
+            stage.open_all(slots, others)
+        for slot, other in zip(slots, others, strict=True):
+            if given and not together:
+                stage.fork(0, slot, other)
+            elif not together:
+                stage.open(slot, other)
+        loads.append(stage.fullest)
+        stage.hold(0, H, 0)
+        images.append(finished(stage, range(6)))
+    assert loads[:3] == loads[3:]
+    for each in images[1:]:
+        np.testing.assert_array_equal(each, images[0])
 
 
 @pytest.mark.parametrize("preset", PRESETS)

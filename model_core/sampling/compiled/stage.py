@@ -53,6 +53,8 @@ columns every image has completed a row."""
 Slots = Sequence[int] | NDArray[np.int64]
 """Numbers of several slots."""
 _NO_SLOTS = np.empty(0, np.int64)
+_Index = slice | NDArray[np.int64]
+"""An index of arrays whose axis is that of slots."""
 
 
 class StepWork(NamedTuple):
@@ -158,58 +160,84 @@ class CompiledStage:
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none. Nothing is drawn yet. Raises
         RuntimeError for a label that the network does not have."""
-        self._take_up(slot, drawing, first_row=0)
+        self.open_all([slot], [drawing])
+
+    def open_all(self, slots: Sequence[int], drawings: Sequence[Drawing]) -> None:
+        """Do as `open` for several slots, at least one; see Stage.open_all."""
+        at = _index_of(slots)
+        self._take_up(slots, drawings, first_row=0)
         state = self._state
-        condition = condition_of(self._network, drawing)
-        if condition is not None:
-            state.conditions[self._cells(state.conditions, slot)] = condition.flatten(
-                0, 1
-            ).numpy()
+        for slot, drawing in zip(slots, drawings, strict=True):
+            condition = condition_of(self._network, drawing)
+            if condition is not None:
+                cells = self._cells(state.conditions, slot)
+                state.conditions[cells] = condition.flatten(0, 1).numpy()
         for kept, outside in zip(self._kept_of_slots, self._outside, strict=True):
-            kept[:, slot] = outside
+            kept[:, at] = outside[:, None]
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
         """Begin an image in the slot `target` with the state of the slot `source`,
         after its given rows; see Stage.fork."""
-        self.fork_from(self, source, target, drawing)
+        self.fork_all(source, [target], [drawing])
+
+    def fork_all(
+        self, source: int, targets: Sequence[int], drawings: Sequence[Drawing]
+    ) -> None:
+        """Do as `fork` for several slots `targets`, at least one; see
+        Stage.fork_all."""
+        self.fork_from(self, source, targets, drawings)
 
     def fork_from(
-        self, other: "CompiledStage", source: int, target: int, drawing: Drawing
+        self,
+        other: "CompiledStage",
+        source: int,
+        targets: Sequence[int],
+        drawings: Sequence[Drawing],
     ) -> None:
-        """Do as `fork`; the slot `source` is one of the stage `other` of the same
+        """Do as `fork_all`; the slot `source` is one of the stage `other` of the same
         network."""
-        self._take_up(target, drawing, drawing.given_rows)
-        self._copy_kept(other, source, target)
+        self._take_up(targets, drawings, drawings[0].given_rows)
+        self._copy_kept(other, source, _index_of(targets))
 
-    def _take_up(self, slot: int, drawing: Drawing, first_row: int) -> None:
-        """Store what an image is drawn from; its rows before `first_row` are done."""
-        front, state = self._front, self._state
-        self._active.append(slot)
-        front.first_row[slot] = first_row
-        front.done[slot, :first_row] = self._shared.width
-        front.done[slot, first_row:-1] = 0
-        state.summed[slot] = 0
-        state.noise[slot] = drawing.noise.numpy()
-        state.temperature[slot] = drawing.temperature
-        front.stop[slot] = drawing.end or self._shared.height, 0
-        (self._windows.discard if drawing.end is None else self._windows.add)(slot)
-        state.coded[slot] = drawing.coder is not None
+    def _take_up(
+        self, slots: Sequence[int], drawings: Sequence[Drawing], first_row: int
+    ) -> None:
+        """Store what images are drawn from; their rows before `first_row` are done.
+
+        drawings: of each slot; they differ in noise and label alone.
+        """
+        front, state, at = self._front, self._state, _index_of(slots)
+        drawing = drawings[0]
+        self._active.extend(slots)
+        front.first_row[at] = first_row
+        front.done[at, :first_row] = self._shared.width
+        front.done[at, first_row:-1] = 0
+        state.summed[at] = 0
+        for slot, its in zip(slots, drawings, strict=True):
+            state.noise[slot] = its.noise.numpy()
+        state.temperature[at] = drawing.temperature
+        front.stop[at] = drawing.end or self._shared.height, 0
+        if drawing.end is None:
+            self._windows.difference_update(slots)
+        else:
+            self._windows.update(slots)
+        state.coded[at] = drawing.coder is not None
         if drawing.coder is not None:
             registers, code = drawing.coder
-            state.coders[slot], state.codes[slot, : len(code)] = registers, code
-        state.log_p[slot] = 0
+            state.coders[at], state.codes[at, : len(code)] = registers, code
+        state.log_p[at] = 0
         if drawing.weighed is None:
-            state.weighed[slot] = False
+            state.weighed[at] = False
         else:
-            state.weighed[slot] = drawing.weighed.numpy()
-        self._with_given.discard(slot)
+            state.weighed[at] = drawing.weighed.numpy()
+        self._with_given.difference_update(slots)
         if drawing.keep is None or drawing.known is None:
-            state.keep[slot] = False
+            state.keep[at] = False
             return
-        state.keep[slot] = drawing.keep.numpy()
-        state.images[slot] = drawing.known.numpy()
-        if state.keep[slot].all(1).any():
-            self._with_given.add(slot)
+        state.keep[at] = drawing.keep.numpy()
+        state.images[at] = drawing.known.numpy()
+        if state.keep[slots[0]].all(1).any():
+            self._with_given.update(slots)
 
     def hold(self, slot: int, y: int, x: int) -> None:
         """Draw the image in a slot, in later steps, only up to row y, column x,
@@ -382,13 +410,19 @@ class CompiledStage:
             by_column.append(self._state.streams)
         return by_column
 
-    def _copy_kept(self, other: "CompiledStage", source: int, target: int) -> None:
-        """Copy what pixels that follow read of the rows above, and the condition."""
+    def _copy_kept(self, other: "CompiledStage", source: int, targets: _Index) -> None:
+        """Copy what pixels that follow read of the rows above, and the condition, to
+        the slots with this index."""
         own, its = self._state, other._state
-        self._copy_of_slot(own.scaled, its.scaled, other, source, target)
-        self._copy_of_slot(own.conditions, its.conditions, other, source, target)
+        for ours, theirs in (
+            (own.scaled, its.scaled),
+            (own.conditions, its.conditions),
+        ):
+            cells = len(ours) // self._slots
+            by_slot = ours.reshape(self._slots, cells, ours.shape[1])
+            by_slot[targets] = theirs[other._cells(theirs, source)]
         for ours, theirs in zip(self._kept_of_slots, other._kept_of_slots, strict=True):
-            ours[:, target] = theirs[:, source]
+            ours[:, targets] = theirs[:, source, None]
 
     def _copy_of_slot(
         self,
@@ -560,6 +594,14 @@ class CompiledStage:
 
 def _kind(network: PixelNetwork) -> CompiledKind:
     return part(network.config.kind.compiled)
+
+
+def _index_of(slots: Sequence[int]) -> _Index:
+    """Return an index of some slots, at least one. For one slot it is a slice, because
+    an array as an index takes several times as long."""
+    if len(slots) == 1:
+        return slice(slots[0], slots[0] + 1)
+    return np.array(slots)
 
 
 def _by_slot(maps: Floats, slots: int) -> Floats:

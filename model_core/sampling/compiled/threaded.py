@@ -132,17 +132,28 @@ class ThreadedStage:
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none. Nothing is drawn yet. Raises
         RuntimeError for a label that the network does not have."""
-        stage, inner = self._take_place(slot)
-        self._stages[stage].open(inner, drawing)
+        self.open_all([slot], [drawing])
+
+    def open_all(self, slots: Sequence[int], drawings: Sequence[Drawing]) -> None:
+        """Do as `open` for several slots; see Stage.open_all."""
+        for stage, inner, its in self._take_places(slots, drawings):
+            stage.open_all(inner, its)
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
         """Begin an image in the slot `target` with the state of the slot `source`,
         after its given rows; see Stage.fork. Raises KeyError if `source` has had no
         image since the last `close_all`."""
-        its, own = self._places[source], self._take_place(target)
-        self._stages[own.stage].fork_from(
-            self._stages[its.stage], its.slot, own.slot, drawing
-        )
+        self.fork_all(source, [target], [drawing])
+
+    def fork_all(
+        self, source: int, targets: Sequence[int], drawings: Sequence[Drawing]
+    ) -> None:
+        """Do as `fork` for several slots `targets`; see Stage.fork_all. Raises KeyError
+        as `fork` does."""
+        place = self._places[source]
+        of_source = self._stages[place.stage]
+        for stage, inner, its in self._take_places(targets, drawings):
+            stage.fork_from(of_source, place.slot, inner, its)
 
     def close(self, slot: int) -> None:
         """Stop drawing the image in a slot; do nothing if there is none. Its state
@@ -307,25 +318,41 @@ class ThreadedStage:
         weight = LEARNS if self._image_s else 1.0
         self._image_s += weight * (image_s - self._image_s)
 
-    def _take_place(self, slot: int) -> _Place:
+    def _take_places(
+        self, slots: Sequence[int], drawings: Sequence[Drawing]
+    ) -> list[tuple[CompiledStage, list[int], list[Drawing]]]:
+        """Choose where the next images of some slots are drawn, and free the places of
+        their last ones. Return, for each stage that gets some, the stage, its own
+        numbers of their slots, and their drawings."""
+        images = [stage.busy for stage in self._stages]
+        inner: list[list[int]] = [[] for _ in self._stages]
+        its: list[list[Drawing]] = [[] for _ in self._stages]
+        for slot, drawing in zip(slots, drawings, strict=True):
+            place = self._take_place(slot, images)
+            images[place.stage] += 1
+            inner[place.stage].append(place.slot)
+            its[place.stage].append(drawing)
+        groups = zip(self._stages, inner, its, strict=True)
+        return [group for group in groups if group[1]]
+
+    def _take_place(self, slot: int, images: list[int]) -> _Place:
         """Choose where the next image of a slot is drawn, and free the place of its
-        last one."""
+        last one. images: number of images of each stage."""
         if (before := self._places.pop(slot, None)) is not None:
             self._vacant[before.stage].append(before.slot)
-        stage = self._next_stage()
+        stage = self._next_stage(images)
         place = self._places[slot] = _Place(stage, self._vacant[stage].pop())
         self._slots[stage][place.slot] = slot
         self._table[slot] = place
         return place
 
-    def _next_stage(self) -> int:
+    def _next_stage(self, images: list[int]) -> int:
         """Return the stage for one more image: of those that have a vacant slot the one
         with the fewest images.
 
         No more stages are begun than there are tiles of pixels: a tile takes as long
         for one pixel as for TOGETHER.
         """
-        images = [stage.busy for stage in self._stages]
         tiles = -(-(sum(images) + 1) * self._image_pixels // TOGETHER)
         begun = sum(n > 0 for n in images)
         vacant = [k for k, places in enumerate(self._vacant) if places]
