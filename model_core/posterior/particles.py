@@ -200,10 +200,11 @@ class StageParticles:
     def copy(self, parents: Parents) -> None:
         """Give image i the state of image parents[i]; see Particles.copy. All must have
         been advanced to the same stop."""
-        with torch.inference_mode():
-            for slot, parent in zip(self._slots, parents, strict=True):
-                if slot != self._slots[parent]:
-                    self._stage.copy(self._slots[parent], slot)
+        copies = np.flatnonzero(parents != np.arange(len(parents)))
+        if len(copies):
+            slots = np.array(self._slots)
+            with torch.inference_mode():
+                self._stage.copy(slots[parents[copies]], slots[copies])
 
     def narrow(self, left: NDArray[np.int64]) -> None:
         """Continue with only the images with these indices, in this order; the slots of

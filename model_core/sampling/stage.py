@@ -27,6 +27,9 @@ from model_core.compiled.range_coder import Coder
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.windows import Windows
 
+Slots = Sequence[int] | NDArray[np.int64]
+"""Numbers of several slots."""
+
 
 @dataclass(frozen=True)
 class Drawing:
@@ -258,11 +261,12 @@ class Stage(Protocol):
         """
         ...
 
-    def copy(self, source: int, target: int) -> None:
-        """Give the image in `target` the state of that in `source`, values before the
-        stop included; both are held at the same place. Its noise, and the pixels that
-        are given to it after the stop, stay its own. Raises AssertionError if they are
-        not held at the same place."""
+    def copy(self, sources: Slots, targets: Slots) -> None:
+        """Give each image in `targets` the state of the image at the same place in
+        `sources`, at least one, values before the stop included; all are held at the
+        same place. Its noise, and the pixels that are given to it after the stop, stay
+        its own. No slot may be in both. Raises AssertionError if they are not held at
+        the same place."""
         ...
 
     def log_p(self, slot: int) -> NDArray[np.float64]:

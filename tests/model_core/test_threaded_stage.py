@@ -196,8 +196,7 @@ def test_image_goes_on_from_another_threads_image(preset: str, within: int) -> N
             stage.hold(slot, 2, within)
         while stage.step():
             pass
-        stage.copy(0, 5)
-        stage.copy(4, 1)
+        stage.copy([0, 4, 3], [5, 1, 2])
         if isinstance(stage, ThreadedStage):
             assert stage._places[0].stage != stage._places[5].stage
             assert stage._places[4].stage != stage._places[1].stage

@@ -23,7 +23,7 @@ from model_core.sampling.blocks.cards import card_at
 from model_core.sampling.blocks.drivers import Driver, Launch
 from model_core.sampling.blocks.layout import BlockLayout, BlockState, Floats, Integers
 from model_core.sampling.main_memory import in_main_memory
-from model_core.sampling.stage import ByOneSlot, Drawing, SlotRow
+from model_core.sampling.stage import ByOneSlot, Drawing, SlotRow, Slots
 
 PIECE = 512
 """Pixels of an image after which a step of fields returns, as in CompiledStage."""
@@ -205,10 +205,15 @@ class BlockStage(ByOneSlot):
         exclusive; x = W means to the end of row y. A later call moves the stop on."""
         self._holds[slot] = (y + 1, 0) if x == self._width else (y, x)
 
-    def copy(self, source: int, target: int) -> None:
-        """Give the image in `target` the state of that in `source`, values before the
-        stop included; see Stage.copy. Raises AssertionError if the two are not held at
-        the same place."""
+    def copy(self, sources: Slots, targets: Slots) -> None:
+        """Give each image in `targets` the state of the image at the same place in
+        `sources`; see Stage.copy. Raises AssertionError if the two are not held at the
+        same place."""
+        for source, target in zip(sources, targets, strict=True):
+            self._copy_one(source, target)
+
+    def _copy_one(self, source: int, target: int) -> None:
+        """Do as `copy` for one pair of slots."""
         y, x = self._holds[source]
         assert self._holds[target] == self._holds[source]
         self._states[target].copy_(self._states[source])

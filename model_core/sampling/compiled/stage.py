@@ -33,7 +33,7 @@ from model_core.sampling.compiled.weights import (
     zeros,
 )
 from model_core.sampling.main_memory import in_main_memory
-from model_core.sampling.stage import Drawing, SlotRow, condition_of
+from model_core.sampling.stage import Drawing, SlotRow, Slots, condition_of
 
 assert SIDE == INPUT_REACH, (
     "compiled code is written for the input convolution that all networks have"
@@ -50,8 +50,6 @@ FEWEST = 4
 columns every image has completed a row."""
 
 
-Slots = Sequence[int] | NDArray[np.int64]
-"""Numbers of several slots."""
 _NO_SLOTS = np.empty(0, np.int64)
 _Index = slice | NDArray[np.int64]
 """An index of arrays whose axis is that of slots."""
@@ -353,33 +351,35 @@ class CompiledStage:
         them."""
         return [kept[:, self._cells(kept[0], slot)] for kept in self._kept]
 
-    def copy(self, source: int, target: int) -> None:
-        """Give the image in `target` the state of that in `source`, values before the
-        stop included; see Stage.copy. Raises AssertionError if the two are not held at
-        the same place."""
-        self.copy_from(self, source, target)
+    def copy(self, sources: Slots, targets: Slots) -> None:
+        """Give each image in `targets` the state of the image at the same place in
+        `sources`; see Stage.copy. Raises AssertionError if not all are held at the same
+        place."""
+        self.copy_from(self, sources, targets)
 
-    def copy_from(self, other: "CompiledStage", source: int, target: int) -> None:
-        """Do as `copy`; the slot `source` is one of the stage `other` of the same
+    def copy_from(self, other: "CompiledStage", sources: Slots, targets: Slots) -> None:
+        """Do as `copy`; the slots `sources` are those of the stage `other` of the same
         network."""
-        front, state = self._front, self._state
-        y, x = other._front.stop[source]
-        assert (front.stop[target] == other._front.stop[source]).all()
-        front.first_row[target] = other._front.first_row[source]
-        front.done[target] = other._front.done[source]
-        state.summed[target] = 0
-        image = other._state.images[source]
-        state.images[target, :, :y] = image[:, :y]
+        front, own, its = self._front, self._state, other._state
+        y, x = other._front.stop[sources[0]].tolist()
+        assert (other._front.stop[sources] == (y, x)).all()
+        assert (front.stop[targets] == (y, x)).all()
+        front.first_row[targets] = other._front.first_row[sources]
+        front.done[targets] = other._front.done[sources]
+        own.summed[targets] = 0
+        own.images[targets, :, :y] = its.images[sources, :, :y]
         if x:
-            state.images[target, :, y, :x] = image[:, y, :x]
-            self._copy_row(other, source, target)
-        own, its = self._state, other._state
-        self._copy_of_slot(own.scaled, its.scaled, other, source, target)
-        self._copy_of_slot(own.conditions, its.conditions, other, source, target)
-        self._copy_maps(other, source, target, int(y), int(x))
+            own.images[targets, :, y, :x] = its.images[sources, :, y, :x]
+            self._copy_row(other, sources, targets)
+        for ours, theirs in (
+            (own.scaled, its.scaled),
+            (own.conditions, its.conditions),
+        ):
+            self._cells_by_slot(ours)[targets] = other._cells_by_slot(theirs)[sources]
+        self._copy_maps(other, sources, targets, y, x)
 
     def _copy_maps(
-        self, other: "CompiledStage", source: int, target: int, y: int, x: int
+        self, other: "CompiledStage", sources: Slots, targets: Slots, y: int, x: int
     ) -> None:
         """Copy the kept maps that pixels from row y, column x on read.
 
@@ -388,19 +388,24 @@ class CompiledStage:
         """
         above, row = (y - 1) % self._ring_rows, y % self._ring_rows
         for own, its in zip(self._rings, other._rings, strict=True):
-            own[:, target, above] = its[:, source, above]
+            own[:, targets, above] = its[:, sources, above]
             if x:
-                own[:, target, row] = its[:, source, row]
+                own[:, targets, row] = its[:, sources, row]
         for own, its in zip(self._whole, other._whole, strict=True):
-            own[:, target] = its[:, source]
+            # One by one, or the copy in between would be as large as all of them.
+            for source, target in zip(sources, targets, strict=True):
+                own[:, target] = its[:, source]
         if x and self._streams == IN_RING:
             own, its = self._stream_ring, other._stream_ring
-            own[:, target, row] = its[:, source, row]
+            own[:, targets, row] = its[:, sources, row]
 
-    def _copy_row(self, other: "CompiledStage", source: int, target: int) -> None:
+    def _copy_row(self, other: "CompiledStage", sources: Slots, targets: Slots) -> None:
         """Copy what the rest of a row that is begun reads of its beginning."""
         for own, its in zip(self._columns(), other._columns(), strict=True):
-            own[:, target :: self._slots] = its[:, source :: other._slots]
+            layers, _, width = own.shape
+            ours = own.reshape(layers, -1, self._slots, width)
+            theirs = its.reshape(layers, -1, other._slots, width)
+            ours[:, :, targets] = theirs[:, :, sources]
 
     def _columns(self) -> list[Floats]:
         """Return the maps (L, columns * slots, width) that are laid out by column and
@@ -418,23 +423,13 @@ class CompiledStage:
             (own.scaled, its.scaled),
             (own.conditions, its.conditions),
         ):
-            cells = len(ours) // self._slots
-            by_slot = ours.reshape(self._slots, cells, ours.shape[1])
-            by_slot[targets] = theirs[other._cells(theirs, source)]
+            self._cells_by_slot(ours)[targets] = other._cells_by_slot(theirs)[source]
         for ours, theirs in zip(self._kept_of_slots, other._kept_of_slots, strict=True):
             ours[:, targets] = theirs[:, source, None]
 
-    def _copy_of_slot(
-        self,
-        own: Floats,
-        its: Floats,
-        other: "CompiledStage",
-        source: int,
-        target: int,
-    ) -> None:
-        """Copy the cells of slot `source` of a map (cells, width) of stage `other` to
-        slot `target` of this stage's map."""
-        own[self._cells(own, target)] = its[other._cells(its, source)]
+    def _cells_by_slot(self, part: Floats) -> Floats:
+        """Return a view (S, cells of each, width) of a map (cells, width)."""
+        return part.reshape(self._slots, len(part) // self._slots, part.shape[1])
 
     def _cells(self, part: Floats, slot: int) -> slice:
         """Return which cells of a map (cells, width) belong to a slot."""

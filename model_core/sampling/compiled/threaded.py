@@ -25,7 +25,7 @@ from model_core.sampling.compiled.stage import (
 )
 from model_core.sampling.compiled.threads import run_together
 from model_core.sampling.compiled.weights import prepared
-from model_core.sampling.stage import Drawing, SlotRow
+from model_core.sampling.stage import Drawing, SlotRow, Slots
 
 WORTH_S = 50e-6
 """Seconds that a stage's part of a step must last to be given to another thread. Waking
@@ -182,12 +182,18 @@ class ThreadedStage:
         stage, inner = self._places[slot]
         self._stages[stage].hold(inner, y, x)
 
-    def copy(self, source: int, target: int) -> None:
-        """Give the image in `target` the state of that in `source`, values before the
-        stop included; see Stage.copy. Raises AssertionError if the two are not held at
-        the same place, KeyError as `hold` does."""
-        its, own = self._places[source], self._places[target]
-        self._stages[own.stage].copy_from(self._stages[its.stage], its.slot, own.slot)
+    def copy(self, sources: Slots, targets: Slots) -> None:
+        """Give each image in `targets` the state of the image at the same place in
+        `sources`; see Stage.copy. Raises AssertionError if not all are held at the same
+        place, KeyError as `hold` does."""
+        pairs: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
+        for source, target in zip(sources, targets, strict=True):
+            its, own = self._places[source], self._places[target]
+            theirs, ours = pairs.setdefault((its.stage, own.stage), ([], []))
+            theirs.append(its.slot)
+            ours.append(own.slot)
+        for (of_theirs, of_ours), (theirs, ours) in pairs.items():
+            self._stages[of_ours].copy_from(self._stages[of_theirs], theirs, ours)
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
         """Return ln p of the weighed pixels that an image has passed, summed for each

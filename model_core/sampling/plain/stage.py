@@ -13,7 +13,7 @@ from model_core.distribution import NOT_FINITE
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.sampling.main_memory import in_main_memory
 from model_core.sampling.plain.step import StaticStep
-from model_core.sampling.stage import ByOneSlot, Drawing, SlotRow, condition_of
+from model_core.sampling.stage import ByOneSlot, Drawing, SlotRow, Slots, condition_of
 
 
 class PlainStage(ByOneSlot):
@@ -125,14 +125,15 @@ class PlainStage(ByOneSlot):
             assert rows.steps == 0, "rows after the stop may be under way"
             self._begin(slot, rows.first, rows.end)
 
-    def copy(self, source: int, target: int) -> None:
-        """Give the image in `target` the state of that in `source`, values before the
-        stop included; see Stage.copy. Raises AssertionError if the two are not held at
-        the same row, KeyError if one is not held."""
-        assert self._held[source] == self._held[target]
-        y = self._held[source]
-        self._step.stepper.fork(source, target)
-        self._step.values[target, :, :y] = self._step.values[source, :, :y]
+    def copy(self, sources: Slots, targets: Slots) -> None:
+        """Give each image in `targets` the state of the image at the same place in
+        `sources`; see Stage.copy. Raises AssertionError if the two are not held at the
+        same row, KeyError if one is not held."""
+        for source, target in zip(sources, targets, strict=True):
+            assert self._held[source] == self._held[target]
+            y = self._held[source]
+            self._step.stepper.fork(source, target)
+            self._step.values[target, :, :y] = self._step.values[source, :, :y]
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
         """Return ln p of the weighed pixels that an image has passed, summed for each
