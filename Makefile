@@ -21,7 +21,7 @@ TORCH_FIRST = $(if $(TORCH),$(PIP) --index-url https://download.pytorch.org/whl/
 BINDINGS := cuda-bindings>=13.0.3,<14
 CUDA_BINDINGS = $(if $(filter cu13%,$(TORCH)),$(PIP) '$(BINDINGS)')
 
-.PHONY: run port doctor release test loops quick page weekly weekly-page check bench weights clean
+.PHONY: run port doctor release test suite loops quick page weekly weekly-page check lint types bench weights clean
 
 run: port .venv/installed-all
 	$(BIN)/pixelrnn up --port $(PORT)
@@ -31,8 +31,13 @@ port: | .venv/bin/python
 	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null || { \
 	    echo "port $(PORT) is taken: make run PORT=$$(($(PORT) + 1))"; exit 2; }
 
+# Types are checked beside the tests, which wait for other processes part of the time. If
+# that finds an error, make says so at once, and fails when the tests are over.
+test: lint .venv/installed-clients .venv/installed-node-packages
+	@$(MAKE) --no-print-directory --jobs=2 types suite
+
 # Tests call make themselves, which must not count with the processes of this one.
-test: check loops .venv/installed-clients .venv/installed-node-packages
+suite: loops
 	env -u MAKEFLAGS -u MFLAGS $(BIN)/python -m pytest --numprocesses auto
 
 # Each once, before several processes would compile all of them at the same time.
@@ -63,11 +68,15 @@ tests/browser/node_modules: tests/browser/package-lock.json
 	npm ci --prefix tests/browser --no-audit --no-fund
 	@touch $@
 
-check: .venv/installed-dev
+check: lint types
+
+lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
 	$(BIN)/lint-imports
+
+types: .venv/installed-dev
+	$(BIN)/pyright
 
 bench: .venv/installed-all
 	$(BIN)/pixelrnn bench sampling --preset mnist-diagonal-bilstm --batch 16 --threads 1
