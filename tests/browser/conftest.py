@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.site import Site, chromium_path
+from tests.browser.site import Profile, Site, chromium_path
 from tests.data.serving import serving
 from tests.house.running import ForkedUp, Up
 
@@ -58,13 +58,19 @@ def service(
     running.output()
 
 
+@pytest.fixture(scope="module")
+def profile(browser: Any, service: Up) -> Iterator[Profile]:
+    """The profile in which `site` opens its pages. Some files have a service of their own."""
+    profile = Profile(browser, service.url)
+    yield profile
+    profile.context.close()
+
+
 @pytest.fixture
-def site(browser: Any, service: Up) -> Iterator[Site]:
-    """A fresh browser profile at the page. At the end nothing may have gone wrong in it unseen."""
-    context = browser.new_context(
-        base_url=service.url, viewport={"width": 1280, "height": 900}
-    )
-    opened = Site(context, service)
+def site(profile: Profile, service: Up) -> Iterator[Site]:
+    """A new page in a profile that remembers nothing. At the end nothing may have gone
+    wrong in it unseen."""
+    opened = Site(profile.context, service)
     yield opened
-    context.close()
+    profile.clear()
     assert opened.complaints == []

@@ -23,6 +23,38 @@ def chromium_path() -> str | None:
     return named or shutil.which("chromium") or shutil.which("chromium-browser")
 
 
+class Profile:
+    """A browser profile that tests use one after the other, each with pages of its own.
+
+    A new profile would cost each of them half a second of processor time, and have to
+    fetch all modules of the page again.
+    """
+
+    def __init__(self, browser: Any, url: str) -> None:
+        self.context = browser.new_context(
+            base_url=url, viewport={"width": 1280, "height": 900}
+        )
+        self._url = url
+        self._kept_page = self.context.new_page()
+        self._send = self.context.new_cdp_session(self._kept_page).send
+
+    def clear(self) -> None:
+        """Close all pages of the test, and forget what they stored, were allowed and told.
+
+        Scripts that a test adds to the context cannot be taken back: it adds them to its
+        page.
+        """
+        for page in self.context.pages:
+            if page != self._kept_page:
+                page.close()
+        self.context.unroute_all()
+        self.context.clear_permissions()
+        self.context.clear_cookies()
+        self.context.set_offline(False)
+        everything = {"origin": self._url, "storageTypes": "all"}
+        self._send("Storage.clearDataForOrigin", everything)
+
+
 @dataclass
 class Site:
     """One browser window. `complaints`: errors on its console, but for answers that were not 2xx, and whatever it asked

@@ -65,6 +65,15 @@ def colours(models_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
+@pytest.fixture(scope="module")
+def shipped_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of two models that ship."""
+    site = tmp_path_factory.mktemp("shipped") / "site"
+    done = export(site, "mnist-diagonal-bilstm", "characters")
+    assert done.returncode == 0, done.stderr
+    return site
+
+
 def test_page_draws_the_bytes_of_python(
     browser: Any, models_dir: Path, colours: Path
 ) -> None:
@@ -126,12 +135,10 @@ def test_rooms_live_without_a_service(
 
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_words_outside_folds_are_plain(
-    browser: Any, tmp_path: Path, language: str
+    browser: Any, shipped_models: Path, language: str
 ) -> None:
     """No name that a program has for a model, no nats and no particles, neither at rest nor when something is done."""
-    done = export(tmp_path / "site", "mnist-diagonal-bilstm", "characters")
-    assert done.returncode == 0, done.stderr
-    with opened(browser, tmp_path / "site", locale=language) as (page, url):
+    with opened(browser, shipped_models, locale=language) as (page, url):
         shown = {
             "watch": ".next:not(:empty)",
             "bet": "form:visible",
@@ -219,14 +226,12 @@ def test_calls_end_with_their_worker(browser: Any, colours: Path) -> None:
     assert said == ["the engine's worker cannot run"] * 2 + ["the model was closed"]
 
 
-def test_example_draws_a_digit(browser: Any, tmp_path: Path) -> None:
+def test_example_draws_a_digit(browser: Any, shipped_models: Path) -> None:
     """examples/browser as its comment says: the shipped model's bytes."""
-    done = export(tmp_path / "site", "mnist-diagonal-bilstm")
-    assert done.returncode == 0, done.stderr
-    shutil.copyfile(EXAMPLE, tmp_path / "site" / "digit.html")
+    shutil.copyfile(EXAMPLE, shipped_models / "digit.html")
     context = browser.new_context()
     page = context.new_page()
-    with serving(tmp_path / "site") as url:
+    with serving(shipped_models) as url:
         page.goto(f"{url}/digit.html#2016")
         page.get_by_text("Seed 2016: the same as pixelrnn sample").wait_for(
             timeout=LIMIT_MS

@@ -141,7 +141,7 @@ def test_images_fit_whatever_becomes_of_the_window(site: Site) -> None:
 @pytest.mark.parametrize("trouble", [BLOCKED, FULL])
 def test_page_works_where_the_browser_keeps_nothing(site: Site, trouble: str) -> None:
     """Storage that is blocked or full: models are chosen, images drawn, and this tab remembers them."""
-    site.context.add_init_script(trouble)
+    site.page.add_init_script(trouble)
     site.open("complete")
     site.choose_model("tiny-rgb")
     site.view.get_by_label("Boat").check()
@@ -231,7 +231,7 @@ def test_huge_picture_is_refused_before_it_is_decoded(
     """Its size stands in its first bytes: 31 kB can be a gigabyte of pixels."""
     huge = tmp_path / "huge.png"
     huge.write_bytes(raw_png(16_000, 16_000, 1, 0, bytes(2001 * 16_000)))
-    site.context.add_init_script(
+    site.page.add_init_script(
         """window.decoded = 0;
         const decode = createImageBitmap;
         window.createImageBitmap = (file, ...rest) => {

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from model_core import shipped
+from tests.nursery import ended
 
 Ask = Callable[..., Any]
 
@@ -19,6 +20,16 @@ def export(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, capture_output=True, text=True, timeout=150, env=dict(os.environ)
     )
+
+
+def refused_export(*arguments: str | Path) -> str:
+    """Return what `pixelrnn export` says on stderr as it fails, before it reads a model.
+
+    It is forked: imports would take four seconds of a processor.
+    """
+    done = ended("pixelrnn", "export", *arguments)
+    assert done.returncode != 0
+    return done.stderr
 
 
 def changed_engine(folder: Path, file: str, old: str, new: str) -> Path:
