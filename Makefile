@@ -36,9 +36,11 @@ port: | .venv/bin/python
 test: lint .venv/installed-clients .venv/installed-node-packages
 	@$(MAKE) --no-print-directory --jobs=2 types suite
 
-# Tests call make themselves, which must not count with the processes of this one.
+# Tests call make themselves, which must not count with the processes of this one. Compiled
+# modules are kept even if the environment forbids it: hundreds of processes are started, and
+# each would compile all that it imports, the tests among it.
 suite: loops
-	env -u MAKEFLAGS -u MFLAGS $(BIN)/python -m pytest --numprocesses auto
+	env -u MAKEFLAGS -u MFLAGS -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses auto
 
 # Each once, before several processes would compile all of them at the same time.
 loops: .venv/installed-dev

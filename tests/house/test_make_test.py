@@ -54,6 +54,7 @@ def checkout_with(failing: str | None, folder: Path) -> Path:
         path.write_text(
             f"""#!/bin/sh
             echo "{tool} $*" >> called
+            echo "$PYTHONDONTWRITEBYTECODE" > "without bytecode"
             {action}
             case "{tool} $*" in "{failing}"*) exit 1; esac
             """
@@ -65,6 +66,7 @@ def checkout_with(failing: str | None, folder: Path) -> Path:
 def make_test(folder: Path) -> subprocess.CompletedProcess[str]:
     """Run `make test` there, as at a terminal."""
     usual = {name: text for name, text in os.environ.items() if "MAKE" not in name}
+    usual["PYTHONDONTWRITEBYTECODE"] = "1"
     return subprocess.run(
         ["make", "test"],
         cwd=folder,
@@ -84,6 +86,16 @@ def test_types_are_checked_beside_the_suite(
     assert done.returncode == (0 if failing is None else 2), done.stderr
     called = (tmp_path / "called").read_text().splitlines()
     assert {"pyright ", "python -m pytest --numprocesses auto"} < set(called)
+
+
+def test_compiled_modules_are_kept_for_the_processes_of_the_suite(
+    tmp_path: Path,
+) -> None:
+    """Also where the environment forbids it."""
+    folder = checkout_with(None, tmp_path)
+    (folder / ".venv/bin/pyright").write_text("#!/bin/sh\n")
+    assert make_test(folder).returncode == 0
+    assert (folder / "without bytecode").read_text() == "\n"
 
 
 def test_a_fault_that_is_found_in_seconds_ends_it_before_the_suite(
