@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from functools import cache
 from typing import Any
 
 from PIL import Image
@@ -99,6 +100,7 @@ def bomb(side: int = 30_000) -> bytes:
     return raw_png(side, side, 8, 0, b"\0" * 1000)
 
 
+@cache
 def text_bomb() -> bytes:
     """A PNG whose compressed comment unpacks to 50 MB."""
     return raw_png(
