@@ -13,9 +13,17 @@ from tests.portable.exporting import export
 MOST = 0.02
 WATCHED = """window.shifts = [];
 new PerformanceObserver((list) => {
-  for (const {value, hadRecentInput} of list.getEntries()) if (!hadRecentInput) shifts.push(value);
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) shifts.push(entry);
 }).observe({type: "layout-shift", buffered: true});"""
-SHIFT = "shifts.reduce((sum, shift) => sum + shift, 0)"
+SHIFT = """shifts.reduce((window, {value, startTime}) => {
+  const goes_on = startTime - window.last < 1000 && startTime - window.first < 5000;
+  const sum = goes_on ? window.sum + value : value;
+  const first = goes_on ? window.first : startTime;
+  return {first, last: startTime, sum, most: Math.max(window.most, sum)};
+}, {first: -Infinity, last: -Infinity, sum: 0, most: 0}).most"""
+"""As https://web.dev/articles/cls defines it: the largest sum of shifts with less than a
+second between them, within five seconds. A sum of all would grow with the time that a
+busy machine takes, because words that change while a picture is drawn wrap otherwise."""
 PHONE = {"viewport": {"width": 390, "height": 844}}
 
 
@@ -69,27 +77,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize(
-    ("place", "there"),
-    [
-        ("watch", "[data-live=true]"),
-        ("bet", "form"),
-        ("real", ".glyph"),
-        ("inspect", ".belief"),
-    ],
-)
+ROOMS = {
+    "watch": "[data-live=true]",
+    "bet": "form",
+    "real": ".glyph",
+    "inspect": ".belief",
+}
+"""What is there when a room is whole."""
+
+
 @pytest.mark.parametrize("size", [(390, 844), (1366, 768)], ids=["phone", "desk"])
 def test_folder_stands_still_in_german(
-    browser: Any, folder: str, size: tuple[int, int], place: str, there: str
+    browser: Any, folder: str, size: tuple[int, int]
 ) -> None:
     """However many kinds it has, and however long its words are: on a phone the kinds are one row."""
     context = browser.new_context(
         locale="de-DE", viewport=dict(zip(("width", "height"), size, strict=True))
     )
-    page = context.new_page()
-    page.add_init_script(WATCHED)
-    page.goto(f"{folder}/#{place}")
-    page.locator(f"#view-{place}{there}, #view-{place} {there}").first.wait_for()
-    page.wait_for_timeout(1000)
-    assert page.evaluate(SHIFT) <= MOST
+    shifts = {}
+    for place, there in ROOMS.items():
+        page = context.new_page()
+        page.add_init_script(WATCHED)
+        page.goto(f"{folder}/#{place}")
+        page.locator(f"#view-{place}{there}, #view-{place} {there}").first.wait_for()
+        page.wait_for_timeout(1000)
+        shifts[place] = page.evaluate(SHIFT)
+        page.close()
     context.close()
+    assert {place: shift for place, shift in shifts.items() if shift > MOST} == {}
