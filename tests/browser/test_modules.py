@@ -34,6 +34,9 @@ def test_types_agree() -> None:
     by_npm("agree")
 
 
+# Seven processor seconds, for a script of two lines that has not changed since it was
+# written; test_types_agree runs it too.
+@pytest.mark.weekly
 @needs_npm
 def test_types_are_whole_while_others_make_them() -> None:
     """Two runs at once, of two tests or of `make page` beside them, leave no moment with half a file."""
