@@ -8,6 +8,7 @@ import pytest
 
 from model_core import save_model, untrained
 from pixelrnn.embedded import EmbeddedRedis
+from tests.nursery import WORKER
 from tests.worker.harness import (
     COLD_START_S,
     Client,
@@ -64,12 +65,14 @@ def start_worker(
     workers: list[WorkerProcess] = []
 
     def start(
-        ready: bool = True, command: Sequence[str] = (), **settings: object
+        ready: bool = True,
+        command: Sequence[str] = (),
+        module: str = WORKER,
+        **settings: object,
     ) -> WorkerProcess:
         name = f"w{len(workers) + 1}"
-        worker = launch(
-            name, redis_url, models_dir, tmp_path / f"{name}.log", settings, command
-        )
+        log = tmp_path / f"{name}.log"
+        worker = launch(name, redis_url, models_dir, log, settings, command, module)
         workers.append(worker)
         if ready:
             wait_for(

@@ -19,7 +19,7 @@ from rq import Queue, Retry
 
 from app.entries import entries_of
 from tests.acceptance import ACCEPT
-from tests.nursery import Forked, can_fork
+from tests.nursery import WORKER, Forked, can_fork
 from worker.contract import keys, scripts
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
@@ -228,7 +228,11 @@ class WorkerProcess:
 
 class StartWorker(Protocol):
     def __call__(
-        self, ready: bool = True, command: Sequence[str] = (), **settings: object
+        self,
+        ready: bool = True,
+        command: Sequence[str] = (),
+        module: str = WORKER,
+        **settings: object,
     ) -> WorkerProcess: ...
 
 
@@ -239,9 +243,11 @@ def launch(
     log: Path,
     settings: dict[str, object],
     command: Sequence[str] = (),
+    module: str = WORKER,
 ) -> WorkerProcess:
     """Start a worker process; settings as in worker.settings, in lower case. command: PROGRAM where the start itself is
-    tested; none where the worker may be forked."""
+    tested; none where the worker may be forked. module: the program that is forked; one
+    of the tests' is told that it is to be a worker."""
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
@@ -254,7 +260,9 @@ def launch(
         },
     }
     if not command and can_fork(environment):
-        return WorkerProcess(Forked(["worker.start"], environment, log), name, log)
+        words = [module] if module == WORKER else [module, "worker"]
+        return WorkerProcess(Forked(words, environment, log), name, log)
+    assert command or module == WORKER, "only what is forked may be another module"
     with log.open("wb") as stderr:
         return WorkerProcess(
             subprocess.Popen(command or PROGRAM, env=environment, stderr=stderr),

@@ -1,7 +1,6 @@
 """Workers on processors and on a (fake) GPU share a queue: a job of one is continued,
 verified and decoded by the other, and the bytes are the same."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +14,11 @@ from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobStatus
 from worker.contract.kinds.verify import VerifySummary
 
-ON_CARD = [sys.executable, "-m", "tests.worker.fake_card_engine", "worker"]
+ON_CARD = "tests.worker.fake_card_engine"
 SLOW = 0.3
 
 pytestmark = pytest.mark.timeout(600)
-"""Three workers are started one after the other, each of which imports torch."""
-
-
-@pytest.fixture(autouse=True)
-def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", ".")
+"""Three workers are started one after the other."""
 
 
 def pixels_of(models_dir: Path, name: str, n: int, seed: int) -> np.ndarray:
@@ -51,7 +45,7 @@ def test_job_that_a_processor_began_is_ended_by_a_card(
     doomed.kill()
     assert len(client.rows(spec.id)) < spec.rows_total
 
-    on_card = start_worker(command=ON_CARD)
+    on_card = start_worker(module=ON_CARD)
     assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
     np.testing.assert_array_equal(client.images(spec), expected)
     assert {card.on_processors for card in announced(client, on_card).models} == {""}
@@ -72,7 +66,7 @@ def test_processors_draw_where_the_card_computes_otherwise(
 ) -> None:
     """The announcement and the log say why; pictures have the same bytes."""
     monkeypatch.setenv("FAKE_CARD", "wrong")
-    worker = start_worker(command=ON_CARD)
+    worker = start_worker(module=ON_CARD)
     for card in announced(client, worker).models:
         assert "differ from the CPU's" in card.on_processors
     reasons = [each for each in worker.events() if each["event"] == "processors_draw"]

@@ -1,6 +1,5 @@
 """A GPU that fails costs no job, and a new process waits until it works."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,15 +19,13 @@ from worker.process.crash import EXIT_CRASHED
 
 
 def test_jobs_of_a_card_that_fails_go_on_elsewhere(
-    client: Client, start_worker: StartWorker, monkeypatch: pytest.MonkeyPatch
+    client: Client, start_worker: StartWorker
 ) -> None:
     """Its worker ends and gives all of them back. Neither an attempt nor a death is
     counted: a card that fails five times fails no job."""
-    monkeypatch.setenv("PYTHONPATH", ".")
-    program = [sys.executable, "-m", "tests.worker.dead_card_engine", "worker"]
     specs = [client.submit(n=3, seed=seed) for seed in range(5)]
     for _ in range(2):
-        doomed = start_worker(ready=False, command=program)
+        doomed = start_worker(ready=False, module="tests.worker.dead_card_engine")
         assert doomed.wait() == EXIT_CRASHED
         assert "card_failed" in [event["event"] for event in doomed.events()]
     assert {client.status(spec.id) for spec in specs} == {JobStatus.QUEUED}
