@@ -60,6 +60,25 @@ main()
 
 
 @pytest.mark.skipif(not keeping.KEEP, reason="compiled code cannot be kept here")
+def test_kept_loops_are_found_before_torch_is_installed() -> None:
+    """The command needs numba alone, and does not compile again what is kept."""
+    directory = keeping.directory_of("pixel_cnn")
+    before = {
+        path: path.stat().st_mtime_ns for path in directory.glob("*.advance-*.nb?")
+    }
+    if not before:
+        pytest.skip("the loops have not been compiled here: make loops")
+    subprocess.run([sys.executable, "-c", NO_TORCH], check=True)
+    after = {
+        path: path.stat().st_mtime_ns for path in directory.glob("*.advance-*.nb?")
+    }
+    assert after == before
+
+
+# Eleven processor seconds, to compile what workers' tests find compiled. Whether the
+# command needs torch is seen each time by the test above.
+@pytest.mark.weekly
+@pytest.mark.skipif(not keeping.KEEP, reason="compiled code cannot be kept here")
 def test_loops_are_compiled_before_torch_is_installed(tmp_path: Path) -> None:
     """The command needs numba alone, and what it leaves on disk is found."""
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
