@@ -33,7 +33,9 @@ give_up() {
     exit 2
 }
 
-while sleep 50; do echo "  still installing into .venv"; done &
+# `sleep` outlives the loop by up to 50 s, so it holds none of our output: whoever reads
+# that, such as `tee`, would wait for its end.
+while sleep 50 >/dev/null 2>&1; do echo "  still installing into .venv"; done &
 heartbeat=$!
 trap 'kill "$heartbeat" 2>/dev/null' EXIT
 

@@ -480,7 +480,8 @@ esac
 def test_installation_that_fails_ends_with_one_sentence(
     tmp_path: Path, words: str, cause: str
 ) -> None:
-    """It names the cause, where pip's own last words name conflicting versions."""
+    """It names the cause, where pip's own last words name conflicting versions. Nothing
+    that it started keeps its output open for longer."""
     (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -492,6 +493,7 @@ def test_installation_that_fails_ends_with_one_sentence(
         capture_output=True,
         text=True,
         check=False,
+        timeout=30,
     )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith(
