@@ -1,5 +1,7 @@
 """Looking at what the network expects, pixel by pixel."""
 
+from playwright.sync_api import Route
+
 from tests.browser.site import Site
 
 
@@ -93,6 +95,20 @@ def test_rows_below_are_drawn_again_from_the_chosen_pixel(site: Site) -> None:
     site.wait_for_standing("Done")
     assert [site.pixels(i)[:15] for i in range(8)] == tops
     site.view.locator(".belief").wait_for()
+
+
+def test_pixels_can_be_asked_if_the_score_arrives_before_the_models(site: Site) -> None:
+    """When a page with a score is loaded, nothing says which answer of the service comes first."""
+    _inspect(site, "tiny-cnn")
+    waiting: list[Route] = []
+    site.page.route("**/models", lambda route: waiting.append(route))
+    with site.page.expect_response("**/score-map"):
+        site.page.reload()
+    site.page.wait_for_timeout(500)
+    for route in waiting:
+        route.continue_()
+    site.page.unroute("**/models")
+    site.view.locator(".belief").first.wait_for()
 
 
 def test_layers_show_the_picture_the_heat_or_both(site: Site) -> None:

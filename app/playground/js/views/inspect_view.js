@@ -219,10 +219,12 @@ export class InspectView {
       const map = await this.#shared.api.scoreMap(jobId);
       const given = await givenOf(this.#shared, job);
       const picture = given.image ? await pixelsOf(given.image) : null;
+      // When the page is loaded, the score may arrive before the models.
+      const models = await this.#shared.models.first();
       if (signal.aborted) return;
       if (isForeign) this.#refill(job.model, given);
       const score = /** @type {ScoreResult} */ (scoreOf(job));
-      const model = this.#shared.models.value?.find(({ name }) => name === job.model) ?? null;
+      const model = models.find(({ name }) => name === job.model) ?? null;
       this.#present(model, { job, score, map }, picture);
       this.#keep(job, given);
     } catch (error) {
