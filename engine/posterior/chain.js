@@ -284,18 +284,20 @@ export class Chain {
   }
 
   /**
-   * Draw the image anew so many times. Yield after each step how much of the current
-   * round is done.
+   * Draw the image anew so many times. Yield after each step how many rounds are done,
+   * with the part of the current one that is done.
    *
    * @param {number} count
    */
   *rounds(count) {
     for (let round = 0; round < count; round++) {
-      for (const [k, block] of this.#guiding()) yield* this.#guided(k, block);
+      for (const [k, block] of this.#guiding()) {
+        for (const _ of this.#guided(k, block)) yield round;
+      }
       this.component = chosen(this.logP, this.#uniforms(1)[0]);
       const blocks = this.#blocks();
       for (const [done, block] of blocks.entries()) {
-        for (const share of this.#move(block)) yield (done + share) / blocks.length;
+        for (const share of this.#move(block)) yield round + (done + share) / blocks.length;
       }
       this.logP = this.mixture.logP([this.image], this.given.temperature).map(([each]) => each);
     }

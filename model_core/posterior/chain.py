@@ -329,8 +329,8 @@ class Chain:
 
     def rounds(self, count: int) -> Iterator[float]:
         """Draw the image again `count` times, each a round: yield after each step how
-        much of the current round is done, 0 to 1, so that it begins again with each
-        round. `image`, `log_p` and `component` are updated.
+        many rounds are done, 0 to `count`, with the part of the current one that is
+        done. `image`, `log_p` and `component` are updated.
 
         A round draws a component with p(component | image), then parts of the hole one
         after the other in the order of its member. Before that, some of `starts` may
@@ -339,14 +339,15 @@ class Chain:
         Raises ImpossibleError, FloatingPointError and torch.AcceleratorError (see
         Chain).
         """
-        for _ in range(count):
+        for number in range(count):
             for k, block in self._guiding():
-                yield from self._guided(k, block)
+                for _ in self._guided(k, block):
+                    yield float(number)
             self.component = chosen(self.log_p, self._uniforms(1)[0])
             blocks = self._blocks()
             for done, block in enumerate(blocks):
                 for share in self.move(block):
-                    yield (done + share) / len(blocks)
+                    yield number + (done + share) / len(blocks)
             self.log_p = self.mixture.log_p(self.image[None], self.given.temperature)[
                 :, 0
             ]

@@ -189,7 +189,8 @@ class Way:
         at a temperature.
 
         where: bool (H, W) in this member's orientation, not upright: only these pixels
-            count, each given everything before it. Default: all.
+            count, each given everything before it. The images must be equal in the rows
+            above the first such pixel, which are worked through once. Default: all.
 
         Raises FloatingPointError if logits are not finite.
         """

@@ -57,7 +57,10 @@ class Particles(Protocol):
         self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float
     ) -> None:
         """Drop what was drawn before, and begin these particles, at least one; their
-        numbers are 0, 1, ... Rows that are given whole may be worked through already.
+        numbers are 0, 1, ... Rows that are given whole may be worked through already,
+        once for all particles of a label: those before the first weighed or missing
+        pixel must be equal in all of them. The last particle has the given pixels that
+        all share; one before it may be a whole image that is retained.
 
         weighed: bool (H, W), given pixels whose ln p `advance` returns.
         temperature: of the probabilities.

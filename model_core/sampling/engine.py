@@ -45,8 +45,8 @@ class DrawnRow(NamedTuple):
     engine."""
     log_p: float | None = None
     """With the last row of an image that was requested with `weighed`: ln p of the
-    whole image, its small image included; of NetworkEngine under its network, of Engine
-    under the model. Otherwise None."""
+    whole image, its small image included unless the request has it; of NetworkEngine
+    under its network, of Engine under the model. Otherwise None."""
 
 
 @dataclass(frozen=True)

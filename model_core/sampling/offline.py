@@ -138,8 +138,8 @@ def upsample(
     label: name or index of the label of all images, or a sequence of one for each.
         Default: the model's label if it is conditioned on one; otherwise, in a model
         with labels, the noise of each image chooses one with p(label | small).
-    log_p: float array (n,) that receives ln p of each image: of the small image and of
-        the rest.
+    log_p: float array (n,) that receives ln p of each image given its small image,
+        whose own ln p is not included.
 
     Raises DataError for a model of one scale, for small images of another shape, and if
     the number of labels is not n; ConfigError for a label that the model does not have;
@@ -184,7 +184,8 @@ def draw_weighed(
     That is ln of the probability of the whole image, given pixels included, under the
     distribution that drew it: at its temperature, under the mixture of all members (or
     the member that the request names), and given the label if the request or the model
-    names one. Raises the errors of `draw`.
+    names one; and given the small image if the request has one. Raises the errors of
+    `draw`.
     """
     weighed = [replace(request, weighed=True) for request in requests]
     log_p = np.zeros(len(requests))
