@@ -26,6 +26,28 @@ FUNCTIONS = ("advance", "pass_given")
 """The functions that are compiled for each kind: drawing rows, and working through
 given rows. A worker needs both before a model of the kind draws."""
 
+_LOOPS_OF_LSTM_SCORES = (
+    ("map_products", "affine"),
+    ("scans", "forward_scan"),
+    ("ways", "forward_ways"),
+)
+"""Module and name of each function that every score by an LSTM calls. Colours need
+`head_nats` too, whichever network gives their logits."""
+_LOOPS_OF_SCORES = {
+    "diagonal-bilstm": _LOOPS_OF_LSTM_SCORES,
+    "row-lstm": _LOOPS_OF_LSTM_SCORES,
+}
+
+
+def is_scoring_kept(kind: str) -> bool:
+    """Return True if the functions that every score by a kind of network calls are on
+    disk, compiled. A process that was stopped early leaves functions that draw and none
+    that score."""
+    return all(
+        keeping.is_function_kept(module, function)
+        for module, function in _LOOPS_OF_SCORES.get(kind, ())
+    )
+
 
 def compile_loop(kind: str, function: str, niceness: int = 0) -> float:
     """Compile a function for a kind of network, leave it on disk, and return the

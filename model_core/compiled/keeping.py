@@ -142,10 +142,12 @@ def module_of(kind: str) -> str:
 def is_loop_kept(kind: str, function: str) -> bool:
     """Return True if a function of a kind of network, `advance` or `pass_given`, is on
     disk, compiled for this processor from these sources."""
-    return _is_function_kept(module_of(kind), function)
+    return is_function_kept(module_of(kind), function)
 
 
-def _is_function_kept(module: str, function: str) -> bool:
+def is_function_kept(module: str, function: str) -> bool:
+    """Return True if a compiled function of a module of this package is on disk, for
+    this processor and from these sources."""
     if not KEEP or not (_PACKAGE / f"{module}.py").exists():
         return False
     python = f"py{sys.version_info.major}{sys.version_info.minor}{sys.abiflags}"
@@ -157,29 +159,6 @@ def is_kept(kind: str) -> bool:
     """Return True if both functions that draw with a kind of network are on disk,
     compiled."""
     return is_loop_kept(kind, "advance") and is_loop_kept(kind, "pass_given")
-
-
-_LOOPS_OF_LSTM_SCORES = (
-    ("map_products", "affine"),
-    ("scans", "forward_scan"),
-    ("ways", "forward_ways"),
-)
-"""Module and name of each function that every score by an LSTM calls. Colours need
-`head_nats` too, whichever network gives their logits."""
-_LOOPS_OF_SCORES = {
-    "diagonal-bilstm": _LOOPS_OF_LSTM_SCORES,
-    "row-lstm": _LOOPS_OF_LSTM_SCORES,
-}
-
-
-def is_scoring_kept(kind: str) -> bool:
-    """Return True if the functions that every score by a kind of network calls are on
-    disk, compiled. A process that was stopped early leaves functions that draw and none
-    that score."""
-    return all(
-        _is_function_kept(module, function)
-        for module, function in _LOOPS_OF_SCORES.get(kind, ())
-    )
 
 
 class _Place:

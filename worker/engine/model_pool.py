@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model_core.card import Card
 from model_core.codec.codec import NUMERICS, has_codec
-from model_core.compiled.keeping import is_scoring_kept
+from model_core.compiled.ahead import is_scoring_kept
 from model_core.errors import ModelError
 from model_core.image_request import ImageRequest
 from model_core.kinds import KINDS as NETWORKS
