@@ -180,8 +180,8 @@ class Accepting:
     @property
     def log_evidence(self) -> float:
         """ln of an estimate of the model's p(given pixels); the estimate itself, not
-        its ln, is unbiased. Unless the hole begins at the first pixel, a pass over pixels
-        is made, so this raises FloatingPointError if logits are not finite and
+        its ln, is unbiased. Unless the hole begins at the first pixel, a pass over
+        pixels is made, so this raises FloatingPointError if logits are not finite and
         torch.AcceleratorError if a card that draws fails."""
         before = log_sum(self._mixture.ways[self.member].log_p_before(self._given(0)))
         return before + log_mean(self._found.log_weights)

@@ -161,9 +161,9 @@ class Island:
         return left
 
     def evidence(self) -> float:
-        """Return ln of an estimate of p(given pixels), as far as `weigh` has been called
-        with theirs. Without a retained particle the estimate is unbiased; with one it
-        is expected to be too large. Nothing is changed."""
+        """Return ln of an estimate of p(given pixels), as far as `weigh` has been
+        called with theirs. Without a retained particle the estimate is unbiased; with
+        one it is expected to be too large. Nothing is changed."""
         return self.log_evidence + log_mean(self.log_weights)
 
     def drawn(self, uniform: float) -> int:

@@ -165,8 +165,8 @@ class Shares:
         shares (V, C, H, W); `sweeps` (H, W), the number of sweeps that drew each pixel;
         `predicted`, the mean predicted share (V, C, H, W); `passed`, the mean share of
         first particles that had just drawn a pixel (V, C, H, W); and `passes` (H, W),
-        how often `pass_by` was called for a pixel. `drawn`, `sweeps` and `passes` are the sums themselves, not
-        copies. Without any prediction, `predicted` is NaN, with a RuntimeWarning."""
+        how often `pass_by` was called for a pixel. `drawn`, `sweeps` and `passes` are
+        the sums themselves, not copies. Without any prediction, `predicted` is NaN, with a RuntimeWarning."""
         return {
             "drawn": self._drawn,
             "sweeps": self._sweeps,

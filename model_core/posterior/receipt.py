@@ -91,9 +91,9 @@ class Receipt:
     independently: the largest over the images. None if there were no chains."""
     label: int | None = None
     """Index of the label of the last image, in a model with labels: that with which a
-    component drew it; of a choice among all fillings, and of one exact draw of a single
-    network, that under which the image is the likeliest. None for clamp, and without
-    labels."""
+    component drew it. If chains made no round, of a choice among all fillings, and of
+    one exact draw of a single network, it is that under which the image is the
+    likeliest. None for clamp, and without labels."""
 
     @property
     def of_no_image(self) -> "Receipt":

@@ -38,7 +38,8 @@ class Target:
     """The components of the model, member by member, and label by label within a
     member."""
     known: NDArray[np.int64]
-    """Values (C, H, W), int64, upright. Those of the hole are not used."""
+    """Values (C, H, W), int64, 0..V-1, upright. Those of the hole do not change the
+    result, but must be in that range, too."""
     keep: NDArray[np.bool_]
     """Bool (H, W), True for given pixels, False for the hole; upright."""
     temperature: float
