@@ -234,9 +234,10 @@ def product_back(
 def weight_gradient(x: Tensor, d_out: Tensor, bounds: Bounds) -> tuple[Tensor, Tensor]:
     """Return the float32 gradients of weight, (O, I), and bias, (O,), of `product`.
 
-    x: (M, I). d_out: (M, O). Both have space in their rows (`roomy`), which is read.
-    bounds: gradients of whole panels outside them are zero; others of masked weights
-        may have any value, and the caller masks them.
+    x: (M, I). d_out: (M, O). Both are float32, or both bfloat16 and M is even. Both have
+        space in their rows (`roomy`), which is read but may hold any numbers.
+    bounds: of the convolution. Gradients of masked weights may have any value, and the
+        caller masks them.
     """
     I, O = x.shape[1], d_out.shape[1]  # noqa: E741
     d_weight, d_bias = torch.zeros(1, room(I), room(O)), torch.zeros(room(O))

@@ -543,8 +543,9 @@ def sizes_of(size: int, members: int, values: int) -> list[int]:
     size: particles of each proposer at the first attempt.
     members: number of proposers (members of the model) that begin the chain. With one,
         there is no second attempt.
-    values: number of values of an image, C * H * W. The second attempt has 128
-        particles up to 256 values, 64 up to 1024; larger images have none.
+    values: number of values of an image, C * H * W. A second attempt, if `size` is
+        smaller, has 128 particles up to 256 values and 64 up to 1024; larger images
+        have none.
     """
     again = OF_SMALL if values <= SMALL else OF_LARGER if values <= LARGER else 0
     return [size, again] if members > 1 and size < again else [size]

@@ -77,7 +77,8 @@ class Classification:
     quality: Quality = "exact"
     """`exact`; or, of estimates, `good`, `rough` or `poor`, by how much the two
     estimates of any label's probability differ, and by the effective sample size of the
-    likeliest label's particles, or of all particles if a guide draws them. Of several pictures the worst."""
+    likeliest label's particles, or of all particles if a guide draws them. Of several
+    pictures the worst."""
 
     @property
     def exact(self) -> bool:
@@ -92,23 +93,24 @@ def classify(
     seed: int = 0,
     particles: int = 32,
 ) -> Classification:
-    """Return p(label | given) of pictures.
+    """Return the classification of pictures: p(label | given) of each.
 
     values: (B, C, H, W), or (C, H, W) for one (B = 1), integers 0..V-1, which are not
         checked; in main memory.
-    keep: bool (H, W), the pixels that are given in all of them; default: all.
+    keep: bool (H, W), the pixels that are given in all of them; in main memory.
+        Default: all.
     seed: of the noise of particles, 0 to 2^64 - 1.
-    particles: number for each label of each member, if particles are needed (if a guide
-        of the model draws them, for each network); each of the two estimates uses half
-        of them, at least 2.
+    particles: number for each label of each member, if particles are needed; if a
+        guide draws, for each of the one or two networks that draw. Each of the two
+        estimates uses half of them, at least 2.
 
-    Raises ConfigError for a model without labels or conditioned on one, and for a part
-    of a picture and a Multi-Scale model; DataError for other shapes and for no picture
-    (B = 0); ImpossibleError if all particles of a member or guide lose their weight,
-    because it gives the given pixels no probability, for a label or for all;
-    OverflowError for a seed out of bounds, if particles are needed; FloatingPointError if
-    logits are not finite, except in the exact answer of a model that is drawn in plain
-    torch or is Multi-Scale, which is NaN then. For weights on a card:
+    Raises ConfigError for a model without labels or conditioned on one, and for a
+    Multi-Scale model if `keep` leaves out pixels; DataError for other shapes and for no
+    picture (B = 0); ImpossibleError if all particles of a member or guide lose their
+    weight, because it gives the given pixels no probability, for a label or for all;
+    OverflowError for a seed out of bounds, if particles are needed; FloatingPointError
+    if logits are not finite, except in the exact answer of a model that is drawn in
+    plain torch or is Multi-Scale, which is NaN then. For weights on a card:
     torch.AcceleratorError or RuntimeError if the card fails.
     """
     _check(model, values, keep)

@@ -394,10 +394,10 @@ def stepped(
 
 def arrived_of(chains: Sequence[Chain]) -> list[int]:
     """Return the indices, ascending, of the chains that count: those whose image has at
-    most GOOD_APART (25) more nats (`Chain.nats`) than that of the best chain. The
-    others have not converged.
+    most GOOD_APART (25) more nats (`Chain.nats`) than the image with the fewest. The
+    others count as not converged.
 
-    chains: at least one.
+    chains: at least one, each with an image (`Chain.take`).
     """
     least = min(chain.nats for chain in chains)
     return [

@@ -558,7 +558,8 @@ class ModelPool:
         return is_cold(self.model(name))
 
     def has_cold_scores(self, name: str) -> bool:
-        """Return True if something has to be compiled before the model's first score."""
+        """Return True if functions that every score by the model's kind of network calls
+        have to be compiled first."""
         loops = self.loops(name)
         return loops is not None and not is_scoring_kept(loops)
 

@@ -201,8 +201,8 @@ class BlockStage(ByOneSlot):
         self._on_card = self._log_p = None
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot, in later steps, only up to row y, column x,
-        exclusive; x = W means to the end of row y. A later call moves the stop on."""
+        """Draw the image in a slot, in later steps, only the rows above y and the first
+        x pixels of row y; x = W means all of row y. A later call moves the stop on."""
         self._holds[slot] = (y + 1, 0) if x == self._width else (y, x)
 
     def copy(self, sources: Slots, targets: Slots) -> None:

@@ -238,8 +238,8 @@ class CompiledStage:
             self._with_given.update(slots)
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot, in later steps, only up to row y, column x,
-        exclusive; x = W means to the end of row y. A later call moves the stop on."""
+        """Draw the image in a slot, in later steps, only the rows above y and the first
+        x pixels of row y; x = W means all of row y. A later call moves the stop on."""
         self._front.stop[slot] = self._stop(y, x)
 
     def hold_all(self, slots: Slots, y: int, x: int) -> None:

@@ -173,8 +173,8 @@ class ThreadedStage:
         self._places.clear()
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot, in later steps, only up to row y, column x,
-        exclusive; x = W means to the end of row y. A later call moves the stop on.
+        """Draw the image in a slot, in later steps, only the rows above y and the first
+        x pixels of row y; x = W means all of row y. A later call moves the stop on.
 
         Raises KeyError if the slot has had no image since the last `close_all`, as do
         `copy`, `log_p`, `image`, `coder` and `kept`.
