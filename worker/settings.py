@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from model_core.portable.sizes import LARGEST_MIB
 from worker.contract import keys
 from worker.contract.environment import CommaList, RedisSettings
 
@@ -44,6 +45,9 @@ class Settings(RedisSettings):
     ] = None
     """Directory in which it lays its models out for browsers, as the API's PIXELRNN_PORTABLE_DIR finds them. None: it
     does not."""
+    portable_mib: int = Field(default=LARGEST_MIB, ge=1)
+    """Weights, in MiB, of a model that it lays out for browsers, which load them whole. Larger models are drawn by the
+    service only."""
     device: str = "cpu"
     """Device that draws: cpu, cuda:0, cuda:1, ..."""
     slots: int = Field(default=0, ge=0, le=1024)

@@ -31,8 +31,10 @@ class PortableModels:
         release = self._release()
         if not self._has(release, model):
             raise NotPortableError(
-                "no worker has laid this model out for browsers: "
-                "a Multi-Scale one never is"
+                f"no worker has laid out {model.name} for browsers, which has "
+                f"{model.parameters:,} parameters of 4 bytes: a Multi-Scale model "
+                "never is, nor one whose weights exceed the workers' "
+                "PIXELRNN_PORTABLE_MIB"
             )
         place = f"{PREFIX}{release}/models/{model.identity_or_digest}/"
         addresses = {"engine": f"{PREFIX}{release}/engine/", "model": place}

@@ -284,7 +284,8 @@ def export(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL]...",
-            help="\\[default: all that can be exported; with --one-file there is none]",
+            help="\\[default: all that can be exported and are not large; with "
+            "--one-file there is none]",
         ),
     ] = None,
     one_file: Annotated[
@@ -302,10 +303,10 @@ def export(
         ENVIRONMENT
     )  # before numba is imported: weights are laid out for it
     from model_core.models import load_model
-    from model_core.models_directory import models_in
+    from model_core.models_directory import default_models_dir, models_in
     from model_core.portable.folder import export as write
+    from model_core.portable.folder import left_out
     from model_core.portable.one_file import export_one_file
-    from model_core.portable.packed import unportable
 
     if one_file:
         named = [load_model(name, models_dir=models_dir) for name in models or ()]
@@ -313,15 +314,11 @@ def export(
         say(f"wrote {target}: open it in a browser, offline too")
         return
 
-    loaded = [
-        load_model(name, models_dir=models_dir)
-        for name in models or models_in(models_dir)[1]
-    ]
-    refused = [
-        reason for model in loaded if not models and (reason := unportable(model))
-    ]
-    write([model for model in loaded if models or not unportable(model)], target, say)
-    for reason in refused:
+    names = models or models_in(models_dir)[1]
+    loaded = [load_model(name, models_dir=models_dir) for name in names]
+    reasons = {} if models else left_out(loaded, models_dir or default_models_dir())
+    write([model for model in loaded if model.card.name not in reasons], target, say)
+    for reason in reasons.values():
         say(f"left out: {reason}")
     say(
         f"wrote {target}; try it: python -m http.server --directory {shlex.quote(str(target))}"

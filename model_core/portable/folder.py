@@ -16,6 +16,7 @@ from model_core.errors import ConfigError, ModelError
 from model_core.models import Model
 from model_core.portable.modules import MODULES, modules
 from model_core.portable.packed import unportable, write_packed
+from model_core.portable.sizes import is_large, weight_bytes
 
 PAGE = "index.html"
 _POLICY = (
@@ -76,6 +77,28 @@ def export(
     for name, source in PICTURES.items():
         picture = folder / "playground" / "img" / name
         say(f"playground/img/{name}, {kilobytes([picture])}: {source}")
+
+
+def left_out(models: Sequence[Model], models_dir: Path) -> dict[str, str]:
+    """Return why some of the models of a directory are not exported unless they are
+    named: the model's name -> a sentence. Raise OSError if the weights of one
+    disappear meanwhile.
+
+    models_dir: the directory from which the models were loaded.
+    """
+    reasons = dict[str, str]()
+    for model in models:
+        name = model.card.name
+        place = models_dir / name
+        if (reason := unportable(model)) is not None:
+            reasons[name] = reason
+        elif is_large(place):
+            megabytes = weight_bytes(place) / 1e6
+            reasons[name] = (
+                f"{name} has {megabytes:.1f} MB of weights, which a page would load "
+                "whole: name it to export it"
+            )
+    return reasons
 
 
 def _check(folder: Path) -> None:

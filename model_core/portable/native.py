@@ -24,6 +24,7 @@ from model_core.kinds import KINDS
 from model_core.levels import FOLDER, LEVELS
 from model_core.models_directory import CARD
 from model_core.portable.laid_out import BUILT
+from model_core.portable.sizes import is_large
 from model_core.portable.target import ENVIRONMENT
 
 _COMPILE = (
@@ -79,12 +80,12 @@ def main() -> None:
 
 def _lay_out(folder: Path, kinds: Collection[str]) -> None:
     """Write the shipped models of these kinds of network in the form that browsers
-    read."""
+    read. Models with more weights than `LARGEST_MIB` are left out."""
     cards = {path.parent: Card.read(path) for path in shipped.MODELS.glob(f"*/{CARD}")}
     models = [
         str(place)
         for place, card in sorted(cards.items())
-        if card.config.network in kinds
+        if card.config.network in kinds and not is_large(place)
     ]
     command = [sys.executable, "-m", "model_core.portable.laid_out", str(folder)]
     subprocess.run([*command, *models], env=os.environ | ENVIRONMENT, check=True)

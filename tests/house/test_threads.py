@@ -279,7 +279,7 @@ def arrivals_go_on(logs: Logs) -> None:
 def offering_goes_on(logs: Logs) -> None:
     """Models for browsers are not there, and the thread was at its end anyway."""
     nothing: Any = 1
-    offer(nothing, {Path("m"): "0"}, ())
+    offer(nothing, {Path("m"): "0"}, (), 1)
     assert [line["event"] for line in logs] == ["not_laid_out"]
 
 

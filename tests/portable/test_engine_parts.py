@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import json
 import re
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -230,17 +231,22 @@ def test_digests_are_sha256_when_a_page_has_none(ask: Ask) -> None:
 
 
 def test_what_cannot_be_exported_is_said(all_models_dir: Path, tmp_path: Path) -> None:
-    """A Multi-Scale model is left out, or refused where it is named; somebody else's folder is left alone."""
+    """A Multi-Scale model is left out, or refused if it is named; so is a model with
+    large weights unless it is named. Somebody else's folder is left alone."""
     folder = tmp_path / "site"
-    done = export(folder, "--models-dir", all_models_dir)
+    models = tmp_path / "models"
+    shutil.copytree(all_models_dir, models)
+    with (models / "tiny-diagonal" / "more.safetensors").open("wb") as weights:
+        weights.truncate(12_000_000)
+    done = export(folder, "--models-dir", models)
     assert done.returncode == 0, done.stderr
     assert "left out: tiny-scales is a Multi-Scale model" in done.stderr
+    assert "left out: tiny-diagonal has 12.0 MB of weights" in done.stderr
     assert [
         each["name"]
         for each in json.loads((folder / "models" / "index.json").read_text())
     ] == [
         "tiny-cnn",
-        "tiny-diagonal",
         "tiny-rgb",
     ]
     with pytest.raises(ModelError, match="tiny-scales is a Multi-Scale model"):

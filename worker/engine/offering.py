@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from model_core.portable.laid_out import missing, take_built
+from model_core.portable.sizes import is_large
 from model_core.portable.target import ENVIRONMENT
 from worker.contract.cards import FIRST, ModelCard
 from worker.process import processors
@@ -36,17 +37,26 @@ def in_page_order(cards: Iterable[ModelCard]) -> list[ModelCard]:
 
 
 def offer(
-    folder: Path | None, identities: Mapping[Path, str], usable: Collection[int]
+    folder: Path | None,
+    models: Mapping[Path, str],
+    usable: Collection[int],
+    largest_mib: int,
 ) -> None:
     """Export the models that are not in `folder` yet; do nothing without a folder.
     Failures are logged, because clients that cannot draw in a browser use the service.
 
-    identities: directory -> identity, in the order in which they are exported. usable:
-    processors that this thread and its process use from now on; any if empty.
+    models: directory -> identity, in the order in which they are exported. usable:
+        processors that this thread and its process use from now on; any if empty.
+    largest_mib: models with more weights, in MiB, are left out.
     """
     if folder is None:
         return
     try:
+        identities = {
+            place: identity
+            for place, identity in models.items()
+            if not is_large(place, largest_mib)
+        }
         take_built(folder, identities.values())
         wanted = missing(folder, identities.values())
         places = [

@@ -339,7 +339,8 @@ def offer_meanwhile(
         for name, identity in identities.items()
         if not private_owner(place(name))
     }
-    arguments = settings.portable_dir, open_to_all, usable
+    folder, largest_mib = settings.portable_dir, settings.portable_mib
+    arguments = folder, open_to_all, usable, largest_mib
     threading.Thread(target=offer, args=arguments, name="offering", daemon=True).start()
 
 

@@ -440,7 +440,7 @@ def test_a_model_of_one_key_is_not_laid_out_for_all(
     """Browsers read without a key what lies there."""
     offered: list[Any] = []
     monkeypatch.setattr(
-        process, "offer", lambda folder, identities, usable: offered.append(identities)
+        process, "offer", lambda folder, models, usable, mib: offered.append(models)
     )
     for name, owner in (
         ("shared", '{"owner": "al", "shared": true}'),

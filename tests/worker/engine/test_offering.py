@@ -32,11 +32,35 @@ def test_what_was_laid_out_ahead_of_time_is_copied(
         subprocess, "run", lambda command, **_: asked.append(command[-1:])
     )
     folder = tmp_path / "portable"
-    offering.offer(folder, {Path("a"): "known"}, ())
+    offering.offer(folder, {Path("a"): "known"}, (), 1)
     assert asked == []
-    offering.offer(folder, {Path("a"): "known", Path("/b"): "other"}, ())
+    offering.offer(folder, {Path("a"): "known", Path("/b"): "other"}, (), 1)
     assert asked == [["/b"]]
     place = folder / release()
     assert (folder / NAMED).read_text() == release()
     assert (place / "models" / "known" / "portable.json").read_text() == "{}"
     assert (place / "engine" / "model.js").is_file()
+
+
+def test_models_with_more_weights_than_the_setting_allows_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of guides count too; a model of exactly the limit is written."""
+    monkeypatch.setattr(levels, "FOLDER", tmp_path / "built")
+    sizes = {
+        "fits/weights.safetensors": 2**20,
+        "guided/weights.safetensors": 2**20,
+        "guided/guides/guide.safetensors": 1,
+    }
+    for name, size in sizes.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(bytes(size))
+    asked = list[list[str]]()
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **_: asked.append(command[-1:])
+    )
+    models = {tmp_path / "guided": "1", tmp_path / "fits": "2"}
+    offering.offer(tmp_path / "portable", models, (), 1)
+    assert asked == [[str(tmp_path / "fits")]]
+    offering.offer(tmp_path / "portable", models, (), 2)
+    assert asked[1] == [str(tmp_path / "fits")]
