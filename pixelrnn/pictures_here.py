@@ -9,14 +9,14 @@ from PIL import Image
 
 from model_core.allocator import keep_freed_memory
 from model_core.card import check_field
-from model_core.data.images import read_keep, read_nearest
+from model_core.data.images import read_keep, read_nearest, read_part
 from model_core.data.pixels import values_to_pixels
 from model_core.errors import ConfigError, DataError
 from model_core.models import Model
 from pixelrnn.drawings_here import write_picture
 from pixelrnn.kind_results import How
 from worker.contract.jobs import JobSpec
-from worker.contract.kind import Kind
+from worker.contract.kind import Input, Kind
 from worker.engine.kinds import OF_PICTURES
 from worker.orders.claims import Claim, Outcome
 from worker.orders.pictures import PictureOrder
@@ -82,6 +82,10 @@ def _order(
     keep = None
     if "mask" in options:
         keep = read_keep(options["mask"], config, resize=is_resized)
+    elif kind.input is Input.PICTURE_OR_PART and not config.multi_scale:
+        # A Multi-Scale model takes whole pictures alone: there transparent pixels show
+        # the background.
+        keep = read_part(file, config, is_resized, card.palette)
     values, moved = read_nearest(
         file,
         config,

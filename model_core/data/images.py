@@ -1,10 +1,11 @@
 """Pictures in files: read one as a network's values or as a mask, and write images as
 one picture.
 
-read_values, read_nearest, read_exact_values, read_keep    files to arrays
-grid, expected_picture, tile                               arrays to a picture
-save_picture, write_grid                                   a picture to a file
-cut                                                        undoes `tile`
+read_values, read_nearest, read_exact_values    files to arrays
+read_keep, read_part                            files to maps of the given pixels
+grid, expected_picture, tile                    arrays to a picture
+save_picture, write_grid                        a picture to a file
+cut                                             undoes `tile`
 """
 
 import sys
@@ -88,7 +89,7 @@ def read_nearest(
     palette: the colours of the values, if they are categories.
     nearest: with a palette, accept other colours as the nearest of the palette, and
         print to stderr how far they were.
-    keep: with a palette, the pixels (H, W) whose colours count; others may have any.
+    keep: the pixels (H, W) whose colours count; others may have any.
     field: accept any size.
 
     Raises DataError if the file cannot be read as an image, if it has another size
@@ -96,7 +97,11 @@ def read_nearest(
     `nearest`.
     """
     if not palette:
-        return nearest_values(read_pixels(path, config, resize, field), config.values)
+        pixels = read_pixels(path, config, resize, field)
+        values, moved = nearest_values(pixels, config.values)
+        if keep is not None:
+            _, moved = nearest_values(np.where(keep, pixels, 0), config.values)
+        return values, moved
     image = _open(path).convert("RGBA")
     if not field:
         # A filter would mix colours into ones that the palette does not have.
@@ -216,8 +221,7 @@ def read_keep(
             "colours and are not a hole"
         )
     if alpha:
-        opacity = _open(path).convert("RGBA").getchannel("A")
-        hole = opacity.point([255] * _CUT + [0] * (256 - _CUT))
+        hole = _transparent_pixels(path)
         reason = f"{path} has no transparent pixel, and there is no mask"
     else:
         hole = opaque(_open(path), 1)
@@ -226,6 +230,33 @@ def read_keep(
     if keep.all():
         raise DataError(f"nothing to fill: {reason}")
     return keep
+
+
+def read_part(
+    path: Path, config: NetworkConfig, resize: bool = False, palette: Palette = ()
+) -> npt.NDArray[np.bool_] | None:
+    """Return the map (H, W) of the pixels of a picture that are not transparent
+    (opacity of 128 or more), for a network that can do without the others; None if
+    there are no others.
+
+    resize: as for `read_keep`.
+    palette: that of the model. If one of its colours is transparent, no pixel of a
+        picture is missing.
+
+    Raises DataError if the file cannot be read as an image, or has another size without
+    `resize`.
+    """
+    if has_transparent(palette):
+        return None
+    hole = _fit(_transparent_pixels(path), path, config, resize)
+    given = np.asarray(hole) < _CUT
+    return None if given.all() else given
+
+
+def _transparent_pixels(path: Path) -> Image.Image:
+    """Return a mask of mode L: 255 for pixels with an opacity below 128, else 0."""
+    opacity = _open(path).convert("RGBA").getchannel("A")
+    return opacity.point([255] * _CUT + [0] * (256 - _CUT))
 
 
 def write_grid(

@@ -1,15 +1,21 @@
 """The verbs that carry out a kind of job are made of its record."""
 
+import json
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner, Result
 
+from model_core import Model, save_model
 from pixelrnn.kind_results import How, sentences
 from pixelrnn.kind_verbs import register
 from pixelrnn.verbs import root
 from tests.declared_kind import WEIGH
+from tests.labelled_models import labelled
 from worker.contract.kinds import KINDS
 
 
@@ -81,6 +87,47 @@ def test_the_place_of_models_may_stand_in_the_environment_of_both(
     ]
     result = CliRunner().invoke(root, words, env={"PIXELRNN_MODELS_DIR": str(tmp_path)})
     assert "no service answers" in str(result.exception)
+
+
+def classified(model: Model, folder: Path, *files: str) -> dict[str, Any]:
+    """Return what `pixelrnn classify`, without a service, says of files in a folder."""
+    save_model(model, folder / "models" / "m")
+    words = ["classify", "m", *(folder / name for name in files), "--json"]
+    result = run(root, *words, "--models-dir", folder / "models")
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+def test_transparent_pixels_are_missing_without_a_mask(tmp_path: Path) -> None:
+    """A picture with transparent lower rows is classified like one whose lower rows are
+    hidden by a mask, and one without transparent pixels as a whole picture."""
+    grey = np.array([[255, 0, 255], [0, 255, 0], [255, 255, 0]], np.uint8)
+    part = np.array([[255] * 3, [0] * 3, [127] * 3], np.uint8)
+    whole = np.array([[255, 128, 255], [255] * 3, [255] * 3], np.uint8)
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    Image.fromarray(255 - part).save(tmp_path / "mask.png")
+    Image.fromarray(np.dstack([grey, part])).save(tmp_path / "part.png")
+    Image.fromarray(np.dstack([grey, whole])).save(tmp_path / "whole.png")
+    model = labelled()
+
+    of_whole = classified(model, tmp_path, "grey.png")
+    of_part = classified(model, tmp_path, "grey.png", "mask.png")
+    assert of_part != of_whole
+    assert classified(model, tmp_path, "part.png") == of_part
+    assert classified(model, tmp_path, "whole.png") == of_whole
+
+
+def test_a_model_that_takes_whole_pictures_alone_sees_a_background(
+    tmp_path: Path,
+) -> None:
+    """A Multi-Scale model knows the label of whole pictures alone: for it transparent
+    pixels of a coloured picture are white, as for `score`."""
+    size = {"height": 2, "width": 4, "factor": 2, "conditioning": 16}
+    model = labelled("cifar10-row-lstm", **size)
+    pixels = np.zeros((2, 4, 4), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "transparent.png")
+    Image.new("RGB", (4, 2), "white").save(tmp_path / "white.png")
+    found = classified(model, tmp_path, "transparent.png")
+    assert found == classified(model, tmp_path, "white.png")
 
 
 def test_a_verb_says_each_completion_s_own_word_where_they_differ() -> None:
