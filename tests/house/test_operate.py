@@ -63,6 +63,24 @@ def test_every_variable_is_a_setting(path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "path", [*PAGES, PAGE.with_name("troubleshooting.md")], ids=lambda path: path.name
+)
+def test_events_of_logs_and_fields_of_answers_exist(path: Path) -> None:
+    """A reader searches a log for the events that a page names, so each such name is in
+    a source file. Names of metrics have a test of their own."""
+    named_on_page = re.findall(
+        r"`([a-z]+(?:_[a-z]+)+)`", path.read_text(encoding="utf-8")
+    )
+    sources = "".join(
+        source.read_text(encoding="utf-8")
+        for package in ("app", "worker", "pixelrnn", "model_core")
+        for source in (ROOT / package).rglob("*.py")
+    )
+    known = set(re.findall(r"\w+", sources))
+    assert {name for name in named_on_page if not name.startswith("pixelrnn_")} <= known
+
+
 def test_seconds_that_the_page_promises_are_those_of_the_code() -> None:
     """tests/app/test_row_feed.py and tests/worker/test_worker_process.py show that it happens."""
     page = PAGE.with_name("resilience.md").read_text(encoding="utf-8")
