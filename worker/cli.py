@@ -37,7 +37,8 @@ def worker(
 ) -> None:
     """Draw images for the jobs in the queue, until SIGTERM.
 
-    Every option is also PIXELRNN_<OPTION> in the environment.
+    Every option is also PIXELRNN_<OPTION> in the environment; --name is
+    PIXELRNN_WORKER_NAME.
     """
     given = {
         "models_dir": models_dir,
