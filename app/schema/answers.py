@@ -292,7 +292,8 @@ class Model(ModelFacts):
     )
     identity: str | None
     """SHA-256 of everything that gives it its meaning: weights, config, orientations,
-    labels with their priors. Null while only workers of an earlier version hold it."""
+    labels with their priors, palette, step of fields, guides. Null while only workers
+    of an earlier version hold it."""
     can: list[JobKind]
     """Kinds of job that use it."""
     state: Literal["loading", "compiling", "ready"]

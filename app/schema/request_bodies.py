@@ -275,8 +275,8 @@ body is a file."""
 
 
 _IMAGES_TEXT = (
-    "A zip whose folders are labels; up to 200 pictures; or an .npz of "
-    "arrays (N, H, W) or (N, H, W, C)."
+    "A zip, whose folders are labels if they are 2 to 10 with at least 20 pictures "
+    "each; up to 200 pictures; or an .npz of arrays (N, H, W) or (N, H, W, C)."
 )
 _TRAINED_ON: dict[str, Any] = {
     "images": (
