@@ -70,9 +70,9 @@ const FIELD_OF = {
 const WORDS = {
   "no-worker": t("No worker is running, so nothing can be drawn. Start one with “pixelrnn worker”, then try again."),
   "queue-full": t("The queue is full: too many images wait already."),
-  "store-full": t("The server has no memory left for more jobs. Finished ones make room as they expire."),
+  "store-full": t("There is no memory left for your jobs on this server. Finished ones make room as they expire."),
   "store-down": t("The server cannot reach its job store at the moment."),
-  "too-many-requests": t("That was too fast for this server."),
+  "too-many-requests": t("Those were too many requests, or too many wrong keys, in a short time."),
   "too-many-open-jobs": t("You have as many open jobs as this server allows. Let some finish, or cancel them."),
   "too-many-streams": t("Too many pictures are being watched at once on this server."),
   "expired-job": t("This job is no longer kept. The same settings and seed draw the same picture again."),
