@@ -132,6 +132,9 @@ def _images(model: Model, data: Path, split: str, limit: int) -> Values:
 def _options(model: Model) -> ReadOptions:
     """Return the options with which the data was read for training."""
     training = model.card.training
+    if not training and model.card.members:
+        # `mix` leaves the training to the members, whose data has one description.
+        training = model.card.members[0].training
     return ReadOptions(
         training.get("resize", "lanczos"),
         None,

@@ -112,6 +112,48 @@ def test_pictures_are_scored_that_were_converted_for_the_training_too(
     assert isinstance(invoke(*words).exception, PixelRNNError)
 
 
+@pytest.mark.parametrize(
+    ("training", "how"),
+    [
+        (
+            {"crops": True},
+            "crops at random places, 80 / 10 / 10 % of each picture's longer side",
+        ),
+        (
+            {"resize": "box"},
+            "centre crop, box resize, 80 / 10 / 10 % by hash of the pixels",
+        ),
+    ],
+)
+def test_a_mixture_is_scored_on_the_images_of_its_members(
+    models_dir: Path, tmp_path: Path, training: dict[str, object], how: str
+) -> None:
+    """`mix` leaves the facts of the training to the members: a mixture's pictures are
+    cropped and resized like theirs, without --yes."""
+    models = tmp_path / "models"
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(40):
+        pixels = np.random.default_rng(i).integers(0, 256, (24, 24), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    shutil.copytree(models_dir / "tiny-cnn", models / "tiny-cnn")
+    card = Card.read(models / "tiny-cnn" / "card.json")
+    data = f"pictures (a folder of pictures: {how})"
+    facts = {"images": 10, "epochs": 1.0, "hours": 0.1, "valid_nats": 40.0}
+    card = replace(card, data=data, training={**facts, **training})
+    card.keep(models / "tiny-cnn")
+    mixed = ("mix", "both", "tiny-cnn", "--also", "flip_left_right")
+    assert invoke(*mixed, "--models-dir", models).exit_code == 0
+
+    words = ("--models-dir", models, "--data", folder, "--json")
+    alone = last_json(invoke("evaluate", "tiny-cnn", *words))
+    both = last_json(invoke("evaluate", "both", *words))
+    assert both["images"] == alone["images"]
+    members = both["member_nats"]
+    assert isinstance(members, dict)
+    assert members["none"] == pytest.approx(alone["nats"], rel=1e-6)
+
+
 def test_the_card_says_how_but_not_where_the_data_lay(
     recipe_file: Path, stripes: Path, tmp_path: Path
 ) -> None:
