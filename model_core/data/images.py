@@ -22,7 +22,7 @@ from rich.console import Console
 
 from model_core.config import NetworkConfig
 from model_core.data.damaged import PICTURE_ERRORS
-from model_core.data.opaque import opaque
+from model_core.data.opaque import opaque, upper_eight_bits
 from model_core.data.palette import (
     Palette,
     gap_of,
@@ -485,9 +485,7 @@ def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
         and np.asarray(image).max() >= len(image.getpalette() or ()) // 3
     ):
         raise DataError(f"{path} has a pixel whose number is beyond its palette")
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image
+    return upper_eight_bits(image, image.format)
 
 
 def _fit(

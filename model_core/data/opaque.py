@@ -1,7 +1,23 @@
-"""Pictures without transparency, in the colours of a network. The service does the same
-(app/imaging/given.py)."""
+"""Pictures of eight bits per colour and without transparency, in the colours of a
+network. The service does the same (app/imaging/given.py)."""
 
+import numpy as np
 from PIL import Image
+
+
+def upper_eight_bits(image: Image.Image, file_format: str | None) -> Image.Image:
+    """Return a grey picture of 16 bits in its upper 8; Pillow would clip it to white.
+    Return every other picture as it is.
+
+    file_format: Pillow's name of the format of the picture's file; None if it is not
+        from a file.
+    """
+    # Pillow has no 16-bit mode for PGM files: it opens deep ones with 32 bits, and
+    # scales their values to 0..65535. Values of a TIFF of 32 bits have no such range.
+    is_deep_pgm = file_format == "PPM" and image.mode == "I"
+    if is_deep_pgm or image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    return image
 
 
 def opaque(image: Image.Image, channels: int) -> Image.Image:

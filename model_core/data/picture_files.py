@@ -19,7 +19,7 @@ from rich.progress import track
 from model_core.config import NetworkConfig
 from model_core.data.cache import cached_parts, cached_values
 from model_core.data.damaged import PICTURE_ERRORS
-from model_core.data.opaque import opaque
+from model_core.data.opaque import opaque, upper_eight_bits
 from model_core.data.options import ReadOptions
 from model_core.data.palette import (
     Palette,
@@ -55,7 +55,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 """Shares of red, green and blue in the brightness of a colour."""
 _NAMED = 10
 """Maximum number of unreadable files that a message names."""
-_RULES = 4
+_RULES = 5
 """Version of the decoding. It must grow if files give other bytes than before, so that
 cached ones are decoded again."""
 _ORIGIN = np.dtype([("file", "<u4"), ("width", "<u4"), ("height", "<u4")])
@@ -242,10 +242,8 @@ def _share_of(picture: Image.Image) -> float:
 def upright(image: Image.Image) -> Image.Image:
     """Return a picture as a person sees it: turned according to its EXIF data, and with
     the upper 8 of 16 bits."""
-    turned = ImageOps.exif_transpose(image)
-    if turned.mode.startswith("I;16"):  # Pillow would clip 16 bits to white
-        return Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
-    return turned
+    # The turned picture does not know its format any more.
+    return upper_eight_bits(ImageOps.exif_transpose(image), image.format)
 
 
 def find_palette(

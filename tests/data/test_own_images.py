@@ -12,6 +12,7 @@ from PIL import Image
 
 from model_core.config import preset
 from model_core.data.datasets import open_dataset, read_dataset
+from model_core.data.images import read_pixels
 from model_core.data.options import ReadOptions
 from model_core.data.picture_files import (
     converted_pictures,
@@ -186,6 +187,22 @@ def test_pictures_of_any_mode_are_converted() -> None:
     assert (
         fit(Image.fromarray(grey * 4096), GREY, ReadOptions("lanczos"))[0] == grey * 16
     ).all()
+
+
+@pytest.mark.parametrize("maximum", [65535, 1023])
+def test_a_deep_pgm_is_read_by_its_upper_bits(
+    tmp_path: Path, options: ReadOptions, maximum: int
+) -> None:
+    """Pillow opens it with 32 bits, which it would clip to white."""
+    greys = np.arange(16).reshape(4, 4) * 17
+    for i in range(20):
+        deep = np.roll(greys, i).ravel() * maximum // 255
+        numbers = " ".join(map(str, deep))
+        (tmp_path / f"{i}.pgm").write_text(f"P2 4 4 {maximum}\n{numbers}\n")
+    train = read_dataset(tmp_path, "train", GREY, options)
+    assert (np.sort(train.reshape(-1, 16)) == np.sort(greys.ravel())).all()
+    one = read_pixels(tmp_path / "0.pgm", GREY)[0]
+    assert (one == greys).all()
 
 
 def test_transparent_pixels_lie_on_black_in_grey_and_on_white_in_colour(
