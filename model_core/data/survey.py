@@ -50,8 +50,9 @@ class Survey:
         are the median of their shorter sides. For an array, its own size.
     channels: 1 if nearly all examined pixels are grey, with a tolerance for lossy
         compression; else 3.
-    values: 2 if nearly all examined pixels are black or white, with the same tolerance;
-        else 256.
+        A 3-channel array has 3, because arrays are not converted.
+    values: 2 if nearly all examined pixels are black or white, with the same tolerance,
+        and both occur; else 256.
     """
 
     pictures: int
@@ -131,13 +132,13 @@ def _of_arrays(path: Path) -> Survey:
         first = first * np.uint8(255)
     _, height, width = arrays[0].shape[:3]
     pixels = [image if image.ndim == 3 else image[..., None] for image in first]
-    return Survey(
-        sum(array.shape[0] for array in arrays),
-        width,
-        height,
-        *_colours(pixels),
-        labels=0,
-    )
+    channels, values, colours = _colours(pixels)
+    if pixels[0].shape[-1] == 3 and channels == 1:
+        # No reader converts arrays to grey.
+        channels = 3
+        values = 256
+    count = sum(array.shape[0] for array in arrays)
+    return Survey(count, width, height, channels, values, colours, labels=0)
 
 
 def _look(picture: Image.Image) -> tuple[tuple[int, int], Pixels]:
@@ -158,6 +159,11 @@ def _colours(pictures: list[Pixels]) -> tuple[int, int, int]:
     if np.mean(is_grey) < _NEARLY_ALL:
         count = len(np.unique(pixels.astype(np.uint32) @ (1 << 16, 1 << 8, 1)))
         return 3, 256, count if count <= MOST_COLOURS else 0
-    is_extreme = ((pixels <= _TOLERANCE) | (pixels >= 255 - _TOLERANCE)).all(1)
-    values = 2 if np.mean(is_extreme) >= _NEARLY_ALL else 256
+    is_black = (pixels <= _TOLERANCE).all(1)
+    is_white = (pixels >= 255 - _TOLERANCE).all(1)
+    is_extreme = is_black | is_white
+    # Small numbers alone, such as 0 to 4 in label maps, are values of their own: with
+    # two values all of them would be black.
+    has_both = bool(is_black.any() and is_white.any())
+    values = 2 if has_both and np.mean(is_extreme) >= _NEARLY_ALL else 256
     return 1, values, 0

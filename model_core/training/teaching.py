@@ -15,8 +15,12 @@ from PIL import Image
 
 from model_core.compiled.vector_code import HAS_BF16
 from model_core.config import NetworkConfig
+from model_core.data.arrays import ArrayFile
 from model_core.data.crops import Crops
+from model_core.data.datasets import open_dataset
 from model_core.data.labels import Labels
+from model_core.data.palette import MOST as MOST_COLOURS
+from model_core.data.palette import Palette
 from model_core.data.picture_names import find_others
 from model_core.data.pixels import values_to_pixels
 from model_core.data.splits import Values
@@ -25,6 +29,7 @@ from model_core.data_memory import data_bytes
 from model_core.float32 import smallest_as_zero
 from model_core.slow_steps import if_slow
 from model_core.training.ahead import compile_update, is_compiled, note_compiled
+from model_core.training.categories import categories_of
 from model_core.training.choice import choice, picture_recipe
 from model_core.training.crew import ALONE, Crew, choose_processes
 from model_core.training.first_weights import named_model
@@ -68,6 +73,8 @@ FEWEST_UPDATES = 20
 _MORE_MINUTES = "give it more minutes, or smaller pictures"
 _NAMED = 5
 """Files that a message names, at most."""
+_FEWEST_CATEGORIES = 3
+"""Colours that a palette must have to be the categories of a network."""
 _FEW = 100
 """Number of pictures below which a network learns their colours and little else."""
 
@@ -148,7 +155,10 @@ def lesson(
     draft, pictures = _first_draft(path, pictures, changes, values)
 
     with if_slow(say, "reading the pictures"):
-        images = RunImages(draft.recipe, directory, cache=cache)
+        draft, palette = _with_categories(draft)
+        if palette:
+            pictures = replace(pictures, colours=len(palette))
+        images = RunImages(draft.recipe, directory, palette, cache)
         valid, _ = images.valid()
         train, labels = images.train()
         readable = images.readable()
@@ -264,11 +274,42 @@ def _first_draft(
         pictures = replace(pictures, channels=begin.channels, values=begin.values)
     tree = picture_recipe(pictures, place, wanted.data.crops, begin)
 
+    is_free = begin is None and values is None
+    if wanted.data.palette != "none" or (is_free and _has_palette(path, wanted)):
+        tree["data"]["palette"] = "auto"
+        # No choice begins with weights that know categories.
+        tree["training"]["start"] = ""
     usual_values = _Draft(tree, (), str(path)).recipe.network.config().values
     if not begin and values not in (None, usual_values):
         # Weights for another number of values cannot be used.
         changes = (f"network.values={values}", "training.start=", *changes)
     return _Draft(tree, changes, str(path)), pictures
+
+
+def _has_palette(path: Path, recipe: Recipe) -> bool:
+    """Return True if this is an archive of values whose colours it contains, enough of
+    them for categories. Raises DataError if its palette is invalid."""
+    dataset = open_dataset(path)
+    config = recipe.network.config()
+    if not isinstance(dataset, ArrayFile) or config.channels != 1:
+        return False
+    palette, _ = dataset.palette(config, MOST_COLOURS)
+    return len(palette) >= _FEWEST_CATEGORIES
+
+
+def _with_categories(draft: _Draft) -> tuple[_Draft, Palette]:
+    """Return the draft with a network of the categories that the pictures have, and
+    their colours; the draft itself and no colours if its recipe asks for none."""
+    palette = categories_of(draft.recipe).palette
+    if not palette:
+        return draft, palette
+    network = {
+        **draft.tree["network"],
+        "channels": 1,
+        "values": len(palette),
+        "categories": True,
+    }
+    return replace(draft, tree={**draft.tree, "network": network}), palette
 
 
 def warning_of(
@@ -301,11 +342,15 @@ def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float
     config: of the images' size and values.
     name: Pillow's name of the format.
     """
-    pixels = values_to_pixels(np.asarray(values), config.values).transpose(0, 2, 3, 1)
+    pixels = values_to_pixels(np.asarray(values), config.levels).transpose(0, 2, 3, 1)
     rows = pixels.reshape(-1, config.width, config.channels)
     file = io.BytesIO()
     picture = Image.fromarray(rows[..., 0] if config.channels == 1 else rows)
-    if config.values == 2:
+    if config.categories:
+        # Indexed by as few bits as its colours need; which ones does not matter.
+        picture.putpalette(bytes(3 * config.values))
+    # A picture in colours has no such mode: it would become grey.
+    if config.values == 2 and config.channels == 1:
         picture = picture.convert("1")
     picture.save(file, name, optimize=True, lossless=True)
     return 8 * len(file.getvalue()) / values.size
@@ -435,6 +480,7 @@ def _beforehand(
     score to expect."""
     config = recipe.network.config()
     ours = choice(pictures)
+    sort = "in a palette" if config.categories else ours.sort
     start = recipe.training.start
     labels = f", {config.labels} folders as labels" if config.labels else ""
     begin = f"the weights of {start}" if start else "random weights"
@@ -444,7 +490,7 @@ def _beforehand(
 
     by = f" by {processes} processes" if processes > 1 else ""
     plan = (
-        f"{pictures.pictures} pictures {ours.sort}{labels}: a {config.network} of "
+        f"{pictures.pictures} pictures {sort}{labels}: a {config.network} of "
         f"{config.width}x{config.height} pixels, {values}, begins with {begin} and "
         f"trains in {recipe.training.precision}{by} for at most {minutes:g} minutes"
     )
@@ -453,7 +499,7 @@ def _beforehand(
         "back"
     )
     lines = [plan, others, compare]
-    if start == ours.start:
+    if start == ours.start and not config.categories:
         lines.append(ours.reached)
     if pictures.pictures < _FEW and not recipe.data.crops:
         lines.append(

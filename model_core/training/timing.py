@@ -19,6 +19,7 @@ from model_core.data.splits import Values
 from model_core.float32 import smallest_as_zero
 from model_core.networks import build_network
 from model_core.training.batches import Batches
+from model_core.training.categories import categories_of
 from model_core.training.device import training_device
 from model_core.training.images import RunImages
 from model_core.training.ranks import Ranks, joined_ranks
@@ -81,7 +82,10 @@ def time_updates(
     ):
         joined_at = time.perf_counter()
         if images is None:
-            images = RunImages(recipe, request.directory, cache=request.cache).train()
+            categories = categories_of(recipe)
+            images = RunImages(
+                categories.recipe, request.directory, categories.palette, request.cache
+            ).train()
         update_s: dict[int, float] = {}
         for count in request.counts:
             # Every process takes part in making the smaller group.

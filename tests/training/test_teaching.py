@@ -5,6 +5,8 @@ import json
 import math
 import re
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +20,11 @@ from model_core.data.survey import Survey, survey
 from model_core.errors import ConfigError, DataError
 from model_core.models import load_model, save_model, untrained
 from model_core.training import precision, teaching
+from model_core.training.categories import categories_of
 from model_core.training.choice import choice, picture_recipe, size
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
-from model_core.training.teaching import lesson, warning_of
+from model_core.training.teaching import file_bits, lesson, warning_of
 from pixelrnn.verbs import root
 
 TINY = [
@@ -446,6 +449,103 @@ def test_an_array_is_looked_at_as_a_folder_is(tmp_path: Path) -> None:
         np.random.default_rng(0).integers(0, 2, (30, 9, 8)).astype(np.uint8),
     )
     assert survey(tmp_path / "some.npz") == Survey(30, 8, 9, 1, 2, colours=0, labels=0)
+
+
+def test_arrays_are_looked_at_as_they_are_read(tmp_path: Path) -> None:
+    """No reader converts them: grey ones of three colours need three, and small numbers
+    are no shades of black."""
+    random = np.random.default_rng(0)
+    grey = random.integers(0, 256, (30, 9, 8, 1)).astype(np.uint8)
+    np.savez(tmp_path / "grey.npz", grey.repeat(3, axis=3))
+    seen = survey(tmp_path / "grey.npz")
+    assert (seen.channels, seen.values) == (3, 256)
+    np.savez(tmp_path / "few.npz", random.integers(0, 5, (30, 9, 8)).astype(np.uint8))
+    seen = survey(tmp_path / "few.npz")
+    assert (seen.channels, seen.values) == (1, 256)
+
+
+def test_small_numbers_in_pictures_are_not_all_black(tmp_path: Path) -> None:
+    """Label maps are often pictures whose greys are 0, 1, 2, ..."""
+    for i in range(20):
+        pixels = np.random.default_rng(i).integers(0, 5, (8, 8)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    seen = survey(tmp_path)
+    assert (seen.channels, seen.values) == (1, 256)
+
+
+@pytest.mark.parametrize("kind", ["archive", "folder"])
+def test_a_lesson_on_a_palette_has_the_figures_of_its_categories(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """The palette of an archive is taken without being asked for; of pictures it is
+    with `data.palette`. Guessing, PNG and the plan are those of the network that is
+    trained."""
+    timed: list[Recipe] = []
+    monkeypatch.setattr(teaching, "_update_seconds", partial(_at_once, timed))
+    colours = ["#000000", "#ff0000", "#00ff00", "#0000ff", "#ffffff"]
+    values = np.random.default_rng(0).integers(0, 5, (60, 8, 8)).astype(np.uint8)
+    path = tmp_path / "some"
+    changes: tuple[str, ...] = ()
+    if kind == "archive":
+        path = tmp_path / "some.npz"
+        np.savez(path, images=values, palette=np.array(colours))
+    else:
+        path.mkdir()
+        changes = ("data.palette=auto",)
+        table = np.array([[*bytes.fromhex(each[1:])] for each in colours], np.uint8)
+        for i, image in enumerate(values):
+            Image.fromarray(table[image]).save(path / f"{i}.png")
+
+    plan = lesson(path, 1, tmp_path / "runs" / "some", changes)
+    config = plan.recipe.network.config()
+    assert (config.channels, config.values, config.categories) == (1, 5, True)
+    assert {each.network.config() for each in timed} == {config}
+    assert categories_of(plan.recipe).recipe.network.config() == config
+    assert plan.recipe.training.start == ""
+    assert plan.guessing_bits == math.log2(5)
+    # Random values need at least as many bits in any file.
+    assert plan.png_bits >= math.log2(5)
+    assert plan.colours == 5
+    assert "pictures in a palette: a " in plan.beforehand
+    assert "5 colours, begins with random weights" in plan.beforehand
+
+
+def test_an_archive_is_of_greys_if_values_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if its palette has too few colours for categories."""
+    monkeypatch.setattr(teaching, "_update_seconds", partial(_at_once, []))
+    values = np.random.default_rng(0).integers(0, 2, (40, 8, 8)).astype(np.uint8)
+    path = tmp_path / "some.npz"
+    np.savez(path, images=values, palette=np.array(["#000000", "#ffffff"]))
+    plan = lesson(path, 1, tmp_path / "runs" / "two")
+    config = plan.recipe.network.config()
+    assert (config.values, config.categories) == (2, False)
+    np.savez(path, images=values, palette=np.array(["#000000", "#ff0000", "#ffffff"]))
+    plan = lesson(path, 1, tmp_path / "runs" / "three", values=4)
+    config = plan.recipe.network.config()
+    assert (config.values, config.categories) == (4, False)
+
+
+def _at_once(timed: list[Recipe], recipes: Sequence[Recipe], *_: object) -> list[float]:
+    """Record the recipes whose updates were to be timed, and say that each takes a
+    second."""
+    timed += recipes
+    return [1.0 for _ in recipes]
+
+
+def test_the_png_of_two_values_in_colour_is_in_colour() -> None:
+    """A PNG of black and white would not hold them. Indices take as few bits as they
+    need."""
+    config = PRESETS["cifar10-pixelcnn"].with_overrides(height=8, width=8)
+    random = np.random.default_rng(0)
+    values = random.integers(0, 2, (50, 3, 8, 8)).astype(np.uint8)
+    assert file_bits(values, config.with_overrides(values=2)) > 1
+    greys = config.with_overrides(channels=1, values=2)
+    assert 1 < file_bits(values[:, :1], greys) < 2
+    indices = random.integers(0, 16, (50, 1, 8, 8)).astype(np.uint8)
+    palette = config.with_overrides(channels=1, values=16, categories=True)
+    assert 4 < file_bits(indices, palette) < 6
 
 
 def test_an_epoch_may_be_so_many_updates(recipe_file: Path, tmp_path: Path) -> None:
