@@ -10,6 +10,7 @@ from torch import Tensor
 
 from model_core.config import NetworkConfig
 from model_core.errors import ConfigError, ModelError
+from model_core.models_directory import CARD
 from model_core.training.checkpoint import read_checkpoint, write_checkpoint
 from model_core.training.journal import Journal
 from model_core.training.publish import model_from_checkpoint, publish
@@ -103,6 +104,16 @@ class RunFiles:
         )
         if self._publish_to is not None:
             publish(self.paths.best, self._publish_to)
+
+    def publish_earlier_best(self) -> None:
+        """Publish the best epoch of earlier sittings, if the run publishes and has no
+        model in that directory: they may have published elsewhere, or not at all.
+        Raises the errors of `publish`."""
+        if self._publish_to is None or not self.paths.best.exists():
+            return
+        name = self._facts["name"]
+        if not (self._publish_to / name / CARD).exists():
+            publish(self.paths.best, self._publish_to, name=name)
 
     def draw_samples(self, state: TrainState) -> Path | None:
         """Draw samples with the last checkpoint, write them as one picture, and return

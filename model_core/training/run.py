@@ -52,7 +52,8 @@ class RunRequest:
     resume: bool = False
     """True to continue from the run's last checkpoint."""
     publish_to: Path | None = None
-    """Directory of models into which the best epoch so far is published; None: not."""
+    """Directory of models into which the best epoch so far is published; None: not. A
+    resumed run publishes that of earlier sittings, if there is no such model yet."""
     command: str = ""
     """The command that repeats the run, as a person types it, for the model's card."""
     cache: Path | None = None
@@ -230,6 +231,8 @@ def prepare(
     files = None
     if ranks.leads:
         files = RunFiles(paths, recipe, state, facts, request.publish_to)
+        if request.resume:
+            files.publish_earlier_best()
 
     lines = [images.reading_report(len(train_images), len(valid))]
     if categories.description:

@@ -243,6 +243,25 @@ def test_a_run_is_refused_when_it_would_overwrite_or_has_nothing_to_resume(
         train(request)
 
 
+def test_a_resumed_run_publishes_what_earlier_sittings_did_not(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    """The best epoch so far, if the directory has no such model: it may be another one
+    than before. A model that is there stays as it is."""
+    directory = tmp_path / "run"
+    first = train(RunRequest(recipe, directory))
+    assert first.finished
+    models = tmp_path / "models"
+    train(RunRequest(recipe, directory, resume=True, publish_to=models))
+    card = models / "run" / "card.json"
+    training = json.loads(card.read_text(encoding="utf-8"))["training"]
+    assert training["valid_nats"] == first.best_nats
+    assert training["images"] == first.best_epoch * 48
+    before = card.stat()
+    train(RunRequest(recipe, directory, resume=True, publish_to=models))
+    assert card.stat() == before
+
+
 def test_a_download_is_tried_only_when_asked_and_nothing_is_there(
     recipe_file: Path, tmp_path: Path
 ) -> None:
