@@ -106,6 +106,7 @@ def taught(pictures: Path, minutes: float, work: Path) -> tuple[str, ...]:
     facts, score, model, test = trained(pictures, minutes, work)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     config, count = model.config, sum(1 for path in pictures.iterdir())
+    assert score.bits_standard_error is not None
     return (
         f"{pictures.name}: {count}, {config.width}x{config.height}x{config.channels}, {config.values} values",
         f"{facts['guessing_bits_per_dim']:.2f}",

@@ -368,8 +368,8 @@ def evaluate(
     if directory is not None:
         keep_score(directory, split, score)
     typer.echo(
-        f"{loaded.card.name}: {score.nats:.2f} +- {score.standard_error:.2f} nats, "
-        f"{score.bits_per_dim:.4f} +- {score.bits_standard_error:.4f} bits/dim{_by_colour(score.colour_bits)}, "
+        f"{loaded.card.name}: {_with_error(score.nats, score.standard_error, 2)} nats, "
+        f"{_with_error(score.bits_per_dim, score.bits_standard_error, 4)} bits/dim{_by_colour(score.colour_bits)}, "
         f"{score.images} {split} images, {score.images_per_s:.0f} images/s",
         err=True,
     )
@@ -531,6 +531,12 @@ def gpu_check(
         print_json(report.to_dict())
     if not report.is_equal or (require_card and not report.card):
         raise typer.Exit(1)
+
+
+def _with_error(number: float, error: float | None, digits: int) -> str:
+    """Return a number with its standard error, if it is known."""
+    text = f"{number:.{digits}f}"
+    return text if error is None else f"{text} +- {error:.{digits}f}"
 
 
 def _by_colour(bits: list[float]) -> str:

@@ -34,10 +34,10 @@ class Score:
     """Mean -ln p of an image."""
     bits_per_dim: float
     """nats / (ln 2 * variables of an image)."""
-    standard_error: float
-    """Standard error of nats."""
-    bits_standard_error: float
-    """Standard error of bits_per_dim."""
+    standard_error: float | None
+    """Standard error of nats; None for one image, which says nothing of the spread."""
+    bits_standard_error: float | None
+    """Standard error of bits_per_dim; None for one image."""
     colour_bits: list[float]
     """bits_per_dim of the variables of each colour: grey; or red, green given red, blue
     given both. Empty for a model of several components with three colours."""
@@ -222,13 +222,17 @@ def _score(
     each colour."""
     count, C, H, W = values.shape
     mean = sum(colours) / count
-    error = math.sqrt(max(0.0, squares / count - mean * mean) / count)
+    error = None
+    if count > 1:
+        # The mean is of the same images, hence the 1 less.
+        variance = max(0.0, squares - count * mean * mean) / (count - 1)
+        error = math.sqrt(variance / count)
     bit = math.log(2) * C * H * W  # nats per image that make one bit/dim
     return Score(
         nats=mean,
         bits_per_dim=mean / bit,
         standard_error=error,
-        bits_standard_error=error / bit,
+        bits_standard_error=None if error is None else error / bit,
         colour_bits=[nats / count / (bit / C) for nats in colours],
         images=count,
         images_per_s=count / seconds,

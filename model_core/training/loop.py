@@ -133,7 +133,7 @@ class Loop:
             score = self._score(stop)
         nats = score.nats
         self.state.best_nats = nats
-        self.state.best_error = _error(score)
+        self.state.best_error = score.standard_error
         display.say(
             f"{self.state.start.model}, before the first update: valid "
             f"{self._text(nats)}, the score to beat"
@@ -208,7 +208,7 @@ class Loop:
         if is_best:
             self.state.best_nats = nats
             self.state.best_epoch = self.state.epochs
-            self.state.best_error = _error(score)
+            self.state.best_error = score.standard_error
             self._keep_best()
         self._save()
         if self._files is not None:
@@ -303,8 +303,3 @@ class Loop:
     def _start_window(self) -> None:
         self._window_started = time.perf_counter()
         self._window_images = self.state.images
-
-
-def _error(score: Score) -> float | None:
-    """Return the standard error of the nats; None for one image, which has none."""
-    return score.standard_error if score.images > 1 else None

@@ -192,7 +192,7 @@ def test_a_mixture_is_evaluated_as_one_and_by_member(mixture: Model) -> None:
     nats = -log_likelihood(mixture, images).double()
     assert score.nats == pytest.approx(float(nats.mean()), rel=1e-5)
     assert score.standard_error == pytest.approx(
-        float(nats.std(correction=0)) / len(images) ** 0.5, rel=1e-4
+        float(nats.std(correction=1)) / len(images) ** 0.5, rel=1e-4
     )
     assert list(score.member_nats) == list(FOUR)
     assert score.nats < max(score.member_nats.values())

@@ -53,8 +53,16 @@ def test_the_score_is_the_mean_whatever_the_batch() -> None:
         score = evaluate(network, values, batch)
         assert score.nats == pytest.approx(float(nats.mean()), rel=1e-5)
         assert score.standard_error == pytest.approx(
-            float(nats.std(correction=0)) / math.sqrt(7), rel=1e-3
+            float(nats.std(correction=1)) / math.sqrt(7), rel=1e-3
         )
+
+
+def test_one_image_has_no_standard_error() -> None:
+    """One number says nothing of its spread: no field is better than 0."""
+    network = build_network(CONFIG)
+    score = evaluate(network, np.zeros((1, 3, 4, 3), np.uint8))
+    assert (score.standard_error, score.bits_standard_error) == (None, None)
+    assert not {"standard_error", "bits_standard_error"} & set(score.to_dict())
 
 
 def test_evaluation_ends_early_when_asked() -> None:
