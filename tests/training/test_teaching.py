@@ -514,7 +514,7 @@ def test_an_archive_is_of_greys_if_values_are_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also if its palette has too few colours for categories."""
-    monkeypatch.setattr(teaching, "_update_seconds", partial(_at_once, []))
+    monkeypatch.setattr(teaching, "_update_seconds", partial(_at_once, list[Recipe]()))
     values = np.random.default_rng(0).integers(0, 2, (40, 8, 8)).astype(np.uint8)
     path = tmp_path / "some.npz"
     np.savez(path, images=values, palette=np.array(["#000000", "#ffffff"]))
