@@ -351,18 +351,20 @@ export class Chain {
    * @param {number} k
    * @param {Uint8Array} block
    * @param {number} size
+   * @param {boolean} [toEnd] - True to weigh all given pixels also if only one particle
+   *     is left behind the hole.
    * @returns {Generator<number, {images: Uint8Array[], logP: number[][], logWeights: number[]}>}
    *     Images, their probabilities by all components, and their weights. Of the whole
-   *     hole, the sum of the weights estimates p(given).
+   *     hole and with `toEnd`, the sum of the weights estimates p(given).
    */
-  *#again(k, block, size) {
+  *#again(k, block, size, toEnd = false) {
     const { temperature } = this.given;
     const { labels: each, ways } = this.mixture;
     const way = this.mixture.proposers[k];
     const own = this.logP.slice(k * each, (k + 1) * each);
     const number = k < ways.length ? chosen(own, this.#uniforms(1)[0]) : 0;
     const labels = this.#nextLabels(k, number, this.#isWhole(block), size);
-    const sweep = way.sweep(this.given, size, this.#next++, block, { image: this.image, labels });
+    const sweep = way.sweep(this.given, size, this.#next++, block, { image: this.image, labels, toEnd });
     for (const _ of sweep.steps()) yield 0;
     const { island } = sweep;
     // A chain that began again has many particles, too many for every member to score
@@ -386,7 +388,7 @@ export class Chain {
     const most = argmax(sums);
     const [k, [drawn]] = [this.starts[most], this.start.parts[most]];
     if (k < this.mixture.ways.length || givenBehind(this.mixture.proposers[k].turned(this.given.keep))) {
-      this.logEvidenceAbove = logSum((yield* this.#again(k, this.hole, this.size)).logWeights);
+      this.logEvidenceAbove = logSum((yield* this.#again(k, this.hole, this.size, true)).logWeights);
       return;
     }
     const logP = this.logP.map((each) => [each]);

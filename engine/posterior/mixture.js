@@ -87,17 +87,18 @@ export class Way {
    * @param {number} count - Number of particles.
    * @param {number} number - Number of the sweep; its noise depends on it.
    * @param {Uint8Array} hole - Upright mask of the pixels to draw.
-   * @param {Labels & {image?: Uint8Array, passed?: Listener}} [options] - `labels` of
-   *     the particles; `image`, upright; `passed`, called with upright particles on
-   *     their way.
+   * @param {Labels & {image?: Uint8Array, passed?: Listener, toEnd?: boolean}} [options] -
+   *     `labels` of the particles; `image`, upright; `passed`, called with upright
+   *     particles on their way; `toEnd`, true to weigh all given pixels also if only
+   *     one particle is left behind the hole.
    */
-  sweep(given, count, number, hole, { image, labels, passed } = {}) {
+  sweep(given, count, number, hole, { image, labels, passed, toEnd } = {}) {
     const known = this.turned(image ?? given.known);
     const place = { ...given, known, keep: this.turned(inverted(hole)) };
     /** @type {Listener | undefined} */
     const listener =
       passed && (({ images, weights }, where) => passed(this.#righted(images, weights), this.upright(where)));
-    const options = { choices: this.choices, number, retained: image && known, labels, passed: listener };
+    const options = { choices: this.choices, number, retained: image && known, labels, passed: listener, toEnd };
     return new Sweep(this.particles(count), place, this.size, count, options);
   }
 

@@ -57,8 +57,11 @@ export class Sweep {
    *     labels.
    * @param {(draws: Weighted, where: Uint8Array) => void} [options.passed] - Called
    *     with the particles and a mask of the hole pixels that they have just drawn.
+   * @param {boolean} [options.toEnd] - True to weigh all given pixels also if only one
+   *     particle is left behind the hole, so that `island.evidence()` is an estimate
+   *     for all of them.
    */
-  constructor(particles, hole, size, count, { choices, number, retained, labels, passed }) {
+  constructor(particles, hole, size, count, { choices, number, retained, labels, passed, toEnd = false }) {
     this.particles = particles;
     this.hole = hole;
     this.size = size;
@@ -76,6 +79,7 @@ export class Sweep {
     this.weighed = new Set(weighed);
     this.stops = withRowEnds(hole.keep, size, weighed);
     this.isMerged = !retained;
+    this.toEnd = toEnd;
     this.#begin(count, retained);
   }
 
@@ -147,7 +151,7 @@ export class Sweep {
     const left = this.island.merge(groups);
     this.particles.narrow(left);
     this.#follow(left);
-    if (left.length === 1) this.#draw();
+    if (left.length === 1 && !this.toEnd) this.#draw();
   }
 
   /**

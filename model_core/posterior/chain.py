@@ -386,7 +386,7 @@ class Chain:
         self.took(Weighted(images, shares(log_weights)), block)
 
     def _again(
-        self, k: int, block: NDArray[np.bool_], size: int
+        self, k: int, block: NDArray[np.bool_], size: int, to_end: bool = False
     ) -> Generator[
         float, None, tuple[Images, NDArray[np.float64], NDArray[np.float64]]
     ]:
@@ -394,7 +394,8 @@ class Chain:
         its particles.
 
         Return images; ln of each component's prior and p of them (K, N); and ln of
-        their weights (N,), whose sum estimates p(given) if the part is the whole hole.
+        their weights (N,). Their sum estimates p(given) if the part is the whole hole
+        and to_end is True; without it, given pixels after the hole may be missing.
         """
         way, ways = self.mixture.proposers[k], self.mixture.ways
         number = (
@@ -403,7 +404,12 @@ class Chain:
             else 0
         )
         sweep = self._sweep(
-            k, block, size, self.image, self._next_labels(k, number, block, size)
+            k,
+            block,
+            size,
+            self.image,
+            self._next_labels(k, number, block, size),
+            to_end=to_end,
         )
         for _ in sweep.steps():
             yield 0.0
@@ -442,7 +448,9 @@ class Chain:
         if k < len(self.mixture.ways) or given_behind(
             self.mixture.proposers[k].turned(self.given.keep)
         ):
-            *_, log_weights = yield from self._again(k, ~self.given.keep, self.size)
+            *_, log_weights = yield from self._again(
+                k, ~self.given.keep, self.size, to_end=True
+            )
             self.log_evidence_above = log_sum(log_weights)
             return
         log_p = self.log_p[:, None]
@@ -521,12 +529,13 @@ class Chain:
         image: Images | None = None,
         labels: NDArray[np.int64] | None = None,
         passed: Took | None = None,
+        to_end: bool = False,
     ) -> Sweep:
         """Return a new sweep of proposer k with the next number of the image's
         noise."""
         number, self._next = self._next, self._next + 1
         return self.mixture.proposers[k].sweep(
-            self.given, size, number, block, image, labels, passed
+            self.given, size, number, block, image, labels, passed, to_end
         )
 
     def _uniforms(self, count: int) -> NDArray[np.float64]:

@@ -108,6 +108,7 @@ class Way:
         image: Images | None = None,
         labels: NDArray[np.int64] | None = None,
         passed: Took | None = None,
+        to_end: bool = False,
     ) -> Sweep:
         """Return a new sweep, which draws particles through a hole in this member's
         order. Rows before the hole are worked through now; its `steps` draw the rest.
@@ -124,6 +125,8 @@ class Way:
             labels.
         passed: passed(draws, where), called while particles are drawn, with upright
             images; see Sweep.
+        to_end: True to weigh all given pixels also if only one particle is left after
+            the hole; see Sweep.
 
         Raises FloatingPointError if logits are not finite.
         """
@@ -145,6 +148,7 @@ class Way:
             self.within_rows,
             labels,
             told,
+            to_end,
         )
 
     def _righted(self, draws: Weighted) -> Weighted:

@@ -86,6 +86,7 @@ class Sweep:
         within_rows: bool = True,
         labels: NDArray[np.int64] | None = None,
         passed: Took | None = None,
+        to_end: bool = False,
     ) -> None:
         """Begin the particles: their rows before the hole may be worked through, and
         nothing of the hole is drawn yet.
@@ -104,6 +105,9 @@ class Sweep:
         passed: passed(draws, where), called after each stop at which pixels of the hole
             were drawn since the last call: with the particles and their weights, and
             with a map (H, W) of these pixels.
+        to_end: True to weigh all given pixels also if only one particle is left after
+            the hole, so that `island.evidence` is an estimate for all of them; False
+            to end the sweep there.
 
         Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
         card that draws fails.
@@ -119,6 +123,7 @@ class Sweep:
         self._weighed = self._compared | pauses
         self._stops = with_row_ends(hole.keep, sorted(self._weighed))
         self._is_merged = retained is None
+        self._to_end = to_end
         self._next = 0
         self._labels = labels
         self._passed, self._heard = passed, hole.keep.copy()
@@ -178,7 +183,8 @@ class Sweep:
         end of the image. Particles are weighed by the given pixels, and perhaps
         resampled. At the end of the image, set `image`, `images` and `label`: then the
         sweep is finished, and must not be continued. A sweep with a retained image may
-        be finished before: when only one particle is left after the hole.
+        be finished before: when only one particle is left after the hole, unless
+        `to_end` is True.
 
         Raises ImpossibleError if no particle has any weight left, because the network
         gives the given pixels no probability; FloatingPointError if logits are not
@@ -203,7 +209,7 @@ class Sweep:
     def _merge(self) -> None:
         """Make one particle of those that have drawn the same values and labels,
         because they get the same given pixels from here on. If only one is left, the
-        sweep is done."""
+        image is known, and the sweep is done unless `to_end` is True."""
         self._is_merged = True
         drawn = self._particles.images()[:, :, ~self._hole.keep]
         first: dict[tuple[int | None, bytes], int] = {}
@@ -216,7 +222,7 @@ class Sweep:
         left = self.island.merge(groups)
         self._particles.narrow(left)
         self._follow(left)
-        if len(left) == 1:
+        if len(left) == 1 and not self._to_end:
             self._draw()
 
     def _tell(self, stop: Stop) -> None:

@@ -170,6 +170,27 @@ def test_a_receipt_counts_the_particles_that_began_again(
     assert run.receipt()[0].particles == particles
 
 
+def test_a_sweep_with_one_particle_left_estimates_p_of_all_that_is_given() -> None:
+    """The network is strict, so that often only the retained image is left after the
+    hole; the given rows below the hole count nevertheless."""
+    model = awake("mnist-row-lstm", 3, height=6, width=6)
+    for parameter in model.network.parameters():
+        parameter.mul_(3)
+    keep = mask("##..## ##.### ###### ###### ###### ######")
+    known = np.random.default_rng(1).integers(0, 2, (1, 6, 6))
+    target = Target.of(model, known, keep, 1.0)
+    mixed, starts = mixture_and_starts(target, 16, Stages().of)
+    above = []
+    for sample_number in range(10):
+        chain = Chain(mixed, target.given(5, sample_number), 16, starts)
+        deque(chain.begin(), maxlen=0)
+        seat([chain], 0.5)
+        deque(chain.rounds(1), maxlen=0)
+        deque(chain.look_back(), maxlen=0)
+        above.append(-chain.log_evidence_above)
+    np.testing.assert_allclose(above, truth(model, known, keep, 1.0).nats, atol=1)
+
+
 def test_completions_in_colour_follow_the_exact_posterior() -> None:
     """Three colours of three values, two pixels apart."""
     model = awake("mnist-row-lstm", seed=2, height=3, width=3, channels=3, values=3)
