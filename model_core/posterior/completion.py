@@ -115,7 +115,8 @@ def complete(
     from at least 8 draws; of a mixture this needs `enumerates`, and the same of each
     member. For all else see islands.py. The method `clamp` lets the first member draw
     each pixel of the hole given what comes before it in its order, which is exact only
-    for one network and if no given pixel comes after the hole's first one.
+    for one network and if no given pixel comes after the hole's first one. A
+    Multi-Scale model draws the small image before all other pixels.
 
     Raises DataError for other shapes; ConfigError for an unknown method or label, if n,
     particles or sweeps is out of bounds, and for a Multi-Scale model with `posterior`;
@@ -130,12 +131,8 @@ def complete(
     on_row = share_of_rows(n * model.config.height, on_share)
     if method == "clamp":
         values = sample(model, n, seed, temperature, known, keep, on_row, first=first)
-        exact = len(model.members) == 1 and not given_behind(
-            turn(keep, model.members[0].orientation).numpy()
-        )
-        return Completion(
-            values, Receipt(exact, model.members[0].orientation), None, None
-        )
+        receipt = Receipt(_is_exact_by_clamp(model, keep), model.members[0].orientation)
+        return Completion(values, receipt, None, None)
     target = Target.of(model, known.numpy(), keep.numpy(), temperature)
     if not target.needs_particles:
         values = known.new_zeros((0, *known.shape))
@@ -157,6 +154,23 @@ def complete(
                 on_share((i + step) / drawn)
         on_share((i + 1) / drawn)
     return _completion(torch.from_numpy(np.stack(images)[:n]), *run.receipt())
+
+
+def _is_exact_by_clamp(model: Model, keep: Tensor) -> bool:
+    """Return True if images of the method `clamp` are exact draws: if a single network
+    draws all pixels of the hole after the given ones.
+
+    keep: bool (H, W), True for given pixels.
+    """
+    if len(model.members) > 1:
+        return False
+    in_order = turn(keep, model.members[0].orientation).numpy()
+    if model.config.multi_scale:
+        factor = model.config.factor
+        is_small = np.zeros_like(in_order)
+        is_small[::factor, ::factor] = True
+        in_order = np.concatenate([in_order[is_small], in_order[~is_small]])[None]
+    return not given_behind(in_order)
 
 
 def share_of_rows(rows: int, on_share: OnShare) -> OnRow:

@@ -56,6 +56,27 @@ def test_a_hole_at_the_end_of_one_network_s_order_is_one_exact_draw() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rows", "is_exact"),
+    [
+        (".... .... .... ....", True),
+        ("#### #### #### ###.", True),
+        ("#### #### .... ....", False),
+        ("#### #### #### ####", True),
+    ],
+    ids=["all", "last pixel", "lower half", "none"],
+)
+def test_a_multi_scale_model_draws_exactly_only_after_all_that_is_given(
+    rows: str, is_exact: bool
+) -> None:
+    """Its small image, of every second pixel, comes before all other pixels."""
+    model = awake("cifar10-multi-scale", height=4, width=4, factor=2)
+    known = torch.zeros(3, 4, 4, dtype=torch.int64)
+    keep = torch.from_numpy(mask(rows))
+    done = complete(model, known, keep, n=1, seed=3, method="clamp")
+    assert done.exact == is_exact
+
+
+@pytest.mark.parametrize(
     ("method", "sweeps"), [("clamp", 0), ("posterior", 0), ("posterior", 3)]
 )
 @pytest.mark.parametrize("keep", [CENTRE, SCATTERED, ENDS])
