@@ -321,7 +321,11 @@ export function unpackLabels(bytes, images, count) {
  * @param {number} images
  * @param {number} count
  */
-const labelBytes = (images, count) => Math.ceil((BigInt(count) ** BigInt(images) - 1n).toString(2).length / 8);
+function labelBytes(images, count) {
+  const largest = BigInt(count) ** BigInt(images) - 1n;
+  // The digits of 0 are "0", but it takes no byte: of one label nothing is written.
+  return largest ? Math.ceil(largest.toString(2).length / 8) : 0;
+}
 
 /**
  * Read a LEB128 number at an offset; return it and the offset after it.

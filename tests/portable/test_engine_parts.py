@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from model_core import shipped
+from model_core.codec.container import pack_labels
 from model_core.errors import ConfigError, ModelError
 from model_core.kinds import KINDS, part
 from model_core.models import load_model
@@ -257,6 +258,20 @@ def test_what_cannot_be_exported_is_said(all_models_dir: Path, tmp_path: Path) -
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigError, match="has other files in it"):
         write([load_model("tiny-cnn", models_dir=all_models_dir)], tmp_path)
+
+
+def test_labels_are_packed_as_in_python(ask: Ask) -> None:
+    """Those of a model with one label take no byte."""
+    cases = [([0, 0, 0], 1), ([1, 0, 1], 2), ([9] * 300, 10), ([63, 0], 64)]
+    packed = [list(pack_labels(np.array(labels), k)) for labels, k in cases]
+    script = "return given.cases.map(([labels, k]) => parts.packLabels(labels, k));"
+    assert ask(script, cases=cases) == packed
+    script = (
+        "return given.cases.map(([labels, k], i) =>"
+        "  parts.unpackLabels(Uint8Array.of(...given.packed[i], 7), labels.length, k));"
+    )
+    found = ask(script, cases=cases, packed=packed)
+    assert found == [[labels, [7]] for labels, _ in cases]
 
 
 def test_only_the_eight_names_are_orientations(ask: Ask) -> None:
