@@ -289,7 +289,11 @@ class _Shard:
             watch = self._watches[job_id] = _Watch(job_id, follower.last)
             self._poke()
         elif watch.seq > follower.last:
-            follower.fall_behind()
+            # Entries may have been read since this follower caught up. Or the others
+            # name one that does not exist yet: with their place alone, the rows before
+            # it would never be read. Followers skip entries that they have.
+            watch.move(follower.last)
+            self._poke()
         watch.followers.add(follower)
         if follower.wants_estimates:
             self._join_estimates(watch, follower)

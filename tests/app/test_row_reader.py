@@ -107,6 +107,27 @@ def test_reader_who_comes_inside_an_entry_gets_the_rest_of_it(
     run(redis_url, work)
 
 
+def test_reader_ahead_of_the_stream_does_not_keep_rows_from_others(
+    redis_url: str, worker: HandWorker
+) -> None:
+    """It names a row that is not there yet: others still get each row as it comes."""
+    spec = job(worker, "ahead", n=2)
+
+    async def work(reader: RowReader) -> None:
+        with (
+            reader.follow(spec.id, 1_000_000) as ahead,
+            reader.follow(spec.id, 0) as usual,
+        ):
+            assert await ahead.next(0.05) is Pause.QUIET
+            assert await usual.next(0.05) is Pause.QUIET
+            await asyncio.to_thread(worker.rows, spec, (0, 0))
+            batch = await usual.next(2)
+            assert isinstance(batch, list)
+            assert [entry.seq for entry in batch] == [1]
+
+    run(redis_url, work)
+
+
 def test_slow_reader_catches_up_when_its_queue_overflowed(
     redis_url: str, worker: HandWorker
 ) -> None:
