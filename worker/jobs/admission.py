@@ -125,10 +125,11 @@ class Admission:
     def is_ours(self, spec: bytes | None) -> bool:
         """Return whether this worker shall open a job.
 
-        spec: the job's description as JSON, or None if it has ended; an ended job is
-        opened, which only removes its entry. False if another worker may do the job, or
-        this one later: the job has a later version, needs weights that this worker does
-        not have in memory (which are then requested), or its model is still compiled.
+        spec: the job's description as JSON, or None if it has ended or shall be
+        canceled; such a job is opened, which only ends it and removes its entry.
+        False if another worker may do the job, or this one later: the job has a later
+        version, needs weights that this worker does not have in memory (which are then
+        requested), or its model is still compiled.
         True for an invalid job and for one that no worker can do with these weights: it
         is opened, and fails with a reason. Raises RedisError.
         """

@@ -147,15 +147,19 @@ class Ledger:
 
     def open_specs(self, job_ids: Sequence[str]) -> list[bytes | None]:
         """Return the description (JSON) of each of these jobs; None for one that has
-        ended, is missing, or is no job."""
+        ended, ends when it is claimed because its cancellation was requested, is
+        missing, or is no job."""
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in job_ids:
-            pipeline.hmget(keys.job(job_id), "status", "spec")
+            pipeline.hmget(keys.job(job_id), "status", "spec", "cancel_requested")
         answers = [
-            (None, None) if isinstance(found, RedisError) else found
+            (None, None, None) if isinstance(found, RedisError) else found
             for found in pipeline.execute(False)
         ]
-        return [spec if status in OPEN else None for status, spec in answers]
+        return [
+            spec if status in OPEN and canceling is None else None
+            for status, spec, canceling in answers
+        ]
 
     def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
         """Write rows of several jobs in one round trip, and end the jobs whose batch

@@ -53,8 +53,8 @@ class TakenJob:
     job: DrawJob
     """The queue entry."""
     spec: bytes | None
-    """JSON of the job's JobSpec; None if the job has ended, is gone, or never was
-    one."""
+    """JSON of the job's JobSpec; None if the job has ended, shall be canceled, is gone,
+    or never was one."""
     is_under_way: bool
     """True if a worker holds a lease of the job, so that this entry is a second one."""
 

@@ -7,7 +7,7 @@ from redis.exceptions import ResponseError
 
 from tests.worker.harness import Client
 from worker.contract import keys
-from worker.jobs.ledger import Ledger
+from worker.jobs.ledger import Ledger, Unclaimed
 from worker.orders.claims import SUCCEEDED, Claim, Outcome
 from worker.queue.beginning import Beginning
 from worker.queue.ending import Ending
@@ -51,12 +51,36 @@ class Anything:
             self._ledger.settle(name.decode(), "", outcome)
 
 
+class Nothing(Anything):
+    """An admission of a worker that can do no job; it claims jobs that it opens."""
+
+    def are_ours(self, job_ids: Sequence[str]) -> list[bool]:
+        return [self.is_ours(spec) for spec in self._ledger.open_specs(job_ids)]
+
+    def is_ours(self, spec: bytes | None) -> bool:
+        return spec is None
+
+    def add_open_commands(self, job_id: str, pipeline: object, token: str) -> None:
+        self._ledger.add_open_commands(pipeline, job_id, token)
+
+    def open(
+        self, job_id: str, token: str, answers: Sequence[object], deaths: int
+    ) -> bool:
+        opened = self._ledger.parse_open_replies(job_id, token, answers, deaths)
+        return not isinstance(opened, Unclaimed)
+
+
 class Intake:
     """The parts of a worker that takes and begins."""
 
-    def __init__(self, client: Client, max_jobs: int = 32) -> None:
+    def __init__(
+        self,
+        client: Client,
+        max_jobs: int = 32,
+        admits: type[Anything] = Anything,
+    ) -> None:
         self.rq = RqWorker(keys.QUEUE, client.redis, "w")
-        held, admission = HeldJobs(self.rq, max_jobs), Anything(Ledger(client.redis))
+        held, admission = HeldJobs(self.rq, max_jobs), admits(Ledger(client.redis))
         self.held, self.admission = held, admission
         self.taking = Taking(self.rq, held, admission)  # type: ignore[arg-type]
         self._ending = Ending(self.rq, held, release=lambda _: True)

@@ -4,8 +4,8 @@ import pytest
 import redis
 
 from tests.worker.harness import Client
-from tests.worker.queue.intake import Intake, waiting
-from worker.contract import keys
+from tests.worker.queue.intake import Intake, Nothing, waiting
+from worker.contract import keys, scripts
 from worker.contract.jobs import JobStatus
 from worker.queue.taking import AT_ONCE
 
@@ -56,6 +56,39 @@ def test_second_entry_of_a_job_is_dropped(client: Client, intake: Intake) -> Non
     )
     assert client.leftovers()["intermediate"] == 0
     assert client.redis.hget(f"{keys.RQ_JOB}{spec.id}", "status") == b"started"
+
+
+def test_job_of_a_dead_worker_is_canceled_by_one_that_cannot_do_it(
+    client: Client,
+) -> None:
+    """Its client was told that it would end soon; it must not wait for another worker."""
+    intake = Intake(client, admits=Nothing)
+    spec = client.submit()
+    client.redis.eval(scripts.CLAIM, 4, *scripts.of(spec.id), "dead")
+    assert client.cancel(spec.id) == "canceling"
+    assert intake.next() == spec.id
+    assert client.status(spec.id) is JobStatus.CANCELED
+    assert not any(client.leftovers().values())
+    assert not client.redis.exists(keys.parked_ids(keys.QUEUE))
+
+
+def test_parked_job_is_canceled_if_that_was_requested_while_it_ran(
+    client: Client,
+) -> None:
+    """The request came after the worker had taken it, and before it was parked."""
+    intake = Intake(client, admits=Nothing)
+    spec = client.submit()
+    client.redis.eval(scripts.CLAIM, 4, *scripts.of(spec.id), "dead")
+    taken = intake.taking.next()
+    assert taken is not None
+    assert client.cancel(spec.id) == "canceling"
+    intake.beginning.begin(taken)
+    assert client.redis.zcard(keys.parked_ids(keys.QUEUE)) == 1
+    intake.taking._look_at_parked_at = 0.0
+    assert intake.taking._take_parked()
+    assert intake.next() == spec.id
+    assert client.status(spec.id) is JobStatus.CANCELED
+    assert not any(client.leftovers().values())
 
 
 @pytest.mark.parametrize("spoil", ["set", "hset"])
