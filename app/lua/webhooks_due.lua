@@ -2,7 +2,9 @@
 -- What is to be sent now. Each is due again after a while that grows with the tries, so that it is sent again should whoever
 -- took it die. ARGV: how many at most, a JSON list of the seconds until the next try (the last is repeated), a JSON object
 -- of how many calls of each host are under way, and how many may be.
--- Returns a list of job id, address and number of this try. What is for a busy host is left, and due again in a moment.
+-- Returns a list of job id, address and number of this try. What is for a busy host is left, and due again in a moment; up
+-- to LOOKED_AT ids are looked at, so that a long line for such a host does not keep the others waiting.
+local LOOKED_AT = 1000
 local at, delays, due = tonumber(now()), cjson.decode(ARGV[2]), {}
 local calls, most = cjson.decode(ARGV[3]), tonumber(ARGV[4])
 
@@ -14,7 +16,8 @@ end
 
 local function look_again(id, in_s) redis.call('ZADD', keys.WEBHOOKS, string.format('%.6f', at + in_s), id) end
 
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', keys.WEBHOOKS, '-inf', at, 'LIMIT', 0, ARGV[1])) do
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', keys.WEBHOOKS, '-inf', at, 'LIMIT', 0, LOOKED_AT)) do
+  if #due == tonumber(ARGV[1]) then break end
   local found = redis.pcall('HMGET', keys.JOB .. id, 'webhook', 'status')
   local url, status = unpack(found.err and {} or found)
   if not url then

@@ -1,5 +1,6 @@
 """A client's server is told that a job has ended."""
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -25,6 +26,7 @@ from pydantic import ValidationError
 from app.main import create_app
 from app.services.webhooks import DELAYS_S
 from app.settings import Settings
+from app.store import Store
 from app.webhooks.addresses import Place
 from tests.app.answers import is_problem, metric
 from tests.app.hand_worker import HandWorker, eventually
@@ -519,6 +521,30 @@ def test_stalled_receiver_has_four_calls_at_most(
         eventually(lambda: len(receiver.messages) == 20)
         eventually(lambda: is_done(worker))
     other.close()
+
+
+def test_long_line_of_a_stalled_receiver_delays_no_other(
+    redis_url: str, worker: HandWorker
+) -> None:
+    """It has all calls that it may have, and hundreds more are due before another's."""
+    with worker.redis.pipeline() as pipeline:
+        for number in range(601):
+            host = "stalled" if number < 600 else "other"
+            names = {"webhook": f"https://{host}.example/", "status": "succeeded"}
+            pipeline.hset(keys.job(f"job-{number}"), mapping=names)
+            pipeline.zadd(keys.WEBHOOKS, {f"job-{number}": number})
+        pipeline.execute()
+
+    async def due_now() -> list[str]:
+        store = Store(redis_url, budget_s=3)
+        calls = {"stalled.example": 4}
+        try:
+            found = await store.due_webhooks(12, DELAYS_S, calls, 4)
+        finally:
+            await store.close()
+        return [one.job_id for one in found]
+
+    assert asyncio.run(due_now()) == ["job-600"]
 
 
 def test_settings_are_read_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
