@@ -8,6 +8,8 @@ The files of an exchange by the job JOB, in the directory of added models:
     NAME  .JOB.former      the new version has the name and waits to be served
     NAME                   done, or undone
 
+A new model waits as a draft too if Redis did not say whether its job was accepted.
+
 Workers may see the directory read-only. They announce the result of examining a draft,
 and any API makes the next step, under a lock that all APIs share. The next step depends
 only on the files, the job's record and the announcements, so it does not matter which
@@ -32,6 +34,7 @@ from app.services.fleet import FleetWatch
 from app.settings import Settings
 from app.store import Store
 from worker.contract.added import (
+    ANYONE,
     JobFiles,
     drafts_in,
     formers_in,
@@ -138,8 +141,14 @@ def begin(files: JobFiles, former_job: str) -> None:
             )
         if not files.model.is_dir() or owner_of(files.model).job != former_job:
             raise OtherIdentityError("the model was exchanged or deleted meanwhile")
-        os.utime(files.part)  # its age is measured from now on
-        files.part.rename(files.draft)
+        wait_as_draft(files)
+
+
+def wait_as_draft(files: JobFiles) -> None:
+    """Make a complete draft from the written files. A worker examines it, and it gets
+    the model's name if it is good and its job is open."""
+    os.utime(files.part)  # its age is measured from now on
+    files.part.rename(files.draft)
 
 
 def is_exchanged(added: Path, name: str) -> bool:
@@ -216,11 +225,21 @@ def _put_draft(files: JobFiles) -> None:
     if not files.draft.exists():
         return
     if files.model.exists() and not files.former.exists():
+        if not _may_replace(files):
+            remove(files.draft)
+            return
         # APIs of an earlier version delete hidden directories that are an hour old.
         os.utime(files.model)
         files.model.rename(files.former)
     files.draft.rename(files.model)
     _log.info("model_exchanged", model=files.name, job_id=files.job_id)
+
+
+def _may_replace(files: JobFiles) -> bool:
+    """Return True if the model belongs to the draft's owner. Otherwise the draft is a
+    new model that has waited for its job, and another owner has taken the name."""
+    owner = owner_of(files.draft).owner
+    return owner in (ANYONE, owner_of(files.model).owner)
 
 
 def _undo(files: JobFiles) -> None:

@@ -22,7 +22,7 @@ from app.imaging.training_set import LEAST_PICTURES, write_training_set
 from app.schema.answers import Job
 from app.schema.job_options import JobOptions
 from app.services.added import AddedModels, sweep, whole_or_not
-from app.services.exchanges import Exchanges
+from app.services.exchanges import Exchanges, wait_as_draft
 from app.services.exchanges import begin as begin_exchange
 from app.services.jobs import Jobs
 from app.services.models import Models
@@ -144,7 +144,8 @@ class Trainings:
 
         files: its card and its weights. key: the request's `Idempotency-Key`. if_match:
         identity of the caller's own model that it replaces; None for a new one. Raises
-        RefusedError if it is not accepted; then nothing is left of it.
+        RefusedError if it is not accepted; then nothing is left of it. Raises the
+        errors of the store if it is not known whether it was accepted.
         """
         caller = identity.caller
         job_id = secrets.token_urlsafe(ID_BYTES)
@@ -179,8 +180,15 @@ class Trainings:
                 submitted = await self._submission.accept(
                     identity, spec, options, None, await self._submission.any_queue()
                 )
-            except BaseException:
+            except RefusedError:
                 rmtree(model.draft, ignore_errors=True)
+                raise
+            except BaseException:
+                # The job may have been accepted all the same, and is then what a
+                # repeated request gets. As a draft, the model is served if a worker
+                # finds it good, and deleted after a minute if there is no such job.
+                if not is_exchange:
+                    wait_as_draft(model)
                 raise
             if submitted.again:
                 rmtree(model.draft, ignore_errors=True)

@@ -20,7 +20,7 @@ from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker, eventually
 from tests.app.holders import settings
 from tests.app.live import serving
-from worker.contract.added import OWNER, JobFiles, Owner
+from worker.contract.added import OWNER, JobFiles, Owner, owner_of
 from worker.contract.cards import ExaminedDraft, RefusedModel
 from worker.contract.jobs import JobStatus
 from worker.contract.kinds.add import AddSummary
@@ -211,6 +211,22 @@ def test_exchange_of_a_version_that_is_not_there_any_more(tmp_path: Path) -> Non
         exchanges.begin(files, "the one before")
     exchanges.begin(files, "former")
     assert files.draft.is_dir()
+
+
+@pytest.mark.parametrize(("owner", "is_kept"), [("al", False), ("bo", True)])
+def test_new_model_that_waits_as_a_draft_replaces_nobody_elses(
+    tmp_path: Path, owner: str, is_kept: bool
+) -> None:
+    """Another owner may take the name before Redis says that its job is open."""
+    files = JobFiles(tmp_path, "new", "mine")
+    for place, whose, job in ((files.model, owner, "other"), (files.part, "al", "new")):
+        place.mkdir(parents=True)
+        (place / "card.json").write_text('{"name": "mine"}')
+        (place / OWNER).write_text(Owner(owner=whose, job=job).model_dump_json())
+    exchanges.wait_as_draft(files)
+    exchanges._do(tmp_path, "new", exchanges._Step.EXCHANGE)
+    assert owner_of(files.model).job == ("other" if is_kept else "new")
+    assert not files.draft.exists()
 
 
 def test_delete_during_an_exchange_leaves_no_version(exchange: Exchange) -> None:

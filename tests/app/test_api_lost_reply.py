@@ -1,23 +1,30 @@
 """A reply that gets lost after Redis has acted."""
 
 import contextlib
+import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from app.queue_entry import queue_key, rq_job_key
 from app.settings import Settings
 from tests.app.answers import is_problem
-from tests.app.hand_worker import HandWorker
+from tests.app.hand_worker import GREY, HandWorker, eventually
 from tests.app.live import serving
 from tests.proxy import losing_replies_to
 from worker.contract import scripts
+from worker.contract.cards import ExaminedDraft
+
+TRIES = 3
+"""How often the store sends a command before it gives up."""
 
 
 @contextlib.contextmanager
 def losing_replies_to_script(
-    script: str, times: int, worker: HandWorker, tmp_path: Path
+    script: str, times: int, worker: HandWorker, tmp_path: Path, **more: Any
 ) -> Iterator[httpx.Client]:
     """Speaks to a server to which so many replies of a script get lost."""
     target = worker.redis.connection_pool.connection_kwargs["path"]
@@ -25,7 +32,7 @@ def losing_replies_to_script(
     path = str(tmp_path / "proxy")
     with (
         losing_replies_to(digest.encode(), path, target, times),
-        serving(Settings(redis_url=f"unix://{path}", port=0)) as (url, _),
+        serving(Settings(redis_url=f"unix://{path}", port=0, **more)) as (url, _),
         httpx.Client(base_url=url, timeout=60) as client,
     ):
         yield client
@@ -39,6 +46,28 @@ def test_job_is_queued_once_when_the_reply_is_lost(
         is_problem(client.post("/sample", json={"model": "grey"}), 503)
     assert worker.redis.llen(queue_key()) == 1
     assert len(list(worker.redis.scan_iter("px:job:*"))) == 1
+
+
+def test_added_model_is_kept_when_the_reply_is_lost(
+    worker: HandWorker, tmp_path: Path
+) -> None:
+    """Its job may be in the queue, and is what a repeated request gets."""
+    weights = b"weights"
+    card = {"name": "mine", "sha256": hashlib.sha256(weights).hexdigest()}
+    files = {"card": json.dumps(card).encode(), "weights": weights}
+    key = {"Idempotency-Key": "once"}
+    added = tmp_path / "added"
+    with losing_replies_to_script(
+        scripts.SUBMIT, TRIES, worker, tmp_path, added_dir=added
+    ) as client:
+        is_problem(client.put("/models/mine", headers=key, files=files), 503)
+        again = client.put("/models/mine", headers=key, files=files)
+        assert (again.status_code, again.json()["status"]) == (202, "queued")
+        draft = ExaminedDraft(job=again.json()["id"], name="mine")
+        worker.announce(GREY, drafts=[draft])
+        model = added / "models" / "mine"
+        eventually(lambda: (model / "weights.safetensors").exists())
+        assert [path.name for path in model.parent.iterdir()] == ["mine"]
 
 
 def test_cancel_is_sent_again_when_the_reply_is_lost(
