@@ -55,6 +55,8 @@ class Child:
     the others, however often it dies and with whatever status."""
     process: subprocess.Popen[bytes] | None = None
     """The running process; None while there is none."""
+    was_asked_to_end: bool = False
+    """True if the running process was asked to end because it was not needed."""
     has_restarted: bool = False
     """True after the first restart."""
     restart_at: float | None = None
@@ -150,9 +152,11 @@ class Supervisor:
         elif child.process.poll() is not None:
             self._handle_death(child, child.process)
         elif not child.is_needed():
+            child.was_asked_to_end = True
             child.process.terminate()
 
     def _start_again(self, child: Child) -> None:
+        child.was_asked_to_end = False
         try:
             child.process = child.launch()
         except OSError as error:  # of its log, or for want of memory
@@ -170,7 +174,8 @@ class Supervisor:
         processes.kill_group(process)
         child.process = None
         child.on_death()
-        if not child.is_needed():
+        # It may be needed again by now: then the next check starts it.
+        if child.was_asked_to_end or not child.is_needed():
             return
         if not child.is_vital:
             self._wait_out_death(child, process.returncode)

@@ -23,6 +23,11 @@ STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
     "print('up', flush=True); time.sleep(600)"
 )
+SLOW_TO_END = (
+    "import signal, sys, time; "
+    "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.3), sys.exit())); "
+    "print('up', flush=True); time.sleep(600)"
+)
 PARENT = f"""
 import subprocess, sys
 grandchild = subprocess.Popen([sys.executable, "-c", {SLEEPER!r}])
@@ -76,6 +81,25 @@ def test_child_runs_while_it_is_needed(tmp_path: Path) -> None:
         needed.clear()
         supervisor.wait_until(lambda: sleeper.process is None)
         assert not is_alive(first.pid)
+    assert said == []
+    supervisor.stop_all()
+
+
+def test_child_that_is_needed_again_before_it_has_ended_has_not_died(
+    tmp_path: Path,
+) -> None:
+    """It was asked to end: nothing is said, and another one starts at once."""
+    said: list[str] = []
+    needed = ["now"]
+    slow = child(tmp_path, SLOW_TO_END, is_needed=lambda: bool(needed))
+    supervisor = Supervisor(said.append)
+    supervisor.start(slow)
+    first = running(slow)
+    assert eventually(lambda: "up" in slow.log.read_text())
+    needed.clear()
+    supervisor._check(slow)
+    needed.append("again")
+    supervisor.wait_until(lambda: slow.process not in (None, first))
     assert said == []
     supervisor.stop_all()
 
