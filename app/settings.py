@@ -169,7 +169,7 @@ class Settings(RedisSettings):
     client_jobs: int = Field(default=512, ge=1, le=MAX_OPEN_JOBS)
     """Jobs of one client that may be queued or running."""
     queue_jobs: int = Field(default=2048, ge=1)
-    """Jobs that may wait; beyond, requests get 503 with Retry-After."""
+    """Jobs that may wait in one queue of workers; beyond, requests get 503 with Retry-After."""
     queue_work: int = Field(default=500_000_000, ge=1)
     """Values (one colour of one pixel) that open jobs may lack together; beyond, requests get 503."""
     field_pixels: int = Field(default=65_536, ge=1)

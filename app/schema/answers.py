@@ -423,7 +423,7 @@ class Limits(Described):
     client_open_jobs: int
     """Most jobs of one client that may be queued or running."""
     queue_jobs: int
-    """Most jobs that may wait."""
+    """Most jobs that may wait in one queue of workers."""
     queue_values: Int64
     """Most values (one colour of one pixel) that all open jobs together may still have
     to draw."""

@@ -153,6 +153,12 @@ class Fleet:
             return _weights_of(spec, able)
         return _able_worker(spec, self.workers)
 
+    def depths_of_workers(self) -> list[int]:
+        """Return the number of waiting jobs in the queue of each live worker."""
+        return [
+            self.load.depths.get(queue_key(worker.queue), 0) for worker in self.workers
+        ]
+
     def _nobody_for(self, spec: JobSpec) -> str:
         if any(worker.holds(spec) for worker in self.workers):
             return (

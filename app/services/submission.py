@@ -174,13 +174,15 @@ class Submission:
             await self._store.spend(self._allowance(identity))
 
     async def expect_room(self) -> None:
-        """Check memory and queue before anything costly is done. Raises StoreFullError,
-        QueueFullError, or NoWorkerError if the queue is full and there is no worker."""
+        """Check memory and queues before anything costly is done. Raises
+        StoreFullError, and QueueFullError if the queue of every live worker is full:
+        which one the job would wait in is not known yet."""
         fleet = await self._fleet.now()
         memory = fleet.memory_for_jobs(self._settings.redis_share)
         if memory is not None and fleet.load.room > memory:
             raise self._no_memory()
-        if fleet.load.queue >= self._settings.queue_jobs and fleet.workers:
+        depths = fleet.depths_of_workers()
+        if depths and min(depths) >= self._settings.queue_jobs:
             raise await self._full(0)
 
     async def submit(

@@ -208,6 +208,19 @@ def test_job_waits_for_those_who_hold_its_model_when_there_are_several_queues(
     assert worker.redis.llen(queue_key("painters")) == 0
 
 
+def test_full_queue_refuses_no_job_of_another_queue(
+    redis_url: str, worker: HandWorker
+) -> None:
+    """Jobs that wait for slow workers take no place of those that others draw."""
+    worker.announce(GREY)
+    HandWorker(redis_url, "w2", queue="painters").announce(COLOUR, started_at=2.0)
+    with server(redis_url, queue_jobs=2) as client:
+        colour = {"model": "colour"}
+        answers = [client.post("/sample", json=colour) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [202, 202, 503]
+        assert client.post("/sample", json=SAMPLE).status_code == 202
+
+
 def test_client_is_not_shut_out_when_the_clock_steps_back(
     redis_url: str, worker: HandWorker
 ) -> None:
