@@ -151,9 +151,11 @@ class Admission:
                 self._request_models_of(spec)
             return is_ready
         if spec.kind == ADD.word:
-            # The job waits until its model is examined, and fails if its files are gone.
             if self._added_dir is None:
-                return False
+                # This worker never examines it, but may have been given the job: an API
+                # does not know which queues have workers that look for added models.
+                return self._examined_elsewhere(spec) is not None
+            # The job waits until its model is examined, and fails if its files are gone.
             return not JobFiles(self._added_dir, spec.id, spec.model).is_there
 
         others = (one for one in self._live_workers() if one.queue == info.queue)
@@ -165,6 +167,12 @@ class Admission:
             self._request((spec.model, spec.identity_or_digest))
             return False
         return not self._may_be_supported_soon(spec)
+
+    def _examined_elsewhere(self, spec: JobSpec) -> ModelCard | RefusedModel | None:
+        """Return what some live worker of any queue announces about the model that this
+        job adds; None if none has examined it. Raises RedisError."""
+        found = (worker.examined(spec) for worker in self._live_workers())
+        return next((one for one in found if one is not None), None)
 
     def _request_models_of(self, spec: JobSpec) -> None:
         """Request the job's models that are not in memory."""
@@ -309,9 +317,11 @@ class Admission:
 
     def _order(self, opened: OpenedJob, spec: JobSpec) -> Order | Outcome:
         """Return the engine's order, or the outcome of a job that has added a model.
-        Raises JobRefusedError if this worker cannot do the job."""
+        Raises JobRefusedError if this worker cannot do the job, and RedisError."""
         info = self._announcement.info
         if spec.kind == ADD.word:
+            if self._added_dir is None:
+                return _added_outcome(self._examined_elsewhere(spec))
             return _added_outcome(info.examined(spec))
         if info.is_trainer and isinstance(spec.options, TrainOptions):
             return TrainOrder(opened.claim, spec.model, spec.options)

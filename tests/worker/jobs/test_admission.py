@@ -1,16 +1,17 @@
 """Which jobs a worker opens, and what it asks its engine for."""
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
 from tests.app.hand_worker import GREY
 from worker.contract.cards import ModelCard, RefusedModel, WorkerInfo
-from worker.contract.jobs import JobSpec
+from worker.contract.jobs import JobSpec, JobStatus
 from worker.jobs.admission import UNSUPPORTED_S, Admission
 from worker.jobs.announcement import Announcement
-from worker.jobs.ledger import OpenedJob
-from worker.orders.claims import Claim
+from worker.jobs.ledger import Ledger, OpenedJob
+from worker.orders.claims import Claim, Outcome
 from worker.orders.faults import JobRefusedError
 
 NOBODY = cast(Any, None)
@@ -143,6 +144,36 @@ def test_job_of_a_model_that_was_refused_fails_with_the_reason() -> None:
     with pytest.raises(JobRefusedError, match="not finite") as caught:
         admission._order(opened, spec)
     assert caught.value.error.type == "not-served"
+
+
+def test_worker_without_added_models_ends_a_job_that_adds_one() -> None:
+    """It may be in this worker's queue, and the model is examined by workers of another
+    one: what they announce ends it."""
+    ours = worker_info("gpu", GREY).model_copy(update={"queue": "gpu"})
+    there = [ours]
+    ended: list[tuple[str, Outcome]] = []
+    publisher = SimpleNamespace(
+        open=lambda claim: None, end=lambda *words: ended.append(words)
+    )
+    admission = Admission(
+        Ledger(NOBODY), Announcement(ours), lambda: there, cast(Any, publisher), NOBODY
+    )
+    unknown = dict.fromkeys(("seed", "n", "height", "width", "channels"), 0)
+    spec = JobSpec.model_validate(
+        {"id": "j", "kind": "add", "model": "mine", "digest": "", "temperature": 1}
+        | unknown
+        | {"options": {}}
+    )
+    text = spec.entry().encode()
+    assert not admission.is_ours(text)
+
+    added = GREY.model_copy(update={"name": "mine", "job": "j", "compiling": False})
+    there.append(worker_info("cpu", added))
+    assert admission.is_ours(text)
+    answers = [[b"claimed", 0, 1], [text, None], [None, None]]
+    assert admission.open("j", "token", answers)
+    ((token, outcome),) = ended
+    assert (token, outcome.status) == ("token", JobStatus.SUCCEEDED)
 
 
 def test_weights_are_let_go_between_two_jobs() -> None:
