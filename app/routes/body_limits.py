@@ -14,6 +14,7 @@ from fastapi import Request, Response, UploadFile, params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
@@ -35,6 +36,12 @@ from worker.contract.coded_file import MEDIA_TYPE
 _JSON = "application/json"
 _MULTIPART = "multipart/form-data"
 _FILE = MEDIA_TYPE, "application/octet-stream"
+_CHARSETS = frozenset(
+    {b"utf-8", b"utf8", b"us-ascii", b"ascii", b"iso-8859-1", b"latin-1"}
+)
+"""Values of `charset` of a form, in lower case. Starlette decodes names and values by
+any codec of Python, and some of these need minutes for a megabyte, or raise errors that
+it does not expect."""
 _OVERHEAD_BYTES = 64 * 1024
 """Limit of a JSON body, and of a multipart body without its files."""
 _log = structlog.get_logger("pixelrnn.api")
@@ -176,7 +183,21 @@ def checked_type(request: Request, expected: Sequence[str]) -> str:
         raise WrongMediaTypeError(
             f"expected a body of the type {' or '.join(expected)}"
         )
+    if kind == _MULTIPART:
+        _expect_charset(request.headers["content-type"])
     return kind
+
+
+def _expect_charset(content_type: str) -> None:
+    """Raise WrongMediaTypeError if a form declares a charset that is not in _CHARSETS.
+
+    The header is parsed by the function that Starlette uses, so that both find the same
+    charset.
+    """
+    _, parameters = parse_options_header(content_type)
+    charset = parameters.get(b"charset")
+    if charset is not None and charset.strip().lower() not in _CHARSETS:
+        raise WrongMediaTypeError("expected a form in UTF-8: send no charset")
 
 
 def _has_body(request: Request) -> bool:

@@ -235,3 +235,37 @@ def test_slow_upload_is_not_pushed_out_by_idle_connections(
         assert client.get("/healthz").status_code == 200
         slow.sendall(BODY[5:])
         assert slow.recv(100).startswith(b"HTTP/1.1 202")
+
+
+@pytest.mark.parametrize("charset", ["punycode", "PunyCode", "idna", "undefined"])
+@pytest.mark.parametrize("path", ["/complete", "/v1/images/edits"])
+def test_form_is_not_decoded_by_any_codec_of_python(
+    client: httpx.Client, worker: HandWorker, path: str, charset: str
+) -> None:
+    """Some take minutes for a megabyte, others raise errors of their own."""
+    field = (
+        b'--x\r\nContent-Disposition: form-data; name="xn--a."\r\n\r\n1\r\n--x--\r\n'
+    )
+    kind = f"multipart/form-data; boundary=x; charset={charset}"
+    answer = client.post(path, content=field, headers={"Content-Type": kind})
+    assert answer.status_code == 415
+    assert "UTF-8" in answer.text
+
+
+def test_form_may_name_the_charset_that_it_has(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    picture = png(Image.new("L", (3, 4)))
+    parts = [
+        b'--x\r\nContent-Disposition: form-data; name="model"\r\n\r\ngrey\r\n',
+        b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n',
+        picture,
+        b'\r\n--x\r\nContent-Disposition: form-data; name="mask"; filename="b"\r\n\r\n',
+        png(Image.new("L", (3, 4), 255)),
+        b"\r\n--x--\r\n",
+    ]
+    for charset in ("utf-8", '"UTF-8"', "us-ascii"):
+        kind = f"multipart/form-data; charset={charset}; boundary=x"
+        headers = {"Content-Type": kind}
+        answer = client.post("/complete", content=b"".join(parts), headers=headers)
+        assert answer.status_code == 202, answer.text
