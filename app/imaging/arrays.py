@@ -14,8 +14,8 @@ from app.schema.answers import Model
 from worker.contract.colours import levels
 from worker.contract.size import MAX_SIDE
 
-_ONE, _SEVERAL = 3, 4
-"""Dimensions."""
+_PLANE, _ONE, _SEVERAL = 2, 3, 4
+"""Dimensions of one colour of a picture, of a picture, and of several."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,17 @@ def count_of(file: bytes) -> int:
 def size_of(file: bytes) -> str:
     """Return the size of a file's pictures as WIDTHxHEIGHT.
 
-    Raises WrongSizeError if a side is 0 or exceeds MAX_SIDE, and BadUploadError,
-    TooLargeError or UnusableImageError if the file cannot be read.
+    Raises WrongSizeError if a side is 0 or exceeds MAX_SIDE, or an array has less than
+    two dimensions, and BadUploadError, TooLargeError or UnusableImageError if the file
+    cannot be read.
     """
     if is_array(file):
-        height, width = read_array(file).shape[-2:]
+        shape = read_array(file).shape
+        if len(shape) < _PLANE:
+            raise WrongSizeError(
+                "the image is an array of another shape: expected (C, H, W)"
+            )
+        height, width = shape[-_PLANE:]
     else:
         width, height = decode(file, "image").image.size
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):

@@ -2,11 +2,13 @@
 
 import base64
 import io
+import math
 
 import httpx
 import pytest
 from PIL import Image
 
+from app.imaging.npy import npy_file
 from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, SCALES, HandWorker, image_bytes
 from tests.app.pictures import png
@@ -184,6 +186,16 @@ def test_a_larger_picture_is_scored_as_a_field(
             client.post("/score", data={"model": "grey", "fit": "field"}, files=small),
             422,
         )
+
+
+@pytest.mark.parametrize("shape", [(), (12,)])
+def test_array_without_height_and_width_is_no_field(
+    client: httpx.Client, worker: HandWorker, shape: tuple[int, ...]
+) -> None:
+    worker.announce(WIDE)
+    files = {"image": ("i", npy_file(shape, bytes(math.prod(shape))))}
+    answer = client.post("/score", data={"model": "grey", "fit": "field"}, files=files)
+    assert "another shape" in is_problem(answer, 422)["detail"]
 
 
 def test_openais_calls_have_it_as_field(
