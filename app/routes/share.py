@@ -205,13 +205,14 @@ async def preview(
     job: a job of kind sample whose first image is shown instead, half drawn, if the
     caller may see it and it is still kept.
     """
+    # With keys the picture is its owner's, and no cache between may show it to others.
+    kept = "no-store" if services.settings.needs_key else _KEPT_A_DAY
+    headers = {**_POLICY, "Cache-Control": kept}
     if job and (half := await _half_of(job, services, caller)):
-        headers = {**_POLICY, "Cache-Control": _KEPT_A_DAY}
         return Response(half, media_type="image/png", headers=headers)
     file, _ = page_files.release().find(f"img/model-{model}.webp")
     make = _plain if file is None else lambda: _preview(file.content)
     picture = await run_sync(make, limiter=services.imaging)
-    headers = {**_POLICY, "Cache-Control": _KEPT_A_DAY}
     return Response(picture, media_type="image/png", headers=headers)
 
 

@@ -13,6 +13,8 @@ from pydantic import create_model
 
 from app.routes.share import Recipe
 from tests.app.hand_worker import HandWorker
+from tests.app.holders import ALICE, BOB, SAMPLE, settings
+from tests.app.live import serving
 
 PICTURES = Path(__file__).parents[2] / "app" / "playground" / "img"
 RECIPE = {"model": "grey", "seed": 7, "temperature": 1, "n": 4, "digest": "a" * 64}
@@ -90,6 +92,26 @@ def test_link_to_bets_shows_their_picture_half_drawn(
     plain = client.get("/s/preview.png", params={"model": "grey"}).content
     assert client.get(said["og:image"]).content == plain
     assert client.get("/s/bet", params={**bets, "job": "../x"}).status_code == 422
+
+
+def test_preview_of_a_key_holders_picture_is_kept_by_no_cache(
+    redis_url: str, worker: HandWorker
+) -> None:
+    """Without keys everybody may see it, and messengers keep it for a day."""
+    preview = "/s/preview.png"
+    with (
+        serving(settings(redis_url)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        job = client.post("/sample", json=SAMPLE, headers=ALICE).json()["id"]
+        worker.draw()
+        query = {"model": "grey", "job": job}
+        own = client.get(preview, params=query, headers=ALICE)
+        foreign = client.get(preview, params=query, headers=BOB)
+        assert own.content != foreign.content
+        for answer in (own, foreign):
+            assert answer.status_code == 200
+            assert answer.headers["cache-control"] == "no-store"
 
 
 def test_nothing_in_a_link_becomes_part_of_the_page(client: httpx.Client) -> None:
