@@ -55,10 +55,12 @@ async def stream_events(
     """The rows drawn so far, then others as they come; the stream ends after the last
     event. Only events that are stored have an id."""
     after = _sequence(last_event_id or from_)
-    services.seats.expect_free(caller.account)
     job = await services.jobs.view(job_id, caller.owner)
     if job.status.is_terminal and after > job.rows_done:
         return Response(status_code=204)
+    # Last, with no wait before the response takes the seat: of many requests at once,
+    # all would find the same seats free.
+    services.seats.expect_free(caller.account)
     return event_stream(services, job, after, {}, caller.account)
 
 

@@ -198,8 +198,9 @@ async def _followed_answer(
     picture = FollowedPicture(
         record, query.sample, query.stage, query.scale, services.settings.mark
     )
-    services.seats.expect_free(account)
     job = await services.jobs.view(record.spec.id)
+    # Last, as in app.routes.events.
+    services.seats.expect_free(account)
 
     @contextlib.contextmanager
     def body() -> Iterator[tuple[Follower, AsyncIterator[bytes]]]:

@@ -92,9 +92,18 @@ class Intake:
         Raises RefusedError if the job is not taken. If pictures were decoded or zips
         were opened by then, the request counts against the caller's allowance.
         """
-        if request.keeps_connection:
-            self._seats.expect_free(request.identity.caller.account)
+        if not request.keeps_connection:
+            return await self._submit(request)
+        account = request.identity.caller.account
+        self._seats.expect_free(account)
+        # Held from now on: of many requests at once, all would find the same seats
+        # free. The response takes the seat again as soon as this method returns.
+        with self._seats.hold(account):
+            return await self._submit(request)
 
+    async def _submit(self, request: DrawRequest) -> Submitted:
+        """Queue or find the job of a request, whose client has a seat if it needs one.
+        Raises what `submit` raises."""
         # A repeated request gets its job, even if nothing new is taken at the moment.
         submitted = await self._submission.earlier_job(request.identity)
         if submitted is None:

@@ -22,7 +22,8 @@ class Seats:
 
     def expect_free(self, account: str) -> None:
         """Raise TooManyStreamsError unless this account may take a seat. Call it while
-        the answer can still be an error."""
+        the answer can still be an error, and `hold` before the next `await` if clients
+        may send many such requests at once."""
         if self._shares.allow(account, 1):
             return
         if self._shares.free < 1:

@@ -197,6 +197,51 @@ def test_download_of_a_model_that_is_exchanged_or_deleted_meanwhile(
     assert not [link for link in Path("/proc/self/fd").iterdir() if is_in(link, place)]
 
 
+@pytest.mark.parametrize("read", ["events", "image?follow=true"])
+def test_many_requests_at_once_take_no_more_seats_than_one_after_the_other(
+    redis_url: str, worker: HandWorker, read: str
+) -> None:
+    """All of them arrive before the first one has its seat."""
+    given = settings(redis_url, max_streams=4)
+    with (
+        serving(given) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+        ExitStack() as readers,
+    ):
+        job = client.post("/sample", json=SAMPLE, headers=ALICE).json()["id"]
+        request = f"GET /jobs/{job}/{read} HTTP/1.1\r\nHost: x\r\nX-API-Key: alice-key"
+        connections = [readers.enter_context(connected(url)) for _ in range(40)]
+        for connection in connections:
+            connection.sendall(f"{request}\r\n\r\n".encode())
+        statuses = [connection.recv(4096).split()[1] for connection in connections]
+        assert statuses.count(b"200") == 2
+        assert statuses.count(b"503") == 38
+        of_bob = client.post("/sample", json=SAMPLE, headers=BOB).json()["links"]
+        with client.stream("GET", of_bob["events"], headers=BOB) as stream:
+            assert stream.status_code == 200
+
+
+def test_many_submissions_at_once_take_no_more_seats(
+    redis_url: str, worker: HandWorker
+) -> None:
+    body = json.dumps(SAMPLE).encode()
+    head = (
+        "POST /sample HTTP/1.1\r\nHost: x\r\nX-API-Key: alice-key\r\n"
+        "Accept: text/event-stream\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with (
+        serving(settings(redis_url, max_streams=4)) as (url, _),
+        ExitStack() as readers,
+    ):
+        connections = [readers.enter_context(connected(url)) for _ in range(40)]
+        for connection in connections:
+            connection.sendall(head.encode() + body)
+        statuses = [connection.recv(4096).split()[1] for connection in connections]
+        assert statuses.count(b"200") == 2
+        assert statuses.count(b"503") == 38
+
+
 def is_in(link: Path, place: Path) -> bool:
     """Return True if an open descriptor is of a file below this directory."""
     try:
