@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import AsyncIterator
 from importlib.metadata import version
 
-from anyio import CapacityLimiter
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
@@ -15,6 +14,7 @@ from app.access.gatekeeper import Gatekeeper
 from app.access.key_file import KeyFile
 from app.access.link_signatures import LinkSignatures
 from app.dependencies import Services
+from app.imaging.turns import ImagingTurns
 from app.metrics import Metrics
 from app.redis_connections import STORE_TROUBLE
 from app.routes import (
@@ -170,7 +170,7 @@ def _services(
     metrics = Metrics()
     row_reader = RowReader(store, settings.redis_url)
     seats = Seats(settings.max_streams)
-    imaging = CapacityLimiter(_IMAGING_THREADS)
+    imaging = ImagingTurns(_IMAGING_THREADS)
     bodies = Bodies(
         largest_request(settings.max_upload_bytes), metrics.bodies_refused.inc
     )

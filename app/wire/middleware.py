@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.access.gatekeeper import Gatekeeper
 from app.access.origins import is_preflight
 from app.errors import RefusedError, StoppingError
+from app.imaging.turns import set_account
 from app.metrics import Metrics
 from app.settings import Settings
 from app.wire.cross_origin import CrossOrigin
@@ -64,11 +65,13 @@ class RequestMiddleware:
         if span.traceparent:
             structlog.contextvars.bind_contextvars(trace_id=trace_id(span.traceparent))
         try:
-            scope["state"]["caller"] = self._gatekeeper.admit(scope)
+            caller = self._gatekeeper.admit(scope)
         except RefusedError as error:
             self._metrics.rejected(error.problem.slug)
             await response_to(error, scope["path"])(scope, receive, exchange.send)
         else:
+            scope["state"]["caller"] = caller
+            set_account(caller.account)
             await self._answer(scope, receive, exchange)
         finally:
             self._record(scope, exchange, span)

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import select
 import shutil
 import socket
 import tempfile
@@ -240,6 +241,46 @@ def test_many_submissions_at_once_take_no_more_seats(
         statuses = [connection.recv(4096).split()[1] for connection in connections]
         assert statuses.count(b"200") == 2
         assert statuses.count(b"503") == 38
+
+
+def reader(url: str, path: str, name: str) -> socket.socket:
+    """Ask for something, and take next to nothing of it."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(60)
+    host, _, port = url.removeprefix("http://").partition(":")
+    connection.connect((host, int(port)))
+    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {name}-key\r\n\r\n"
+    connection.sendall(request.encode())
+    return connection
+
+
+def test_pictures_of_one_client_are_not_all_made_before_those_of_others(
+    redis_url: str, worker: HandWorker
+) -> None:
+    """Its requests came first, and take a while; the next client's is one of the first to
+    be answered."""
+    size = {"height": 128, "width": 128}
+    worker.announce(GREY.model_copy(update=size))
+    large = "?format=webp&scale=16"
+    with (
+        serving(settings(redis_url)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+        ExitStack() as readers,
+    ):
+        links = []
+        for who in (ALICE, BOB):
+            job = client.post("/sample", json=SAMPLE, headers=who).json()
+            worker.draw()
+            links.append(job["links"]["image"])
+        of_alice = [
+            readers.enter_context(reader(url, links[0] + large, "alice"))
+            for _ in range(20)
+        ]
+        assert b"200 OK" in of_alice[0].recv(64)
+        assert client.get(links[1], headers=BOB).status_code == 200
+        answered, _, _ = select.select(of_alice[1:], [], [], 0)
+        assert len(answered) < 12
 
 
 def is_in(link: Path, place: Path) -> bool:
