@@ -430,7 +430,8 @@ class TooManyStreamsError(RefusedError):
 
 
 class TooManyBytesError(RefusedError):
-    """This process, or this client, has no room for more bytes of requests."""
+    """This process, or this client, has no room for more bytes of requests, or of
+    large responses."""
 
     problem = ProblemKind(
         503, "too-many-bytes", "Too many bytes in flight", retry_after_s=1

@@ -56,6 +56,7 @@ from app.webhooks.calls import WebhookCalls
 from app.webhooks.signatures import key_of
 from app.wire import error_handlers
 from app.wire.compression import Compression
+from app.wire.large_responses import LargeResponses
 from app.wire.middleware import RequestMiddleware
 from app.wire.stopping import Stopping
 
@@ -116,6 +117,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.services = services
     error_handlers.install(app)
     app.add_middleware(Compression)
+    app.add_middleware(LargeResponses, stall_s=settings.stall_s)
     gatekeeper = Gatekeeper(
         Keyring(settings.api_keys, key_file and key_file.entries),
         links,
