@@ -20,8 +20,9 @@ LARGE_BYTES = 2**17
 MOST_BYTES = 96 * 2**20
 """Bytes of large bodies that are being sent, of all clients together. The largest
 picture, 4096 x 4096 pixels of four bytes, fits."""
-_PIECE = 4096
-"""Bytes that are sent at once, as in app.routes.streams."""
+_PIECE = 2**14
+"""Bytes that are sent at once. A reader must take as many in `stall_s`; shorter pieces
+would take the event loop longer."""
 
 
 class LargeResponses:
@@ -29,7 +30,7 @@ class LargeResponses:
     request's caller, which app.wire.middleware finds."""
 
     def __init__(self, app: ASGIApp, stall_s: float) -> None:
-        """stall_s: seconds in which a reader must take a few kilobytes."""
+        """stall_s: seconds in which a reader must take `_PIECE` bytes."""
         self._app = app
         self._stall_s = stall_s
         self._shares = Shares(MOST_BYTES)
