@@ -162,7 +162,7 @@ def _is_exact_by_clamp(model: Model, keep: Tensor) -> bool:
 
     keep: bool (H, W), True for given pixels.
     """
-    if len(model.members) > 1:
+    if len(model.members) != 1:
         return False
     in_order = turn(keep, model.members[0].orientation).numpy()
     if model.config.multi_scale:
