@@ -267,7 +267,8 @@ class ScoreSummary(Summary):
         ge=0,
         le=1,
         description="Share of the model's validation images that are at least as "
-        "improbable: small for an unusual picture. Null if the model's card has no "
+        "improbable: small for an unusual picture. They are scored whatever their "
+        "label, also if the job names one. Null if the model's card has no "
         "validation scores.",
     )
     typicality: float | None = Field(
