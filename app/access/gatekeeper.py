@@ -26,7 +26,7 @@ from app.access.api_keys import (
 )
 from app.access.callers import ANYONE, Caller, account_of
 from app.access.link_signatures import LinkSignatures
-from app.access.origins import is_preflight
+from app.access.origins import ANY, is_preflight
 from app.errors import (
     ForeignHostError,
     ForeignOriginError,
@@ -72,8 +72,8 @@ class Gatekeeper:
         """keys: the keys that callers need; if it is false, callers need none.
         links: checks signatures of URLs.
         hosts: names of this server, which count only without keys.
-        origins: other sites whose pages may change something, which count only without
-            keys.
+        origins: other sites whose pages may change something, `*` for all; they count
+            only without keys.
         metrics_open: True if /metrics needs no key, unless a proxy has forwarded the
             request.
         """
@@ -176,7 +176,9 @@ class Gatekeeper:
         The host is already known to be this server's, so a page with the same host
         belongs to it."""
         origin = headers.get("origin")
-        if origin is None or method not in _UNSAFE_METHODS or origin in self._origins:
+        if origin is None or method not in _UNSAFE_METHODS:
+            return
+        if origin in self._origins or ANY in self._origins:
             return
         if _host_of(origin) != headers.get("host", ""):
             raise ForeignOriginError(

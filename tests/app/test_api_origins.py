@@ -181,18 +181,22 @@ def test_caches_keep_answers_for_different_pages_apart(
         assert allowed(client.get("/models", headers={"Origin": PAGE}))
 
 
-def test_any_page_may_read_when_all_are_listed(
-    redis_url: str, worker: HandWorker
+@pytest.mark.parametrize("keys", [True, False])
+def test_any_page_may_call_when_all_are_listed(
+    redis_url: str, worker: HandWorker, keys: bool
 ) -> None:
-    """With keys, where a page can do no more than whoever has one."""
+    """With keys, a page can do no more than whoever has one; without them the operator
+    has allowed it."""
+    given = settings(redis_url, origins=("*",), **({} if keys else {"api_keys": ()}))
+    headers = {"Origin": "https://any.example", **(ALICE if keys else {})}
     with (
-        serving(settings(redis_url, origins=("*",))) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
+        serving(given) as (url, _),
+        httpx.Client(base_url=url, timeout=60, headers=headers) as client,
     ):
-        answer = client.get(
-            "/models", headers={"Origin": "https://any.example", **ALICE}
-        )
-        assert answer.headers["access-control-allow-origin"] == "https://any.example"
+        for answer in client.get("/models"), client.post("/sample", json=SAMPLE):
+            assert answer.is_success
+            origin = answer.headers["access-control-allow-origin"]
+            assert origin == "https://any.example"
 
 
 def test_nothing_is_said_of_origins_when_no_page_is_listed(
