@@ -43,6 +43,7 @@ class Announcement:
         self._health_file = health_file
         self._ended = False
         self._changing = threading.Lock()
+        self._writing = threading.Lock()
 
     def _change(self, changed: Callable[[WorkerInfo], WorkerInfo]) -> None:
         """Replace `info`. The thread that receives the engine's messages and the one
@@ -83,18 +84,21 @@ class Announcement:
     def beat(self, redis: Redis) -> None:
         """Write the announcement again, with its lifetime, and renew the health file.
         Do nothing after `end`. Raises RedisError."""
-        if self._ended:
-            return
-        with redis.pipeline() as pipeline:
-            pipeline.set(
-                keys.worker(self.info.name), self.info.entry(), ex=keys.ANNOUNCE_TTL_S
-            )
-            pipeline.sadd(keys.WORKERS, self.info.name)
-            pipeline.execute()
-        if self._health_file is not None and self.info.ready:
-            # On a full disk it is not renewed, which health probes notice.
-            with suppress(OSError):
-                self._health_file.touch()
+        with self._writing:
+            if self._ended:
+                return
+            with redis.pipeline() as pipeline:
+                pipeline.set(
+                    keys.worker(self.info.name),
+                    self.info.entry(),
+                    ex=keys.ANNOUNCE_TTL_S,
+                )
+                pipeline.sadd(keys.WORKERS, self.info.name)
+                pipeline.execute()
+            if self._health_file is not None and self.info.ready:
+                # On a full disk it is not renewed, which health probes notice.
+                with suppress(OSError):
+                    self._health_file.touch()
 
     def add_kept(self, card: ModelCard) -> None:
         """Announce that weights are in memory which were exchanged or unloaded
@@ -109,9 +113,11 @@ class Announcement:
         """Delete the announcement and the health file: the worker accepts no more jobs.
         Raises RedisError."""
         self._ended = True
-        if self._health_file is not None:
-            self._health_file.unlink(missing_ok=True)
-        withdraw(redis, self.info.name)
+        # A beat that is under way in another thread would write both again.
+        with self._writing:
+            if self._health_file is not None:
+                self._health_file.unlink(missing_ok=True)
+            withdraw(redis, self.info.name)
 
 
 def live_workers(redis: Redis) -> list[WorkerInfo]:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,43 @@ def test_file_is_renewed_while_a_model_is_ready_and_redis_hears_of_it(
     announcement.beat(redis)
     assert file.exists()
     announcement.end(redis)
+    assert not file.exists()
+
+
+class PausedRedis:
+    """A client whose next pipeline is held back until `go` is set."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self.is_asked = threading.Event()
+        self.go = threading.Event()
+
+    def pipeline(self) -> Any:
+        self.is_asked.set()
+        self.go.wait(30)
+        return self._redis.pipeline()
+
+
+def test_nothing_is_announced_after_the_end(redis_url: str, tmp_path: Path) -> None:
+    """Neither by a heartbeat that had begun before: APIs would accept jobs for this
+    worker until the announcement expires, and a probe would find it healthy."""
+    file = tmp_path / "healthy"
+    redis = Redis.from_url(redis_url)
+    info = WorkerInfo(name="w", device="cpu", slots=1, models=(GREY,), started_at=0.0)
+    announcement = Announcement(info, file)
+    announcement.beat(redis)
+    paused: Any = PausedRedis(redis)
+    heartbeat = threading.Thread(target=announcement.beat, args=(paused,))
+    heartbeat.start()
+    assert paused.is_asked.wait(30)
+    end = threading.Thread(target=announcement.end, args=(redis,))
+    end.start()
+    end.join(0.2)
+    paused.go.set()
+    heartbeat.join(30)
+    end.join(30)
+    assert not redis.exists(keys.worker("w"))
+    assert not redis.exists(keys.WORKERS)
     assert not file.exists()
 
 
