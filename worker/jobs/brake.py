@@ -47,7 +47,8 @@ class Brake:
     ) -> None:
         """Pause the leader's process group by SIGSTOP whenever a job has something to
         draw, and continue it by SIGCONT afterwards. Return once the leader has ended or
-        `is_over()` is true, with the group not paused.
+        `is_over()` is true, with the group not paused. An error of `is_over` is raised,
+        with the group not paused either.
 
         A pause lasts at most nine times as long as the process ran before it, of which
         at most a second counts, so that a training gets a tenth of the time even if
@@ -57,10 +58,13 @@ class Brake:
         since = time.monotonic()
         while leader.poll() is None and not is_over():
             if self._is_drawing(_LOOK_S):
-                signal_group(leader, signal.SIGSTOP)
-                trained_s = min(time.monotonic() - since, _MOST_COUNTED_S)
-                self._wait(_PAUSE_RATIO * trained_s, is_over)
-                signal_group(leader, signal.SIGCONT)
+                try:
+                    signal_group(leader, signal.SIGSTOP)
+                    trained_s = min(time.monotonic() - since, _MOST_COUNTED_S)
+                    self._wait(_PAUSE_RATIO * trained_s, is_over)
+                finally:
+                    # Also after an error of `is_over`, which looks at a disk.
+                    signal_group(leader, signal.SIGCONT)
                 since = time.monotonic()
 
     def _wait(self, most_s: float, is_over: Callable[[], bool]) -> None:

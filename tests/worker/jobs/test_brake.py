@@ -1,5 +1,6 @@
 """A training stops while others draw: all its processes, in the middle of whatever they do."""
 
+import errno
 import subprocess
 import sys
 import threading
@@ -128,3 +129,21 @@ def test_it_goes_on_while_redis_is_away(redis: Redis, training: Training) -> Non
     redis.publish(keys.WORK_CHANNEL, "job")
     wait_for(training.is_stopped, "its stop")
     wait_for(training.goes_on, "its going on")
+
+
+def test_it_goes_on_after_an_error_of_a_disk(redis: Redis, redis_url: str) -> None:
+    """Whether it is to end is asked of a disk, which may be a share of a network."""
+    redis.hset(keys.LOAD, "work", 1)
+    process = subprocess.Popen([sys.executable, "-c", BUSY], process_group=0)
+
+    def fail_while_stopped() -> bool:
+        if is_stopped(process.pid):
+            raise OSError(errno.ESTALE, "Stale file handle")
+        return False
+
+    try:
+        with pytest.raises(OSError, match="Stale"):
+            Brake(redis_url).hold(process, fail_while_stopped)
+        wait_for(lambda: not is_stopped(process.pid), "its going on")
+    finally:
+        end_group(process)
