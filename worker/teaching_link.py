@@ -124,6 +124,17 @@ class TeachingLink:
             outcome = Outcome(JobStatus.SUCCEEDED, result=StoredResult(summary))
             self._words["end"](order.claim.token, outcome)
             return
+        try:
+            self._start_process(order)
+        except (OSError, RuntimeError) as error:
+            # The system has no process, thread or memory left, which may pass.
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            self._end_attempt(order, f"the error {reason!r}", self._count_death(order))
+
+    def _start_process(self, order: TrainOrder) -> None:
+        """Start the process of a training, and a thread that listens to it, unless the
+        training was withdrawn. Raises OSError or RuntimeError if one of them cannot be
+        started; then there is none."""
         what = [
             str(os.getpid()),
             str(self._added),
@@ -132,8 +143,9 @@ class TeachingLink:
             order.options.model_dump_json(),
         ]
         command = [sys.executable, "-P", "-m", "worker.engine.teaching_start", *what]
+        token = order.claim.token
         with self._one_at_a_time:
-            if order.claim.token in self._withdrawn:
+            if token in self._withdrawn:
                 return
             # A group of its own, so that one signal reaches all of its processes.
             process = subprocess.Popen(
@@ -143,10 +155,16 @@ class TeachingLink:
                 process_group=0,
             )
             training = _Training(order, process)
-            self._under_way[order.claim.token] = training
-        threading.Thread(
-            target=self._listen, args=(training,), name="teaching", daemon=True
-        ).start()
+            listener = threading.Thread(
+                target=self._listen, args=(training,), name="teaching", daemon=True
+            )
+            self._under_way[token] = training
+            try:
+                listener.start()
+            except RuntimeError:
+                del self._under_way[token]
+                end_group(process)
+                raise
 
     def withdraw(self, token: str) -> None:
         """Stop this training. If it was canceled, nothing of it is left when this returns; else another trainer may go
@@ -271,6 +289,11 @@ class TeachingLink:
             return
         how = f"signal {-status}" if status < 0 else f"status {status}"
         deaths = 0 if status in _TOLD_TO_STOP else self._count_death(order)
+        self._end_attempt(order, how, deaths)
+
+    def _end_attempt(self, order: TrainOrder, how: str, deaths: int) -> None:
+        """End an attempt at a training without a result: the job goes back to the queue
+        after a delay, or fails at the ATTEMPTS-th death. how: its process ended."""
         self._log.error(
             "training_died", job_id=order.claim.job_id, how=how, deaths=deaths
         )
@@ -281,9 +304,10 @@ class TeachingLink:
         with self._one_at_a_time:
             # A worker that stops gives its jobs back, and a job that was canceled
             # meanwhile has been withdrawn.
-            is_ours = self._under_way.pop(order.claim.token, None) is not None
-            if is_ours and not self._stopping.is_set():
-                self._words["end"](order.claim.token, outcome)
+            token = order.claim.token
+            self._under_way.pop(token, None)
+            if token not in self._withdrawn and not self._stopping.is_set():
+                self._words["end"](token, outcome)
 
     def _count_death(self, order: TrainOrder) -> int:
         """Return the number of deaths of this training's process, in all attempts."""

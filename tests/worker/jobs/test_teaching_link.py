@@ -1,7 +1,10 @@
 """A trainer's hold on the processes that train, which are stand-ins here."""
 
+import errno
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +17,11 @@ from tests.house.processes import is_alive, is_stopped, started_children_of
 from tests.worker.harness import wait_for
 from worker import teaching_link
 from worker.contract import keys
+from worker.contract.added import JobFiles
+from worker.contract.jobs import JobStatus
 from worker.contract.kinds.train import TrainOptions
 from worker.engine.teaching_start import STARTED_LINE
-from worker.orders.claims import Claim
+from worker.orders.claims import RETRY, Claim, Outcome
 from worker.orders.order import TrainOrder
 from worker.process.group import end_group
 from worker.settings import Settings
@@ -143,3 +148,48 @@ def test_processes_that_outlive_their_leader_are_ended(trainings: Trainings) -> 
     there = members(first)
     first.kill()
     wait_for(lambda: not any(map(is_alive, there)), "the end of both")
+
+
+@pytest.mark.parametrize("lacks", ["process", "thread"])
+def test_training_is_tried_again_if_its_process_cannot_be_started(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacks: str
+) -> None:
+    """The system may have no room for it now; the fifth such attempt fails the job, and
+    says why. Nothing is left of a process to which nobody could listen."""
+    started = []
+
+    def popen(_: object, **options: Any) -> "subprocess.Popen[bytes]":
+        if lacks == "process":
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        command = [sys.executable, "-c", "import time; time.sleep(600)"]
+        started.append(subprocess.Popen(command, **options))
+        return started[-1]
+
+    def thread(**_: object) -> SimpleNamespace:
+        return SimpleNamespace(start=lambda: fail("can't start new thread"))
+
+    def fail(why: str) -> None:
+        raise RuntimeError(why)
+
+    stand_in = SimpleNamespace(**{**vars(subprocess), "Popen": popen})
+    monkeypatch.setattr(teaching_link, "subprocess", stand_in)
+    monkeypatch.setattr(teaching_link, "FIRST_DELAY_S", 0.0)
+    link = TeachingLink(Settings(redis_url=redis_url, added_dir=tmp_path))
+    ended: list[Outcome] = []
+    link.start(None, None, {"end": lambda _, outcome: ended.append(outcome)})
+    threads = SimpleNamespace(**{**vars(threading), "Thread": thread})
+    monkeypatch.setattr(teaching_link, "threading", threads)
+    JobFiles(tmp_path, "job", "mine").place.mkdir(parents=True)
+    for attempt in range(teaching_link.ATTEMPTS):
+        claim = Claim("job", f"token-{attempt}", 0)
+        link.submit(TrainOrder(claim, "mine", TrainOptions()))
+    link.stop(1)
+    assert ended[:-1] == [RETRY] * (teaching_link.ATTEMPTS - 1)
+    assert ended[-1].status is JobStatus.FAILED
+    assert ended[-1].error is not None
+    missing = os.strerror(errno.EAGAIN) if lacks == "process" else "start new thread"
+    assert missing in ended[-1].error.detail
+    assert not any(is_alive(process.pid) for process in started)
+    for process in started:
+        assert process.stdout is not None
+        process.stdout.close()
