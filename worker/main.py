@@ -146,7 +146,7 @@ class Worker:
         words = {
             "progress": self._publisher.progress,
             "end": self._end,
-            "brought": self._admission.on_fetched,
+            "brought": self._brought,
             "compiled": self._compiled,
             "coming": partial(self._announcement.add_model, redis=self._heart),
             "served": self._served,
@@ -228,6 +228,14 @@ class Worker:
             card, called
         )  # first, so that no job asks the engine by another name
         self._announcement.add_model(card, self._heart)
+
+    def _brought(self, card: ModelCard, called: str) -> None:
+        # A copy of weights does not say whose they are. Metrics name only models that
+        # everybody sees now.
+        served = self._announcement.info.models
+        if card.name not in {one.name for one in served if not one.owner}:
+            self._private.add(called)
+        self._admission.on_fetched(card, called)
 
     def _examined(self, draft: ExaminedDraft) -> None:
         self._announcement.add_draft(draft, self._heart)

@@ -2,13 +2,19 @@
 
 import socket
 import urllib.request
+from pathlib import Path
 
 import pytest
 
+from tests.app.hand_worker import GREY
 from tests.ports import free_port
 from worker.contract import logs
+from worker.main import Worker
 from worker.metrics import MetricsPortError, UsageCollector, serve
+from worker.orders.catalogue import Catalogue
 from worker.orders.usage import Usage
+from worker.settings import Settings
+from worker.teaching_link import TeachingLink
 
 
 def test_usage_is_told_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,3 +62,26 @@ def test_a_taken_port_is_said() -> None:
         pytest.raises(MetricsPortError, match="in use"),
     ):
         serve(UsageCollector({}, {}, lambda: 0), holder.getsockname()[1])
+
+
+def test_weights_of_a_private_model_that_were_exchanged_are_not_named(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """Jobs accepted for them may still come after a restart, when the worker has only a
+    copy, which does not say whose they are."""
+    settings = Settings(redis_url=redis_url, added_dir=tmp_path)
+    link = TeachingLink(settings)
+    link.usage = {"grey@0": Usage(), "secret@0": Usage(), "gone@0": Usage()}
+    worker = Worker(settings, link, Catalogue({"grey": GREY}, {}, ""))
+    secret = GREY.model_copy(update={"name": "secret"})
+    worker._served(secret.model_copy(update={"owner": "alice"}), "secret@1")
+    worker._brought(GREY, "grey@0")
+    worker._brought(secret, "secret@0")
+    worker._brought(GREY.model_copy(update={"name": "gone"}), "gone@0")
+    told = {
+        sample.labels["model"]
+        for metric in worker._metrics.collect()
+        for sample in metric.samples
+        if "model" in sample.labels
+    }
+    assert told == {"grey@0"}
