@@ -202,16 +202,20 @@ def check_redis() -> Finding:
     (PIXELRNN_REDIS_URL or REDIS_URL); nothing is sent. Without an address the embedded
     server is used.
 
-    A failure if the address does not begin like redis://HOST:PORT, if no server can
-    have such a host, or if no connection is opened within five seconds. HOST may be an
-    IPv6 address in brackets.
+    A failure if the address begins neither like redis://HOST:PORT nor like
+    unix:///PATH, if no server can have such a host, or if no connection is opened
+    within five seconds. HOST may be an IPv6 address in brackets.
     """
     url = os.environ.get("PIXELRNN_REDIS_URL") or os.environ.get("REDIS_URL")
     if not url:
         return Finding("redis", OK, "the embedded server is used")
+    path = redis_socket(url)
+    if path:
+        return check_socket(path)
     place = redis_place(url)
     if place is None:
-        return Finding("redis", FAILURE, "REDIS_URL: expected redis://HOST:PORT")
+        text = "REDIS_URL: expected redis://HOST:PORT or unix:///PATH"
+        return Finding("redis", FAILURE, text)
     port = place[1]
     try:
         with socket.create_connection(place, timeout=TIMEOUT_S):
@@ -223,6 +227,32 @@ def check_redis() -> Finding:
         text = "REDIS_URL: no server can have this host: expected a name or an address"
         return Finding("redis", FAILURE, text)
     return Finding("redis", OK, f"a server answers on port {port}")
+
+
+def check_socket(path: str) -> Finding:
+    """Try to open a connection to the socket of a Redis server, without printing its
+    path, which may contain a user's name. A failure if none is opened within five
+    seconds."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(TIMEOUT_S)
+            client.connect(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return Finding("redis", FAILURE, f"no server answers on its socket: {reason}")
+    return Finding("redis", OK, "a server answers on its socket")
+
+
+def redis_socket(url: str) -> str | None:
+    """Return the path of the server's socket, or None if the URL does not begin like
+    unix:///PATH."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets without an IPv6 address
+        return None
+    if parts.scheme != "unix" or not parts.path.strip("/"):
+        return None
+    return unquote(parts.path)
 
 
 def redis_place(url: str) -> tuple[str, int] | None:

@@ -79,6 +79,29 @@ def test_a_redis_server_at_an_ipv6_address_is_found(
     assert finding == ("redis", doctor.OK, f"a server answers on port {port}")
 
 
+def test_a_redis_server_behind_a_socket_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its path may have escaped characters, and is not printed. A path that is empty or
+    too long for a socket is a failure."""
+    monkeypatch.delenv("PIXELRNN_REDIS_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    url = f"unix://:secret-word@{tmp_path}/a%20socket?db=0"
+    monkeypatch.setenv("REDIS_URL", url)
+    missing = doctor.check_redis()
+    assert missing.status == doctor.FAILURE
+    assert missing.text.startswith("no server answers on its socket: ")
+    assert str(tmp_path) not in missing.text
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("a socket")
+        server.listen()
+        found = doctor.check_redis()
+    assert found == ("redis", doctor.OK, "a server answers on its socket")
+    for wrong in ("unix://", f"unix:///{'a' * 200}"):
+        monkeypatch.setenv("REDIS_URL", wrong)
+        assert doctor.check_redis().status == doctor.FAILURE
+
+
 @pytest.mark.parametrize("host", ["a..b", "a" * 64])
 def test_a_host_that_no_server_can_have_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, host: str
