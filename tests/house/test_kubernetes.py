@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from app.settings import Settings
 from tests.house.kustomize import Manifest, built, containers, documents, named
 from tests.house.valkey_script import started
 
@@ -186,6 +187,17 @@ def test_no_list_of_processes_shows_the_password(tmp_path: Path) -> None:
     ) as (client, command):
         assert client.config_get("maxmemory") == {"maxmemory": str(1536 * 2**20)}
         assert password not in command
+
+
+def test_an_api_that_leaves_answers_until_nobody_is_sent_to_it() -> None:
+    """A Service forwards requests to a pod for a moment after its end has begun. The
+    time for that and for its last requests is within the pod's grace."""
+    pod = named(built(K8S / "base"), "Deployment")["api"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    program, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert program == "sleep"
+    drain_s = Settings.model_fields["drain_s"].default
+    assert int(seconds) + drain_s < pod["terminationGracePeriodSeconds"]
 
 
 def test_a_trainer_shares_the_directory_of_added_models() -> None:
