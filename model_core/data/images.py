@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 from rich.console import Console
 
@@ -161,7 +161,7 @@ def read_exact_values(
             copy = Image.fromarray(pixels.transpose(1, 2, 0).squeeze())
             # Pillow reads some 16-bit files in an 8-bit mode; `tile` shows it.
             is_deep = ";16" in str(image.tile) or image.mode not in _EIGHT_BITS
-            is_exact = not is_deep and copy.convert("RGBA") == image.convert("RGBA")
+            is_exact = not is_deep and _has_same_pixels(copy, image)
     except PICTURE_ERRORS as error:  # in a later frame
         raise DataError(
             f"cannot read the image {path}: {error or type(error).__name__}"
@@ -173,6 +173,13 @@ def read_exact_values(
             "colour, not transparent"
         )
     return values
+
+
+def _has_same_pixels(picture: Image.Image, file: Image.Image) -> bool:
+    """Return True if a picture shows what an open file does, upright. Texts and other
+    facts beside the pixels do not matter; Pillow's `==` would compare them too."""
+    shown = ImageOps.exif_transpose(file).convert("RGBA")
+    return picture.convert("RGBA").tobytes() == shown.tobytes()
 
 
 def read_drawn(path: Path) -> tuple[dict[str, str], Pixels]:
@@ -201,6 +208,7 @@ def read_keep(
     alpha: bool = False,
     resize: bool = False,
     palette: Palette = (),
+    may_keep_all: bool = False,
 ) -> npt.NDArray[np.bool_]:
     """Return the map (H, W) of pixels to keep from a mask file: white (128 or more) is
     filled, black is kept.
@@ -210,10 +218,11 @@ def read_keep(
     resize: stretch a mask of another size to the network's. This averages the mask, so
         a small spot may get lost.
     palette: that of the model; it only matters for `alpha`.
+    may_keep_all: accept a mask that leaves nothing to fill.
 
     Raises DataError if the file cannot be read as an image, if it has another size
-    without `resize`, if nothing is to be filled, or if `alpha` is True and a colour of
-    the palette has an opacity below 128.
+    without `resize`, if nothing is to be filled without `may_keep_all`, or if `alpha`
+    is True and a colour of the palette has an opacity below 128.
     """
     if alpha and has_transparent(palette):
         raise DataError(
@@ -227,7 +236,7 @@ def read_keep(
         hole = opaque(_open(path), 1)
         reason = f"the mask {path} has no white pixel"
     keep = np.asarray(_fit(hole, path, config, resize)) < _CUT
-    if keep.all():
+    if keep.all() and not may_keep_all:
         raise DataError(f"nothing to fill: {reason}")
     return keep
 
@@ -463,8 +472,8 @@ def tile(pixels: Pixels, line: int = 1, between: int = LINE_GREY) -> Pixels:
 
 
 def _open(path: Path) -> Image.Image:
-    """Return the picture in a file, with eight bits per colour. Raise DataError if it
-    cannot be read."""
+    """Return the picture in a file, with eight bits per colour, and turned as its
+    camera recorded. Raise DataError if it cannot be read."""
     try:
         with Image.open(path) as image:
             image.load()
@@ -478,14 +487,15 @@ def _open(path: Path) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
-    """Return the upper 8 of 16 bits, which Pillow would clip to white. Raise DataError
-    for a palette index without a colour."""
+    """Return a picture upright, and the upper 8 of 16 bits, which Pillow would clip to
+    white. Raise DataError for a palette index without a colour."""
     if (
         image.mode == "P"
         and np.asarray(image).max() >= len(image.getpalette() or ()) // 3
     ):
         raise DataError(f"{path} has a pixel whose number is beyond its palette")
-    return upper_eight_bits(image, image.format)
+    # The turned picture does not know its format any more.
+    return upper_eight_bits(ImageOps.exif_transpose(image), image.format)
 
 
 def _fit(

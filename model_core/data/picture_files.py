@@ -219,7 +219,8 @@ def converted_pictures(
         if palette:
             return match_colours(picture, palette, nearest=True, name="").moved > 0
         plain = opaque(picture, config.channels)
-        if plain.convert("RGBA") != picture.convert("RGBA"):
+        # Pillow's `!=` would compare texts and other facts beside the pixels too.
+        if plain.convert("RGBA").tobytes() != picture.convert("RGBA").tobytes():
             return True
         pixels = np.asarray(plain).reshape(config.height, config.width, config.channels)
         return nearest_values(pixels.transpose(2, 0, 1), config.values)[1] > 0

@@ -5,12 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from model_core.config import preset
 from model_core.data.images import (
     check_picture_place,
+    read_exact_values,
     read_keep,
+    read_part,
     read_values,
     save_picture,
     tile,
@@ -153,3 +155,42 @@ def test_a_picture_that_is_too_large_for_its_format_is_refused(
     save_picture(Image.new("L", (longest, 1)), out)
     with Image.open(out) as picture:
         assert picture.size == (longest, 1)
+
+
+def test_a_picture_is_read_upright_as_the_service_does(tmp_path: Path) -> None:
+    """A camera that was held on its side says so in the file, whatever is read of it."""
+    from app.imaging.decode import decode
+
+    upright = Image.fromarray(np.uint8([[0, 255, 255], [0] * 3, [0] * 3, [0] * 3]))
+    exif = Image.Exif()
+    exif[0x112] = 6  # to be turned by 90 degrees to the right
+    lying = upright.transpose(Image.Transpose.ROTATE_90)
+    path = tmp_path / "lying.png"
+    lying.save(path, exif=exif)
+    assert decode(path.read_bytes(), "image").image.tobytes() == upright.tobytes()
+    values = np.asarray(upright)[None] // 255
+    assert (read_values(path, GREY) == values).all()
+    assert (read_exact_values(path, GREY) == values).all()
+    assert (read_keep(path, GREY) == (values[0] == 0)).all()
+    lying.convert("LA").save(path, exif=exif)
+    assert read_part(path, GREY) is None
+    # The white pixels are transparent now.
+    Image.merge("LA", (lying, lying.point(lambda grey: 255 - grey))).save(
+        path, exif=exif
+    )
+    assert (read_part(path, GREY) == (values[0] == 0)).all()
+
+
+@pytest.mark.parametrize("name", ["drawn.png", "dots.png"])
+def test_facts_beside_the_pixels_do_not_matter_to_an_encoding(
+    tmp_path: Path, name: str
+) -> None:
+    """Such as those that say how a sample was drawn, or dots per inch: decoding brings
+    the pixels back."""
+    values = np.arange(12).reshape(1, 4, 3) % 2
+    text = PngImagePlugin.PngInfo()
+    text.add_text("seed", "7")
+    more = {"drawn.png": {"pnginfo": text}, "dots.png": {"dpi": (72, 72)}}[name]
+    picture = Image.fromarray((values[0] * 255).astype(np.uint8))
+    picture.save(tmp_path / name, **more)
+    assert (read_exact_values(tmp_path / name, GREY) == values).all()
