@@ -81,7 +81,9 @@ def _order(
     is_resized = options["fit"] == "resize"
     keep = None
     if "mask" in options:
-        keep = read_keep(options["mask"], config, resize=is_resized)
+        # A mask without white stands for a whole picture, as in the service.
+        mask = read_keep(options["mask"], config, resize=is_resized, may_keep_all=True)
+        keep = None if mask.all() else mask
     elif kind.input is Input.PICTURE_OR_PART and not config.multi_scale:
         # A Multi-Scale model takes whole pictures alone: there transparent pixels show
         # the background.
