@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from model_core.data.picture_names import find_pictures
+from model_core.data.picture_names import ALL_SUFFIXES, find_pictures
 from model_core.errors import DataError
 from model_core.places import check_folder, check_place
 from pixelrnn.kind_results import Done, Facts, How
@@ -85,14 +85,17 @@ def places(out: Path, folder: Path, file: Path, n: int) -> list[Path]:
     """Return the paths for the n completions of a picture, and create their folder:
     they lie below `out` as `file` does below `folder`. The completions of a.png are
     a.png, or a-0.png, a-1.png, ... if n > 1; those of a.jpg are a.jpg.png or
-    a.jpg-0.png, ....
+    a.jpg-0.png, .... Those of a.jpg.png are a.jpg.png.png, ... if a.jpg is a picture
+    beside it, so that no two pictures have the same path.
 
     Raises ValueError if `file` does not lie below `folder`, OSError if the folder
     cannot be created.
     """
-    name = (out / file.relative_to(folder)).with_suffix(
-        "" if file.suffix == ".png" else file.suffix
-    )
+    name = out / file.relative_to(folder)
+    without = file.with_suffix("")
+    is_taken = without.suffix.lower() in ALL_SUFFIXES and without.is_file()
+    if file.suffix == ".png" and not is_taken:
+        name = name.with_suffix("")
     name.parent.mkdir(parents=True, exist_ok=True)
     return [
         name.with_name(f"{name.name}{f'-{i}' if n > 1 else ''}.png") for i in range(n)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from model_core import Model, save_model
 from pixelrnn.kind_results import How, sentences
 from pixelrnn.kind_verbs import register
+from pixelrnn.several import pictures_of, places
 from pixelrnn.verbs import root
 from tests.declared_kind import WEIGH
 from tests.labelled_models import labelled
@@ -99,7 +100,8 @@ def classified(model: Model, folder: Path, *files: str) -> dict[str, Any]:
 
 def test_transparent_pixels_are_missing_without_a_mask(tmp_path: Path) -> None:
     """A picture with transparent lower rows is classified like one whose lower rows are
-    hidden by a mask, and one without transparent pixels as a whole picture."""
+    hidden by a mask, and one without transparent pixels, or with a mask that hides
+    none, as a whole picture."""
     grey = np.array([[255, 0, 255], [0, 255, 0], [255, 255, 0]], np.uint8)
     part = np.array([[255] * 3, [0] * 3, [127] * 3], np.uint8)
     whole = np.array([[255, 128, 255], [255] * 3, [255] * 3], np.uint8)
@@ -113,6 +115,8 @@ def test_transparent_pixels_are_missing_without_a_mask(tmp_path: Path) -> None:
     of_part = classified(model, tmp_path, "grey.png", "mask.png")
     assert of_part != of_whole
     assert classified(model, tmp_path, "part.png") == of_part
+    Image.new("L", (3, 3), "black").save(tmp_path / "black.png")
+    assert classified(model, tmp_path, "grey.png", "black.png") == of_whole
     assert classified(model, tmp_path, "whole.png") == of_whole
 
 
@@ -143,3 +147,27 @@ def test_a_verb_says_each_completion_s_own_word_where_they_differ() -> None:
         assert list(sentences("complete", facts, how))[1].startswith(
             f"{told}: up to 32 particles"
         )
+
+
+def test_no_two_pictures_of_a_folder_have_one_completion(tmp_path: Path) -> None:
+    """A name that another picture's completion has is made longer."""
+    folder = tmp_path / "in"
+    (folder / "b").mkdir(parents=True)
+    names = ["a.jpg", "a.jpg.png", "a.jpg.png.png", "b/c.PNG", "b/c.PNG.png", "d.png"]
+    for name in names:
+        (folder / name).touch()
+    (folder / "d").touch()  # no picture
+    out = tmp_path / "out"
+    found = [places(out, folder, file, 1)[0] for file in pictures_of(folder)]
+    assert [path.relative_to(out).as_posix() for path in found] == [
+        "a.jpg.png",
+        "a.jpg.png.png",
+        "a.jpg.png.png.png",
+        "b/c.PNG.png",
+        "b/c.PNG.png.png",
+        "d.png",
+    ]
+    of_two = [
+        place for file in pictures_of(folder) for place in places(out, folder, file, 2)
+    ]
+    assert len(set(of_two)) == 2 * len(names)
