@@ -38,7 +38,9 @@ def http_options(url: str, key: str | None, timeout_s: float | None) -> dict[str
     """Return the arguments of an httpx client for this service. Raise AddressError for
     an invalid URL."""
     check_address(url)
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    # As bytes, because httpx refuses text that is not ASCII with a UnicodeError; the
+    # service answers 401 to a key that it does not know, whatever it consists of.
+    headers = {"Authorization": f"Bearer {key}".encode()} if key else {}
     silence_s = _SILENCE_S if timeout_s is None else timeout_s
     timeouts = httpx.Timeout(min(_CONNECT_S, silence_s), read=silence_s)
     return {"base_url": url, "headers": headers, "timeout": timeouts}

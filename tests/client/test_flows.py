@@ -369,3 +369,10 @@ def test_documents_are_those_of_the_schema(monkeypatch: pytest.MonkeyPatch) -> N
 
 def _job(status: documents.JobStatus) -> Any:
     return {"id": "a", "status": status, "error": None}
+
+
+def test_a_key_of_any_characters_is_sent() -> None:
+    """The service says that it does not know it."""
+    with httpx.Client(**http_options("http://service", "schlüssel", None)) as client:
+        sent = client.build_request("GET", "/models").headers.raw
+    assert (b"Authorization", "Bearer schlüssel".encode()) in sent
