@@ -9,7 +9,8 @@ local at, delays, due = tonumber(now()), cjson.decode(ARGV[2]), {}
 local calls, most = cjson.decode(ARGV[3]), tonumber(ARGV[4])
 
 local function is_busy(url)
-  local host = string.lower(string.match(url, '^%a+://([^/?#]*)') or '')
+  -- https://a:443 is the same host as https://a.
+  local host = string.gsub(string.lower(string.match(url, '^%a+://([^/?#]*)') or ''), ':443$', '')
   calls[host] = (calls[host] or 0) + 1
   return calls[host] > most
 end

@@ -96,7 +96,7 @@ class Webhooks:
                 room = _AT_ONCE - len(tries)
                 for one in await self._due(room, Counter(tries.values())):
                     task = asyncio.create_task(self._try(one, self._calls))
-                    tries[task] = urlsplit(one.url).netloc.lower()
+                    tries[task] = _host_of(one.url)
                 if tries:
                     # With no room for another call, only the end of one matters.
                     timeout_s = _LOOK_S if len(tries) < _AT_ONCE else None
@@ -173,6 +173,12 @@ class Webhooks:
         outcome = WebhookStatus.GIVEN_UP if status == _GONE else WebhookStatus.DELIVERED
         await self._store.webhook_over(due.job_id, outcome)
         return outcome
+
+
+def _host_of(url: str) -> str:
+    """Return host and port of a URL, as the script that takes due calls counts them:
+    in lower case, and without the usual port."""
+    return urlsplit(url).netloc.lower().removesuffix(":443")
 
 
 def _body_of(job: Job, public_url: str) -> str:

@@ -24,7 +24,7 @@ import structlog
 from pydantic import ValidationError
 
 from app.main import create_app
-from app.services.webhooks import DELAYS_S
+from app.services.webhooks import DELAYS_S, _host_of
 from app.settings import Settings
 from app.store import Store
 from app.webhooks.addresses import Place
@@ -529,15 +529,17 @@ def test_long_line_of_a_stalled_receiver_delays_no_other(
     """It has all calls that it may have, and hundreds more are due before another's."""
     with worker.redis.pipeline() as pipeline:
         for number in range(601):
-            host = "stalled" if number < 600 else "other"
-            names = {"webhook": f"https://{host}.example/", "status": "succeeded"}
+            host = "other.example"
+            if number < 600:  # a port that is the usual one makes no other host
+                host = "stalled.example:443" if number % 2 else "STALLED.example"
+            names = {"webhook": f"https://{host}/", "status": "succeeded"}
             pipeline.hset(keys.job(f"job-{number}"), mapping=names)
             pipeline.zadd(keys.WEBHOOKS, {f"job-{number}": number})
         pipeline.execute()
 
     async def due_now() -> list[str]:
         store = Store(redis_url, budget_s=3)
-        calls = {"stalled.example": 4}
+        calls = {_host_of("https://stalled.example:443/"): 4}
         try:
             found = await store.due_webhooks(12, DELAYS_S, calls, 4)
         finally:
