@@ -19,6 +19,7 @@ from anyio.to_thread import run_sync
 
 from app.errors import BadParameterError, NothingToKeepError, RefusedError
 from app.imaging.training_set import LEAST_PICTURES, write_training_set
+from app.redis_connections import STORE_TROUBLE
 from app.schema.answers import Job
 from app.schema.job_options import JobOptions
 from app.services.added import AddedModels, sweep, whole_or_not
@@ -193,7 +194,14 @@ class Trainings:
             if submitted.again:
                 rmtree(model.draft, ignore_errors=True)
             elif not is_exchange:
-                model.part.rename(model.model)
+                try:
+                    model.part.rename(model.model)
+                except OSError:
+                    # Another upload has taken the name since it was checked. The job
+                    # was accepted, and can add nothing any more.
+                    with suppress(*STORE_TROUBLE):  # a worker ends it then
+                        await self._jobs.cancel(job_id, ANYONE)
+                    raise
         return submitted
 
     async def finish(self, job_id: str, owner: str) -> Job:

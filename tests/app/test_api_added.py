@@ -7,6 +7,8 @@ import os
 import threading
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import httpx
 import pytest
 
 from app.access.api_keys import KeyEntry, digest_of
+from app.services.added import AddedModels
 from app.settings import Settings
 from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, HandWorker
@@ -117,6 +120,33 @@ def test_a_job_that_adds_a_model_comes_once_and_is_canceled(
         )
         assert list((tmp_path / "models").iterdir()) == []
         assert client.put("/models/mine", **form("mine")).status_code == 202
+
+
+def test_of_two_uploads_at_once_one_is_refused_and_its_job_ends(
+    keyed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both find the name free; the one that is late is refused, and its job does not
+    wait for a model that is not there."""
+    both_are_written = threading.Barrier(2)
+    write = AddedModels.write
+
+    def write_with_the_other(*arguments: Any) -> None:
+        write(*arguments)
+        both_are_written.wait(10)
+
+    def put(name: str) -> tuple[int, httpx.Response, list[str]]:
+        with holder(keyed, name) as client:
+            answer = client.put("/models/mine", **form("mine"))
+            jobs = client.get("/jobs").json()["jobs"]
+        return answer.status_code, answer, [job["status"] for job in jobs]
+
+    monkeypatch.setattr(AddedModels, "write", write_with_the_other)
+    with ThreadPoolExecutor(2) as threads:
+        in_time, late = sorted(threads.map(put, ("alice", "carol")), key=itemgetter(0))
+    assert (in_time[0], in_time[2]) == (202, ["queued"])
+    refused(late[1], 409, "name-taken")
+    assert late[2] == ["canceled"]
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["mine"]
 
 
 def test_what_an_api_left_that_died_is_swept_up(
