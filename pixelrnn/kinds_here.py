@@ -115,7 +115,9 @@ def _score(options: Options, how: How, work: Work) -> Done:
     second = None
     if "against" in options:
         second = _model({"model": options["against"]}, how, work)
-        if second.config.image != model.config.image:
+        # The values of two palettes are different colours.
+        has_same_values = second.card.palette == model.card.palette
+        if second.config.image != model.config.image or not has_same_values:
             raise DataError(
                 f"{second.card.name} is a model of other pictures: expected the same "
                 "size and values"

@@ -1,6 +1,7 @@
 """The verbs that carry out a kind of job are made of its record."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from model_core import Model, save_model
+from model_core import Model, save_model, untrained
+from model_core.errors import DataError
 from pixelrnn.kind_results import How, sentences
 from pixelrnn.kind_verbs import register
 from pixelrnn.several import pictures_of, places
@@ -171,3 +173,20 @@ def test_no_two_pictures_of_a_folder_have_one_completion(tmp_path: Path) -> None
         place for file in pictures_of(folder) for place in places(out, folder, file, 2)
     ]
     assert len(set(of_two)) == 2 * len(names)
+
+
+def test_a_second_model_must_have_the_same_palette(tmp_path: Path) -> None:
+    """The values of another palette are other colours, though there are as many."""
+    size = {"layers": 1, "hidden": 4, "head": 4, "height": 3, "width": 3, "values": 3}
+    for name, palette in (
+        ("one", ("#ff0000", "#00ff00", "#0000ff")),
+        ("two", ("#ffffff", "#ff0000", "#000000")),
+    ):
+        model = untrained("mnist-pixelcnn", seed=8, categories=True, **size)
+        card = replace(model.card, palette=palette)
+        save_model(Model(model.members, card), tmp_path / "models" / name)
+    Image.new("RGB", (3, 3), "#ff0000").save(tmp_path / "red.png")
+    words = ["score", "one", tmp_path / "red.png", "--against", "two"]
+    result = run(root, *words, "--models-dir", tmp_path / "models")
+    assert isinstance(result.exception, DataError)
+    assert "two is a model of other pictures" in str(result.exception)
