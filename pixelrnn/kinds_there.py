@@ -7,6 +7,7 @@ from model_core.places import check_folder, check_place
 from pixelrnn.kind_results import Done, How
 from pixelrnn.remote_job import (
     Destination,
+    RemoteError,
     Service,
     client_of,
     follow,
@@ -100,6 +101,11 @@ def _keep_found(
     if isinstance(
         pictures := document.get("pictures"), list
     ):  # of a file that holds several
+        if how.out or how.show:
+            raise RemoteError(
+                "--map and --show are of one picture, and the file holds "
+                f"{len(pictures)}: job {job.id} has their results"
+            )
         return Results(
             [{"file": str(i), **each} for i, each in enumerate(pictures)]
         ).done(document["model"])

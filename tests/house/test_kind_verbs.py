@@ -12,9 +12,13 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from model_core import Model, save_model, untrained
+from model_core.cli.progress import working
 from model_core.errors import DataError
+from pixelrnn.client import Client, Job
 from pixelrnn.kind_results import How, sentences
 from pixelrnn.kind_verbs import register
+from pixelrnn.kinds_there import _keep_found
+from pixelrnn.remote_job import RemoteError
 from pixelrnn.several import pictures_of, places
 from pixelrnn.verbs import root
 from tests.declared_kind import WEIGH
@@ -190,3 +194,24 @@ def test_a_second_model_must_have_the_same_palette(tmp_path: Path) -> None:
     result = run(root, *words, "--models-dir", tmp_path / "models")
     assert isinstance(result.exception, DataError)
     assert "two is a model of other pictures" in str(result.exception)
+
+
+def test_a_map_of_several_pictures_in_one_file_is_refused(tmp_path: Path) -> None:
+    """Only the service knows how many there are; nothing is written, and the command
+    does not say that something was."""
+    result = {"type": "scores", "images": [], "pictures": [{"nats": 1.0}] * 2}
+    state: Any = {
+        "id": "the-job",
+        "kind": "score",
+        "model": "m",
+        "status": "succeeded",
+        "seed": 0,
+        "result": result,
+    }
+    how = How(url="http://127.0.0.1:9", out=tmp_path / "map.png")
+    with Client(how.url or "") as client, working() as work:
+        job: Job[Any] = Job(client, state)
+        with pytest.raises(RemoteError, match="the file holds 2: job the-job has"):
+            _keep_found(KINDS["score"], client, job, how, work)
+        found = _keep_found(KINDS["score"], client, job, replace(how, out=None), work)
+    assert [each["nats"] for each in found.facts["pictures"]] == [1.0, 1.0]
