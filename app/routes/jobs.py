@@ -68,7 +68,7 @@ async def get_job(
     over."""
     job = await services.jobs.view(job_id, caller.owner)
     seconds = wait
-    if not seconds:
+    if "wait" not in request.query_params:
         seconds = preferred_wait_s(request.headers.get("prefer", ""))
         if seconds:
             response.headers.update(applied_header(seconds))

@@ -177,6 +177,16 @@ def test_query_wins_where_both_ways_are_taken(
     )
 
 
+def test_query_wins_also_if_it_asks_for_no_wait(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    """The answer comes at once, and confirms no preference."""
+    link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
+    answer = client.get(link, params={"wait": 0}, headers={"Prefer": "wait=5"})
+    assert answer.json()["status"] == "queued"
+    assert "preference-applied" not in answer.headers
+
+
 def test_long_text_is_compressed_for_those_who_take_it(
     client: httpx.Client, worker: HandWorker
 ) -> None:
