@@ -18,6 +18,7 @@ from model_core.data.images import (
     tile,
     write_grid,
 )
+from model_core.data.picture_files import converted_pictures
 from model_core.errors import DataError
 
 
@@ -194,3 +195,14 @@ def test_facts_beside_the_pixels_do_not_matter_to_an_encoding(
     picture = Image.fromarray((values[0] * 255).astype(np.uint8))
     picture.save(tmp_path / name, **more)
     assert (read_exact_values(tmp_path / name, GREY) == values).all()
+
+
+def test_an_opaque_picture_is_not_converted_whatever_its_file_says(
+    tmp_path: Path,
+) -> None:
+    """Dots per inch are no colour; a pixel that is half transparent is converted."""
+    for name, opacity in (("opaque.png", 255), ("half.png", 128)):
+        picture = Image.new("RGBA", (3, 4), (1, 2, 3, opacity))
+        picture.save(tmp_path / name, dpi=(72, 72))
+    assert converted_pictures(tmp_path, ["opaque.png"], COLOUR) == 0
+    assert converted_pictures(tmp_path, ["half.png"], COLOUR) == 1
