@@ -1,7 +1,7 @@
 """Picture files in and out."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -191,9 +191,12 @@ def test_facts_beside_the_pixels_do_not_matter_to_an_encoding(
     values = np.arange(12).reshape(1, 4, 3) % 2
     text = PngImagePlugin.PngInfo()
     text.add_text("seed", "7")
-    more = {"drawn.png": {"pnginfo": text}, "dots.png": {"dpi": (72, 72)}}[name]
+    facts: dict[str, dict[str, Any]] = {
+        "drawn.png": {"pnginfo": text},
+        "dots.png": {"dpi": (72, 72)},
+    }
     picture = Image.fromarray((values[0] * 255).astype(np.uint8))
-    picture.save(tmp_path / name, **more)
+    picture.save(tmp_path / name, **facts[name])
     assert (read_exact_values(tmp_path / name, GREY) == values).all()
 
 
