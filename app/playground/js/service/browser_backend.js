@@ -124,6 +124,8 @@ export class BrowserBackend {
    */
   async sample(model, wish, how) {
     const drawer = await this.#drawer(model);
+    // The caller may have given up while the model was fetched.
+    how.signal.throwIfAborted();
     const job = jobOf("sample", model, wish);
     await how.onJob?.(job, {});
     const images = await drawer.sample({ ...wish, label: labelOf(model, wish), ...rowListener(how, drawer) });
@@ -145,6 +147,7 @@ export class BrowserBackend {
    */
   async complete(model, { picture, hole, ...wish }, how) {
     const drawer = await this.#drawer(model);
+    how.signal.throwIfAborted();
     const job = jobOf("complete", model, wish);
     await how.onJob?.(job, { image: dataUrlOf(picture), mask: dataUrlOf(maskPicture(hole, picture)) });
     const given = { known: valuesOf(picture, model), keep: hole.map((isUnknown) => 1 - isUnknown) };

@@ -41,6 +41,9 @@ export async function* follow(api, jobId, signal, onConnection) {
   while (!signal.aborted) {
     try {
       for await (const event of connection(api, jobId, lastId, signal)) {
+        // A piece of the stream may hold many events; nobody wants those that are left in
+        // it when the reader leaves.
+        if (signal.aborted) return;
         if (lost) onConnection(true);
         lost = 0;
         // Only events that are kept by the server have an id; the others are not sent

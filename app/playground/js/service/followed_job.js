@@ -57,6 +57,8 @@ export class FollowedJob {
   #id;
   #isKept;
   #needsLook;
+  /** True after the last event, and if the stream was refused. */
+  #isOver = false;
 
   /**
    * Yield the events of the job, up to its last one. `job` is updated before each event
@@ -77,6 +79,7 @@ export class FollowedJob {
         yield event;
       }
     } finally {
+      this.#isOver = true;
       if (!this.#isKept && !signal.aborted) this.#api.forget(this.#id);
     }
   }
@@ -95,12 +98,12 @@ export class FollowedJob {
   }
 
   /**
-   * Request the state now and then, until the job has ended.
+   * Request the state now and then, until the job or the stream has ended.
    *
    * @param {AbortSignal} signal
    */
   async #look(signal) {
-    const isWanted = () => !signal.aborted && this.job && !this.job.finished_at;
+    const isWanted = () => !signal.aborted && !this.#isOver && this.job && !this.job.finished_at;
     for (let wait = PATIENCE_MS; isWanted(); wait = LOOK_MS) {
       await pause(wait);
       await untilVisible();

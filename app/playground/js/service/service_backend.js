@@ -77,7 +77,9 @@ export class ServiceBackend {
    */
   async scoreMap(model, wish, how) {
     const scored = await this.score(model, wish, how);
-    return { ...scored, map: await this.#api.scoreMap(/** @type {Job} */ (scored.job).id) };
+    const map = await this.#api.scoreMap(/** @type {Job} */ (scored.job).id);
+    how.signal.throwIfAborted();
+    return { ...scored, map };
   }
 
   /**
@@ -135,6 +137,7 @@ export class ServiceBackend {
     if (how.onRow) return this.#drawAndFollow(path, body, given, how);
     const job = await this.#finishedJob(path, body, how);
     const images = splitGrid(await pictureOf(await this.#api.image(job.id, { grid: true })), job.n, job);
+    how.signal.throwIfAborted();
     return { job, images, mean: null, isHere: false };
   }
 
@@ -163,8 +166,10 @@ export class ServiceBackend {
       if (name === "error") throw new FieldTrouble("", data.error?.detail ?? data.detail);
       if (name !== "done") continue;
       // The images are there without the mean, so a failed request for it is ignored.
-      const mean = receiptOf(data) && this.#api.marginals(data.id, "mean").then(pictureOf, () => null);
-      return { job: data, images: [], mean: await mean, isHere: false };
+      const mean = receiptOf(data) && (await this.#api.marginals(data.id, "mean").then(pictureOf, () => null));
+      // The caller may have given up while the mean was fetched.
+      signal.throwIfAborted();
+      return { job: data, images: [], mean, isHere: false };
     }
     signal.throwIfAborted();
     throw new FieldTrouble("", statusLine({ ...first, status: "canceled" }));

@@ -1,0 +1,152 @@
+"""Modules of the page in Node, without a browser: what they do if the reader leaves at an awkward moment."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "app" / "playground" / "js"
+
+RunPage = Callable[[str], Any]
+
+HEAD = """
+const page = (name) => import(`${PAGE}/${name}.js`);
+const {settle, frame, frames} = await import(DOCUMENT);
+const ask = async () => {
+"""
+TAIL = """
+};
+console.log(JSON.stringify((await ask()) ?? null));
+process.exit(0);
+"""
+
+JOB = """
+const job = {
+  id: "a", kind: "sample", model: "m", seed: 1, n: 1, temperature: 1, width: 2, height: 2, channels: 1, values: 2,
+  status: "running", progress: 0.5, created_at: "2026-01-01T00:00:00Z", finished_at: null, result: null,
+  small_width: 0, small_height: 0, eta_s: null, digest: "d", identity: "i", rows_done: 0, label: null,
+};
+const block = (name, data) => `event: ${name}\\nid: 1-0\\ndata: ${JSON.stringify(data)}\\n\\n`;
+const stream = (...blocks) => new Response(blocks.join(""));
+"""
+
+
+@pytest.fixture(scope="module")
+def run_page() -> RunPage:
+    """run_page(script): return what a function body of JavaScript returns. It sees `page(name)`, which imports a
+    module of the page, and `settle` and `frame` of small_document.mjs."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs node")
+
+    def run(script: str) -> Any:
+        document = (HERE / "small_document.mjs").as_uri()
+        names = f"const PAGE = {json.dumps(PAGE.as_uri())}, DOCUMENT = {json.dumps(document)};"
+        done = subprocess.run(
+            [node, "--input-type=module"],
+            input=names + HEAD + JOB + script + TAIL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+def test_stream_ends_within_a_piece_when_its_reader_leaves(run_page: RunPage) -> None:
+    """Events of one job that came in one piece are not shown as events of the next job."""
+    assert run_page(
+        """
+        const {follow} = await page("service/events");
+        const api = {send: async () => stream(block("snapshot", job), block("row", {y: 0}), block("done", job))};
+        const leaving = new AbortController();
+        const found = [];
+        for await (const {name} of follow(api, "a", leaving.signal, () => {})) {
+          found.push(name);
+          leaving.abort();
+        }
+        return found;
+        """
+    ) == ["snapshot"]
+
+
+def test_state_of_a_job_that_is_gone_is_not_requested_for_ever(
+    run_page: RunPage,
+) -> None:
+    """The stream was refused, so nothing will come of it."""
+    asked, problem = run_page(
+        """
+        const later = globalThis.setTimeout;
+        globalThis.setTimeout = (act, ms) => later(act, ms / 100);
+        const {FollowedJob} = await page("service/followed_job");
+        const {Problem} = await page("service/problems");
+        let [asked, opened] = [0, 0];
+        const gone = () => new Problem({type: "urn:expired-job", title: "", status: 410, detail: "gone"});
+        const api = {
+          job: async () => { asked += 1; throw gone(); },
+          send: async () => { if (opened++) throw gone(); return stream(block("snapshot", job)); },
+        };
+        let problem = "";
+        try {
+          const followed = new FollowedJob(api, "a");
+          for await (const event of followed.events(new AbortController().signal));
+        } catch (error) { problem = error.slug; }
+        await new Promise((resolve) => later(resolve, 150));
+        return [asked, problem];
+        """
+    )
+    assert (asked, problem) == (0, "expired-job")
+
+
+def test_completion_that_nobody_waits_for_is_not_returned(run_page: RunPage) -> None:
+    """The reader drew on while the mean of the finished completions was fetched."""
+    assert (
+        run_page(
+            """
+            const {ServiceBackend} = await page("service/service_backend");
+            const leaving = new AbortController();
+            const result = {type: "images", posterior: {quality: "good"}};
+            const done = {...job, status: "succeeded", finished_at: job.created_at, result};
+            const api = {
+              submit: async () => job,
+              job: async () => job,
+              send: async () => stream(block("snapshot", job), block("done", done)),
+              marginals: async () => { leaving.abort(); throw new Error("none"); },
+              cancelOnAbort() {}, forget() {},
+            };
+            const how = {signal: leaving.signal, onRow() {}};
+            return new ServiceBackend(api).sample({name: "m"}, {n: 1}, how).then(() => "answered", ({name}) => name);
+            """
+        )
+        == "AbortError"
+    )
+
+
+def test_model_that_comes_too_late_begins_no_drawing(run_page: RunPage) -> None:
+    """The reader drew on while the model was fetched: tiles of the drawing before are not laid."""
+    assert (
+        run_page(
+            """
+        const {BrowserBackend, setLoader} = await page("service/browser_backend");
+        const leaving = new AbortController();
+        setLoader(async () => { leaving.abort(); return {complete: async () => ({}), sample: async () => []}; });
+        const api = {portable: async () => ({digest: "d", identity: "i", engine: "e", model: "m"})};
+        const backend = new BrowserBackend({api, info: {}, models: {}});
+        const laid = [];
+        const how = {signal: leaving.signal, onJob: ({kind}) => laid.push(kind)};
+        const model = {name: "m", digest: "d", identity: "i", width: 2, height: 2, channels: 1, values: 2};
+        const wish = {n: 1, seed: 1, picture: new ImageData(2, 2), hole: new Uint8Array(4)};
+        await backend.sample(model, wish, how).catch(() => {});
+        await backend.complete(model, wish, how).catch(() => {});
+        return laid;
+        """
+        )
+        == []
+    )
