@@ -150,3 +150,34 @@ def test_model_that_comes_too_late_begins_no_drawing(run_page: RunPage) -> None:
         )
         == []
     )
+
+
+def test_link_to_a_larger_picture_leads_to_its_job(run_page: RunPage) -> None:
+    """Its pictures are addresses within the page, which nobody else can open."""
+    link, small = run_page(
+        """
+        const {linkTo} = await page("service/share");
+        const whole = {...job, kind: "complete", cutouts: [{}]};
+        const given = {image: "blob:http://here/1", mask: "blob:http://here/2"};
+        const url = "data:image/png;base64,AAAA";
+        return [await linkTo(whole, [], given), await linkTo({...job, kind: "complete"}, [], {image: url, mask: url})];
+        """
+    )
+    assert link == "complete/a"
+    assert small.startswith("complete?")
+    assert "image=AAAA&mask=AAAA" in small
+
+
+def test_code_of_a_form_keeps_no_files_in_memory(run_page: RunPage) -> None:
+    """A blob URL is made when a job is given the pictures, and once."""
+    assert run_page(
+        """
+        const {cropOf} = await page("service/requests");
+        let made = 0;
+        URL.createObjectURL = () => `blob:${made += 1}`;
+        const file = new Blob(["x"]);
+        const request = cropOf({name: "m", palette: null}, file, file, {n: 1});
+        const before = made;
+        return [before, request.given, request.given];
+        """
+    ) == [0, *[{"image": "blob:1", "mask": "blob:2"}] * 2]

@@ -34,15 +34,26 @@ export async function completionOf(model, picture, hole, settings) {
  * @param {Blob} mask - File of the mask, of the same size.
  * @param {Record<string, any>} settings - Further fields of the request.
  * @returns {{path: string, body: FormData, given: {image: string, mask: string}}}
- *     `path` and `body` of the request; `given`: picture and mask as blob URLs, which
- *     stay valid until the page is closed.
+ *     `path` and `body` of the request; `given`: picture and mask as blob URLs. They are
+ *     made when `given` is first read, and stay valid until the page is closed.
  */
 export function cropOf({ name, palette }, image, mask, settings) {
   const body = new FormData();
   const colours = palette?.length ? { colours: "nearest" } : {};
   const fields = { image, mask, model: name, fit: "crop", ...colours, ...settings };
   for (const [field, value] of Object.entries(fields)) body.set(field, value);
-  return { path: "/complete", body, given: { image: URL.createObjectURL(image), mask: URL.createObjectURL(mask) } };
+  /** @type {{image: string, mask: string} | null} */
+  let given = null;
+  return {
+    path: "/complete",
+    body,
+    // A blob URL keeps its file in memory. The form's code, which asks with every change of
+    // the form, needs none.
+    get given() {
+      given ??= { image: URL.createObjectURL(image), mask: URL.createObjectURL(mask) };
+      return given;
+    },
+  };
 }
 
 /**

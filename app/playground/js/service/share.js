@@ -27,7 +27,7 @@ const VIEWS = /** @type {Record<string, string>} */ ({ sample: "sample", complet
  *
  * @param {Job} job
  * @param {Painting[]} paintings - All images of the job, finished.
- * @param {JobInput} given - Data URLs of the pictures that the job was given.
+ * @param {JobInput} given - URLs of the pictures that the job was given.
  * @returns {Promise<string>}
  */
 export async function linkTo(job, paintings, given) {
@@ -39,7 +39,8 @@ export async function linkTo(job, paintings, given) {
     for (const each of [value ?? []].flat()) query.append(name, String(each));
   }
   for (const [name, url] of Object.entries(given)) query.set(name, url.slice(PNG.length));
-  const isWhole = kind === "sample" || given.image;
+  // Those of a larger picture are addresses within this page and mean nothing elsewhere.
+  const isWhole = kind === "sample" || given.image?.startsWith(PNG);
   return isWhole && String(query).length < MOST_LENGTH ? `${VIEWS[kind]}?${query}` : `${VIEWS[kind]}/${id}`;
 }
 
