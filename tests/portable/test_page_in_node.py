@@ -181,3 +181,30 @@ def test_code_of_a_form_keeps_no_files_in_memory(run_page: RunPage) -> None:
         return [before, request.given, request.given];
         """
     ) == [0, *[{"image": "blob:1", "mask": "blob:2"}] * 2]
+
+
+def test_history_forgets_and_brings_back_only_what_was_asked(run_page: RunPage) -> None:
+    """An entry that was forgotten stays so when its state arrives, and what was drawn since is not lost by undo."""
+    forgotten, back = run_page(
+        """
+        const {History} = await page("service/history");
+        const {HistoryStrip} = await page("parts/history_strip");
+        const history = new History();
+        const entry = (id, at) => ({id, at, kind: "sample", model: "m", seed: 1, n: 1, status: "running"});
+        history.keep(entry("old", 1));
+        let answer;
+        const api = {job: () => new Promise((resolve) => (answer = resolve))};
+        const strip = new HistoryStrip({api, history});
+        const [, {children: [undo, clear]}] = strip.element.children[0].children;
+        const looking = strip.look();
+        clear.click();
+        answer({...job, status: "succeeded"});
+        await looking;
+        const forgotten = history.all().map(({id}) => id);
+        history.keep(entry("new", 2));
+        undo.click();
+        return [forgotten, history.all().map(({id}) => id)];
+        """
+    )
+    assert forgotten == []
+    assert back == ["new", "old"]

@@ -3,12 +3,11 @@
 import { el } from "./dom.js";
 import { language, t } from "../lang.js";
 import { load } from "../pixels/raster.js";
+import { OPEN } from "../service/history.js";
 import { images, STATES } from "../service/words.js";
 
 /** @import {Model, HistoryEntry, Shared} from "../types" */
 
-/** Statuses of jobs that have not ended. */
-const OPEN = new Set(["queued", "running"]);
 /** HTTP statuses of a job that the server no longer has. */
 const GONE = new Set([404, 410]);
 /**
@@ -65,8 +64,8 @@ export class HistoryStrip {
     const open = this.#history.all().filter((job) => OPEN.has(job.status));
     const answers = await Promise.allSettled(open.map((job) => this.#api.job(job.id)));
     answers.forEach((answer, i) => {
-      if (answer.status === "fulfilled") this.#history.keep({ ...open[i], status: answer.value.status });
-      else if (GONE.has(answer.reason.body?.status)) this.#history.keep({ ...open[i], status: "gone" });
+      if (answer.status === "fulfilled") this.#history.setStatus(open[i].id, answer.value.status);
+      else if (GONE.has(answer.reason.body?.status)) this.#history.setStatus(open[i].id, "gone");
     });
   }
 
@@ -85,7 +84,7 @@ export class HistoryStrip {
   #bringBack() {
     const before = this.#undoList;
     this.#undoList = [];
-    this.#history.replace(before);
+    this.#history.bringBack(before);
   }
 
   /**

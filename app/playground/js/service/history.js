@@ -12,13 +12,15 @@ import { settingsIn } from "./settings.js";
 const KEY = "pixelrnn.history";
 /** Jobs that are kept, at most. */
 const MOST = 60;
+/** Statuses of jobs that have not ended. */
+export const OPEN = new Set(["queued", "running"]);
 
 /**
  * The jobs that were drawn in this browser. main.js makes one for the page.
  *
  * They are kept in the browser's storage, which all tabs share. `all()`, `get(id)` and
- * `drawnWith(settings)` return entries; `keep(entry)` and `replace(entries)` change
- * them and call the listeners of `watch`. Nothing raises an error: if the storage is
+ * `drawnWith(settings)` return entries; `keep(entry)`, `setStatus`, `bringBack` and
+ * `replace(entries)` change them and call the listeners of `watch`. Nothing raises an error: if the storage is
  * full, the older half is dropped.
  */
 export class History {
@@ -64,6 +66,29 @@ export class History {
   keep(job) {
     const others = this.all().filter((one) => one.id !== job.id);
     this.replace([job, ...others].sort((a, b) => b.at - a.at).slice(0, MOST));
+  }
+
+  /**
+   * Set the status of an entry. One that was removed meanwhile, or whose job has ended,
+   * stays as it is.
+   *
+   * @param {string} id
+   * @param {HistoryEntry["status"]} status
+   */
+  setStatus(id, status) {
+    const job = this.get(id);
+    if (job && OPEN.has(job.status)) this.keep({ ...job, status });
+  }
+
+  /**
+   * Add entries that were removed. Those that were added since stay.
+   *
+   * @param {HistoryEntry[]} removed
+   */
+  bringBack(removed) {
+    const now = this.all();
+    const missing = removed.filter(({ id }) => !now.some((one) => one.id === id));
+    this.replace([...now, ...missing].sort((a, b) => b.at - a.at).slice(0, MOST));
   }
 
   /**
