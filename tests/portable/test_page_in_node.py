@@ -208,3 +208,60 @@ def test_history_forgets_and_brings_back_only_what_was_asked(run_page: RunPage) 
     )
     assert forgotten == []
     assert back == ["new", "old"]
+
+
+SHARED = """
+const {Signal} = await page("signal");
+const {History} = await page("service/history");
+const models = new Signal([]);
+const sharedWith = (more) => ({
+  history: new History(), models, info: new Signal(null), isOnline: new Signal(true), onJob() {}, ...more,
+});
+"""
+
+
+def test_only_the_job_of_a_link_is_compared_with_it(run_page: RunPage) -> None:
+    """A link's job that was refused or left says nothing about the job that is shown next."""
+    other, own = run_page(
+        SHARED
+        + """
+        const {JobBoard} = await page("parts/job_board");
+        const done = (id) => ({...job, id, status: "succeeded", progress: 1, finished_at: job.created_at});
+        const events = (id) => stream(block("snapshot", done(id)), block("done", done(id)));
+        const api = {send: async (path) => events(path.split("/")[2])};
+        const backend = {help: async () => null, prepare() {}};
+        const board = new JobBoard(sharedWith({api, backend}));
+        const recipe = {sha256: "0".repeat(64), digest: "d", identity: "i"};
+        const {fingerprint} = await page("service/share");
+        const found = [];
+        for (const id of ["other", "own"]) {
+          board.expect(recipe, null, "own");
+          await board.watch(id);
+          const isCompared = () => board.element.textContent.includes("not the bytes of the link");
+          // The comparison takes one digest; a hundred take longer, however slow the machine is.
+          for (let i = 0; i < 100 && !isCompared(); i += 1) await fingerprint([]);
+          found.push(isCompared());
+        }
+        return found;
+        """
+    )
+    assert (other, own) == (False, True)
+
+
+def test_link_whose_picture_is_cut_off_is_explained(run_page: RunPage) -> None:
+    """The pictures stand at its end."""
+    assert run_page(
+        SHARED
+        + """
+        const {DrawingView} = await page("views/drawing_view");
+        const pictures = {give: async () => { throw new DOMException("no picture", "EncodingError"); }};
+        const chooser = {choose: () => true, model: null};
+        const parts = {models: chooser, pictures, fields: {set() {}}};
+        const element = document.createElement("section");
+        const view = new DrawingView(element, sharedWith({api: {}, backend: {}}), parts, async () => null);
+        const settings = {kind: "complete", model: "m", seed: 1, temperature: 1, n: 1};
+        await view.follow({settings, given: {image: "data:image/png;base64,AA"}, digest: "", identity: "", sha256: ""});
+        const form = element.querySelector("form");
+        return form.querySelector("[data-field=form]").querySelector(".trouble").textContent;
+        """
+    ).startswith("This link does not say what is to be drawn")

@@ -21,6 +21,8 @@ import { MODEL_AWAY, originLine, holeQualities, images, qualityWords, quality, s
 
 /** Screens on which the images are scrolled into sight. */
 const NARROW = "(max-width: 860px)";
+/** @type {{jobId: string, recipe: Recipe | null, given: JobInput | null}} */
+const NOTHING_EXPECTED = { jobId: "", recipe: null, given: null };
 
 /**
  * Shows one job at a time: state, progress, images, links and downloads.
@@ -97,8 +99,10 @@ export class JobBoard {
   #link;
   /** Link from which the images are drawn; its bytes are compared. @type {Recipe | null} */
   #recipe = null;
-  /** Given pictures of the next job, if they are too large for the history. @type {JobInput | null} */
-  #nextGiven = null;
+  /** Given pictures of this job, if they are too large for the history. @type {JobInput | null} */
+  #largeGiven = null;
+  /** What `expect` has set for the next job, and the id of that job. */
+  #expected = NOTHING_EXPECTED;
   #leave = new AbortController();
 
   /**
@@ -112,7 +116,7 @@ export class JobBoard {
   async watch(id, isSought = matchMedia(NARROW).matches) {
     if (id === this.#jobId) return;
     this.#scrollsIntoView = isSought;
-    const signal = this.begin(t("Connecting…"));
+    const signal = this.begin(t("Connecting…"), id);
     this.#jobId = id;
     this.#given = this.#history.get(id)?.given ?? {};
     const followed = new FollowedJob(this.#api, id);
@@ -135,11 +139,17 @@ export class JobBoard {
    * Clear the board and show a sentence.
    *
    * @param {string} words
+   * @param {string} jobId - Id of the job that is shown next; "" if this browser draws.
    * @returns {AbortSignal} A signal that is aborted when something else is shown.
    */
-  begin(words) {
+  begin(words, jobId = "") {
     this.#leave.abort();
     this.#leave = new AbortController();
+    // Another job than the expected one is compared with no link.
+    const { recipe, given } = this.#expected.jobId === jobId ? this.#expected : NOTHING_EXPECTED;
+    this.#recipe = recipe;
+    this.#largeGiven = given;
+    this.#expected = NOTHING_EXPECTED;
     this.#jobId = "";
     this.#browserResult = null;
     this.#onBack = () => {};
@@ -159,10 +169,10 @@ export class JobBoard {
    * @param {Recipe | null} recipe - Link from which it is drawn; null for none.
    * @param {JobInput | null} given - Pictures that are too large to be kept in the
    *     history; null for none.
+   * @param {string} jobId - Id of that job; "" if this browser draws.
    */
-  expect(recipe, given) {
-    this.#recipe = recipe;
-    this.#nextGiven = given;
+  expect(recipe, given, jobId) {
+    this.#expected = { jobId, recipe, given };
   }
 
   /**
@@ -209,9 +219,8 @@ export class JobBoard {
    */
   async #lay(job) {
     const { signal } = this.#leave;
-    const given = this.#nextGiven ?? (job.cutouts ? {} : await givenOf(this.#shared, job));
+    const given = this.#largeGiven ?? (job.cutouts ? {} : await givenOf(this.#shared, job));
     if (signal.aborted) return;
-    this.#nextGiven = null;
     this.#given = given;
     await this.#tiles.lay(job, given);
     if (this.#scrollsIntoView) this.element.scrollIntoView({ block: "start" });
@@ -577,7 +586,7 @@ function verdict(found, { digest, identity }, expected) {
   if (expected.digest && expected.digest !== digest)
     return t("not the bytes of the link: other weights are served here");
   if (expected.identity && expected.identity !== identity)
-    return t("not the bytes of the link: the model's labels have changed since");
+    return t("not the bytes of the link: the model has changed since, but not its weights");
   return t("not the bytes of the link: they were drawn with another arithmetic, or from other settings");
 }
 

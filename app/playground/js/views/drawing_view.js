@@ -168,7 +168,14 @@ export class DrawingView {
    * @param {Recipe} recipe
    */
   async follow(recipe) {
-    if (await this.restore(recipe.settings, recipe.given)) await this.draw(recipe);
+    try {
+      if (!(await this.restore(recipe.settings, recipe.given))) return;
+    } catch {
+      // Pictures stand at the end of a link, which is cut off first.
+      const text = t("This link does not say what is to be drawn: a part of it is missing or wrong.");
+      return showTrouble(this.#form, new FieldTrouble("", text));
+    }
+    await this.draw(recipe);
   }
 
   /**
@@ -274,14 +281,16 @@ export class DrawingView {
       // The form may have chosen another model that fills the hole better.
       const { model } = this.#parts.models;
       const { given } = request;
-      this.#board.expect(recipe, null);
       const job = await this.#shared.backend.begin(model, request);
-      if (!job) return this.#drawHere(model, request, true);
+      if (!job) {
+        this.#board.expect(recipe, null, "");
+        return this.#drawHere(model, request, true);
+      }
       this.#shared.history.keep(historyEntry(job, given, ""));
       this.#ownJob = job.id;
       this.#parts.fields.used();
       this.code.follow();
-      this.#board.expect(recipe, job.cutouts ? given : null);
+      this.#board.expect(recipe, job.cutouts ? given : null, job.id);
       this.#shared.onJob(job.id);
     } catch (error) {
       showTrouble(this.#form, error);
