@@ -265,3 +265,180 @@ def test_link_whose_picture_is_cut_off_is_explained(run_page: RunPage) -> None:
         return form.querySelector("[data-field=form]").querySelector(".trouble").textContent;
         """
     ).startswith("This link does not say what is to be drawn")
+
+
+def test_comparison_that_follows_another_can_be_canceled(run_page: RunPage) -> None:
+    """The end of the one before hides nothing of it; and none is left to cancel after an error."""
+    running, failed = run_page(
+        SHARED
+        + """
+        const {Comparison} = await page("parts/comparison");
+        const sample = (model, wish, {signal}) => new Promise((resolve, reject) => {
+          signal.addEventListener("abort", () => reject(signal.reason));
+          if (model.name === "fails") setTimeout(() => reject(new Error("no")), 10);
+          if (model.name === "fast") resolve({job: {...job, result: null}});
+        });
+        const comparison = new Comparison(sharedWith({backend: {sample}}));
+        const cancel = comparison.element.children[0].children[1];
+        const row = (name) => ({label: name, note: "", model: {...job, name}, wish: {n: 1, seed: 1}});
+        comparison.draw([row("slow")]);
+        comparison.draw([row("slow")]);
+        await settle();
+        const running = cancel.hidden;
+        await comparison.draw([row("fast"), row("fails")]).catch(() => {});
+        return [running, cancel.hidden];
+        """
+    )
+    assert (running, failed) == (False, True)
+
+
+BET = (
+    SHARED
+    + """
+const {BetView} = await page("views/bet_view");
+const model = {
+  name: "m", data: "MNIST", title: "", width: 2, height: 2, channels: 1, values: 2, members: ["none"], labels: [],
+  can: ["sample", "score"], small_width: 0, test_bits_per_dim: 1, compiling: false,
+};
+models.value = [model];
+const picture = new ImageData(2, 2);
+const map = {bits: [[[1], [1]], [[1], [1]]]};
+const backend = {
+  isReady: () => true,
+  sample: async () => ({job: {...job, id: ""}, images: [picture], isHere: true}),
+  scoreMap: async () => ({score: {nats: 4}, map}),
+};
+const element = document.createElement("section");
+element.querySelector("input[type=range]").value = "50";
+const view = new BetView(element, sharedWith({api: {}, backend}));
+const said = (selector) => element.querySelector(selector).textContent;
+"""
+)
+
+
+def test_bet_draws_on_when_its_view_is_shown_again(run_page: RunPage) -> None:
+    """Otherwise another pixel than that of the bet would glow."""
+    assert run_page(
+        BET
+        + """
+        await settle();
+        const began = frames.length;
+        view.leave();
+        const left = frames.length;
+        view.open("");
+        return [began, left, frames.length];
+        """
+    ) == [1, 0, 1]
+
+
+def test_bet_that_costs_both_the_same_is_won_by_nobody(run_page: RunPage) -> None:
+    """The reader bet on 50% as the network did."""
+    verdict = run_page(
+        BET
+        + """
+        await settle();
+        for (let i = 0; i < 8; i += 1) element.querySelector("form").requestSubmit();
+        return said(".question");
+        """
+    )
+    assert verdict.startswith(
+        "You paid 4.0 bits, the network 4.0: neither beat the other."
+    )
+
+
+@pytest.mark.parametrize(("name", "is_named"), [("m", True), ("gone", False)])
+def test_friend_paid_only_for_pixels_of_the_same_model(
+    run_page: RunPage, name: str, is_named: bool
+) -> None:
+    """Another model draws other pixels if that of the link is not here."""
+    standing = run_page(
+        BET
+        + f"""
+        await settle();
+        view.open("model={name}&seed=1&of=4&bits=3.2");
+        await settle();
+        return said(".standing");
+        """
+    )
+    assert ("A friend paid 3.2 bits" in standing) is is_named
+
+
+def test_others_that_nobody_waited_for_are_not_announced_for_ever(
+    run_page: RunPage,
+) -> None:
+    """Real or not: the reader asked for twelve others, left, and returned."""
+    drawing, back = run_page(
+        SHARED
+        + """
+        const {RealView} = await page("views/real_view");
+        const model = {
+          name: "m", data: "unifont", width: 2, height: 2, channels: 1, values: 2, members: ["none"], labels: [],
+          can: ["sample", "score"], small_width: 0, test_bits_per_dim: 1, compiling: false,
+        };
+        globalThis.Image = class { height = 2; width = 2; decode() {} };
+        globalThis.createImageBitmap = async () => ({width: 2, height: 2});
+        models.value = [model];
+        let isSlow = false;
+        const backend = {
+          isReady: () => true,
+          sample: () => isSlow ? new Promise(() => {}) : Promise.resolve({images: [new ImageData(2, 2)]}),
+          scoreMap: async () => ({score: {nats: 4}, map: null}),
+        };
+        const element = document.createElement("section");
+        const view = new RealView(element, sharedWith({backend}));
+        const submit = element.querySelector("form button") && (() => element.querySelector("form").requestSubmit());
+        await settle();
+        submit();
+        await settle();
+        isSlow = true;
+        submit();
+        const standing = () => element.querySelector(".standing").textContent;
+        const drawing = standing();
+        view.leave();
+        view.open();
+        await settle();
+        return [drawing, standing()];
+        """
+    )
+    assert drawing == "The network draws…"
+    assert back.startswith("You were right about")
+
+
+def test_score_of_the_address_is_shown_again_after_one_of_this_browser(
+    run_page: RunPage,
+) -> None:
+    """A picture that this browser scores has no address; the address still names the score before."""
+    assert run_page(
+        SHARED
+        + """
+        const {InspectView} = await page("views/inspect_view");
+        globalThis.Image = class { height = 2; width = 2; decode() {} };
+        globalThis.createImageBitmap = async () => ({width: 2, height: 2});
+        const model = {
+          name: "m", data: "MNIST", title: "", width: 2, height: 2, channels: 1, values: 2, members: ["none"],
+          labels: [], can: ["score"], small_width: 0, test_bits_per_dim: null, compiling: false, parameters: 1,
+        };
+        models.value = [model];
+        const map = {width: 2, height: 2, channels: 1, bits: [[[1], [1]], [[1], [1]]]};
+        const score = {type: "score", nats: 4, bits_per_dim: 1, uniform_bits: 1, per_colour_bits: [], p_value: null};
+        const asked = [];
+        const api = {
+          job: async (id) => {
+            asked.push(id);
+            return {...job, id, kind: "score", status: "succeeded", result: score};
+          },
+          scoreMap: async () => map,
+          given: async () => new Blob(["x"]),
+        };
+        const backend = {can: () => true, isReady: () => true, scoreMap: async () => ({job: null, score, map})};
+        backend.pixel = async () => null;
+        const element = document.createElement("section");
+        const view = new InspectView(element, sharedWith({api, backend}));
+        view.open("a");
+        for (let i = 0; i < 20; i += 1) await settle();
+        element.querySelector("form").requestSubmit();
+        for (let i = 0; i < 20; i += 1) await settle();
+        view.open("a");
+        return asked;
+        """
+    ) == ["a", "a"]

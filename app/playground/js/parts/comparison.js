@@ -77,14 +77,14 @@ export class Comparison {
       if (signal.aborted) return [];
       this.#done = rows;
       this.#state.textContent = "";
+      this.#show(false);
       return rows;
     } catch (error) {
       if (signal.aborted) return [];
       this.#asking.start(); // cancels the other rows
       this.#state.textContent = "";
+      this.#show(false);
       throw error;
-    } finally {
-      if (!signal.aborted || !this.#done.length) this.#show(false);
     }
   }
 

@@ -93,17 +93,27 @@ export class BetView {
   open(place = "") {
     const isNew = place !== this.#place;
     this.#place = place;
-    if (this.#element.hidden || (!isNew && (this.#game || this.#question.isAsking))) return;
+    if (this.#element.hidden) return;
+    if (!isNew && this.#game) return this.#resume();
+    if (!isNew && this.#question.isAsking) return;
     const query = new URLSearchParams(place);
     const seed = Number(query.get("seed") ?? NaN);
     const most = Math.min(ROUNDS, Number(query.get("of")) || ROUNDS);
-    this.#begin(Number.isSafeInteger(seed) ? seed : friendlySeed(), query.get("bits") ?? "", most);
+    // The friend's bits are for pixels of the friend's model, which may not be here.
+    const isTheirs = (query.get("model") ?? this.#model?.name) === this.#model?.name;
+    const rival = isTheirs ? (query.get("bits") ?? "") : "";
+    this.#begin(Number.isSafeInteger(seed) ? seed : friendlySeed(), rival, most);
   }
 
   /** Cancel what is requested and stop drawing: the view is hidden. */
   leave() {
     this.#question.giveUp();
     cancelAnimationFrame(this.#frame);
+  }
+
+  /** Draw on up to the pixel of the bet if the view was left before it was reached. */
+  #resume() {
+    if (!this.#isPaid || !this.#game?.bet.next) this.#go();
   }
 
   /**
@@ -241,9 +251,11 @@ export class BetView {
       difference: formatFixed(Math.abs(mine - theirs), 1),
     };
     const verdict =
-      mine > theirs
-        ? t("You paid {mine} bits, the network {theirs}: it beat you by {difference}.", facts)
-        : t("You paid {mine} bits, the network {theirs}: you beat it by {difference}!", facts);
+      mine === theirs
+        ? t("You paid {mine} bits, the network {theirs}: neither beat the other.", facts)
+        : mine > theirs
+          ? t("You paid {mine} bits, the network {theirs}: it beat you by {difference}.", facts)
+          : t("You paid {mine} bits, the network {theirs}: you beat it by {difference}!", facts);
     const rival = this.#rival;
     const counts = { count: marks.filter(Boolean).length, all: marks.length };
     const close = t("At {count} of {all} pixels you were within ten points of it, or better.", counts);

@@ -161,6 +161,8 @@ export class InspectView {
       const scored = await this.#shared.backend.scoreMap(model, { picture }, { signal, onWait });
       if (signal.aborted) return;
       this.#present(model, scored, picture);
+      // The score that the address names is no longer shown.
+      this.#jobId = "";
       if (!isAsked || !scored.job) return;
       this.#jobId = scored.job.id;
       this.#keep(scored.job, { image: dataUrlOf(picture) });
@@ -215,7 +217,7 @@ export class InspectView {
   async #show(jobId, isForeign) {
     const signal = this.#wait();
     try {
-      const job = await this.#succeededJob(jobId);
+      const job = await this.#succeededJob(jobId, signal);
       const map = await this.#shared.api.scoreMap(jobId);
       const given = await givenOf(this.#shared, job);
       const picture = given.image ? await pixelsOf(given.image) : null;
@@ -290,12 +292,13 @@ export class InspectView {
    * Return a score when it has succeeded.
    *
    * @param {string} jobId
+   * @param {AbortSignal} signal - Ends the wait.
    * @returns {Promise<Job>}
    * @throws {FieldTrouble} if it failed or was canceled.
    */
-  async #succeededJob(jobId) {
+  async #succeededJob(jobId, signal) {
     for (;;) {
-      const job = await this.#shared.api.job(jobId, WAIT_S);
+      const job = await this.#shared.api.job(jobId, WAIT_S, signal);
       if (job.status === "succeeded") return job;
       if (job.finished_at) throw new FieldTrouble("", job.error?.detail ?? t("The score was canceled."));
     }
@@ -312,6 +315,8 @@ export class InspectView {
     const { model = null, job = null, map = null } = this.#result ?? {};
     this.#chosen.textContent = this.#scored.wordsOf([x, y]);
     this.#beliefs.replaceChildren();
+    // An earlier question may have failed, or was given up.
+    this.#beliefs.removeAttribute("aria-busy");
     this.#sayTrouble("");
     if (!model || !picture) return;
     // Of two values, the cost of the true one gives the whole distribution; nobody

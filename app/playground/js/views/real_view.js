@@ -74,7 +74,9 @@ export class RealView {
   open() {
     if (this.#element.hidden || this.#question.isAsking) return;
     if (!this.#cards.length) this.#begin();
-    else if (this.#isTurned && this.#cards.some(({ nats }) => nats === null)) this.#weigh();
+    // What is known already is not requested again, but its sentence is shown again: the
+    // view may have been left while others were drawn.
+    else if (this.#isTurned) this.#weigh();
   }
 
   leave = () => this.#question.giveUp();
