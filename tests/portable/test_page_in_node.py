@@ -248,6 +248,24 @@ def test_only_the_job_of_a_link_is_compared_with_it(run_page: RunPage) -> None:
     assert (other, own) == (False, True)
 
 
+def test_canceled_job_is_not_drawn_on_by_the_browser(run_page: RunPage) -> None:
+    """The browser had begun to draw it because it waited at the service."""
+    assert run_page(
+        SHARED
+        + """
+        const {JobBoard} = await page("parts/job_board");
+        const waiting = {...job, status: "queued", progress: 0};
+        const canceled = {...waiting, status: "canceled", finished_at: job.created_at};
+        const api = {send: async () => stream(block("snapshot", waiting), block("canceled", canceled))};
+        let drawing;
+        const backend = {prepare() {}, help: async (job, given, {signal}) => { drawing = signal; return null; }};
+        const board = new JobBoard(sharedWith({api, backend}));
+        await board.watch("a");
+        return [drawing.aborted, board.element.textContent.includes("Canceled at 0%")];
+        """
+    ) == [True, True]
+
+
 def test_link_whose_picture_is_cut_off_is_explained(run_page: RunPage) -> None:
     """The pictures stand at its end."""
     assert run_page(

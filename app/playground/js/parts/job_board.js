@@ -104,6 +104,8 @@ export class JobBoard {
   /** What `expect` has set for the next job, and the id of that job. */
   #expected = NOTHING_EXPECTED;
   #leave = new AbortController();
+  /** Ends the drawing of this browser when the service's job has ended. */
+  #helping = new AbortController();
 
   /**
    * Show a job of the service from its first row on, until it ends or another one is
@@ -259,7 +261,12 @@ export class JobBoard {
     const { signal } = this.#leave;
     const isWaiting = () => !signal.aborted && !this.#job?.finished_at && this.#bar.value === 0;
     const onRow = (/** @type {RowEvent} */ row) => this.#tiles.put(row);
-    const how = { signal, onRow, onBegin: () => this.#sayHere() };
+    this.#helping = new AbortController();
+    const how = {
+      signal: AbortSignal.any([signal, this.#helping.signal]),
+      onRow,
+      onBegin: () => this.#sayHere(),
+    };
     const result = await this.#shared.backend.help(job, this.#given, how, isWaiting);
     if (!result || signal.aborted || this.#job?.finished_at) return;
     // All images are shown, however far the service is.
@@ -377,6 +384,8 @@ export class JobBoard {
    */
   #finish(job) {
     this.#job = job;
+    // A canceled job must not go on here.
+    this.#helping.abort();
     this.#tiles.rest();
     this.#sayEnd(statusLine(job), job.status);
     if (job.rows_done) this.#offer({ files: true });
