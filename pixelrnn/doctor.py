@@ -230,9 +230,9 @@ def check_redis() -> Finding:
 
 
 def check_socket(path: str) -> Finding:
-    """Try to open a connection to the socket of a Redis server, without printing its
-    path, which may contain a user's name. A failure if none is opened within five
-    seconds."""
+    """Return what opening a connection to the socket of a Redis server shows: a failure,
+    with the system's reason, if none is opened within five seconds. Nothing is sent.
+    The finding does not contain the path, which may contain a user's name."""
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(TIMEOUT_S)

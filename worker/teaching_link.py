@@ -292,8 +292,14 @@ class TeachingLink:
         self._end_attempt(order, how, deaths)
 
     def _end_attempt(self, order: TrainOrder, how: str, deaths: int) -> None:
-        """End an attempt at a training without a result: the job goes back to the queue
-        after a delay, or fails at the ATTEMPTS-th death. how: its process ended."""
+        """End an attempt at a training without a result: hand the job back to the queue,
+        or let it fail at the ATTEMPTS-th death. Do neither if it was withdrawn or the
+        worker stops. The delay before it is handed back is waited for here.
+
+        how: in which way its process ended, for the log.
+        deaths: number of deaths of this training's process, this one included; 0 if it
+            was told to stop.
+        """
         self._log.error(
             "training_died", job_id=order.claim.job_id, how=how, deaths=deaths
         )

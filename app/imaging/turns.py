@@ -18,10 +18,14 @@ def set_account(account: str) -> None:
 
 
 class ImagingTurns(CapacityLimiter):
-    """A limiter for `anyio.to_thread.run_sync`. A place that becomes free goes to the
-    account whose last turn was longest ago, for the oldest of its requests.
+    """A limiter for `anyio.to_thread.run_sync`, which holds a place while a thread works
+    on a picture. A place that becomes free goes to the waiting account that was given
+    one longest ago, for the oldest of its requests; an account that begins to wait is
+    behind all others. `set_account` says whose request a task serves. A request that is
+    canceled while it waits leaves the line.
 
-    It is used only by `async with`, in one event loop.
+    It must be used only by `async with`, in one event loop: other methods of the base
+    class do not work.
     """
 
     def __new__(cls, places: int) -> "ImagingTurns":
@@ -29,7 +33,7 @@ class ImagingTurns(CapacityLimiter):
         return object.__new__(cls)
 
     def __init__(self, places: int) -> None:
-        """places: threads at once."""
+        """places: number of threads at once, at least 1."""
         self._free = places
         self._lines: dict[str, deque[asyncio.Future[None]]] = {}
         """Account -> its waiting requests, oldest first. The first account is the next

@@ -145,8 +145,13 @@ def begin(files: JobFiles, former_job: str) -> None:
 
 
 def wait_as_draft(files: JobFiles) -> None:
-    """Make a complete draft from the written files. A worker examines it, and it gets
-    the model's name if it is good and its job is open."""
+    """Rename the directory of the written files, so that it is a complete draft, and
+    return at once. A worker examines it later; it gets the model's name if it is good
+    and its job is open, and is deleted otherwise. Raises OSError if it cannot be
+    renamed.
+
+    files: those of one job, of which `part` must be written completely.
+    """
     os.utime(files.part)  # its age is measured from now on
     files.part.rename(files.draft)
 

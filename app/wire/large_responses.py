@@ -63,10 +63,15 @@ class LargeResponses:
     async def _send_large(
         self, start: Message, body: bytes, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Send a whole response, or a refusal if its account has no room for it.
+        """Send a whole response. While it is sent, its bytes are counted for the
+        caller's account; if `Shares` has no room for them, send TooManyBytesError as
+        problem+json (503) instead.
 
-        Return in the middle of the body if the reader takes nothing; the server then
-        closes the connection.
+        start: the message with status and headers. receive: passed on to the refusal.
+
+        Return in the middle of the body if the reader does not take a piece within
+        `stall_s`; the server then closes the connection. The bytes are given back in
+        every case, also if the task is canceled.
         """
         account = scope["state"]["caller"].account
         if not self._shares.take(account, len(body)):

@@ -6,11 +6,11 @@ from PIL import Image
 
 
 def upper_eight_bits(image: Image.Image, file_format: str | None) -> Image.Image:
-    """Return a grey picture of 16 bits in its upper 8; Pillow would clip it to white.
-    Return every other picture as it is.
+    """Return a new picture of mode L with the upper 8 bits of a grey picture of 16 bits,
+    which Pillow would clip to white. Return every other picture itself.
 
-    file_format: Pillow's name of the format of the picture's file; None if it is not
-        from a file.
+    file_format: Pillow's name of the format of the picture's file, by which 16 bits are
+        recognised in PGM files; None if it is not from a file.
     """
     # Pillow has no 16-bit mode for PGM files: it opens deep ones with 32 bits, and
     # scales their values to 0..65535. Values of a TIFF of 32 bits have no such range.

@@ -80,11 +80,14 @@ def export(
 
 
 def left_out(models: Sequence[Model], models_dir: Path) -> dict[str, str]:
-    """Return why some of the models of a directory are not exported unless they are
-    named: the model's name -> a sentence. Raise OSError if the weights of one
-    disappear meanwhile.
+    """Return why some models are not exported unless a person names them, as name ->
+    sentence for that person. The reasons are that a model cannot be exported, which
+    naming it does not change, and that its weights are large (sizes.py). All other
+    models are missing from the result.
 
-    models_dir: the directory from which the models were loaded.
+    models: loaded from `models_dir`, where each is in a directory of its name.
+
+    Raises OSError if the weights of one disappear meanwhile.
     """
     reasons = dict[str, str]()
     for model in models:

@@ -16,6 +16,6 @@ def weight_bytes(directory: Path) -> int:
 
 
 def is_large(directory: Path, largest_mib: int = LARGEST_MIB) -> bool:
-    """Return whether the weights in a model's directory have more than `largest_mib`
+    """Return True if the files that `weight_bytes` adds up have more than `largest_mib`
     MiB. Raise OSError if a file disappears meanwhile."""
     return weight_bytes(directory) > largest_mib * 2**20

@@ -157,10 +157,12 @@ def complete(
 
 
 def _is_exact_by_clamp(model: Model, keep: Tensor) -> bool:
-    """Return True if images of the method `clamp` are exact draws: if a single network
-    draws all pixels of the hole after the given ones.
+    """Return True if images of the method `clamp` are exact draws: if the model has one
+    member, and this draws all pixels of the hole after the given ones, in its own
+    drawing order. A Multi-Scale model draws its small image first. Without a hole the
+    result is True for one member.
 
-    keep: bool (H, W), True for given pixels.
+    keep: bool (H, W) of the model's size, True for given pixels.
     """
     if len(model.members) != 1:
         return False

@@ -106,9 +106,10 @@ class RunFiles:
             publish(self.paths.best, self._publish_to)
 
     def publish_earlier_best(self) -> None:
-        """Publish the best epoch of earlier sittings, if the run publishes and has no
-        model in that directory: they may have published elsewhere, or not at all.
-        Raises the errors of `publish`."""
+        """Publish the best epoch of the run's earlier sittings into the directory that
+        this one publishes into, unless the run's model is there already: those sittings
+        may have published elsewhere, or not at all. Do nothing if the run publishes
+        nothing or has no best epoch yet. Raises the errors of `publish`."""
         if self._publish_to is None or not self.paths.best.exists():
             return
         name = self._facts["name"]

@@ -6,7 +6,7 @@ import redis
 from tests.worker.harness import Client
 from tests.worker.queue.intake import Intake, Nothing, waiting
 from worker.contract import keys, scripts
-from worker.contract.jobs import JobStatus
+from worker.contract.jobs import JobSpec, JobStatus
 from worker.queue.taking import AT_ONCE
 
 
@@ -58,13 +58,19 @@ def test_second_entry_of_a_job_is_dropped(client: Client, intake: Intake) -> Non
     assert client.redis.hget(f"{keys.RQ_JOB}{spec.id}", "status") == b"started"
 
 
+def claimed_by_a_dead_worker(client: Client) -> JobSpec:
+    """Return a job that is running for a worker that does nothing any more."""
+    spec = client.submit()
+    client.redis.eval(scripts.CLAIM, 4, *scripts.of(spec.id), "dead")
+    return spec
+
+
 def test_job_of_a_dead_worker_is_canceled_by_one_that_cannot_do_it(
     client: Client,
 ) -> None:
     """Its client was told that it would end soon; it must not wait for another worker."""
     intake = Intake(client, admits=Nothing)
-    spec = client.submit()
-    client.redis.eval(scripts.CLAIM, 4, *scripts.of(spec.id), "dead")
+    spec = claimed_by_a_dead_worker(client)
     assert client.cancel(spec.id) == "canceling"
     assert intake.next() == spec.id
     assert client.status(spec.id) is JobStatus.CANCELED
@@ -77,8 +83,7 @@ def test_parked_job_is_canceled_if_that_was_requested_while_it_ran(
 ) -> None:
     """The request came after the worker had taken it, and before it was parked."""
     intake = Intake(client, admits=Nothing)
-    spec = client.submit()
-    client.redis.eval(scripts.CLAIM, 4, *scripts.of(spec.id), "dead")
+    spec = claimed_by_a_dead_worker(client)
     taken = intake.taking.next()
     assert taken is not None
     assert client.cancel(spec.id) == "canceling"

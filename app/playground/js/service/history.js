@@ -20,8 +20,8 @@ export const OPEN = new Set(["queued", "running"]);
  *
  * They are kept in the browser's storage, which all tabs share. `all()`, `get(id)` and
  * `drawnWith(settings)` return entries; `keep(entry)`, `setStatus`, `bringBack` and
- * `replace(entries)` change them and call the listeners of `watch`. Nothing raises an error: if the storage is
- * full, the older half is dropped.
+ * `replace(entries)` change them and call the listeners of `watch`. Nothing raises an
+ * error: if the storage is full, the older half is dropped.
  */
 export class History {
   /**
