@@ -67,7 +67,8 @@ def _files(path: Path) -> list[Path]:
 
 def check(draws: bool, options: Facts, how: How) -> None:
     """Raise typer.BadParameter for options that only one picture can have, or for an
-    `out` that is a file; DataError if the folder or the table could not be written.
+    `out` that is a file or the folder of the given pictures, which would be
+    overwritten; DataError if the folder or the table could not be written.
     draws: whether the verb draws pictures, which then go into a folder."""
     if how.show or (how.out is not None and not draws) or options.get("n") == 0:
         raise typer.BadParameter("--map, --show and --n 0 are of one picture")
@@ -75,6 +76,11 @@ def check(draws: bool, options: Facts, how: How) -> None:
         if how.out == STDOUT or how.out.suffix in FORMATS:
             raise typer.BadParameter(
                 f"--out: expected a folder for several pictures, not {how.out}"
+            )
+        if how.out.is_dir() and how.out.samefile(options["image"]):
+            raise typer.BadParameter(
+                f"--out: expected another folder than {how.out}, whose pictures would "
+                "be overwritten"
             )
         check_folder(how.out)
     if how.csv is not None and how.csv != STDOUT:

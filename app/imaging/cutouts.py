@@ -259,6 +259,7 @@ def filled_canvas(spec: JobSpec, upload: bytes, keep: bytes, parts: Canvas) -> C
         len(picture.getbands()),
         filled,
         parts.origin,
+        first=spec.first,
         source=parts.source,
         own=own,
     )

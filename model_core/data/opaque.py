@@ -11,12 +11,19 @@ def upper_eight_bits(image: Image.Image, file_format: str | None) -> Image.Image
 
     file_format: Pillow's name of the format of the picture's file, by which 16 bits are
         recognised in PGM files; None if it is not from a file.
+
+    Raises ValueError for a picture of 32-bit numbers, whose black and white nothing
+    says.
     """
     # Pillow has no 16-bit mode for PGM files: it opens deep ones with 32 bits, and
     # scales their values to 0..65535. Values of a TIFF of 32 bits have no such range.
     is_deep_pgm = file_format == "PPM" and image.mode == "I"
     if is_deep_pgm or image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(
+            "its pixels are 32-bit numbers: save it as 8-bit grey or colour"
+        )
     return image
 
 

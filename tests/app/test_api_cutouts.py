@@ -151,7 +151,7 @@ def test_no_other_pixel_changes(
     original, mask = noise(mode), mask_of(HOLES)
     out = io.BytesIO()
     original.save(out, "png", icc_profile=SRGB)
-    spec = accepted(worker, send(client, out.getvalue(), png(mask), n=2))
+    spec = accepted(worker, send(client, out.getvalue(), png(mask), n=2, first=6))
     draw(worker, spec)
     for j in range(2):
         found, expected = picture(client, spec, f"?sample={j}"), original.copy()
@@ -164,7 +164,7 @@ def test_no_other_pixel_changes(
             )
         assert (found.mode, found.info["icc_profile"]) == (mode, SRGB)
         assert found.tobytes() == expected.tobytes()
-        assert found.info["sample"] == str(3 * j)
+        assert found.info["sample"] == str(6 + 3 * j)
     job = client.get(f"/jobs/{spec.id}").json()
     assert job["result"]["images"] == [
         f"/jobs/{spec.id}/image?sample={j}" for j in range(2)
@@ -175,7 +175,8 @@ def test_no_other_pixel_changes(
             zip(PLACES, ("good", "poor", "exact"), strict=True)
         )
     ]
-    assert picture(client, spec, "?grid=1").size == (121, 40)
+    grid = picture(client, spec, "?grid=1")
+    assert (grid.size, grid.info["sample"]) == ((121, 40), "6")
     assert client.get(f"/jobs/{spec.id}/image?format=zip").status_code == 200
     assert client.get(f"/jobs/{spec.id}/image?format=npy").status_code == 422
     assert client.get(f"/jobs/{spec.id}/image?format=jpeg").status_code == (

@@ -124,6 +124,10 @@ def test_pictures_that_are_too_much_for_one_call_go_in_several(
             ["complete", "tiny-cnn", "{}"],
             "--out: expected a folder for several pictures, not completion.png",
         ),
+        (
+            ["complete", "tiny-cnn", "{}", "--out", "{}/below/.."],
+            "--out: expected another folder than",
+        ),
         (["score", "tiny-cnn", "{}/below/none"], "cannot read the image"),
         (
             ["score", "tiny-cnn", "{}/33-large.png", "{}/60-broken.png"],

@@ -174,7 +174,7 @@ def test_pictures_are_cropped_to_the_middle_and_resized_by_the_named_filter() ->
 def test_pictures_of_any_mode_are_converted() -> None:
     """Palette, alpha, bits, 16 bits and CMYK all become bytes of the network's colours."""
     grey = np.arange(16, dtype=np.uint16).reshape(4, 4)
-    for mode in ("1", "L", "P", "RGBA", "LA", "CMYK", "F", "I"):
+    for mode in ("1", "L", "P", "RGBA", "LA", "CMYK"):
         assert fit(
             Image.fromarray(grey.astype(np.uint8)).convert(mode),
             COLOUR,
@@ -203,6 +203,16 @@ def test_a_deep_pgm_is_read_by_its_upper_bits(
     assert (np.sort(train.reshape(-1, 16)) == np.sort(greys.ravel())).all()
     one = read_pixels(tmp_path / "0.pgm", GREY)[0]
     assert (one == greys).all()
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_numbers_of_32_bits_are_no_greys(tmp_path: Path, mode: str) -> None:
+    """Nothing says which of them is white: Pillow would clip them at 255."""
+    Image.new(mode, (4, 4), 1).save(tmp_path / "heights.tiff")
+    with pytest.raises(DataError, match=r"heights.tiff: .* save it as 8-bit grey"):
+        read_pixels(tmp_path / "heights.tiff", GREY)
+    with pytest.raises(DataError, match="cannot be read as images: heights"):
+        read_dataset(tmp_path, "train", GREY, ReadOptions("lanczos"))
 
 
 def test_transparent_pixels_lie_on_black_in_grey_and_on_white_in_colour(
