@@ -91,14 +91,24 @@ class HandWorker:
     def take(self) -> JobSpec:
         """Take the next job of the RQ queue and claim it."""
         queue = queue_key(self.queue)
-        places = [queue, f"{queue}:intermediate", f"rq:wip:{self.queue}"]
+        places = [queue, f"{queue}:intermediate", self._leases]
         ((name, *_),) = self.redis.eval(TAKE, len(places), *places, 1)
         self.redis.lrem(places[1], 1, name)
         job_id = name.decode()
+        # It outlasts a test: nobody renews it.
+        self.redis.zadd(places[2], {f"{job_id}:{self.token}": time.time() + 3600})
+        self.redis.expire(places[2], 3600)
         answer = self._run(scripts.CLAIM, job_id, self.token, "by-hand")
         assert answer[0] == b"claimed"
         return JobSpec.model_validate(
             json.loads(self.redis.hget(keys.job(job_id), "spec"))
+        )
+
+    def die(self) -> None:
+        """Let all leases end, as those of a killed worker do."""
+        self.redis.zadd(
+            self._leases,
+            dict.fromkeys(self.redis.zrange(self._leases, 0, -1), time.time() - 1),
         )
 
     def rows(
@@ -189,6 +199,10 @@ class HandWorker:
         self.rows(spec, *((s, y) for y in range(spec.height) for s in range(spec.n)))
         self.settle(spec)
         return spec
+
+    @property
+    def _leases(self) -> str:
+        return f"{keys.RQ_STARTED}{self.queue}"
 
     def _run(self, script: str, job_id: str, *arguments: object) -> Any:
         return self.redis.eval(script, 4, *scripts.of(job_id), *arguments)

@@ -185,6 +185,22 @@ def test_worker_is_told_when_a_running_job_is_canceled(
     assert client.get(link).json()["status"] == "canceled"
 
 
+def test_job_of_a_dead_worker_ends_at_once_when_it_is_canceled(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    """No other worker has to come for that, and the job can be deleted. What the dead
+    one had drawn is kept until then."""
+    link = submit(client)["links"]["self"]
+    spec = worker.take()
+    worker.rows(spec, (0, 0))
+    worker.die()
+    answer = client.post(f"{link}/cancel")
+    assert (answer.status_code, answer.json()["status"]) == (202, "canceled")
+    assert answer.json()["rows_done"] == 1
+    assert worker.rows(spec, (0, 1)) == b"lost"
+    assert client.delete(link).status_code == 204
+
+
 @pytest.mark.parametrize("status", ["succeeded", "failed", "canceled"])
 def test_job_stays_as_it_is_when_it_is_canceled_too_late(
     client: httpx.Client, worker: HandWorker, status: str

@@ -388,12 +388,14 @@ class World:
             )
 
     def _cancel(self, job_id: str) -> None:
-        before = self._redis.hget(keys.job(job_id), "status")
+        before, owner = self._redis.hmget(keys.job(job_id), "status", "owner")
+        lease = self._redis.zscore(_STARTED, f"{job_id}:{(owner or b'').decode()}")
+        is_leased = lease is not None and lease > self.server.now
         said = self._runner.run(self._store.cancel(job_id))
         expected = {
             None: "missing",
             b"queued": "canceled",
-            b"running": "canceling",
+            b"running": "canceling" if is_leased else "canceled",
         }.get(before, "settled")
         promise(
             said == expected, "a cancel says what it did, also when it is sent again"

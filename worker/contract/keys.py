@@ -16,6 +16,10 @@ jobs."""
 RQ_QUEUE = "rq:queue:"
 """RQ's prefix of the list of waiting job ids; the queue's name follows."""
 
+RQ_STARTED = "rq:wip:"
+"""RQ's prefix of the sorted set of leases (`job:owner`) by their end, in seconds since
+1970; the queue's name follows."""
+
 RQ_JOB = "rq:job:"
 """RQ's prefix of its own record of a job; the job's id follows."""
 
