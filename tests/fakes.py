@@ -160,6 +160,7 @@ class Outlet:
         self.shares: dict[str, list[float]] = {}
         self.estimates: dict[str, list[str]] = {}
         self.usage: dict[str, Usage] = {}
+        self.stepped_s = 0.0
         self.cards: list[ModelCard] = []
         self.changed = threading.Condition()
 
@@ -195,9 +196,10 @@ class Outlet:
     def send(self) -> None:
         """It hears everything at once."""
 
-    def report_usage(self, usage: Mapping[str, Usage]) -> None:
+    def report_usage(self, usage: Mapping[str, Usage], stepped_s: float) -> None:
         with self.changed:
             self.usage = copy.deepcopy(dict(usage))
+            self.stepped_s = stepped_s
             self.changed.notify_all()
 
     def report_model(self, word: str, *arguments: object) -> None:

@@ -106,10 +106,9 @@ class _Worker:
             self._messages.append(("card_failed", reason))
         self._is_broken = True
 
-    def report_usage(self, usage: Mapping[str, Usage]) -> None:
+    def report_usage(self, usage: Mapping[str, Usage], stepped_s: float) -> None:
         # Steps take all of the own thread's time; helpers measure theirs themselves.
-        own = sum(of_model.seconds for of_model in usage.values())
-        drawn_s = [own, *drawn_by_threads()[1:]]
+        drawn_s = [stepped_s, *drawn_by_threads()[1:]]
         dropped = logs.lines.dropped
         self._messages += [
             ("used", usage),

@@ -17,11 +17,15 @@ class UsageReports:
     """Counts the use of each model, and reports it now and then."""
 
     def __init__(
-        self, models: Iterable[str], report: Callable[[Mapping[str, Usage]], None]
+        self,
+        models: Iterable[str],
+        report: Callable[[Mapping[str, Usage], float], None],
     ) -> None:
         """models: names of the loaded models. report: called with the usage of all
-        models."""
+        models, and the seconds of all steps since the start."""
         self._of = {name: Usage() for name in models}
+        self._past_s = 0.0
+        """Seconds of the steps of models that were unloaded, or are counted anew."""
         self._report = report
         self._log_at = time.monotonic() + LOG_S
         self._report_at = 0.0
@@ -34,11 +38,14 @@ class UsageReports:
 
     def add(self, model: str) -> None:
         """Count for a model that was loaded later, or again, from zero."""
+        self.remove(model)
         self._of[model] = Usage()
 
     def remove(self, model: str) -> None:
-        """Forget a model that was unloaded."""
-        self._of.pop(model, None)
+        """Forget a model that was unloaded; the seconds of its steps still count."""
+        usage = self._of.pop(model, None)
+        if usage is not None:
+            self._past_s += usage.seconds
 
     def now_and_then(self) -> None:
         """Report and log if it is time; called after each turn."""
@@ -51,7 +58,8 @@ class UsageReports:
     def report(self) -> None:
         """Report the usage of all models now."""
         self._report_at = time.monotonic() + REPORT_S
-        self._report(self._of)
+        own_s = sum(usage.seconds for usage in self._of.values())
+        self._report(self._of, self._past_s + own_s)
 
     def log(self) -> None:
         """Log the usage of each model that has drawn images."""

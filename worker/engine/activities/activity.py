@@ -61,8 +61,9 @@ class Outlet(JobOutlet, Protocol):
     """Receives everything that the engine reports. In the engine's process it sends
     messages to the worker."""
 
-    def report_usage(self, usage: Mapping[str, Usage], /) -> None:
-        """Report how much each model was used since the start."""
+    def report_usage(self, usage: Mapping[str, Usage], stepped_s: float, /) -> None:
+        """Report how much each model was used since it was loaded, and the seconds of
+        all steps since the start."""
         ...
 
     def report_model(self, word: ModelWord, /, *arguments: object) -> None:
