@@ -16,13 +16,21 @@ from worker.settings import Settings
 def is_warm(settings: Settings) -> bool:
     """Does Redis hold a live announcement of a worker of this name, or of this host, with a model that is ready? Raises
     RedisError."""
-    prefix = settings.worker_name or f"{socket.gethostname()}-"
     with connect(settings.redis_url, COMMAND_TIMEOUT_S) as redis:
         return any(
             worker.ready
             for worker in live_workers(redis)
-            if worker.name.startswith(prefix)
+            if _is_meant(worker.name, settings.worker_name)
         )
+
+
+def _is_meant(name: str, wanted: str) -> bool:
+    """Return whether a worker of this name is the wanted one, or, if `wanted` is empty, one of this host."""
+    if wanted:
+        return name == wanted
+    # A name that was made up ends with the device and a random number. Another host's
+    # name may begin with this one's.
+    return name.rsplit("-", 2)[0] == socket.gethostname()
 
 
 def main() -> int:
