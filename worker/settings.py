@@ -59,8 +59,9 @@ class Settings(RedisSettings):
     drawn by fours."""
     slot_memory_mib: int = Field(default=2048, ge=1)
     """Memory for the images that are drawn, for all models together. Each model has an equal share, of which the
-    particles of completions may have a quarter; if the rest holds fewer images than `slots` and `express_slots`, fewer
-    are drawn at once. Weights are not counted."""
+    particles of completions may have a quarter, or half if several threads draw them; if the rest holds fewer images
+    than `slots` and `express_slots`, fewer are drawn at once. Weights are not counted, nor are fields, which may take
+    half as much again, added models, which share a quarter as much again, and files that are encoded or decoded."""
     max_jobs: int = Field(default=32, ge=1, le=4096)
     """Jobs a worker holds that are not drawn yet: a few more than slots, so that a freed slot is filled without asking
     Redis; and a quarter more, for owners who have none there. It may hold as many again whose last rows are being
