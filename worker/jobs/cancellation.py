@@ -5,6 +5,7 @@ whose message came while nobody listened, or before the job was open here.
 """
 
 import os
+import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -33,17 +34,23 @@ class Cancellation:
         self._open_jobs = open_jobs
         self._cancel = cancel
         self._channel = Channel(redis, keys.CANCEL_CHANNEL)
+        self._check_at = 0.0
+        """Time at which all open jobs are checked next, by time.monotonic."""
         self._log = structlog.get_logger("cancellation")
 
     def turn(self) -> float:
-        """Handle one message; if none comes for a second, check all open jobs. Return
-        the seconds until the next call.
+        """Handle one message, if one comes within a second; check all open jobs if none
+        came, and each second. Return the seconds until the next call.
 
         An error of Redis is logged, not raised.
         """
         try:
             message = self._channel.next(BLOCK_S)
-            found = self._requests() if message is None else [os.fsdecode(message)]
+            found = [] if message is None else [os.fsdecode(message)]
+            # The requests of others may come without a pause.
+            if message is None or time.monotonic() >= self._check_at:
+                found += self._requests()
+                self._check_at = time.monotonic() + BLOCK_S
         except RedisError as error:
             self._log.warning("redis_away", error=str(error))
             return BLOCK_S
