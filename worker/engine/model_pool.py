@@ -442,15 +442,19 @@ class ModelPool:
         )
         # The engine's thread and those that look for new models add models.
         with self._adding:
-            if self.is_full and kept_name(card) not in self._loaded:
-                raise FullPoolError(self._is_full())
+            if kept_name(card) not in self._loaded:
+                self.expect_room()
             self._loaded[kept_name(card)] = LoadedModel(model, plan, card)
         if own not in self._begun_with:
             self._lent[own] = share
         return card
 
-    def _is_full(self) -> str:
-        return f"this worker holds {self.most} models (PIXELRNN_LOADED_MODELS)"
+    def expect_room(self) -> None:
+        """Raise FullPoolError if there is no room for one more model."""
+        if self.is_full:
+            raise FullPoolError(
+                f"this worker holds {self.most} models (PIXELRNN_LOADED_MODELS)"
+            )
 
     def remove(self, name: str) -> None:
         """Remove a model that will not be used any more; do nothing if it is not in

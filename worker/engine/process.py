@@ -398,6 +398,9 @@ def _bring(
     if place is None:
         log.warning("weights_not_there", model=name, identity=identity)
         return None
+    if pool.engine_name(name, identity) is None:
+        # All drawing waits meanwhile, and this is tried again until there is room.
+        pool.expect_room()
     try:
         model = load_model(place, device=device)
         if model.card.name != name or not model.card.answers_to(identity):

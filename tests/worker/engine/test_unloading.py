@@ -10,6 +10,7 @@ from model_core import load_model, save_model, untrained
 from model_core.image_request import ImageRequest
 from model_core.models import Model
 from tests.fakes import VALUES, FakeEngine, Outlet
+from worker.engine import process
 from worker.engine.arrivals import Directory
 from worker.engine.cohort import Cohort
 from worker.engine.kept import KeptWeights
@@ -200,3 +201,31 @@ def test_only_what_has_been_in_memory_is_loaded_from_the_added_models(
     assert found is not None
     assert found[0].identity == card.identity
     assert called in pool.names()
+
+
+def test_nothing_is_read_from_disk_while_the_pool_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model for which a job waits is tried again five times a second, and nothing is
+    drawn while one is loaded."""
+    (tmp_path / "ours").mkdir()
+    card = save_model(NETWORK, tmp_path / "added" / "mine")
+    directory = Directory(tmp_path / "ours", added=tmp_path / "added")
+    kept = KeptWeights(tmp_path / "kept")
+    kept.keep("mine", card.identity, tmp_path / "added" / "mine")
+    rig = Rig()
+    others = rig.add("a"), rig.add("b")
+    read: list[Path] = []
+
+    def load(place: Path, device: str) -> Model:
+        read.append(place)
+        return load_model(place, device=device)
+
+    monkeypatch.setattr(process, "load_model", load)
+    for _ in range(3):
+        with pytest.raises(FullPoolError, match="holds 3 models"):
+            _bring(rig.pool, kept, directory, "cpu", "mine", card.identity)
+    assert read == []
+    rig.pool.unload(others[0])
+    assert _bring(rig.pool, kept, directory, "cpu", "mine", card.identity) is not None
+    assert len(read) == 1
