@@ -5,7 +5,8 @@ this file.
                  \                      |                         | failed | canceled
                   \------ cancel -------+---------------------------------/
     finish: append and settle in one call
-    release: running -> queued, when a worker returns an unfinished job
+    release: running -> queued, when a worker returns an unfinished job;
+             running -> canceled, if that was requested
 
 The scripts guarantee that a job ends with exactly one terminal event, whatever process
 dies; that only the owner of the newest claim can write; that repeating a command whose

@@ -229,8 +229,8 @@ class Ledger:
         return SettleAnswer(word.decode())
 
     def release(self, claim: Claim, counted: bool = True) -> bool:
-        """Return an unfinished job to the waiting ones; return False if the claim does
-        not own it.
+        """Return an unfinished job to the waiting ones. Return False if the claim does
+        not own it, or its cancellation was requested: then it has ended.
 
         counted: whether this claim stays one of the job's attempts.
         """

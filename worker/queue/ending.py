@@ -30,8 +30,8 @@ class Ending:
     """Ends executions, the runs of jobs on this worker, in RQ's records.
 
     release(claim) returns a job's own record to the queue and returns True, or False if
-    this worker no longer owns the job. With a second argument False, the attempt does
-    not count.
+    this worker no longer owns the job, or the job has ended. With a second argument
+    False, the attempt does not count.
     """
 
     def __init__(

@@ -219,6 +219,18 @@ def test_overtaken_claim_writes_nothing_when_a_new_one_exists(client: Client) ->
     assert ledger.claim("unheard-of", "token") is Unclaimed.MISSING
 
 
+def test_job_that_shall_be_canceled_ends_when_it_is_given_back(client: Client) -> None:
+    """The request came when its worker had stopped looking for one. The next worker may
+    have no room for long; it finds an entry of an ended job."""
+    spec = client.submit()
+    token = begin(client, spec.id, lease_s=60)
+    assert client.cancel(spec.id) == "canceling"
+    ledger = Ledger(client.redis)
+    assert not ledger.release(Claim(spec.id, token, last_seq=0))
+    assert client.wait_end(spec.id).status is JobStatus.CANCELED
+    assert ledger.claim(spec.id, "late") is Unclaimed.SETTLED
+
+
 def test_arithmetic_is_kept_when_workers_of_other_kinds_take_over(
     client: Client,
 ) -> None:
