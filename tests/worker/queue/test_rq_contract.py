@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 
 import pytest
+from redis import Redis
 from rq import SimpleWorker
 from rq.executions import Execution
 from rq.job import Job
@@ -14,6 +15,7 @@ from rq.queue import Queue
 from rq.registry import StartedJobRegistry
 from rq.worker import BaseWorker
 
+from worker.contract import keys
 from worker.queue.rq_job import DrawJob
 from worker.queue.rq_worker import RqWorker
 
@@ -86,6 +88,15 @@ def test_private_method_is_as_expected_when_we_call_it(
 ) -> None:
     """The parts of RQ that are called, with the arguments that are given."""
     assert parameters(function) == expected
+
+
+def test_names_of_rq_are_those_that_our_scripts_write() -> None:
+    """They look for entries, and for the lease of a job's owner, by themselves."""
+    assert Queue.redis_queue_namespace_prefix == keys.RQ_QUEUE
+    assert Job.redis_job_namespace_prefix == keys.RQ_JOB
+    assert StartedJobRegistry.key_template.format("q") == f"{keys.RQ_STARTED}q"
+    lease = Execution("token", "job", connection=Redis())
+    assert lease.composite_key == "job:token"
 
 
 def test_no_name_is_imported_when_rq_asks_a_job_for_code() -> None:
