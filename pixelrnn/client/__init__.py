@@ -36,6 +36,7 @@ from pixelrnn.client.asynchronous import AsyncClient, AsyncJob
 from pixelrnn.client.errors import (
     AddressError,
     ApiError,
+    ApiKeyError,
     CardError,
     JobEndedError,
     ServiceError,
@@ -48,6 +49,7 @@ from pixelrnn.client.synchronous import Client, Job
 __all__ = [
     "AddressError",
     "ApiError",
+    "ApiKeyError",
     "AsyncClient",
     "AsyncJob",
     "CardError",

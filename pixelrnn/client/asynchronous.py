@@ -199,8 +199,8 @@ class AsyncClient:
         tries: int = TRIES,
         timeout: float | None = None,
     ) -> None:
-        """Make a client; nothing is sent yet. Raises AddressError for an invalid
-        URL."""
+        """Make a client; nothing is sent yet. Raises AddressError for an invalid URL,
+        ApiKeyError for a key that no header can have."""
         self._http = httpx.AsyncClient(**http_options(url, key, timeout))
         self._habits = Habits(tries, timeout)
         self.flows = Flows(self._habits)

@@ -2,6 +2,7 @@
 
 ServiceError
   AddressError            the URL cannot be that of a service
+  ApiKeyError             no header can have this key
   CardError               a file is not the card of a model
   UnreachableError        no response after all tries
   UnexpectedAnswerError   a response that is not the service's
@@ -25,6 +26,17 @@ class AddressError(ServiceError, ValueError):
         """url: what was given in place of an address; the message repeats it."""
         super().__init__(
             f"{url!r} is no address of a service: expected http://HOST:PORT"
+        )
+
+
+class ApiKeyError(ServiceError, ValueError):
+    """The API key has a character that no header can have."""
+
+    def __init__(self) -> None:
+        """The message does not repeat the key, because messages end up in logs."""
+        super().__init__(
+            "the API key contains a line feed, or another control character: expected "
+            "the key alone, as `pixelrnn key NAME` prints it in its first line"
         )
 
 

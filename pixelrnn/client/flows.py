@@ -32,6 +32,10 @@ LONG_POLL_S = 20.0
 _PROGRESS_S = 1.0
 """Seconds between two calls of on_progress."""
 _ACTIVE = ("queued", "running")
+_JOB = ("id", "status")
+"""Fields that every Job document has."""
+_UNKNOWN = 404
+_CONFLICT = 409
 _GONE = 410
 # Media types of a picture's formats that are not images.
 _TYPES = {"npy": "application/x-npy", "zip": "application/zip"}
@@ -93,11 +97,17 @@ class Flows:
         """habits: how often each call is tried, and for how long."""
         self._habits = habits
 
-    def answer(self, call: Call) -> Flow[httpx.Response]:
+    def answer(
+        self, call: Call, patience: Patience | None = None
+    ) -> Flow[httpx.Response]:
         """Return the successful response to a call, after as many tries as the habits
         allow. Raise ApiError if the service refuses, UnreachableError if it does not
-        respond."""
-        patience = Patience(self._habits)
+        respond.
+
+        patience: counts the tries of this call, for a caller that asks it afterwards
+            whether an earlier try may have been carried out. Default: a new one.
+        """
+        patience = patience or Patience(self._habits)
         while True:
             outcome = yield call
             if isinstance(outcome, httpx.Response):
@@ -114,7 +124,14 @@ class Flows:
 
     def remove_model(self, name: str) -> Flow[None]:
         """Remove a model."""
-        yield from self.answer(Call("DELETE", f"/models/{name}"))
+        patience = Patience(self._habits)
+        try:
+            yield from self.answer(Call("DELETE", f"/models/{name}"), patience)
+        except ApiError as error:
+            # The service does not remember removed models: it answers a second request
+            # like one for a model that never was there.
+            if error.status != _UNKNOWN or not patience.may_be_done:
+                raise
 
     def download_model(self, name: str) -> Flow[bytes]:
         """Return a zip with the model's directory."""
@@ -213,7 +230,17 @@ class Flows:
     def finish(self, job: JobView[documents.Result]) -> Flow[documents.Job]:
         """End a training with its best weights so far, and return its state at that
         moment. It ends a little later."""
-        job.state = yield from self._job(Call("POST", f"/jobs/{job.id}/finish"))
+        patience = Patience(self._habits)
+        call = Call("POST", f"/jobs/{job.id}/finish")
+        try:
+            job.state = document((yield from self.answer(call, patience)), *_JOB)
+        except ApiError as error:
+            if error.status != _CONFLICT or not patience.may_be_done:
+                raise
+            job.state = yield from self.state(job.id)
+            # An earlier try has ended it, unless it still runs without better weights.
+            if job.state["status"] in _ACTIVE:
+                raise
         return job.state
 
     def links(self, job_id: str, expires_in: int) -> Flow[documents.SignedLinks]:
@@ -231,7 +258,7 @@ class Flows:
                 raise
 
     def _job(self, call: Call) -> Flow[documents.Job]:
-        return (yield from self._document(call, "id", "status"))
+        return (yield from self._document(call, *_JOB))
 
     def _document(self, call: Call, *needed: str) -> Flow[Any]:
         """Return the JSON object that a call is answered with. needed: fields that it

@@ -21,6 +21,9 @@ _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout)
 """Errors after which the service has not received the request."""
 _HOPELESS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 """Errors of an invalid request, for which further tries are useless."""
+_OF_A_PROXY = frozenset({502, 504})
+"""Statuses of a proxy that got no response from the service, which may have carried the
+request out. Its own refusals have other statuses."""
 
 
 class Patience:
@@ -31,6 +34,9 @@ class Patience:
         """Begin without a failure. habits: those of the client; `has_answered` is set
         in them."""
         self._habits = habits
+        self.may_be_done = False
+        """True if the service may have carried out an earlier try, whose response was
+        lost."""
         self.renew()
 
     def renew(self) -> None:
@@ -52,6 +58,8 @@ class Patience:
             return None
         if response.status_code not in _PASSING:
             raise error_of(response)
+        if response.status_code in _OF_A_PROXY:
+            self.may_be_done = True
         return self._pause(error_of(response), _retry_after(response))
 
     def after_silence(self, error: httpx.TransportError | None) -> float:
@@ -67,6 +75,8 @@ class Patience:
         if isinstance(error, _HOPELESS):
             raise unreachable
         was_not_sent = isinstance(error, _NOT_SENT)
+        if not was_not_sent:
+            self.may_be_done = True
         is_first_contact = was_not_sent and not self._habits.has_answered
         limit_s = _FIRST_CONTACT_S if is_first_contact else None
         return self._pause(unreachable, None, limit_s)

@@ -5,12 +5,14 @@ from typing import Any
 
 import httpx
 
-from pixelrnn.client.errors import AddressError
+from pixelrnn.client.errors import AddressError, ApiKeyError
 
 TRIES = 8
 """How often a call is tried, at most."""
 _CONNECT_S = 10.0
 """Seconds until a connection must be open."""
+_NOT_IN_HEADERS = frozenset("\0\n\v\f\r")
+"""Characters that h11 refuses within a header's value."""
 _SILENCE_S = 60.0
 """Seconds between two bytes of a response: more than a long poll takes, and more than
 the time between two comments on a quiet stream."""
@@ -35,9 +37,14 @@ class Habits:
 
 
 def http_options(url: str, key: str | None, timeout_s: float | None) -> dict[str, Any]:
-    """Return the arguments of an httpx client for this service. Raise AddressError for
-    an invalid URL."""
+    """Return the arguments of an httpx client for this service. White space around the
+    key is not sent. Raise AddressError for an invalid URL, ApiKeyError for a key that
+    no header can have."""
     check_address(url)
+    # A key that was read from a file ends in a line feed.
+    key = (key or "").strip()
+    if not _NOT_IN_HEADERS.isdisjoint(key):
+        raise ApiKeyError
     # As bytes, because httpx refuses text that is not ASCII with a UnicodeError; the
     # service answers 401 to a key that it does not know, whatever it consists of.
     headers = {"Authorization": f"Bearer {key}".encode()} if key else {}

@@ -11,6 +11,7 @@ import pytest
 from pixelrnn.client import (
     AddressError,
     ApiError,
+    ApiKeyError,
     CardError,
     Client,
     JobEndedError,
@@ -94,6 +95,58 @@ def test_a_delete_is_done_when_the_job_is_gone(status: int) -> None:
     assert flow.send(None) == call
     with pytest.raises(StopIteration):
         flow.send(response(status, {}))
+
+
+@pytest.mark.parametrize(
+    ("first", "is_done"),
+    [
+        (httpx.ReadError("broken"), True),
+        (response(504), True),  # of a proxy, which had sent the request on
+        (httpx.ConnectError("refused"), False),
+        (response(503), False),  # of the service, which had done nothing
+    ],
+)
+def test_a_model_is_removed_if_a_first_try_may_have_removed_it(
+    first: httpx.Response | httpx.TransportError, is_done: bool
+) -> None:
+    """The second try is answered with 404: a success if the first one may have been
+    carried out, and otherwise what it says."""
+    flow = Flows(Habits(tries=2)).remove_model("mine")
+    call = flow.send(None)
+    assert isinstance(call, calls.Call)
+    assert (call.method, call.path) == ("DELETE", "/models/mine")
+    assert isinstance(flow.send(first), Pause)
+    assert flow.send(None) == call
+    with pytest.raises(StopIteration if is_done else ApiError):
+        flow.send(response(404, {"title": "No such model"}))
+
+
+def test_a_model_that_is_not_there_is_not_removed() -> None:
+    """A first try that is refused has removed nothing."""
+    flow = Flows(Habits(tries=2)).remove_model("mine")
+    flow.send(None)
+    with pytest.raises(ApiError, match="No such model"):
+        flow.send(response(404, {"title": "No such model"}))
+
+
+@pytest.mark.parametrize("status", ["succeeded", "running"])
+def test_a_training_is_finished_if_a_first_try_may_have_finished_it(
+    status: documents.JobStatus,
+) -> None:
+    """The second try is answered with 409, because the training has ended meanwhile.
+    One that still runs had nothing to keep."""
+    job = JobView(_job(status="running"))
+    flow = Flows(Habits(tries=2)).finish(job)
+    flow.send(None)
+    flow.send(httpx.ReadError("broken"))
+    flow.send(None)
+    poll = flow.send(response(409, {"title": "There is nothing to keep"}))
+    assert isinstance(poll, calls.Call)
+    assert (poll.method, poll.path) == ("GET", "/jobs/a")
+    is_done = status == "succeeded"
+    with pytest.raises(StopIteration if is_done else ApiError):
+        flow.send(response(200, _job(status=status)))
+    assert job.state["status"] == status
 
 
 @pytest.mark.parametrize("status", ["failed", "canceled"])
@@ -369,6 +422,20 @@ def test_documents_are_those_of_the_schema(monkeypatch: pytest.MonkeyPatch) -> N
 
 def _job(status: documents.JobStatus) -> Any:
     return {"id": "a", "status": status, "error": None}
+
+
+def test_a_key_that_no_header_can_have_is_refused_and_not_repeated() -> None:
+    """Nothing was sent, so nobody failed to answer; and messages end up in logs."""
+    with pytest.raises(ApiKeyError, match="a line feed, or another") as refused:
+        Client("http://service", "secret\nkey")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", ["key\n", "key\r\n", " key "])
+def test_white_space_around_a_key_is_not_sent(key: str) -> None:
+    """A key that was read from a file ends in a line feed."""
+    sent = http_options("http://service", key, None)["headers"]
+    assert sent == {"Authorization": b"Bearer key"}
 
 
 def test_a_key_of_any_characters_is_sent() -> None:
