@@ -110,13 +110,16 @@ class EmbeddedRedis:
         """Start the server's process, and return it without waiting until it accepts
         commands. The directory must be locked, and an earlier process must have ended.
 
-        Raises StartError if valkey is not installed, or if the socket's folder is
-        another user's; OSError if the process or its log cannot be started.
+        Raises StartError if valkey is not installed, or if the data directory or the
+        socket's folder is another user's; OSError if the process or its log cannot be
+        started.
         """
         assert self._lock is not None, "lock() comes first"
         assert self.process is None or self.process.poll() is not None, (
             "the server is running"
         )
+        # Valkey lets everybody read its files, which have the pictures of users.
+        _make_private(self.directory)
         _make_private(self.socket.parent)
         self.socket.unlink(missing_ok=True)  # we hold the lock, so nobody listens on it
         command = [

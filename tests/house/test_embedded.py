@@ -119,9 +119,11 @@ def test_stale_socket_is_replaced(tmp_path: Path) -> None:
     "name", ["a name with spaces, 100% 'quoted'?", "/".join(["deep" * 10] * 5)]
 )
 def test_awkward_directory_works(tmp_path: Path, name: str) -> None:
-    """Spaces, quotes and paths longer than a unix socket's limit are all right."""
+    """Spaces, quotes and paths longer than a unix socket's limit are all right. The jobs
+    of users can be read by nobody else, also if the socket is elsewhere."""
     with EmbeddedRedis(tmp_path / name) as server:
         assert server.answers()
+        assert server.directory.stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.skipif(
