@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 
 from model_core import Model, save_model, untrained
 from model_core.cli.progress import working
-from model_core.errors import DataError
+from model_core.errors import DataError, PixelRNNError
 from pixelrnn.client import Client, Job
 from pixelrnn.kind_results import How, sentences
 from pixelrnn.kind_verbs import register
@@ -71,6 +71,18 @@ def test_an_option_that_would_be_ignored_is_refused(
     assert complaint in refused.output.replace("\n", " ")
 
 
+@pytest.mark.parametrize("verb", ["encode", "decode"])
+def test_a_device_that_would_be_ignored_is_refused(verb: str, tmp_path: Path) -> None:
+    """Processors alone write and read files of coded images; `cpu` may be named."""
+    files = {"encode": ["m", "a.png"], "decode": ["a.pxrn"]}[verb]
+    words = [verb, *files, "--out", tmp_path / "out", "--models-dir", tmp_path]
+    refused = run(root, *words, "--device", "cuda:0")
+    assert refused.exit_code == 2
+    assert "--device" in refused.output
+    named = run(root, *words, "--device", "cpu")
+    assert isinstance(named.exception, PixelRNNError)
+
+
 def test_help_says_what_is_usual() -> None:
     """Where a value is found and none is written: brackets are no markup there."""
     for verb, told in (
@@ -124,6 +136,22 @@ def test_transparent_pixels_are_missing_without_a_mask(tmp_path: Path) -> None:
     Image.new("L", (3, 3), "black").save(tmp_path / "black.png")
     assert classified(model, tmp_path, "grey.png", "black.png") == of_whole
     assert classified(model, tmp_path, "whole.png") == of_whole
+
+
+@pytest.mark.parametrize(("hidden", "particles"), [(0, 8), (2, 0)])
+def test_a_classification_says_how_many_particles_it_took(
+    hidden: int, particles: int, tmp_path: Path
+) -> None:
+    """As the service does: none if no given pixel is behind the hidden row."""
+    mask = np.zeros((3, 3), np.uint8)
+    mask[hidden] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    Image.new("L", (3, 3), "white").save(tmp_path / "grey.png")
+    save_model(labelled(), tmp_path / "models" / "m")
+    words = ["classify", "m", tmp_path / "grey.png", tmp_path / "mask.png", "--json"]
+    words += ["--models-dir", tmp_path / "models", "--particles", "8"]
+    found = json.loads(run(root, *words).stdout.splitlines()[-1])
+    assert (found["exact"], found["particles"]) == (particles == 0, particles)
 
 
 def test_a_model_that_takes_whole_pictures_alone_sees_a_background(

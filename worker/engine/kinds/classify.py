@@ -34,23 +34,28 @@ def classify(order: PictureOrder, model: Model) -> Iterator[float | Outcome]:
     particles = options.particles or PARTICLES
     for found in classify_steps(model, values, keep, order.job.seed, particles):
         if isinstance(found, Classification):
-            yield success(_summary(found, model, options, moved))
+            used = 0 if found.exact else particles
+            yield success(_summary(found, model, used, moved or options.moved_pixels))
         else:
             yield found
 
 
 def _summary(
-    found: Classification, model: Model, options: ClassifyOptions, moved: int
+    found: Classification, model: Model, particles: int, moved: int
 ) -> ClassifySummary:
-    """Return the summary for the one picture of the job."""
+    """Return the summary for the one picture of the job.
+
+    particles: for each label, 0 if the answer is exact. moved: number of pixels that
+        were moved to another value.
+    """
     order = np.argsort(-found.p[0], kind="stable")
     return ClassifySummary(
         labels=tuple(_belief(found, int(k), model.card.labels[k].name) for k in order),
         nats=float(found.total_nats[0]),
         exact=found.exact,
         quality=found.quality,
-        particles=0 if found.exact else options.particles_needed,
-        quantised_pixels=moved or options.moved_pixels,
+        particles=particles,
+        quantised_pixels=moved,
     )
 
 
