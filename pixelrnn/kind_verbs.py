@@ -100,6 +100,9 @@ _FILES: Mapping[Input, Mapping[str, Any]] = {
 }
 _FIT = Input.PICTURE, Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART, Input.SMALL_PICTURE
 _NAMES_ITS_MODEL = Input.DRAWN_PICTURE, Input.CODED_FILE
+_ON_PROCESSORS = Input.PICTURES, Input.CODED_FILE
+"""Input of the kinds for which a GPU is of no use: coded files are those of
+processors."""
 _SEED = Annotated[
     int | None,
     typer.Option(min=0, max=MAX_SEED, help="Same seed, same image. \\[default: drawn]"),
@@ -238,8 +241,8 @@ def _list_pictures(kind: Kind, options: dict[str, Any], how: How) -> None:
 
 
 def _expect_place(ctx: typer.Context, kind: Kind, how: How) -> None:
-    """Raise typer.BadParameter for an option of work here if a service is asked, and
-    for an option of a service if the work is done here."""
+    """Raise typer.BadParameter for an option of work here if a service is asked, for an
+    option of a service if the work is done here, and for a device that cannot do it."""
     if how.url:
         wrong = [*_HERE.get(kind.word, ()), *_OF_HERE]
         reason = "is for work here, without --url"
@@ -249,6 +252,11 @@ def _expect_place(ctx: typer.Context, kind: Kind, how: How) -> None:
     for name in wrong:
         if _is_on_command_line(ctx, name):
             raise typer.BadParameter(f"--{name.replace('_', '-')} {reason}")
+    if kind.input in _ON_PROCESSORS and how.device != "cpu":
+        raise typer.BadParameter(
+            f"--device: files of coded images need processors: expected cpu, not "
+            f"{how.device}"
+        )
 
 
 def _is_on_command_line(ctx: typer.Context, name: str) -> bool:
