@@ -28,8 +28,7 @@ run: port .venv/installed-all
 
 # Before anything is downloaded.
 port: | .venv/bin/python
-	@$(BIN)/python -c 'import socket; socket.create_server(("127.0.0.1", $(PORT))).close()' 2>/dev/null || { \
-	    echo "port $(PORT) is taken: make run PORT=$$(($(PORT) + 1))"; exit 2; }
+	@$(BIN)/python -c 'from pixelrnn import doctor as d; at = d.check_port($(PORT)); at.status == d.OK or exit("port " + at.text)'
 
 # Types are checked beside the tests, which wait for other processes part of the time. If
 # that finds an error, make says so at once, and fails when the tests are over.

@@ -7,6 +7,7 @@ a bug report: it contains no keys, no passwords and no name of a user.
 
 from __future__ import annotations  # Python 3.8 has no list[str]
 
+import errno
 import os
 import platform
 import re
@@ -41,8 +42,7 @@ def main(argv: list[str] | None = None) -> int:
 
     argv: the port at which the service would listen, as its only word, or nothing: then
         that of the environment variable PORT, or 8000. None: the arguments of the
-        command line. Raises ValueError if the port is no integer, OverflowError if it
-        is out of range.
+        command line. Raises ValueError if the port is no integer.
     """
     arguments = sys.argv[1:] if argv is None else argv
     port = int(arguments[0]) if arguments else int(os.environ.get("PORT") or 8000)
@@ -152,17 +152,25 @@ def check_disk() -> Finding:
 
 def check_port(port: int) -> Finding:
     """Try to listen on this port of 127.0.0.1, as `make run` will. A warning if it is
-    taken. Raises OverflowError for a port that is out of range."""
+    taken, or cannot be used for another reason."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
-    except OSError:
-        text = f"{port} is taken: make run PORT={port + 1}"
-        return Finding("port", WARNING, text)
+    except (OSError, OverflowError) as error:
+        return Finding("port", WARNING, port_fault(port, error))
     finally:
         listener.close()
     return Finding("port", OK, f"{port} is free")
+
+
+def port_fault(port: int, error: Exception) -> str:
+    """Return why nothing can listen on a port, and what to do. error: of `bind`."""
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return f"{port} is taken: make run PORT={port + 1}"
+    # Users other than root may not have the lowest ports, also not the next one.
+    reason = getattr(error, "strerror", None) or error
+    return f"{port} cannot be used ({reason}): make run PORT=8000"
 
 
 def check_card() -> Finding:

@@ -1,6 +1,7 @@
 """`make doctor`: what it reports, and that it runs before anything is installed."""
 
 import ast
+import shutil
 import socket
 import subprocess
 import sys
@@ -45,6 +46,38 @@ def test_a_taken_port_is_a_warning_with_the_way_out() -> None:
         finding = doctor.check_port(port)
     assert finding.status == doctor.WARNING
     assert f"make run PORT={port + 1}" in finding.text
+
+
+def test_a_port_that_cannot_be_used_is_not_called_taken() -> None:
+    """Users other than root may not have port 80, and no port has the number 70000."""
+    refused = doctor.port_fault(80, PermissionError(13, "Permission denied"))
+    assert refused == "80 cannot be used (Permission denied): make run PORT=8000"
+    finding = doctor.check_port(70_000)
+    assert finding.status == doctor.WARNING
+    assert finding.text.startswith("70000 cannot be used (")
+
+
+def test_make_run_says_why_it_cannot_have_a_port(tmp_path: Path) -> None:
+    """Before anything is installed."""
+    shutil.copy(FILE.parents[1] / "Makefile", tmp_path)
+    shutil.copytree(FILE.parent, tmp_path / "pixelrnn", ignore=lambda *_: ["client"])
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").symlink_to(sys.executable)
+
+    def said(port: int) -> tuple[int, str]:
+        command = ["make", "--no-print-directory", "port", f"PORT={port}"]
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stderr.partition("\n")[0]
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert said(port) == (2, f"port {port} is taken: make run PORT={port + 1}")
+    assert said(port) == (0, "")
+    status, words = said(70_000)
+    assert status == 2
+    assert words.startswith("port 70000 cannot be used (")
 
 
 def test_no_secret_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
