@@ -3,7 +3,9 @@ download and train."""
 
 import io
 import json
+import os
 import re
+import shutil
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -207,9 +209,10 @@ def _model_name(directory: Path) -> str:
 
 
 def _unpack(data: bytes, name: str, directory: Path) -> None:
-    """Write the files of a zip below `directory`. Raises RemoteError if it contains a
-    file that no model has, or more bytes than it has itself: the service sends models
-    without compression."""
+    """Write the files of a zip below `directory`, all or none. Raises RemoteError if it
+    contains a file that no model has, or more bytes than it has itself: the service
+    sends models without compression; OSError if the files cannot be written, or if
+    there is such a directory by now."""
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
         entries = archive.infolist()
@@ -226,6 +229,14 @@ def _unpack(data: bytes, name: str, directory: Path) -> None:
         raise RemoteError(f"the service sent no model {name}") from None
     if not all(_FILE.fullmatch(place) for place in files):
         raise RemoteError(f"the service sent other files than those of a model {name}")
-    for place, content in files.items():
-        (directory / place).parent.mkdir(parents=True, exist_ok=True)
-        (directory / place).write_bytes(content)
+    # Under a name that no model has: a service that looks at this models directory must
+    # not see half a model, and the next download must not find one.
+    draft = directory.with_name(f".{directory.name}.{os.getpid()}")
+    try:
+        draft.mkdir(parents=True)
+        for place, content in files.items():
+            (draft / place).parent.mkdir(exist_ok=True)
+            (draft / place).write_bytes(content)
+        draft.rename(directory)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

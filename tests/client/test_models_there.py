@@ -278,6 +278,17 @@ def test_the_command_says_what_goes_on_when_it_is_left(
     )
 
 
+def test_a_download_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    """Half a model would be looked at by a service, and keep the next download out."""
+    sent = io.BytesIO()
+    with zipfile.ZipFile(sent, "w") as archive:
+        archive.writestr("mine/card.json", "{}")
+        archive.writestr(f"mine/{'long' * 100}.safetensors", b"")
+    with pytest.raises(OSError, match="File name too long"):
+        _unpack(sent.getvalue(), "mine", tmp_path / "models" / "mine")
+    assert not list((tmp_path / "models").iterdir())
+
+
 def test_a_download_that_would_unpack_to_more_is_refused(tmp_path: Path) -> None:
     """Before any of it is read: ours are not packed."""
     for how, said in (
