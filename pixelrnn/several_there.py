@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from model_core.cli.progress import Work
 from pixelrnn.client.errors import ApiError
 from pixelrnn.kind_results import Done, How
-from pixelrnn.remote_job import picture_of
+from pixelrnn.remote_job import RemoteError, picture_of
 from pixelrnn.several import Results, places
 from worker.contract.kind import MAX_IMAGES, Kind
 
@@ -42,8 +42,8 @@ class Several:
 
         Raises ApiError for a refusal that is about no single picture, JobEndedError if
         a job fails, other ServiceErrors, OSError if a file cannot be written,
-        ValueError if a picture to complete does not lie below `folder`, and DataError
-        if every picture was left out.
+        ValueError if a picture to complete does not lie below `folder`, RemoteError if
+        a file holds several pictures, and DataError if every picture was left out.
         """
         on_share = work.begin(f"{self.kind.word}: {len(files)} pictures")
         most = max(1, MAX_IMAGES // self.options.get("n", 1))
@@ -108,12 +108,17 @@ class Several:
 
     def _take(self, files: Sequence[Path], job: "Job[Any]") -> None:
         """Wait for a job, note the facts of each of its pictures, and write its
-        completions."""
+        completions. Raises RemoteError if it has more pictures than files, and what
+        `ask` raises."""
         result = job.result()
+        pictures = result.get("pictures") or [result]
+        if len(pictures) != len(files):
+            raise RemoteError(
+                f"{len(pictures)} pictures in {len(files)} files: a file that holds "
+                f"several, such as a zip, must be alone; job {job.id} has the results"
+            )
         n = self.options.get("n", 1)
-        for i, (file, facts) in enumerate(
-            zip(files, result.get("pictures") or [result], strict=True)
-        ):
+        for i, (file, facts) in enumerate(zip(files, pictures, strict=True)):
             told = {"file": str(file), "job": job.id, **facts}
             if self.folder is not None and self.how.out is not None:
                 outs = places(self.how.out, self.folder, file, n)
@@ -135,6 +140,8 @@ def _number_of_refused(error: ApiError | OSError, files: Sequence[Path]) -> int 
             (i for i, file in enumerate(files) if str(file) == str(error.filename)),
             None,
         )
+    if error.status == _TOO_LARGE:  # it does not say which of several is
+        return 0 if len(files) == 1 else None
     pointers = [each["pointer"] for each in (error.problem.get("errors") or ())]
     if not pointers or not pointers[0].startswith("#/image"):
         return None

@@ -6,8 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model_core.cli.progress import working
 from pixelrnn.client import ApiError, Client
+from pixelrnn.kind_results import How
+from pixelrnn.remote_job import RemoteError
+from pixelrnn.several_there import Several
 from tests.client.by_command import pixelrnn, png_of
+from tests.client.flaky import Answer, flaky
+from worker.contract.kinds import KINDS
 
 PICTURES = [np.random.default_rng(i).integers(0, 2, (1, 6, 5)) for i in range(4)]
 MASK = np.zeros((6, 5), np.uint8)
@@ -97,3 +103,35 @@ def test_a_refusal_names_the_picture(service: str) -> None:
     with Client(service) as client, pytest.raises(ApiError) as refused:
         client.score("tiny-cnn", [PICTURES[0], b"?"])
     assert refused.value.problem["errors"][0]["pointer"] == "#/image/1"
+
+
+def test_a_picture_that_is_too_large_by_itself_is_left_out(tmp_path: Path) -> None:
+    """The service does not say which of several is: they are halved, and then it is
+    known. The others are scored."""
+    files = [tmp_path / "huge.png", tmp_path / "small.png"]
+    for file in files:
+        file.write_bytes(b"a picture")
+    too_large = Answer(413, json.dumps({"detail": "the image has too many bytes"}))
+    job = {"id": "a", "model": "m", "status": "succeeded", "result": {"nats": 1.0}}
+    answers = [too_large, too_large, Answer(202, json.dumps(job))]
+    with flaky(answers) as (url, seen), Client(url) as client, working() as work:
+        asked = Several(KINDS["score"], client, {"model": "m"}, How(url=url))
+        done = asked.ask(files, work)
+    assert [each["file"] for each in done.facts["pictures"]] == [str(files[1])]
+    left_out = f"{files[0]}: the image has too many bytes"
+    assert done.facts["left_out"] == [left_out]
+    assert len(seen) == len(answers)
+
+
+def test_a_file_of_several_pictures_among_others_is_refused(tmp_path: Path) -> None:
+    """A zip, for instance: which result is of which file is not known then."""
+    files = [tmp_path / "two.zip", tmp_path / "one.png"]
+    for file in files:
+        file.write_bytes(b"a picture")
+    result = {"pictures": [{"nats": 1.0}] * 3}
+    job = {"id": "a", "model": "m", "status": "succeeded", "result": result}
+    answers = [Answer(202, json.dumps(job))]
+    with flaky(answers) as (url, _), Client(url) as client, working() as work:
+        asked = Several(KINDS["score"], client, {"model": "m"}, How(url=url))
+        with pytest.raises(RemoteError, match=r"3 pictures in 2 files: .* job a has"):
+            asked.ask(files, work)
