@@ -31,6 +31,9 @@ from model_core.errors import ConfigError
 from model_core.portable.target import ENVIRONMENT
 from model_core.slow_steps import if_slow
 
+_MINUTES = 5.0
+"""Minutes of a training on pictures if the user names none."""
+
 bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=True)
 gpu = typer.Typer(name="gpu", help="Check this machine's GPU.", no_args_is_help=True)
 
@@ -95,12 +98,18 @@ def train(
     publish: Annotated[
         Path | None,
         typer.Option(
-            help="Models directory to write each best epoch to. [pictures: my-models]"
+            help="Models directory to write each best epoch to. \\[pictures: my-models]"
         ),
     ] = None,
     minutes: Annotated[
-        float, typer.Option(min=1, max=1440, help="How long pictures are learned from.")
-    ] = 5,
+        float | None,
+        typer.Option(
+            min=1,
+            max=1440,
+            help="How long pictures are learned from; a recipe has its epochs. "
+            "\\[default: 5]",
+        ),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Train a network from pictures for some minutes, or from a recipe. Ctrl-C stops it
@@ -118,7 +127,7 @@ def train(
             raise typer.BadParameter(f"{config} is not a recipe: --data is for recipes")
         facts = train_pictures(
             config,
-            minutes,
+            _MINUTES if minutes is None else minutes,
             runs_dir,
             name,
             publish or Path("my-models"),
@@ -129,6 +138,11 @@ def train(
         if json_:
             print_json(facts)
         return
+    if minutes is not None:
+        raise typer.BadParameter(
+            f"{config} is a recipe: --minutes is for pictures; a recipe has "
+            "training.epochs"
+        )
     changes = [*(set_ or []), *([f"data.path={json.dumps(str(data))}"] if data else [])]
     recipe = Recipe.load(config, changes)
     directory = runs_dir / (name or config.stem)

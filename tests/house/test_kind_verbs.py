@@ -71,6 +71,13 @@ def test_an_option_that_would_be_ignored_is_refused(
     assert complaint in refused.output.replace("\n", " ")
 
 
+def test_minutes_of_a_recipe_are_refused() -> None:
+    """A recipe states its epochs: it would train for hours."""
+    refused = run(root, "train", "own-pictures", "--minutes", "2")
+    assert refused.exit_code == 2
+    assert "--minutes is for pictures" in refused.output
+
+
 @pytest.mark.parametrize("verb", ["encode", "decode"])
 def test_a_device_that_would_be_ignored_is_refused(verb: str, tmp_path: Path) -> None:
     """Processors alone write and read files of coded images; `cpu` may be named."""
@@ -88,6 +95,8 @@ def test_help_says_what_is_usual() -> None:
     for verb, told in (
         ("classify", "transparent pixels are not]"),
         ("sample", "[default: drawn]"),
+        ("train", "[pictures: my-models]"),
+        ("train", "[default: 5]"),
     ):
         assert told in run(root, verb, "--help").output
 
