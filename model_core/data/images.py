@@ -146,6 +146,10 @@ def read_exact_values(
     network's or a colour that no value has; and without a palette also for
     transparency, more than eight bits per colour, or several frames.
     """
+    opened = _open(path)
+    if opened.size != (config.width, config.height):
+        # `_fit` would advise --fit resize, which would not give the picture back.
+        raise DataError(f"{_wrong_size(opened, path, config)}: give that size")
     if palette:
         return read_nearest(path, config, palette=palette, nearest=nearest)[0]
     pixels = read_pixels(path, config)
@@ -511,8 +515,13 @@ def _fit(
     if image.size == size:
         return image
     if not resize:
-        raise DataError(
-            f"{path} is {image.width}x{image.height}, but the model takes "
-            f"{config.width}x{config.height} pixels: give that size, or --fit resize"
-        )
+        fault = _wrong_size(image, path, config)
+        raise DataError(f"{fault}: give that size, or --fit resize")
     return image.resize(size, by)
+
+
+def _wrong_size(image: Image.Image, path: Path, config: NetworkConfig) -> str:
+    return (
+        f"{path} is {image.width}x{image.height}, but the model takes "
+        f"{config.width}x{config.height} pixels"
+    )

@@ -182,6 +182,19 @@ def test_a_picture_is_read_upright_as_the_service_does(tmp_path: Path) -> None:
     assert (read_part(path, GREY) == (values[0] == 0)).all()
 
 
+def test_an_encoding_is_not_advised_to_resize(tmp_path: Path) -> None:
+    """`encode` has no --fit: a resized picture would not come back as it is."""
+    path = tmp_path / "large.png"
+    Image.new("L", (5, 6)).save(path)
+    expected = f"{path} is 5x6, but the model takes 3x4 pixels: give that size"
+    with pytest.raises(DataError) as refused:
+        read_exact_values(path, GREY)
+    assert str(refused.value) == expected
+    with pytest.raises(DataError) as refused:
+        read_values(path, GREY)
+    assert str(refused.value) == f"{expected}, or --fit resize"
+
+
 @pytest.mark.parametrize("name", ["drawn.png", "dots.png"])
 def test_facts_beside_the_pixels_do_not_matter_to_an_encoding(
     tmp_path: Path, name: str
