@@ -62,7 +62,11 @@ def remote_add(
             (one["identity"] for one in client.models() if one["name"] == name), None
         )
         work.begin(f"{name}: sending")
-        with _explain_taken_name(name, "--exchange puts this one in its place"):
+        removing = f"`pixelrnn remote remove {name}` takes it away"
+        way_out = "--exchange puts this one in its place"
+        if exchange:  # there is one to exchange, but no worker serves it
+            way_out = f"it is not served: {removing}"
+        with _explain_taken_name(name, way_out):
             job = client.add_model(directory, shared, before if exchange else None)
         work.begin(f"{name}: being examined")
         try:
@@ -73,9 +77,11 @@ def remote_add(
             ) from None
         except JobEndedError as ended:
             why = (ended.state["error"] or {}).get("detail", "its job was canceled")
-            raise RemoteError(
-                f"{name} is not served: {why}; `pixelrnn remote remove {name}` takes it away"
-            ) from None
+            if exchange and before is not None:
+                raise RemoteError(
+                    f"{name} is not exchanged: {why}; the earlier one stays"
+                ) from None
+            raise RemoteError(f"{name} is not served: {why}; {removing}") from None
     say(f"{name} is served by {url}")
 
 

@@ -44,7 +44,7 @@ def flaky(answers: Sequence[Answer]) -> Iterator[tuple[str, list[dict[str, str]]
             self.end_headers()
             self.wfile.write(answer.body.encode())
 
-        do_GET = do_POST  # noqa: N815
+        do_GET = do_PUT = do_POST  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import os
 import re
 import zipfile
@@ -23,6 +24,7 @@ from pixelrnn.models_there import _left_out, _score, _unpack
 from pixelrnn.remote_job import RemoteError
 from pixelrnn.verbs import root
 from tests.client.by_command import ended, pixelrnn
+from tests.client.flaky import Answer, flaky
 from tests.house.processes import eventually
 from tests.house.running import READY_LIMIT_S
 
@@ -129,6 +131,38 @@ def test_a_model_that_is_none_is_refused_with_the_workers_reason(
         wait_until_gone(client)
         with pytest.raises(OSError, match=r"card\.json"):
             client.add_model(own.parent)
+
+
+@pytest.mark.parametrize(
+    ("served", "status", "answer", "told"),
+    [
+        (
+            [{"name": "of-mine", "identity": "i"}],
+            202,
+            {"status": "failed", "error": {"detail": "it is none"}},
+            "of-mine is not exchanged: it is none; the earlier one stays",
+        ),
+        (
+            [],
+            409,
+            {"type": "urn:pixelrnn:name-taken", "detail": "you have one: PUT"},
+            "of-mine: you have one; it is not served: `pixelrnn remote remove of-mine`",
+        ),
+    ],
+)
+def test_nobody_is_advised_to_remove_a_good_model(
+    served: list[Any], status: int, answer: dict[str, Any], told: str, own: Path
+) -> None:
+    """If an exchange fails, the earlier version is served on. Only a model that was
+    never served has to be removed before another one can have its name."""
+    models = Answer(200, json.dumps({"models": served}))
+    job = {"id": "a", "model": "of-mine", "title": "?", "error": None}
+    sent = Answer(status, json.dumps({**job, **answer}))
+    with flaky([models, sent]) as (url, _):
+        words = ["remote", "add", str(own), "--exchange", "--url", url]
+        result = CliRunner().invoke(root, words)
+    assert isinstance(result.exception, RemoteError)
+    assert str(result.exception).startswith(told)
 
 
 def test_a_model_that_is_taken_away_before_it_is_examined(
