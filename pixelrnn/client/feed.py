@@ -151,6 +151,8 @@ class Reading:
         self.pause_s = 0.0
         """Seconds to wait before the next connection."""
         self._patience = Patience(habits)
+        self._has_heard = False
+        """True if an event has arrived by this connection."""
 
     def on_open(self, response: httpx.Response) -> bool:
         """Return True if events follow; False if the connection has to be tried again
@@ -170,6 +172,7 @@ class Reading:
         event counts as a response: failures are counted from zero again. Raises the
         errors of `Feed.take`."""
         events = self.feed.take(text)
+        self._has_heard = self._has_heard or bool(events)
         rows = [row for row in events if row is not None]
         if rows:
             self._patience.renew()
@@ -182,5 +185,12 @@ class Reading:
         """Set `pause_s` after the connection has ended or failed: how long to wait
         before the next one. If the job has ended and there is no error, nothing
         changes. Raises UnreachableError after the last try."""
+        has_heard = self._has_heard
+        self._has_heard = False
+        if has_heard and isinstance(error, httpx.ReadTimeout):
+            # The stream was quiet for longer than the client's timeout: its job may be
+            # waiting. The next connection begins with an event if the service responds.
+            self.pause_s = 0.0
+            return
         if error is not None or not self.feed.has_ended:
             self.pause_s = self._patience.after_silence(error)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,20 @@ def test_a_reading_waits_for_a_job_that_waits() -> None:
     reading.on_close()
     with pytest.raises(UnreachableError, match="tried 3 times"):
         reading.on_close()
+
+
+def test_a_stream_may_be_quiet_for_longer_than_a_client_s_timeout() -> None:
+    """A job waits, and the service sends a comment every 15 seconds only: a new
+    connection finds out at once whether it still responds."""
+    reading = Reading(Feed(), Habits(tries=1, timeout_s=0.1))
+    for _ in range(3):
+        assert reading.on_open(stream())
+        reading.take(told("snapshot", '{"id": "a", "status": "queued"}'))
+        time.sleep(0.11)  # the client's timeout
+        reading.on_close(httpx.ReadTimeout("timed out"))
+        assert reading.pause_s == 0
+    with pytest.raises(UnreachableError, match="timed out"):
+        reading.on_close(httpx.ReadTimeout("timed out"))
 
 
 def test_a_feed_knows_the_job_as_it_is_told() -> None:
