@@ -21,6 +21,7 @@ class SmallElement extends Node {
   style = new Style();
   classList = { add() {}, remove() {}, toggle() {} };
   children = [];
+  parentElement = null;
   #text = "";
   #attributes = new Map();
   #listeners = new Map();
@@ -32,13 +33,22 @@ class SmallElement extends Node {
   }
   append(...children) {
     this.children.push(...children);
+    this.#adopt(children);
+  }
+  add(child) {
+    this.append(child);
   }
   prepend(...children) {
     this.children.unshift(...children);
+    this.#adopt(children);
   }
   replaceChildren(...children) {
     this.#text = "";
     this.children = children;
+    this.#adopt(children);
+  }
+  #adopt(children) {
+    for (const child of children) if (child instanceof SmallElement) child.parentElement = this;
   }
   after() {}
   before() {}
@@ -73,6 +83,9 @@ class SmallElement extends Node {
   }
   getAttribute(name) {
     return this.#attributes.get(name) ?? (name === "value" ? this.value : null);
+  }
+  hasAttribute(name) {
+    return this.#attributes.has(name);
   }
   removeAttribute(name) {
     this.#attributes.delete(name);

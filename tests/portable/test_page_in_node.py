@@ -460,3 +460,62 @@ def test_score_of_the_address_is_shown_again_after_one_of_this_browser(
         return asked;
         """
     ) == ["a", "a"]
+
+
+MAIN = """
+const tabs = Array.from({length: 6}, () => document.createElement("a"));
+document.createElement("nav").append(...tabs);
+const [heard, addresses] = [{}, []];
+Object.assign(document, {
+  documentElement: document.createElement("html"),
+  getElementById: (id) => document.body.querySelector(`#${id}`),
+  querySelectorAll: (selector) => (selector === ".tabs a" ? tabs : []),
+});
+document.createElement("nav").append(document.body.querySelector("#tour a"));
+globalThis.scrollTo = () => {};
+const setAddress = (_, __, address) => { addresses.push(address); location.hash = address; };
+globalThis.history = {replaceState: setAddress, pushState: setAddress};
+globalThis.addEventListener = (name, act) => (heard[name] = act);
+globalThis.fetch = async () => new Response("{}", {status: 503});
+const {ROOMS} = await page("rooms");
+const opened = [];
+const shared = {};
+for (const [place, more] of Object.entries(VIEWS)) {
+  const view = ROOMS.flat().find((one) => one.place === place);
+  view.make = (element, given) => {
+    shared[place] = given;
+    return {open: (id) => opened.push(`${place}/${id}`), ...more};
+  };
+}
+const go = async (address) => { location.hash = address; heard.hashchange?.(); await settle(); };
+location.hash = "#bet";
+await page("main");
+await settle();
+"""
+
+
+def test_job_that_begins_after_its_view_was_left_is_shown_on_return(
+    run_page: RunPage,
+) -> None:
+    """It does not pull the reader back; the links to its view lead to it."""
+    stayed, links, addresses, opened = run_page(
+        """
+        const VIEWS = {bet: {}, inspect: {}};
+        """
+        + MAIN
+        + """
+        await go("#inspect");
+        await go("#bet");
+        shared.inspect.onJob("a");
+        await settle();
+        const stayed = location.hash;
+        const links = tabs.map((tab) => tab.getAttribute("href")).filter((href) => href?.includes("inspect"));
+        await go(links[0] ?? "#inspect");
+        shared.inspect.onJob("b");
+        await settle();
+        return [stayed, links, addresses, opened];
+        """
+    )
+    assert (stayed, links) == ("#bet", ["#inspect/a"])
+    assert addresses == ["#inspect/b"]
+    assert opened == ["bet/", "inspect/", "bet/", "inspect/a", "inspect/b"]

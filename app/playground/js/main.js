@@ -113,6 +113,19 @@ function section(name) {
 }
 
 /**
+ * Return the parts of the address, and the name of the view that it leads to (`wanted`).
+ */
+function addressParts() {
+  const [path, query] = location.hash
+    .slice(1)
+    .replace(/^model=/, "sample?$&")
+    // Links of folders that earlier versions exported begin with #model=.
+    .split("?");
+  const [name, jobId = "", further] = path.split("/");
+  return { name, jobId, further, query, wanted: viewAt(name)?.place ?? FIRST };
+}
+
+/**
  * Return a view, making it if necessary; null if its code cannot be fetched.
  *
  * @param {string} name
@@ -142,17 +155,33 @@ function instanceOf(name) {
 }
 
 /**
- * Show a view's job in the address.
+ * Show a view's job in the address, in place of the job before, so that Back leaves the
+ * view.
  *
- * A job of the view that is shown replaces the one before in the browser's history, so
- * that Back leaves the view.
+ * If the reader has gone to another view since they asked for the job, the address stays;
+ * the job is shown when they come back.
  *
  * @param {string} place
  */
 function show(place) {
-  const isHere = !section(place.split("/")[0]).hidden;
-  globalThis.history[isHere ? "replaceState" : "pushState"](null, "", `#${place}`);
+  const wanted = viewAt(place.split("/")[0])?.place ?? FIRST;
+  if (wanted !== addressParts().wanted) return keepPlace(wanted, `#${place}`);
+  globalThis.history.replaceState(null, "", `#${place}`);
   route();
+}
+
+/**
+ * Let the links to a view that is hidden lead to a job of it.
+ *
+ * @param {string} place - Name of the view.
+ * @param {string} address - Address of the job.
+ */
+function keepPlace(place, address) {
+  const before = addressOf(place);
+  lastPlaces.set(place, address);
+  for (const link of document.querySelectorAll(".tabs a"))
+    if (link.getAttribute("href") === before) link.setAttribute("href", address);
+  showRoom(currentPlace);
 }
 
 /**
@@ -163,13 +192,7 @@ function show(place) {
  */
 async function route() {
   const address = location.hash;
-  const [path, query] = location.hash
-    .slice(1)
-    .replace(/^model=/, "sample?$&")
-    // Links of folders that earlier versions exported begin with #model=.
-    .split("?");
-  const [name, jobId = "", further] = path.split("/");
-  const wanted = viewAt(name)?.place ?? FIRST;
+  const { name, jobId, further, query, wanted } = addressParts();
   if (section(wanted).hidden) scrollTo(0, 0);
   currentPlace = wanted;
   for (const other of new Set(sections.values())) {

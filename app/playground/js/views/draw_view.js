@@ -81,7 +81,7 @@ export class DrawView {
     const suit = (/** @type {Model} */ model) => this.#suit(model);
     this.#drawing = new DrawingView(
       element,
-      { ...shared, onJob: (id) => shared.onJob(id, this.#mode.place) },
+      shared,
       { models: this.#models, labels: this.#labels, pictures: this.#pictures, fields: this.#fields, suit },
       (model) => this.#request(model),
     );

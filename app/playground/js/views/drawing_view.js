@@ -291,7 +291,8 @@ export class DrawingView {
       this.#parts.fields.used();
       this.code.follow();
       this.#board.expect(recipe, job.cutouts ? given : null, job.id);
-      this.#shared.onJob(job.id);
+      // The reader may be at another use of the same pad by now.
+      this.#shared.onJob(job.id, job.kind);
     } catch (error) {
       showTrouble(this.#form, error);
     } finally {
