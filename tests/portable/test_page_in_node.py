@@ -475,7 +475,7 @@ document.createElement("nav").append(document.body.querySelector("#tour a"));
 globalThis.scrollTo = () => {};
 const setAddress = (_, __, address) => { addresses.push(address); location.hash = address; };
 globalThis.history = {replaceState: setAddress, pushState: setAddress};
-globalThis.addEventListener = (name, act) => (heard[name] = act);
+globalThis.addEventListener = (name, act, options) => options?.capture || (heard[name] = act);
 globalThis.fetch = async () => new Response("{}", {status: 503});
 const {ROOMS} = await page("rooms");
 const opened = [];
@@ -491,6 +491,8 @@ const go = async (address) => { location.hash = address; heard.hashchange?.(); a
 location.hash = "#bet";
 await page("main");
 await settle();
+const notice = () => document.body.querySelector("#notice").textContent;
+const drop = async (items, files) => { heard.drop({dataTransfer: {items, files}}); await settle(); };
 """
 
 
@@ -519,3 +521,61 @@ def test_job_that_begins_after_its_view_was_left_is_shown_on_return(
     assert (stayed, links) == ("#bet", ["#inspect/a"])
     assert addresses == ["#inspect/b"]
     assert opened == ["bet/", "inspect/", "bet/", "inspect/a", "inspect/b"]
+
+
+def test_dropped_folder_or_moved_file_is_answered(run_page: RunPage) -> None:
+    """Nothing can be read from either."""
+    folder, moved = run_page(
+        """
+        const VIEWS = {bet: {}};
+        """
+        + MAIN
+        + """
+        const read = async () => { throw new DOMException("gone", "NotFoundError"); };
+        const file = {name: "mine", slice: () => ({arrayBuffer: read})};
+        await drop([{webkitGetAsEntry: () => ({isDirectory: true})}], []);
+        const folder = notice();
+        await drop([{webkitGetAsEntry: () => ({isDirectory: false})}], [file]);
+        return [folder, notice()];
+        """
+    )
+    assert folder == "Drop a single picture: only Teach takes a folder."
+    assert moved == "“mine” cannot be read: it was moved, or it is damaged."
+
+
+@pytest.mark.parametrize(
+    ("kind", "version"), [("sample", "99"), ("score", "1"), ("sample", "")]
+)
+def test_picture_that_the_page_cannot_repeat_is_only_looked_at(
+    run_page: RunPage, kind: str, version: str
+) -> None:
+    """A later version drew it, or it is one that was scored, or no text says how it was drawn."""
+    text = {"kind": kind, "model": "m", "seed": "7", "temperature": "1"}
+    chunks = {**text, "version": version} if version else {}
+    place, words, taken = run_page(
+        """
+        const taken = [];
+        const VIEWS = {bet: {}, complete: {take: (file) => taken.push(file.name)}};
+        """
+        + f"const texts = {json.dumps(chunks)};"
+        + MAIN
+        + """
+        const chunk = (kind, text) => {
+          const content = Buffer.from(text, "latin1");
+          const length = Buffer.alloc(4);
+          length.writeUInt32BE(content.length);
+          return Buffer.concat([length, Buffer.from(kind), content, Buffer.alloc(4)]);
+        };
+        const signature = Buffer.from([137, 80, 78, 71, 13, 10, 26, 10]);
+        const parts = Object.entries(texts).map(([name, value]) => chunk("tEXt", `${name}\0${value}`));
+        const file = new File([Buffer.concat([signature, ...parts])], "a.png");
+        await drop([{webkitGetAsEntry: () => ({isDirectory: false})}], [file]);
+        return [location.hash, notice(), taken];
+        """
+    )
+    assert (place, taken) == ("complete", ["a.png"])
+    assert words.startswith(
+        "“a.png” was drawn in a way that this page cannot repeat"
+        if version
+        else "“a.png” does not say how it was drawn"
+    )

@@ -343,18 +343,33 @@ function fleet(ready, models) {
 }
 
 /**
- * Take a file that was dropped, pasted or chosen.
- *
- * A picture that was drawn here brings its settings back into the form; any other
- * picture goes to a view that takes pictures.
+ * Take a file that was dropped, pasted or chosen, or say why that failed.
  *
  * @param {File} file
  */
 async function takeFile(file) {
+  try {
+    await useFile(file);
+  } catch (error) {
+    const isUnreadable = error instanceof DOMException;
+    const words = t("“{name}” cannot be read: it was moved, or it is damaged.", { name: file.name });
+    note(isUnreadable ? words : explain(error).text);
+  }
+}
+
+/**
+ * Use a file: a picture that was drawn here brings its settings back into the form; any
+ * other picture goes to a view that takes pictures.
+ *
+ * @param {File} file
+ * @throws {DOMException} if it cannot be read.
+ */
+async function useFile(file) {
   if (file.name.endsWith(CODED)) return showCodedFile(file);
   const text = textOf(await file.slice(0, 65536).arrayBuffer());
   const settings = settingsOf(text);
-  if (settings) {
+  // A score's picture states settings, too, and an exported folder has fewer views.
+  if (settings && (!settings.kind || viewAt(settings.kind))) {
     const jobs = history.drawnWith(settings);
     const isCompletion = settings.kind === "complete";
     const kept = isCompletion ? await bestMatch(jobs, file, settings.n) : jobs[0];
@@ -371,11 +386,18 @@ async function takeFile(file) {
     if (kind === "sample") note(`${restored} ${await shared.backend.browser.verificationOf(settings.model, file)}`);
     return;
   }
-  if ((await instanceOf(currentPlace))?.take?.(file)) return;
+  const { name } = file;
+  const isDrawn = Boolean(text.model && text.seed);
+  const unrepeatable = t(
+    "“{name}” was drawn in a way that this page cannot repeat, so it is a picture to look at here.",
+    { name },
+  );
+  if ((await instanceOf(currentPlace))?.take?.(file)) return void (isDrawn && note(unrepeatable));
   const place = WHERE_PICTURES_GO.find(viewAt) ?? FIRST;
   location.hash = place;
   (await instanceOf(place))?.take?.(file);
-  note(t("“{name}” does not say how it was drawn, so it is a picture to look at here.", { name: file.name }));
+  const unknown = t("“{name}” does not say how it was drawn, so it is a picture to look at here.", { name });
+  note(isDrawn ? unrepeatable : unknown);
 }
 
 /**
@@ -432,8 +454,12 @@ function receiveFiles(take) {
     document.body.classList.toggle("dragged-over", event.type === "dragover");
   };
   for (const name of ["dragover", "dragleave"]) addEventListener(name, mark);
+  // A view may handle a drop by itself.
+  addEventListener("drop", mark, { capture: true });
   addEventListener("drop", (event) => {
-    mark(event);
+    const [item] = event.dataTransfer?.items ?? [];
+    if (item?.webkitGetAsEntry()?.isDirectory)
+      return note(t("Drop a single picture: only Teach takes a folder."));
     const file = event.dataTransfer?.files[0];
     if (file) take(file);
   });
