@@ -28,14 +28,15 @@ const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("pixel
  *
  * The result has the properties and methods of the model that `load` returns, and
  * `close()`, which ends the worker. After that, all calls that have no result yet, and
- * all later ones, are rejected with an EngineError. Calls run one after the other.
- * `signal` of `sample` and `complete` cancels a call.
+ * all later ones, are rejected with an EngineError; `isClosed` is true then, also if the
+ * worker has ended by an error. Calls run one after the other. `signal` of `sample` and
+ * `complete` cancels a call.
  *
  * @param {string | URL} url - Address of the folder that `pixelrnn export` wrote,
  *     relative to the page.
  * @param {Embedded} [embedded] - Worker and files of a page that cannot fetch. Default:
  *     fetch them.
- * @returns {Promise<Portable & {close: () => void}>}
+ * @returns {Promise<Portable & {close: () => void, readonly isClosed: boolean}>}
  * @throws {TypeError} if the address cannot be parsed.
  * @throws {EngineError} if a file cannot be read or has the wrong sha256, if the engine
  *     cannot read the model, if there is too little memory or no WebAssembly with SIMD,
@@ -64,6 +65,9 @@ export async function loadInWorker(url, embedded) {
     decode: (bytes) => calls.call("decode", bytes),
     verify: (png) => calls.call("verify", png),
     close: () => calls.end(new EngineError("the model was closed")),
+    get isClosed() {
+      return calls.isEnded;
+    },
   };
 }
 
@@ -85,6 +89,11 @@ class Calls {
     this.worker = worker;
     worker.addEventListener("message", ({ data }) => this.#hear(data));
     worker.addEventListener("error", () => this.end(new EngineError("the engine's worker cannot run")));
+  }
+
+  /** Return true if no call is answered any more. */
+  get isEnded() {
+    return this.#ended !== null;
   }
 
   /**

@@ -492,7 +492,7 @@ location.hash = "#bet";
 await page("main");
 await settle();
 const notice = () => document.body.querySelector("#notice").textContent;
-const drop = async (items, files) => { heard.drop({dataTransfer: {items, files}}); await settle(); };
+const drop = async (items, files) => { heard.drop({type: "drop", preventDefault() {}, dataTransfer: {items, files}}); await settle(); };
 """
 
 
@@ -579,3 +579,34 @@ def test_picture_that_the_page_cannot_repeat_is_only_looked_at(
         if version
         else "“a.png” does not say how it was drawn"
     )
+
+
+def test_model_whose_worker_has_died_is_loaded_again(run_page: RunPage) -> None:
+    """A worker may end by an error long after it has loaded its model."""
+    first, second, made = run_page(
+        """
+        const {BrowserBackend} = await page("service/browser_backend");
+        const workers = [];
+        globalThis.Worker = class {
+          constructor() { workers.push(this); }
+          addEventListener(name, act) { this[name] = act; }
+          terminate() {}
+          postMessage({id, call}) {
+            const result = call === "load" ? {name: "m"} : workers.length;
+            queueMicrotask(() => this.message({data: {id, result}}));
+          }
+        };
+        document.baseURI = `${PAGE}/`;
+        const engine = "../../../engine/";
+        const api = {portable: async () => ({digest: "d", identity: "i", engine, model: "m/"})};
+        const backend = new BrowserBackend({api, info: {}, models: {}});
+        const model = {name: "m", digest: "d", identity: "i", width: 1, height: 1, channels: 1, values: 2};
+        const wish = {picture: new ImageData(1, 1)};
+        const how = {signal: new AbortController().signal};
+        const score = async () => (await backend.score(model, wish, how)).score.nats;
+        const first = await score();
+        workers[0].error();
+        return [first, await score(), workers.length];
+        """
+    )
+    assert (first, second, made) == (1, 2, 2)

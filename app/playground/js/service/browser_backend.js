@@ -10,7 +10,7 @@ import { dataUrlOf, holeOf, maskPicture, nearestColour, pixelsOf, rgbaOf } from 
 
 /** @import {Classification, DrawResult, JobInput, AnswerOptions, JobResult, Job, Model, RowEvent, ScoreAnswer, Shared, DrawOptions} from "../types" */
 
-/** @typedef {import("../../../../engine/types").Portable} Portable */
+/** A loaded model; `isClosed` is true if its worker has ended. @typedef {import("../../../../engine/types").Portable & {readonly isClosed?: boolean}} Portable */
 /** Shape of a model's pictures. @typedef {{width: number, height: number, channels: number, values: number, palette?: string[] | null}} Shape */
 
 /** Name of the engine's arithmetic: only jobs drawn with it have the same bytes. */
@@ -32,7 +32,7 @@ const CALLS = ["sample", "rows", "complete", "score", "scoreMap"];
  * `decodeFile` reads a file of coded pictures. All of these fetch the model if
  * necessary and raise FieldTrouble if that fails, and otherwise the engine's errors;
  * `redraw` returns null instead. Models stay loaded for the lifetime of the page, each
- * in its own Web Worker.
+ * in its own Web Worker; one whose worker has ended is loaded again.
  */
 export class BrowserBackend {
   /**
@@ -268,9 +268,11 @@ export class BrowserBackend {
     const known = fetched.get(key) ?? fetchDrawer(this.#api.portable(name), key);
     fetched.set(key, known);
     const drawer = await known.catch(() => null);
-    // The next attempt may succeed.
-    if (!drawer) fetched.delete(key);
-    return drawer;
+    if (drawer && !drawer.isClosed) return drawer;
+    // The next attempt may succeed. Another caller may have begun it.
+    if (fetched.get(key) === known) fetched.delete(key);
+    // A model that was there lost its worker, so it is loaded again at once.
+    return drawer && this.#found(name, { digest, identity });
   }
 }
 
