@@ -610,3 +610,49 @@ def test_model_whose_worker_has_died_is_loaded_again(run_page: RunPage) -> None:
         """
     )
     assert (first, second, made) == (1, 2, 2)
+
+
+def test_today_s_pixels_are_those_of_the_day_of_the_press(run_page: RunPage) -> None:
+    """The page may have been opened before midnight."""
+    before, after = run_page(
+        BET
+        + """
+        const link = element.querySelector("[data-act=today]");
+        const before = link.href;
+        const Today = class extends Date { constructor() { super(2031, 4, 17, 12); } };
+        globalThis.Date = Today;
+        link.click();
+        return [before, link.href];
+        """
+    )
+    assert before != after == "#bet/seed=20310517&of=10"
+
+
+def test_another_picture_leaves_the_address_of_today_s(run_page: RunPage) -> None:
+    """Otherwise the link to today's pixels leads to where the page already is, and does nothing."""
+    own, addresses, today = run_page(
+        SHARED
+        + """
+        const addresses = [];
+        sharedWith.more = {onJob: (place) => { addresses.push(place); view.open(place); }};
+        """
+        + BET.removeprefix(SHARED).replace(
+            "sharedWith({api: {}, backend})",
+            "sharedWith({api: {}, backend, ...sharedWith.more})",
+        )
+        + """
+        const seeds = [];
+        const {sample} = backend;
+        backend.sample = (model, {seed}) => { seeds.push(seed); return sample(); };
+        view.open("seed=20260119&of=10&model=m");
+        await settle();
+        element.querySelector("[data-act=again]").click();
+        await settle();
+        const {seed, model: name} = Object.fromEntries(new URLSearchParams(addresses[0]));
+        const own = [name, seeds[1] === Number(seed)];
+        view.open("seed=20260119&of=10&model=m");
+        await settle();
+        return [own, addresses.length, seeds[2]];
+        """
+    )
+    assert (own, addresses, today) == (["m", True], 1, 20260119)

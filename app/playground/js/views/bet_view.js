@@ -50,10 +50,13 @@ export class BetView {
       find(element, "form").requestSubmit();
     });
     find(element, "form").addEventListener("submit", (/** @type {Event} */ event) => this.#press(event));
-    find(element, "[data-act=again]").addEventListener("click", () => this.#begin(friendlySeed(), ""));
-    // This locale writes 2016-01-19; the seed is 20160119.
-    const today = new Date().toLocaleDateString("sv").replaceAll("-", "");
-    find(element, "[data-act=today]").href = `#bet/seed=${today}&of=${OF_A_DAY}`;
+    // The address names the new game, so that the link to today's leads back to it.
+    find(element, "[data-act=again]").addEventListener("click", () => shared.onJob(this.#otherGame()));
+    const today = find(element, "[data-act=today]");
+    const setToday = () => (today.href = `#bet/${todaysGame()}`);
+    setToday();
+    // The page may have been opened yesterday.
+    today.addEventListener("click", setToday);
     this.#result = find(element, "[data-act=result]");
     this.#result.addEventListener("click", () => this.#copyResult());
     this.#link = find(element, "[data-act=friend]");
@@ -109,6 +112,14 @@ export class BetView {
   leave() {
     this.#question.giveUp();
     cancelAnimationFrame(this.#frame);
+  }
+
+  /** Return a random game with the model that the address names, as a query. */
+  #otherGame() {
+    const query = new URLSearchParams({ seed: String(friendlySeed()) });
+    const model = new URLSearchParams(this.#place).get("model");
+    if (model) query.set("model", model);
+    return String(query);
   }
 
   /** Draw on up to the pixel of the bet if the view was left before it was reached. */
@@ -400,6 +411,13 @@ export class BetView {
     this.#show();
     if (text && !this.#element.hidden) announce(text);
   }
+}
+
+/** Return the game of today, which is the same for everybody, as a query. */
+function todaysGame() {
+  // This locale writes 2016-01-19; the seed is 20160119.
+  const seed = new Date().toLocaleDateString("sv").replaceAll("-", "");
+  return `seed=${seed}&of=${OF_A_DAY}`;
 }
 
 /**
