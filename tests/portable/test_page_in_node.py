@@ -656,3 +656,58 @@ def test_another_picture_leaves_the_address_of_today_s(run_page: RunPage) -> Non
         """
     )
     assert (own, addresses, today) == (["m", True], 1, 20260119)
+
+
+MODEL = """
+const modelOf = (more) => ({
+  name: "m", data: "MNIST", title: "", network: "row-lstm", width: 2, height: 2, channels: 1, values: 2,
+  members: ["none"], labels: [], can: ["sample", "score", "complete"], methods: ["posterior"], small_width: 0,
+  test_bits_per_dim: 1, test_nats: null, compiling: false, parameters: 1, palette: null, names: [], max_particles: 32, ...more,
+});
+globalThis.Image = class { height = 2; width = 2; decode() {} };
+globalThis.createImageBitmap = async () => ({width: 2, height: 2});
+"""
+
+
+def test_panels_come_back_with_their_models(run_page: RunPage) -> None:
+    """What it sees: all workers were away for a moment, as in a restart."""
+    assert run_page(
+        SHARED
+        + MODEL
+        + """
+        const {SightView} = await page("views/sight_view");
+        const element = document.createElement("section");
+        const view = new SightView(element, sharedWith({backend: {}}));
+        const row = element.querySelector(".sights");
+        const counts = [];
+        for (const loaded of [[modelOf({})], [], [modelOf({})]]) {
+          models.value = loaded;
+          counts.push(row.children.length);
+        }
+        return counts;
+        """
+    ) == [1, 0, 1]
+
+
+def test_kind_of_picture_stays_chosen_while_its_model_is_away(
+    run_page: RunPage,
+) -> None:
+    """Another kind would clear the paper, and what is painted on it."""
+    chosen, told = run_page(
+        SHARED
+        + MODEL
+        + """
+        const {ModelPicker} = await page("parts/model_picker");
+        const all = [modelOf({}), modelOf({name: "e", data: "emoji"})];
+        const picker = new ModelPicker("complete", models);
+        models.value = all;
+        const told = [];
+        picker.turnTo("e");
+        picker.onChange = ({name}) => told.push(name);
+        models.value = [];
+        const away = picker.model;
+        models.value = [...all];
+        return [[away, picker.model.name], told];
+        """
+    )
+    assert (chosen, told) == ([None, "e"], ["e", "e"])

@@ -71,6 +71,8 @@ export class ModelPicker {
   /** Models that can be chosen, the preferred ones first. @type {Model[]} */
   offered = [];
   #wantedName = lasting.get(CHOSEN) ?? "";
+  /** Name of the model that was chosen last, by whomever; it may be away for a moment. */
+  #lastName = "";
   #isOffered = false;
   #listener = (/** @type {Model} */ model) => {};
   #type = "radio";
@@ -84,7 +86,7 @@ export class ModelPicker {
     const able = models.filter((model) => model.can.includes(this.#kind) && this.#isFit(model)).sort(inOrder(models));
     if (this.#isOffered && JSON.stringify(able) === JSON.stringify(this.offered)) return;
     this.#isOffered = true;
-    const wanted = [this.model?.name, this.#wantedName, able[0]?.name];
+    const wanted = [this.model?.name, this.#wantedName, this.#lastName, able[0]?.name];
     this.offered = able;
     const choice = (/** @type {string} */ value) => el("input", { type: this.#type, name: this.#name, value });
     this.#list.replaceChildren(...able.map((model) => modelCard(model, choice(model.name))));
@@ -165,6 +167,7 @@ export class ModelPicker {
     if (!boxes.some(({ value }) => names.includes(value))) return false;
     for (const box of boxes) Object.assign(box, { type: this.#type, checked: names.includes(box.value) });
     this.#reveal();
+    this.#lastName = this.model?.name ?? "";
     if (this.model) this.#listener(this.model);
     return true;
   }
