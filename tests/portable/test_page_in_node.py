@@ -711,3 +711,67 @@ def test_kind_of_picture_stays_chosen_while_its_model_is_away(
         """
     )
     assert (chosen, told) == ([None, "e"], ["e", "e"])
+
+
+def test_link_of_incomplete_images_states_no_bytes(run_page: RunPage) -> None:
+    """Whoever opens it draws all rows, which are not the bytes of a canceled job."""
+    part, whole = run_page(
+        """
+        const {linkTo} = await page("service/share");
+        const {Painting} = await page("pixels/painting");
+        const painting = new Painting(job, null);
+        const hashIn = async () => new URLSearchParams((await linkTo(job, [painting], {})).split("?")[1]).get("sha256");
+        painting.put({stage: "final", y: 0, pixels: "AAA="});
+        const part = await hashIn();
+        painting.put({stage: "final", y: 1, pixels: "AAA="});
+        return [part, await hashIn()];
+        """
+    )
+    assert (part, len(whole)) == ("", 64)
+
+
+def test_replay_keeps_larger_pictures(run_page: RunPage) -> None:
+    """They come as a whole, so there are no rows to show again."""
+    assert run_page(
+        """
+        const {Tiles} = await page("parts/tiles");
+        const tiles = new Tiles();
+        await tiles.lay({...job, kind: "complete", cutouts: [{}]}, {});
+        const [painting] = tiles.paintings;
+        painting.canvas.replaceWith = () => {};
+        painting.replaceWith(new ImageData(4, 4));
+        tiles.replay();
+        return tiles.paintings[0].whole("final")?.width;
+        """
+    ) == 4
+
+
+def test_job_that_was_forgotten_while_it_was_drawn_stays_so(run_page: RunPage) -> None:
+    """Its board goes on showing it."""
+    before, after = run_page(
+        SHARED
+        + """
+        const {JobBoard} = await page("parts/job_board");
+        const done = {...job, status: "succeeded", progress: 1, finished_at: job.created_at};
+        let end;
+        const events = new ReadableStream({
+          start(stream) {
+            const send = (...event) => stream.enqueue(new TextEncoder().encode(block(...event)));
+            send("snapshot", job);
+            end = () => send("done", done);
+          },
+        });
+        const given = sharedWith({
+          api: {send: async () => new Response(events)}, backend: {help: async () => null, prepare() {}},
+        });
+        const board = new JobBoard(given);
+        const watching = board.watch("a");
+        await settle();
+        const before = given.history.all().length;
+        given.history.replace([]);
+        end();
+        await watching;
+        return [before, given.history.all().length];
+        """
+    )
+    assert (before, after) == (1, 0)

@@ -43,12 +43,12 @@ export class JobBoard {
     this.#origin = el("p", { class: "hint origin" });
     this.#cancel = quietButton(t("Cancel"), () => this.#stop());
     this.#harder = quietButton(t("Try harder"), () => this.#job && this.onHarder(this.#job, this.#given));
-    const replay = quietButton(t("Replay"), () => this.#tiles.replay(), "again");
+    this.#replay = quietButton(t("Replay"), () => this.#tiles.replay(), "again");
     const all = quietButton(t("Save all"), () => this.#save({ grid: true }), "download");
     const zip = quietButton(t("Zip"), () => this.#save({ format: "zip" }), "download");
     this.#zip = zip;
     this.#link = quietButton(t("Copy link"), () => this.#copyLink(), "copy");
-    this.#afterwards = el("span", { class: "afterwards", hidden: true }, replay, all, zip, this.#link);
+    this.#afterwards = el("span", { class: "afterwards", hidden: true }, this.#replay, all, zip, this.#link);
     this.#tiles.onOpen = (sample) => {
       if (!this.#job) return;
       // Until the service has a result, the lightbox shows what this browser found.
@@ -83,6 +83,7 @@ export class JobBoard {
   #cancel;
   #harder;
   #afterwards;
+  #replay;
   /** Button for an archive, which only a service makes. */
   #zip;
   #tiles = new Tiles();
@@ -353,6 +354,8 @@ export class JobBoard {
   #offer({ files }) {
     this.#afterwards.hidden = false;
     this.#zip.hidden = !files;
+    // Of larger pictures there are no rows.
+    this.#replay.hidden = Boolean(this.#job?.cutouts);
   }
 
   /**
@@ -394,7 +397,8 @@ export class JobBoard {
     if (ranking) this.#tiles.rank(ranking);
     this.#tiles.addLabels(labelsOf(job));
     if (ranking && this.#given.image) this.#compare(job, this.#given.image);
-    this.#remember(job);
+    // The person may have forgotten it while it was drawn.
+    if (this.#history.get(job.id)) this.#remember(job);
     const receipt = receiptOf(job);
     if (receipt) this.#showQuality(job, receipt);
     this.#shared.backend.prepare(job);

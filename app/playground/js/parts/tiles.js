@@ -194,7 +194,8 @@ export class Tiles {
 
   /** Show the rows again in the order in which they arrived. */
   replay() {
-    if (!this.#job) return;
+    // Larger pictures came from the service as a whole, and could not be painted again.
+    if (!this.#job || !this.#rows.length) return;
     this.stop();
     const before = this.paintings;
     this.paintings = this.#blank(this.#job);

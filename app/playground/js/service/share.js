@@ -21,19 +21,22 @@ const VIEWS = /** @type {Record<string, string>} */ ({ sample: "sample", complet
  * Return the link that draws a job's images again: the part of an address behind #,
  * such as "sample?model=...".
  *
- * It states the settings and the SHA-256 of the pixels. Small given pictures are part
- * of it. If it would be too long, it leads to the job itself ("complete/ID"), which the
+ * It states the settings and, if all images are complete, the SHA-256 of the pixels.
+ * Small given pictures are part of it. If it would be too long, it leads to the job itself ("complete/ID"), which the
  * server keeps for a while.
  *
  * @param {Job} job
- * @param {Painting[]} paintings - All images of the job, finished.
+ * @param {Painting[]} paintings - All images of the job. Those of a canceled job and of a
+ *     replay are incomplete.
  * @param {JobInput} given - URLs of the pictures that the job was given.
  * @returns {Promise<string>}
  */
 export async function linkTo(job, paintings, given) {
   const { id, digest, identity } = job;
   const { kind, ...settings } = settingsIn(job);
-  const values = { ...settings, digest, identity, sha256: await fingerprint(paintings) };
+  const areWhole = paintings.every((painting) => painting.whole("final"));
+  const sha256 = areWhole ? await fingerprint(paintings) : "";
+  const values = { ...settings, digest, identity, sha256 };
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(values)) {
     for (const each of [value ?? []].flat()) query.append(name, String(each));
