@@ -125,6 +125,13 @@ class SmallElement extends Node {
   getContext() {
     return brush;
   }
+  toBlob(receive) {
+    receive(new Blob(["picture"], { type: "image/png" }));
+  }
+  /** Options of a select element. */
+  get options() {
+    return this.children;
+  }
   toDataURL() {
     return "data:image/png;base64,AAAA";
   }

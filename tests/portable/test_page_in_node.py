@@ -775,3 +775,52 @@ def test_job_that_was_forgotten_while_it_was_drawn_stays_so(run_page: RunPage) -
         """
     )
     assert (before, after) == (1, 0)
+
+
+def test_fog_of_a_job_is_not_shown_over_other_ink(run_page: RunPage) -> None:
+    """The reader paints on while the job is drawn: its expected values are for other given pixels."""
+    begun, painted, restored = run_page(
+        SHARED
+        + MODEL
+        + """
+        const {DrawView} = await page("views/draw_view");
+        const {COMPLETE} = await page("service/draw_modes");
+        const {JobBoard} = await page("parts/job_board");
+        const {Pad} = await page("parts/pad");
+        const {showMean, edit} = Pad.prototype;
+        let pad, board;
+        Pad.prototype.edit = function (...picture) {
+          pad = this;
+          return edit.apply(this, picture);
+        };
+        const shown = [];
+        Pad.prototype.showMean = function (mean, ...more) {
+          if (mean) shown.push(mean);
+          return showMean.call(this, mean, ...more);
+        };
+        JobBoard.prototype.watch = function () { board = this; };
+        const mean = new ImageData(2, 2);
+        const expected = () => { board.onExpect(mean, job); return shown.splice(0).length; };
+        const given = {image: "data:image/png;base64,AA", mask: "data:image/png;base64,AA"};
+        const backend = {
+          begin: async () => ({...job, kind: "complete"}), browser: {can: () => false}, isReady: () => false,
+        };
+        const shared = sharedWith({api: {hasService: true}, backend});
+        models.value = [modelOf({})];
+        const element = document.createElement("section");
+        const view = new DrawView(element, shared, COMPLETE);
+        view.open("", "", "complete");
+        await settle();
+        pad.fill(() => 1);
+        element.querySelector("form").requestSubmit();
+        await settle();
+        view.open("a", "", "complete");
+        await settle();
+        const begun = expected();
+        pad.fill(() => 1);
+        const painted = expected();
+        await view.restore({...job, kind: "complete"}, given);
+        return [begun, painted, expected()];
+        """
+    )
+    assert (begun, painted, restored) == (1, 0, 1)

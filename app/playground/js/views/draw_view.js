@@ -86,14 +86,20 @@ export class DrawView {
       (model) => this.#request(model),
     );
     drawer.after(this.#drawing.code.element);
-    this.#drawing.onExpect = (mean, job) => this.#pad.showMean(mean, job.channels === 1 && !job.palette?.length);
+    this.#drawing.onDraw = () => (this.#isInkOfJob = true);
+    this.#drawing.onExpect = (mean, job) => {
+      const isFit = this.#isInkOfJob && this.#mode === COMPLETE;
+      if (isFit) this.#pad.showMean(mean, job.channels === 1 && !job.palette?.length);
+    };
     this.#drawing.onRestore = (job) => {
       this.#switchTo(job.kind === ENLARGE.place ? ENLARGE : COMPLETE);
       this.#method.set(job);
     };
     this.#drawing.onRefill = async ({ mask }) => {
       const hole = mask && holeOf(await pixelsOf(mask));
-      if (hole) this.#pad.fill((i) => hole[i]);
+      if (!hole) return;
+      this.#pad.fill((i) => hole[i]);
+      this.#isInkOfJob = true;
     };
     shared.models.watch((held) => !this.#models.model && this.#completions.say(held ? NO_MODEL : t("Starting…")));
   }
@@ -119,6 +125,8 @@ export class DrawView {
   #title = el("summary", {}, t("Settings"));
   #kindRow = el("fieldset", { class: "kinds" }, el("legend", { class: "unseen" }, t("What is drawn")));
   #kinds = new KindPicker(this.#kindRow, uniqueId("kind"));
+  /** True if the pad shows what the job on the board was given, so that its fog fits. */
+  #isInkOfJob = false;
   /** Kind of picture and size for which the pad was laid out. */
   #layout = "";
   #narrow = matchMedia(NARROW);
@@ -235,6 +243,7 @@ export class DrawView {
     this.#completions.suit(offered, model);
     this.#layout = layout;
     if (this.#isLive && !isKept) {
+      this.#isInkOfJob = false;
       this.#pad.open(model);
       this.#completions.begin();
     }
@@ -258,6 +267,7 @@ export class DrawView {
    */
   #lay(picture) {
     const { model } = this.#models;
+    this.#isInkOfJob = false;
     if (this.#isLive) return this.#pad.copy(picture);
     if (this.#mode === ENLARGE || !model) return this.#pad.sketch(picture);
     const wasWhole = this.#pad.isWhole;
@@ -269,6 +279,7 @@ export class DrawView {
   /** Handle a change of the ink. */
   #onInk() {
     clearTrouble(this.#hole);
+    this.#isInkOfJob = false;
     if (this.#isLive) this.#completions.stroke();
     else this.#pad.showMean(null);
   }

@@ -103,6 +103,8 @@ export class DrawingView {
   /** Called when the form is submitted. @type {() => unknown} */
   onSubmit = () => this.draw(null);
 
+  /** Called when the form's request is made, before it is sent. */
+  onDraw = () => {};
   /** Called with settings before they are put into the form. @type {(settings: any) => void} */
   onRestore = () => {};
   /** Called with the given pictures after the picture is put into the form. @type {(given: JobInput) => unknown} */
@@ -278,6 +280,7 @@ export class DrawingView {
     try {
       if (!this.#parts.models.model) throw new FieldTrouble("model", t("There is no model to draw with."));
       const request = await this.#ask(this.#parts.models.model);
+      this.onDraw();
       // The form may have chosen another model that fills the hole better.
       const { model } = this.#parts.models;
       const { given } = request;
