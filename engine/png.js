@@ -36,8 +36,7 @@ export async function readPng(bytes) {
   if (depth !== 8 || !channels || interlaced || !(width * height > 0 && width * height < MOST_PIXELS)) {
     throw new EngineError("the PNG was changed after it was written: expected 8 bits a colour, grey, RGB or a palette");
   }
-  const raw = await inflated(data);
-  if (raw.length !== height * (1 + width * channels)) throw new EngineError("the PNG is damaged: it lacks pixels");
+  const raw = await inflated(data, height * (1 + width * channels));
   return {
     text,
     palette,
@@ -86,17 +85,32 @@ function chunks(bytes) {
 }
 
 /**
- * Unpack the pixels' zlib stream. Raise EngineError if it is damaged.
+ * Unpack the pixels' zlib stream. Raise EngineError if it is damaged, or has another
+ * length than the header states.
  *
  * @param {Uint8Array<ArrayBuffer>[]} data
+ * @param {number} size - Number of bytes that the header states.
  */
-async function inflated(data) {
-  try {
-    const stream = new Blob(data).stream().pipeThrough(new DecompressionStream("deflate"));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
-  } catch {
-    throw new EngineError("the PNG is damaged: its pixels cannot be unpacked");
+async function inflated(data, size) {
+  /** @type {Uint8Array<ArrayBuffer>[]} */
+  const parts = [];
+  const reader = new Blob(data).stream().pipeThrough(new DecompressionStream("deflate")).getReader();
+  let length = 0;
+  for (;;) {
+    const { value, done } = await reader.read().catch(() => {
+      throw new EngineError("the PNG is damaged: its pixels cannot be unpacked");
+    });
+    if (done) break;
+    parts.push(value);
+    length += value.length;
+    // A small file may unpack to any size, so the rest is not unpacked.
+    if (length > size) {
+      reader.cancel().catch(() => {});
+      throw new EngineError("the PNG is damaged: it has more pixels than its header states");
+    }
   }
+  if (length < size) throw new EngineError("the PNG is damaged: it lacks pixels");
+  return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
 /**

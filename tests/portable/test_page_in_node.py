@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import struct
 import subprocess
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,15 @@ const job = {
 const block = (name, data) => `event: ${name}\\nid: 1-0\\ndata: ${JSON.stringify(data)}\\n\\n`;
 const stream = (...blocks) => new Response(blocks.join(""));
 """
+
+
+PNG_SIGNATURE = bytes([137, 80, 78, 71, 13, 10, 26, 10])
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    """Return a chunk of a PNG file."""
+    checksum = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
 
 @pytest.fixture(scope="module")
@@ -824,3 +835,173 @@ def test_fog_of_a_job_is_not_shown_over_other_ink(run_page: RunPage) -> None:
         """
     )
     assert (begun, painted, restored) == (1, 0, 1)
+
+
+def test_png_that_unpacks_to_more_than_it_states_is_not_unpacked(
+    run_page: RunPage,
+) -> None:
+    """Its header states one pixel; the stream has millions, and could fill the memory."""
+    header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
+    packer = zlib.compressobj(9)
+    data = packer.compress(bytes(2**22)) + packer.flush(zlib.Z_FULL_FLUSH)
+    # The stream has no end, so a reader that unpacks all of it finds it damaged.
+    streams = data, zlib.compress(bytes(2)), zlib.compress(bytes(1))
+    begin = PNG_SIGNATURE + _chunk(b"IHDR", header)
+    files = [(begin + _chunk(b"IDAT", stream)).hex() for stream in streams]
+    outcomes = run_page(
+        f"const files = {json.dumps(files)};"
+        + """
+        const {readPng} = await import(`${PAGE}/../../../engine/png.js`);
+        return Promise.all(files.map((hex) => readPng(new Uint8Array(Buffer.from(hex, "hex"))).then(
+          ({pixels}) => pixels.length, ({message}) => message,
+        )));
+        """
+    )
+    assert outcomes == [
+        "the PNG is damaged: it has more pixels than its header states",
+        1,
+        "the PNG is damaged: it lacks pixels",
+    ]
+
+
+def test_same_file_can_be_chosen_again_after_others(run_page: RunPage) -> None:
+    """A browser reports a choice only if the value of the field changes."""
+    assert run_page(
+        SHARED
+        + """
+        const {TeachView} = await page("views/teach_view");
+        const element = document.createElement("section");
+        new TeachView(element, sharedWith({api: {}}));
+        const inputs = element.querySelector("form").querySelectorAll("input");
+        const files = inputs.filter(({type}) => type === "file");
+        for (const input of files) Object.assign(input, {files: [new File([""], "a.png")], value: "a.png"}).click();
+        return files.map(({value}) => value);
+        """
+    ) == ["", ""]
+
+
+def test_drop_of_nothing_readable_is_answered(run_page: RunPage) -> None:
+    """An empty folder, or one that the browser may not read."""
+    assert run_page(
+        SHARED
+        + """
+        const {TeachView} = await page("views/teach_view");
+        const element = document.createElement("section");
+        const heard = {};
+        element.addEventListener = (name, act) => (heard[name] = act);
+        new TeachView(element, sharedWith({api: {}}));
+        const entry = {isDirectory: true, createReader: () => ({readEntries: (found) => found([])})};
+        const event = {preventDefault() {}, stopPropagation() {}};
+        heard.drop({...event, dataTransfer: {items: [{webkitGetAsEntry: () => entry}], files: []}});
+        await settle();
+        const form = element.querySelector("form");
+        return form.querySelector('[data-field="image"]').querySelector(".trouble").textContent;
+        """
+    ) == "Nothing in it can be read. Choose pictures."
+
+
+def test_training_can_be_finished_after_a_request_that_failed(
+    run_page: RunPage,
+) -> None:
+    """The button would stay dead until the next evaluation."""
+    dead, ready = run_page(
+        SHARED
+        + """
+        const {TrainingBoard} = await page("parts/training_board");
+        const progress = {
+          progress: 0.5, minutes_left: 1, told: "", bits_per_dim: 0.5, share: 0.5, uniform_bits: 1, png_bits: 1,
+        };
+        const training = {...job, kind: "train"};
+        let refuse;
+        const send = (path) => path.endsWith("/events")
+          ? new Response(new ReadableStream({start: (stream) => stream.enqueue(new TextEncoder().encode(
+              block("snapshot", training) + block("progress", progress)))}))
+          : new Promise((_, no) => (refuse = no));
+        const board = new TrainingBoard(sharedWith({api: {send}}));
+        const [{children: [, {children: [finish]}]}] = board.element.children;
+        board.watch("a");
+        await settle();
+        finish.click();
+        const dead = finish.disabled;
+        const {Unreachable} = await page("service/problems");
+        refuse(new Unreachable());
+        await settle();
+        return [dead, finish.disabled];
+        """
+    )
+    assert (dead, ready) == (True, False)
+
+
+def test_drawn_characters_are_scored_by_the_network_that_drew_them(
+    run_page: RunPage,
+) -> None:
+    """A better model may have been loaded since."""
+    assert run_page(
+        SHARED
+        + MODEL
+        + """
+        const {RealView} = await page("views/real_view");
+        const first = modelOf({name: "first", data: "unifont"});
+        const better = {...first, name: "better", test_bits_per_dim: 0.1};
+        models.value = [first];
+        const askers = new Set();
+        const backend = {
+          isReady: () => true,
+          sample: async () => ({images: [new ImageData(2, 2)]}),
+          scoreMap: async ({name}) => { askers.add(name); return {score: {nats: 4}, map: null}; },
+        };
+        const element = document.createElement("section");
+        new RealView(element, sharedWith({backend}));
+        await settle();
+        models.value = [first, better];
+        element.querySelector("form").requestSubmit();
+        await settle();
+        return [...askers];
+        """
+    ) == ["first"]
+
+
+def test_example_is_requested_again_soon_after_the_server_is_back(
+    run_page: RunPage,
+) -> None:
+    """Forms wait for it, and their buttons with them."""
+    waits = run_page(
+        MODEL
+        + """
+        const {examplesFor} = await page("service/examples");
+        const waits = [];
+        let lost = 12;
+        globalThis.Image = class { height = 2; width = 2; decode() { if (lost--) throw new Error("lost"); } };
+        globalThis.setTimeout = (act, ms) => { waits.push(ms); queueMicrotask(act); };
+        await examplesFor(modelOf({}), {width: 2, height: 2});
+        return waits;
+        """
+    )
+    assert (len(waits), waits[:3], max(waits)) == (12, [500, 1000, 2000], 8000)
+
+
+def test_last_given_picture_is_the_one_that_stays(run_page: RunPage) -> None:
+    """The one before may take longer to decode."""
+    assert run_page(
+        MODEL
+        + """
+        const {PicturePicker} = await page("parts/picture_picker");
+        const picker = new PicturePicker("", (model) => model);
+        const slow = {};
+        globalThis.Image = class {
+          height = 2; width = 2;
+          decode() { return this.src === "slow" && new Promise((done) => (slow.done = done)); }
+        };
+        const offered = [];
+        globalThis.createImageBitmap = async ({src}) => ({width: 2, height: 2, src});
+        picker.offerWhole({offer: ({bitmap}) => offered.push(bitmap.src)});
+        picker.suit(modelOf({}));
+        await settle();
+        picker.give("slow");
+        await settle();
+        await picker.give("fast");
+        slow.done();
+        await settle();
+        return offered.at(-1);
+        """
+    ) == "fast"

@@ -85,6 +85,8 @@ export class HistoryStrip {
     const before = this.#undoList;
     this.#undoList = [];
     this.#history.bringBack(before);
+    // The button that was pressed is hidden now.
+    this.#clear.focus();
   }
 
   /**

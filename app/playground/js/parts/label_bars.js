@@ -30,7 +30,10 @@ export class LabelBars {
   constructor({ backend, isOnline }, scored) {
     this.#backend = backend;
     // A question that fails leaves its sentence in place of the answer.
-    const cease = (/** @type {string} */ text) => (this.#sentence.textContent = text);
+    const cease = (/** @type {string} */ text) => {
+      this.#bars.element.removeAttribute("aria-busy");
+      this.#sentence.textContent = text;
+    };
     this.#question = new CurrentQuestion(isOnline, cease, () => this.#judge());
     this.#scored = scored;
     this.#cover = el("button", { type: "button", "aria-pressed": "false" }, t("Cover pixels"));

@@ -115,6 +115,8 @@ export class Lightbox {
    * @param {KeyboardEvent} event
    */
   #step(event) {
+    // There the arrows choose a size.
+    if (event.target === find(this.#dialog, "select")) return;
     if (event.key === "ArrowLeft") this.#show(this.#place - 1);
     if (event.key === "ArrowRight") this.#show(this.#place + 1);
   }

@@ -237,8 +237,11 @@ export class PicturePicker {
    * @throws {EncodingError} if it is no picture.
    */
   async give(url) {
-    this.#taking.start();
-    this.#own = { bitmap: await createImageBitmap(await load(url)), file: null, isSmaller: false };
+    const signal = this.#taking.start();
+    const bitmap = await createImageBitmap(await load(url));
+    // Another picture was given or chosen while this one was decoded.
+    if (signal.aborted) return;
+    this.#own = { bitmap, file: null, isSmaller: false };
     await this.#showChosen();
   }
 

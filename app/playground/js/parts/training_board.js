@@ -280,6 +280,7 @@ export class TrainingBoard {
       await this.#shared.api.send(`/jobs/${this.#jobId}/${how}`, { method: "POST" });
     } catch (error) {
       this.#status.textContent = explain(error).text;
+      this.#finish.disabled = !this.#points.length;
     }
   }
 }

@@ -52,6 +52,8 @@ const SHOWN = 8;
  * Milliseconds before a picture is requested again; each further wait is twice as long.
  */
 const FIRST_WAIT_MS = 500;
+/** The same, at most: forms wait for the examples. */
+const LONGEST_WAIT_MS = 8000;
 
 /**
  * Return the name of a digit.
@@ -131,7 +133,7 @@ function everyFew(all) {
  * @param {string} url
  */
 async function loadPatiently(url) {
-  for (let wait = FIRST_WAIT_MS; ; wait *= 2) {
+  for (let wait = FIRST_WAIT_MS; ; wait = Math.min(2 * wait, LONGEST_WAIT_MS)) {
     try {
       return await load(url);
     } catch {

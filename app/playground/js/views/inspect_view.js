@@ -76,7 +76,10 @@ export class InspectView {
     this.#board.element.hidden = true;
     this.#question = new CurrentQuestion(
       shared.isOnline,
-      (text) => this.#sayTrouble(text),
+      (text) => {
+        this.#beliefs.removeAttribute("aria-busy");
+        this.#sayTrouble(text);
+      },
       () => this.#ask(this.#scored.chosen[0], this.#scored.chosen[1]),
     );
     shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.#show(this.#jobId, true));

@@ -68,6 +68,8 @@ export class RealView {
   #model = null;
   /** @type {Card[]} */
   #cards = [];
+  /** Model that drew the cards. @type {Model | null} */
+  #drawer = null;
   #isTurned = false;
 
   /** Show the view. */
@@ -108,6 +110,7 @@ export class RealView {
       });
       const real = await someCharacters(model, HALF);
       if (signal.aborted) return;
+      this.#drawer = model;
       this.#lay(shuffle([...images.map((picture) => ({ picture, name: "" })), ...real]));
     });
   }
@@ -165,7 +168,8 @@ export class RealView {
 
   /** Request the surprise of each character. */
   #weigh() {
-    const [model, cards] = [this.#model, this.#cards];
+    // A better model may have been loaded since; the cards were not drawn by it.
+    const [model, cards] = [this.#drawer, this.#cards];
     this.#say(this.#found);
     if (!model) return;
     this.#question.ask(async (signal) => {

@@ -164,7 +164,11 @@ export class TeachView {
    */
   #opener(text, properties) {
     const input = el("input", { type: "file", class: "unseen", ...properties });
-    input.addEventListener("change", () => this.#take(withPaths(input.files ?? [])));
+    input.addEventListener("change", () => {
+      this.#take(withPaths(input.files ?? []));
+      // Otherwise the same files could not be chosen again after others.
+      input.value = "";
+    });
     return el("label", { class: "button" }, input, text);
   }
 
@@ -176,7 +180,10 @@ export class TeachView {
   async #drop(event) {
     event.preventDefault();
     event.stopPropagation();
-    if (event.dataTransfer) this.#take(await droppedFiles(event.dataTransfer).catch(() => []));
+    if (!event.dataTransfer) return;
+    const found = await droppedFiles(event.dataTransfer).catch(() => []);
+    if (this.#take(found)) return;
+    showTrouble(this.#form, new FieldTrouble("image", t("Nothing in it can be read. Choose pictures.")));
   }
 
   /**

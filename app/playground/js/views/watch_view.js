@@ -42,7 +42,11 @@ export class WatchView {
     this.#kinds = new KindPicker(find(element, ".kinds"), "watched");
     this.#kinds.onChoose = (name) => this.#choose(name);
     shared.models.watch((models) => models && this.#suit(models));
-    shared.isOnline.watch((isBack) => isBack && this.#isCutOff && this.open());
+    shared.isOnline.watch((isBack) => {
+      if (!isBack || !this.#isCutOff) return;
+      this.#say(null);
+      this.open();
+    });
     setTimeout(() => this.#fill(), PATIENCE_MS);
   }
 
