@@ -97,9 +97,9 @@ class SmallElement extends Node {
   addEventListener(name, listener) {
     this.#listeners.set(name, [...(this.#listeners.get(name) ?? []), listener]);
   }
-  /** Call the listeners of an event. */
-  fire(name) {
-    for (const listener of this.#listeners.get(name) ?? []) listener({ target: this, preventDefault() {} });
+  /** Call the listeners of an event, which has the fields of `more`. */
+  fire(name, more = {}) {
+    for (const listener of this.#listeners.get(name) ?? []) listener({ target: this, preventDefault() {}, ...more });
   }
   click() {
     this.fire("click");

@@ -1005,3 +1005,121 @@ def test_last_given_picture_is_the_one_that_stays(run_page: RunPage) -> None:
         return offered.at(-1);
         """
     ) == "fast"
+
+
+def test_message_that_the_server_is_away_goes_when_it_is_back(
+    run_page: RunPage,
+) -> None:
+    """Watch shows a picture already, so it asks for nothing by itself."""
+    away, back = run_page(
+        SHARED
+        + MODEL
+        + """
+        const {WatchView} = await page("views/watch_view");
+        const {Unreachable} = await page("service/problems");
+        models.value = [modelOf({})];
+        let isAway = false;
+        const images = (n = 1) => Array.from({length: n}, () => new ImageData(2, 2));
+        const sample = async (model, {n}) => {
+          if (isAway) throw new Unreachable();
+          return {job: {...job, id: ""}, images: images(n), isHere: true};
+        };
+        const map = {bits: [[[1], [1]], [[1], [1]]]};
+        const backend = {isReady: () => true, sample, scoreMap: async () => ({score: {nats: 4}, map})};
+        const element = document.createElement("section");
+        element.querySelector(".sums").append(element.querySelector("[data-rarity]"));
+        const shared = sharedWith({backend});
+        new WatchView(element, shared);
+        await settle();
+        const line = element.querySelector(".explained > .trouble");
+        isAway = true;
+        element.querySelector("[data-act=another]").click();
+        await settle();
+        const away = line.hidden;
+        shared.isOnline.value = true;
+        return [away, line.hidden];
+        """
+    )
+    assert (away, back) == (False, True)
+
+
+def test_place_of_a_failed_answer_is_not_busy(run_page: RunPage) -> None:
+    """A screen reader would wait for it, and others see it faded."""
+    asking, labels, beliefs = run_page(
+        SHARED
+        + MODEL
+        + """
+        const {LabelBars} = await page("parts/label_bars");
+        const {InspectView} = await page("views/inspect_view");
+        const {Unreachable} = await page("service/problems");
+        const away = async () => { throw new Unreachable(); };
+        const score = {nats: 4, bits_per_dim: 1, uniform_bits: 1, per_colour_bits: [], quantised_pixels: 0};
+        const map = {width: 2, height: 2, channels: 1, bits: [[[1], [1]], [[1], [1]]]};
+        const backend = {
+          classify: away, pixel: away, can: () => true, isReady: () => true,
+          scoreMap: async () => ({job, score, map}),
+        };
+        const model = modelOf({can: ["score", "classify"], labels: [{name: "one"}], values: 4});
+        const scored = {picture: new ImageData(2, 2), cover: {count: 0}, element: document.createElement("div")};
+        const shared = sharedWith({backend, api: {}});
+        const bars = new LabelBars(shared, scored);
+        bars.show(model);
+        const isBusy = () => bars.element.children[1].hasAttribute("aria-busy");
+        const asking = isBusy();
+        const element = document.createElement("section");
+        models.value = [model];
+        new InspectView(element, shared);
+        await settle();
+        await settle();
+        const places = [element.querySelector(".stage")];
+        for (const {children = []} of places) places.push(...children.filter((child) => child.children));
+        const beliefs = places.filter((place) => place.getAttribute("aria-label") === "Expected values");
+        return [asking, isBusy(), beliefs.map((place) => place.hasAttribute("aria-busy"))];
+        """
+    )
+    assert (asking, labels, beliefs) == (True, False, [False])
+
+
+def test_arrows_in_the_list_of_sizes_show_no_other_image(run_page: RunPage) -> None:
+    """They choose a size there."""
+    titles = run_page(
+        """
+        const {Lightbox} = await page("parts/lightbox");
+        const {Painting} = await page("pixels/painting");
+        const {SmallElement} = await import(DOCUMENT);
+        SmallElement.prototype.showModal = () => {};
+        SmallElement.prototype.querySelectorAll = (selector) =>
+          (selector === "dl" ? [new SmallElement(), new SmallElement()] : []);
+        const paintings = [new Painting(job, null), new Painting(job, null)];
+        const shared = {api: {}, backend: {browser: {canDraw: () => false}}, models: {value: []}};
+        new Lightbox(shared, {...job, n: 2}, paintings, {}).open(0);
+        const dialog = document.body.children.at(-1);
+        const title = () => dialog.querySelector("h2").textContent;
+        const titles = [title()];
+        for (const target of [dialog.querySelector("select"), dialog]) {
+          dialog.fire("keydown", {key: "ArrowRight", target});
+          titles.push(title());
+        }
+        return titles;
+        """
+    )
+    assert titles == ["Image 1 of 2", "Image 1 of 2", "Image 2 of 2"]
+
+
+def test_focus_stays_in_the_history_when_jobs_are_brought_back(
+    run_page: RunPage,
+) -> None:
+    """The button that was pressed disappears."""
+    assert run_page(
+        SHARED
+        + """
+        const {HistoryStrip} = await page("parts/history_strip");
+        const strip = new HistoryStrip(sharedWith({api: {}}));
+        const [, {children: [undo, clear]}] = strip.element.children[0].children;
+        const focused = [];
+        for (const [name, button] of Object.entries({undo, clear})) button.focus = () => focused.push(name);
+        clear.click();
+        undo.click();
+        return focused;
+        """
+    ) == ["undo", "clear"]
