@@ -44,7 +44,9 @@ PNG_SIGNATURE = bytes([137, 80, 78, 71, 13, 10, 26, 10])
 def _chunk(kind: bytes, content: bytes) -> bytes:
     """Return a chunk of a PNG file."""
     checksum = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+    return (
+        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -503,7 +505,10 @@ location.hash = "#bet";
 await page("main");
 await settle();
 const notice = () => document.body.querySelector("#notice").textContent;
-const drop = async (items, files) => { heard.drop({type: "drop", preventDefault() {}, dataTransfer: {items, files}}); await settle(); };
+const drop = async (items, files) => {
+  heard.drop({type: "drop", preventDefault() {}, dataTransfer: {items, files}});
+  await settle();
+};
 """
 
 
@@ -563,12 +568,13 @@ def test_picture_that_the_page_cannot_repeat_is_only_looked_at(
     """A later version drew it, or it is one that was scored, or no text says how it was drawn."""
     text = {"kind": kind, "model": "m", "seed": "7", "temperature": "1"}
     chunks = {**text, "version": version} if version else {}
+    known = f"const texts = {json.dumps(chunks)};"
     place, words, taken = run_page(
-        """
+        known
+        + """
         const taken = [];
         const VIEWS = {bet: {}, complete: {take: (file) => taken.push(file.name)}};
         """
-        + f"const texts = {json.dumps(chunks)};"
         + MAIN
         + """
         const chunk = (kind, text) => {
@@ -673,7 +679,8 @@ MODEL = """
 const modelOf = (more) => ({
   name: "m", data: "MNIST", title: "", network: "row-lstm", width: 2, height: 2, channels: 1, values: 2,
   members: ["none"], labels: [], can: ["sample", "score", "complete"], methods: ["posterior"], small_width: 0,
-  test_bits_per_dim: 1, test_nats: null, compiling: false, parameters: 1, palette: null, names: [], max_particles: 32, ...more,
+  test_bits_per_dim: 1, test_nats: null, compiling: false, parameters: 1, palette: null, names: [],
+  max_particles: 32, ...more,
 });
 globalThis.Image = class { height = 2; width = 2; decode() {} };
 globalThis.createImageBitmap = async () => ({width: 2, height: 2});
@@ -743,8 +750,9 @@ def test_link_of_incomplete_images_states_no_bytes(run_page: RunPage) -> None:
 
 def test_replay_keeps_larger_pictures(run_page: RunPage) -> None:
     """They come as a whole, so there are no rows to show again."""
-    assert run_page(
-        """
+    assert (
+        run_page(
+            """
         const {Tiles} = await page("parts/tiles");
         const tiles = new Tiles();
         await tiles.lay({...job, kind: "complete", cutouts: [{}]}, {});
@@ -754,7 +762,9 @@ def test_replay_keeps_larger_pictures(run_page: RunPage) -> None:
         tiles.replay();
         return tiles.paintings[0].whole("final")?.width;
         """
-    ) == 4
+        )
+        == 4
+    )
 
 
 def test_job_that_was_forgotten_while_it_was_drawn_stays_so(run_page: RunPage) -> None:
@@ -848,8 +858,9 @@ def test_png_that_unpacks_to_more_than_it_states_is_not_unpacked(
     streams = data, zlib.compress(bytes(2)), zlib.compress(bytes(1))
     begin = PNG_SIGNATURE + _chunk(b"IHDR", header)
     files = [(begin + _chunk(b"IDAT", stream)).hex() for stream in streams]
+    known = f"const files = {json.dumps(files)};"
     outcomes = run_page(
-        f"const files = {json.dumps(files)};"
+        known
         + """
         const {readPng} = await import(`${PAGE}/../../../engine/png.js`);
         return Promise.all(files.map((hex) => readPng(new Uint8Array(Buffer.from(hex, "hex"))).then(
@@ -882,9 +893,10 @@ def test_same_file_can_be_chosen_again_after_others(run_page: RunPage) -> None:
 
 def test_drop_of_nothing_readable_is_answered(run_page: RunPage) -> None:
     """An empty folder, or one that the browser may not read."""
-    assert run_page(
-        SHARED
-        + """
+    assert (
+        run_page(
+            SHARED
+            + """
         const {TeachView} = await page("views/teach_view");
         const element = document.createElement("section");
         const heard = {};
@@ -897,7 +909,9 @@ def test_drop_of_nothing_readable_is_answered(run_page: RunPage) -> None:
         const form = element.querySelector("form");
         return form.querySelector('[data-field="image"]').querySelector(".trouble").textContent;
         """
-    ) == "Nothing in it can be read. Choose pictures."
+        )
+        == "Nothing in it can be read. Choose pictures."
+    )
 
 
 def test_training_can_be_finished_after_a_request_that_failed(
@@ -982,9 +996,10 @@ def test_example_is_requested_again_soon_after_the_server_is_back(
 
 def test_last_given_picture_is_the_one_that_stays(run_page: RunPage) -> None:
     """The one before may take longer to decode."""
-    assert run_page(
-        MODEL
-        + """
+    assert (
+        run_page(
+            MODEL
+            + """
         const {PicturePicker} = await page("parts/picture_picker");
         const picker = new PicturePicker("", (model) => model);
         const slow = {};
@@ -1004,7 +1019,9 @@ def test_last_given_picture_is_the_one_that_stays(run_page: RunPage) -> None:
         await settle();
         return offered.at(-1);
         """
-    ) == "fast"
+        )
+        == "fast"
+    )
 
 
 def test_message_that_the_server_is_away_goes_when_it_is_back(

@@ -458,8 +458,7 @@ function receiveFiles(take) {
   addEventListener("drop", mark, { capture: true });
   addEventListener("drop", (event) => {
     const [item] = event.dataTransfer?.items ?? [];
-    if (item?.webkitGetAsEntry()?.isDirectory)
-      return note(t("Drop a single picture: only Teach takes a folder."));
+    if (item?.webkitGetAsEntry()?.isDirectory) return note(t("Drop a single picture: only Teach takes a folder."));
     const file = event.dataTransfer?.files[0];
     if (file) take(file);
   });
