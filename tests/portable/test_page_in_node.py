@@ -1140,3 +1140,29 @@ def test_focus_stays_in_the_history_when_jobs_are_brought_back(
         return focused;
         """
     ) == ["undo", "clear"]
+
+
+def test_clamped_completion_of_the_browser_is_not_called_poor(
+    run_page: RunPage,
+) -> None:
+    """Nothing was estimated of it, as by the service."""
+    assert run_page(
+        MODEL
+        + """
+        const {BrowserBackend, setLoader} = await page("service/browser_backend");
+        const {receiptOf} = await page("service/api");
+        const clamped = {images: [], receipt: {exact: true, quality: null}, mean: null};
+        const good = {...clamped, receipt: {exact: false, quality: "good"}};
+        const answers = [clamped, good];
+        setLoader(async () => ({complete: async () => answers.shift()}));
+        const api = {portable: async () => ({digest: "d", identity: "i", engine: "e", model: "m"})};
+        const backend = new BrowserBackend({api, info: {}, models: {}});
+        const wish = {n: 1, seed: 1, picture: new ImageData(2, 2), hole: new Uint8Array(4)};
+        const how = {signal: new AbortController().signal};
+        const model = modelOf({digest: "d", identity: "i"});
+        const receipts = [];
+        for (const method of ["clamp", "posterior"])
+          receipts.push(receiptOf((await backend.complete(model, {...wish, method}, how)).job));
+        return receipts;
+        """
+    ) == [None, {"exact": False, "quality": "good"}]

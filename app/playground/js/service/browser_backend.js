@@ -108,7 +108,7 @@ export class BrowserBackend {
     }
     const result =
       kind === "complete"
-        ? drawer.complete(wish).then(({ receipt }) => resultOf({ posterior: receipt }))
+        ? drawer.complete(wish).then(({ receipt }) => resultOf({ posterior: posteriorOf(receipt) }))
         : drawer.sample({ ...wish, weighed }).then((images) => resultOf(weighed ? probabilitiesOf(images) : {}));
     // If the engine fails, the service draws the job.
     return result.catch(() => null);
@@ -153,7 +153,7 @@ export class BrowserBackend {
     const given = { known: valuesOf(picture, model), keep: hole.map((isUnknown) => 1 - isUnknown) };
     const done = await drawer.complete({ ...wish, label: labelOf(model, wish), ...given, ...rowListener(how, drawer) });
     return {
-      job: { ...job, result: resultOf({ posterior: done.receipt }) },
+      job: { ...job, result: resultOf({ posterior: posteriorOf(done.receipt) }) },
       images: done.images.map(({ values }) => pictureOfValues(values, drawer)),
       mean: done.mean && pictureOfValues(done.mean, drawer),
       isHere: true,
@@ -360,6 +360,14 @@ function jobOf(kind, model, wish) {
  * @param {Record<string, any>} facts
  */
 const resultOf = (facts) => /** @type {JobResult} */ ({ type: "images", ...facts });
+
+/**
+ * Return a receipt as the service states it: null for the method "clamp", of which nothing
+ * was estimated.
+ *
+ * @param {import("../../../../engine/types").Receipt} receipt
+ */
+const posteriorOf = (receipt) => (receipt.quality ? receipt : null);
 
 /**
  * Return the probability of each image under the names of the service.
