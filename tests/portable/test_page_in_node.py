@@ -1166,3 +1166,83 @@ def test_clamped_completion_of_the_browser_is_not_called_poor(
         return receipts;
         """
     ) == [None, {"exact": False, "quality": "good"}]
+
+
+def test_figures_are_those_of_the_weights_that_drew(run_page: RunPage) -> None:
+    """Another model may have the name of a job by now, as after a second training."""
+    found = run_page(
+        MODEL
+        + """
+        const {modelOf: modelOfJob} = await page("service/choice");
+        const cases = [
+          {},
+          {digest: "e", identity: "j"},
+          {identity: "j"},
+          {identity: null},
+          {identity: null, digest: "e"},
+          {name: "other"},
+        ];
+        const own = {digest: "d", identity: "i"};
+        return cases.map((more) => modelOfJob([modelOf({...own, ...more})], job) !== null);
+        """
+    )
+    assert found == [True, False, False, True, False, False]
+
+
+def test_surprise_by_other_weights_of_the_same_name_is_not_shown(
+    run_page: RunPage,
+) -> None:
+    """It is what the image cost the model that drew it."""
+    shown = run_page(
+        MODEL
+        + """
+        const {Lightbox} = await page("parts/lightbox");
+        const {Painting} = await page("pixels/painting");
+        const {SmallElement} = await import(DOCUMENT);
+        SmallElement.prototype.showModal = () => {};
+        const lists = [new SmallElement(), new SmallElement()];
+        SmallElement.prototype.querySelectorAll = (selector) => (selector === "dl" ? lists : []);
+        const shown = [];
+        for (const digest of ["d", "e"]) {
+          const painting = new Painting(job, null);
+          for (const y of [0, 1]) painting.put({stage: "final", y, pixels: "AAA="});
+          const score = async () => ({score: {nats: 4 * Math.LN2, bits_per_dim: 1}});
+          const backend = {browser: {canDraw: () => false}, score};
+          const shared = {api: {}, backend, models: {value: [modelOf({digest, identity: null})]}};
+          new Lightbox(shared, job, [painting], {}).open(0);
+          await settle();
+          shown.push(lists[0].textContent.split("Surprise")[1]);
+        }
+        return shown;
+        """
+    )
+    assert shown == ["4.0 bits", "not known yet"]
+
+
+def test_code_sends_a_text_as_it_is(run_page: RunPage) -> None:
+    """With -F curl reads the file that a text names behind @."""
+    lines = run_page(
+        """
+        const {curlOf} = await page("service/code_examples");
+        const place = {origin: "http://here", isGuarded: false};
+        const lineOf = (label) => curlOf({kind: "complete", fields: {label}, files: {image: "given.png"}}, place);
+        return ["seven", "@home", "a;type=b"].map(lineOf);
+        """
+    )
+    options = [line.split("\\\n")[2].strip() for line in lines]
+    assert options == [
+        "-F label=seven",
+        "--form-string label=@home",
+        "--form-string label='a;type=b'",
+    ]
+
+
+def test_more_files_than_an_archive_holds_are_refused(run_page: RunPage) -> None:
+    """Their number has two bytes in it."""
+    assert run_page(
+        """
+        const {packFiles} = await page("views/teach_view");
+        const files = Array.from({length: 65536}, (_, i) => [`${i}.png`, {size: 1}]);
+        return packFiles(files).then(() => "packed", ({message}) => message);
+        """
+    ).startswith("At most 65,535 files are taken")

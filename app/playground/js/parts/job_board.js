@@ -5,6 +5,7 @@
 
 import { labelsOf, rankingOf, receiptOf } from "../service/api.js";
 import { announce, el, find } from "./dom.js";
+import { modelOf } from "../service/choice.js";
 import { FollowedJob } from "../service/followed_job.js";
 import { historyEntry } from "../service/history.js";
 import { icon } from "./icons.js";
@@ -455,7 +456,7 @@ export class JobBoard {
   async #compare(job, image) {
     const { signal } = this.#leave;
     try {
-      const model = this.#shared.models.value?.find(({ name }) => name === job.model);
+      const model = modelOf(this.#shared.models.value, job);
       const label = typeof job.label === "string" ? job.label : undefined;
       const wish = { picture: await pixelsOf(image), label };
       const { score } = await this.#shared.backend.score(/** @type {Model} */ (model), wish, { signal });

@@ -8,6 +8,7 @@ import { icon } from "./icons.js";
 import { formatFixed, formatNumber, t } from "../lang.js";
 import { destinationButtons } from "./destinations.js";
 import { Painting } from "../pixels/painting.js";
+import { modelOf } from "../service/choice.js";
 import { explain } from "../service/problems.js";
 import { blankCanvas, canvasOf, contextOf, pngOf, save, smallSize } from "../pixels/raster.js";
 import { curlLine, pythonLine } from "../service/code_examples.js";
@@ -235,7 +236,7 @@ export class Lightbox {
     const signal = this.#asking.start();
     if (!picture) return;
     try {
-      const model = this.#shared.models.value?.find(({ name }) => name === this.#job.model);
+      const model = modelOf(this.#shared.models.value, this.#job);
       if (!model) return void (place.textContent = t("not known yet"));
       painting.score ??= (await this.#shared.backend.score(model, { picture }, { signal })).score;
       place.textContent = t("{bits} bits", { bits: formatFixed(painting.score.nats / Math.LN2, 1) });

@@ -3,7 +3,7 @@
 import { t } from "../lang.js";
 import { kindOf, rankOf } from "./kinds.js";
 
-/** @import {Kind, Model} from "../types" */
+/** @import {Job, Kind, Model} from "../types" */
 
 /**
  * Return the bits per value that test images cost a model: less is better. A model that
@@ -27,6 +27,23 @@ export function costOf({ test_bits_per_dim: bits }) {
  */
 export function isInOneOrder({ members, labels, small_width: hasStages }) {
   return members.length === 1 && members[0] === "none" && !labels.length && !hasStages;
+}
+
+/**
+ * Return the model that drew or scored a job.
+ *
+ * A model of the same name with other weights, or with other labels or priors, gives
+ * other figures.
+ *
+ * @param {Model[] | null} models - Models that workers have loaded, or null.
+ * @param {Pick<Job, "model" | "digest" | "identity">} job
+ * @returns {Model | null} The model; null if no worker has it now.
+ */
+export function modelOf(models, job) {
+  const found = models?.find(({ name }) => name === job.model);
+  if (!found) return null;
+  const isSame = found.identity && job.identity ? found.identity === job.identity : found.digest === job.digest;
+  return isSame ? found : null;
 }
 
 /**

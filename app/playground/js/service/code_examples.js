@@ -141,7 +141,7 @@ function curlArguments({ kind, fields, files }, place) {
     return `${address} \\\n  -H 'Content-Type: application/json' \\\n  -d '${body.replaceAll("'", "'\\''")}'`;
   }
   const sent = Object.entries(files).map(([name, file]) => `-F ${name}=@${file}`);
-  const texts = Object.entries(fields).map(([name, value]) => ` -F ${name}=${quote(String(value))}`);
+  const texts = Object.entries(fields).map(([name, value]) => ` ${textOption(value)} ${name}=${quote(String(value))}`);
   return `${address} \\\n  ${sent.join(" ")} \\\n ${texts.join("")}`;
 }
 
@@ -283,6 +283,14 @@ function callOfJob(job, n) {
   const fit = job.cutouts ? { fit: "crop" } : {};
   return { kind, fields: { ...settings, n, ...labels, ...fit }, files: FILES[kind] ?? {} };
 }
+
+/**
+ * Return curl's option that sends a text: `-F` would read a file that it names behind @ or
+ * <, and options behind a semicolon.
+ *
+ * @param {any} value
+ */
+const textOption = (value) => (/^[@<]|;/.test(String(value)) ? "--form-string" : "-F");
 
 /**
  * Return a text for a shell, in quotes if it needs them.

@@ -4,6 +4,7 @@
  */
 
 import { scoreOf } from "../service/api.js";
+import { modelOf } from "../service/choice.js";
 import { beliefPlots } from "../parts/belief_plot.js";
 import { announce, el, find } from "../parts/dom.js";
 import { clearTrouble, clearTroubleOnChange, showTrouble, submitRow } from "../parts/fields.js";
@@ -229,8 +230,7 @@ export class InspectView {
       if (signal.aborted) return;
       if (isForeign) this.#refill(job.model, given);
       const score = /** @type {ScoreResult} */ (scoreOf(job));
-      const model = models.find(({ name }) => name === job.model) ?? null;
-      this.#present(model, { job, score, map }, picture);
+      this.#present(modelOf(models, job), { job, score, map }, picture);
       this.#keep(job, given);
     } catch (error) {
       if (signal.aborted) return;
@@ -252,7 +252,8 @@ export class InspectView {
   /**
    * Show a score.
    *
-   * @param {Model | null} model - Model of the score; null if no worker has it now.
+   * @param {Model | null} model - Model of the score; null if no worker has it now, or
+   *     one of its name with other weights.
    * @param {ScoreAnswer} scored
    * @param {ImageData | null} picture
    */

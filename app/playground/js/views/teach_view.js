@@ -18,6 +18,8 @@ const OFF = t("Nothing is trained on this server: PIXELRNN_ADDED_DIR and PIXELRN
 
 /** Megabytes of the files together, at most. */
 const MOST_MB = 64;
+/** Files that a ZIP archive of the page has room for. */
+const MOST_FILES = 65_535;
 /** Names of files that the service unpacks itself. */
 const ARCHIVE = /\.(zip|npz)$/i;
 /** Names of files that are drawn as pixels here. */
@@ -259,11 +261,16 @@ async function filesIn(entry) {
  *
  * @param {Found[]} found - Path and content of each file.
  * @returns {Promise<Blob>}
- * @throws {FieldTrouble} if there is no file, or if they are too large together.
+ * @throws {FieldTrouble} if there is no file, or if there are too many, or if they are
+ *     too large together.
  */
 export async function packFiles(found) {
   if (!found.length) throw new FieldTrouble("image", t("Choose pictures first."));
   if (megabytes(found) > MOST_MB) throw new FieldTrouble("image", t("At most {most} MB are taken.", { most: MOST_MB }));
+  if (found.length > MOST_FILES) {
+    const most = formatNumber(MOST_FILES);
+    throw new FieldTrouble("image", t("At most {most} files are taken: choose a zip of them.", { most }));
+  }
   if (found.length === 1 && ARCHIVE.test(found[0][0])) return found[0][1];
   const pictures = await Promise.all(found.map((one) => (ICON.test(one[0]) ? iconAsPng(one) : one)));
   const bytes = await Promise.all(pictures.map(async ([, file]) => new Uint8Array(await file.arrayBuffer())));
