@@ -1246,3 +1246,40 @@ def test_more_files_than_an_archive_holds_are_refused(run_page: RunPage) -> None
         return packFiles(files).then(() => "packed", ({message}) => message);
         """
     ).startswith("At most 65,535 files are taken")
+
+
+def test_request_for_the_limits_is_given_up(run_page: RunPage) -> None:
+    """The page asks for the models again only when both requests have ended."""
+    assert (
+        run_page(
+            """
+        const {Api} = await page("service/api");
+        AbortSignal.timeout = () => AbortSignal.abort(new DOMException("late", "TimeoutError"));
+        globalThis.fetch = (path, {signal}) => new Promise((resolve, reject) => {
+          if (signal?.aborted) reject(signal.reason);
+          setTimeout(() => resolve(new Response("{}")), 20);
+        });
+        return new Api().info().then(() => "answered", ({constructor: {name}}) => name);
+        """
+        )
+        == "Unreachable"
+    )
+
+
+def test_copy_is_announced(run_page: RunPage) -> None:
+    """A screen reader does not say that a button's text has changed."""
+    assert run_page(
+        BET
+        + """
+        navigator.clipboard = {writeText: async () => {}};
+        await settle();
+        const announced = [];
+        for (const name of ["friend", "result"]) {
+          document.querySelector("#announcer").textContent = "";
+          element.querySelector(`[data-act=${name}]`).click();
+          await settle();
+          announced.push(document.querySelector("#announcer").textContent);
+        }
+        return announced;
+        """
+    ) == ["Copied.", "Copied."]

@@ -511,6 +511,7 @@ export class JobBoard {
     try {
       await navigator.clipboard.writeText(new URL(address, location.href).href);
       find(this.#link, "span").textContent = t("Copied.");
+      announce(t("Copied."));
     } catch {
       // The person can copy the link from the address then.
       location.hash = link;

@@ -16,7 +16,10 @@ const KEY = "pixelrnn.key";
 const TRIES = 3;
 /** Milliseconds before the second try; the third waits twice as long. */
 const PAUSE_MS = 400;
-/** Milliseconds after which a request for the models is given up. */
+/**
+ * Milliseconds after which a request for the models or the limits is given up: the next
+ * one waits for both.
+ */
 const LOOK_LIMIT_MS = 8000;
 /** Seconds that the server may hold a request for the state of a question. */
 const LOOK_WAIT_S = 4;
@@ -57,7 +60,7 @@ export class Api {
    * @returns {Promise<Info>}
    */
   info() {
-    return this.#json("/info");
+    return this.#json("/info", { signal: AbortSignal.timeout(LOOK_LIMIT_MS) });
   }
 
   /**

@@ -350,6 +350,7 @@ export class BetView {
       await navigator.clipboard.writeText(new URL(`#${link}`, location.href).href);
       this.#result.textContent = t("Copy the result");
       this.#link.textContent = t("Copied.");
+      announce(t("Copied."));
     } catch {
       // The person can copy the link from the address then.
       location.hash = link;
@@ -381,6 +382,7 @@ export class BetView {
       await navigator.clipboard.writeText(lines.join("\n"));
       this.#link.textContent = t("The same bets for a friend");
       this.#result.textContent = t("Copied.");
+      announce(t("Copied."));
     } catch {
       // The person can copy the text from the page then.
       this.#tell(lines.join(" · "));
