@@ -86,14 +86,12 @@ export class SightView {
   #suit(models) {
     const side = comparableModels(models);
     this.#say(side.length ? null : NO_MODEL);
-    if (!side.length) {
-      // The same models may come back, and then need panels again.
-      this.#offered = "";
-      return this.#row.replaceChildren();
-    }
+    if (!side.length) return this.#row.replaceChildren();
     this.#isReady = side.every(({ compiling }) => !compiling);
     const key = side.map(({ name, digest, identity }) => name + (identity ?? digest)).join(" ");
     if (key !== this.#offered) this.#lay(key, side);
+    // The same models were away for a moment. What was asked is still answered.
+    else if (!this.#row.children.length) this.#row.replaceChildren(...this.#panels.map((panel) => panel.element));
     this.open();
   }
 
