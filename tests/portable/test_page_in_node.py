@@ -1283,3 +1283,32 @@ def test_copy_is_announced(run_page: RunPage) -> None:
         return announced;
         """
     ) == ["Copied.", "Copied."]
+
+
+def test_images_of_the_browser_that_nobody_waits_for_are_not_returned(
+    run_page: RunPage,
+) -> None:
+    """They were on their way from the worker when the reader painted on."""
+    assert run_page(
+        MODEL
+        + """
+        const {BrowserBackend, setLoader} = await page("service/browser_backend");
+        let leaving;
+        const done = {images: [], receipt: {quality: "good"}, mean: null};
+        setLoader(async () => ({
+          sample: async () => { leaving.abort(); return []; },
+          complete: async () => { leaving.abort(); return done; },
+        }));
+        const api = {portable: async () => ({digest: "d", identity: "i", engine: "e", model: "m"})};
+        const backend = new BrowserBackend({api, info: {}, models: {}});
+        const wish = {n: 1, seed: 1, picture: new ImageData(2, 2), hole: new Uint8Array(4)};
+        const model = modelOf({digest: "d", identity: "i"});
+        const outcomes = [];
+        for (const call of ["sample", "complete"]) {
+          leaving = new AbortController();
+          const answer = backend[call](model, wish, {signal: leaving.signal});
+          outcomes.push(await answer.then(() => "answered", ({name}) => name));
+        }
+        return outcomes;
+        """
+    ) == ["AbortError", "AbortError"]

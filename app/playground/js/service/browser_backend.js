@@ -129,6 +129,8 @@ export class BrowserBackend {
     const job = jobOf("sample", model, wish);
     await how.onJob?.(job, {});
     const images = await drawer.sample({ ...wish, label: labelOf(model, wish), ...rowListener(how, drawer) });
+    // The images may have been on their way when the caller gave up.
+    how.signal.throwIfAborted();
     return {
       job: { ...job, result: resultOf(probabilitiesOf(images)) },
       images: images.map(({ values }) => pictureOfValues(values, drawer)),
@@ -152,6 +154,7 @@ export class BrowserBackend {
     await how.onJob?.(job, { image: dataUrlOf(picture), mask: dataUrlOf(maskPicture(hole, picture)) });
     const given = { known: valuesOf(picture, model), keep: hole.map((isUnknown) => 1 - isUnknown) };
     const done = await drawer.complete({ ...wish, label: labelOf(model, wish), ...given, ...rowListener(how, drawer) });
+    how.signal.throwIfAborted();
     return {
       job: { ...job, result: resultOf({ posterior: posteriorOf(done.receipt) }) },
       images: done.images.map(({ values }) => pictureOfValues(values, drawer)),
