@@ -132,7 +132,7 @@ export interface Shared {
   info: Signal<Schema.Info | null>;
   /** Whether the server answered the last request for its models. */
   isOnline: Signal<boolean>;
-  /** Shows a new job of the view in the address, under another name than the view's if one is passed. */
+  /** Shows a new job of the view in the address, under another name than the view's if one is passed. If another view is shown by now, only links lead to it. */
   onJob(id: string, name?: string): void;
   /** Takes a file that the person chose. */
   onFile(file: File): unknown;
