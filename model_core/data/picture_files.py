@@ -55,7 +55,7 @@ _LUMA = np.array([0.299, 0.587, 0.114])
 """Shares of red, green and blue in the brightness of a colour."""
 _NAMED = 10
 """Maximum number of unreadable files that a message names."""
-_RULES = 5
+_RULES = 6
 """Version of the decoding. It must grow if files give other bytes than before, so that
 cached ones are decoded again."""
 _ORIGIN = np.dtype([("file", "<u4"), ("width", "<u4"), ("height", "<u4")])
@@ -230,14 +230,21 @@ def converted_pictures(
 
 
 def split_of(picture: Image.Image) -> Split:
-    """Return the split of an upright picture. It depends on the pixels as RGB only, so
-    that neither the file format nor the network matters."""
+    """Return the split of an upright picture. It depends on the pixels only, so that
+    neither the file format nor the network matters."""
     return split_at(_share_of(picture))
 
 
 def _share_of(picture: Image.Image) -> float:
-    """Return the place of a picture between 0 and 1, by the hash of its pixels."""
-    return hashed_share(picture.convert("RGB").tobytes())
+    """Return the place of a picture between 0 and 1, by the hash of its pixels as RGB,
+    or as RGBA if it is transparent and all of them have one colour."""
+    colours = picture.convert("RGB")
+    if picture.has_transparency_data and colours.getcolors(1) is not None:
+        pixels = picture.convert("RGBA")
+        # Icons in one colour differ by their opacity alone.
+        if pixels.getchannel("A").getextrema() != (255, 255):
+            return hashed_share(pixels.tobytes())
+    return hashed_share(colours.tobytes())
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -117,6 +117,25 @@ def test_copies_of_a_picture_are_on_one_side(
     assert len(set.union(*sides)) == sum(map(len, sides)) == 40
 
 
+def test_icons_in_one_colour_are_split_by_their_opacity(
+    tmp_path: Path, options: ReadOptions
+) -> None:
+    """Their colours are the same in all of them; an opaque copy of a plain picture stays with it."""
+    directory = tmp_path / "icons"
+    directory.mkdir()
+    for i in range(40):
+        pixels = np.zeros((4, 4, 4), np.uint8)
+        pixels[..., 3] = np.asarray(noise(i, 4))[..., 0]
+        Image.fromarray(pixels).save(directory / f"{i}.png")
+        Image.fromarray(pixels).save(directory / f"copy of {i}.tif")
+    found = [read_dataset(directory, split, COLOUR, options) for split in SPLITS]
+    different = [{image.tobytes() for image in values} for values in found]
+    assert min(map(len, different)) > 0
+    assert len(set.union(*different)) == sum(map(len, different)) == 40
+    plain = Image.new("RGB", (5, 5), (1, 2, 3))
+    assert split_of(plain.convert("RGBA")) == split_of(plain)
+
+
 def test_the_split_is_the_same_for_every_network(
     folder: Path, options: ReadOptions
 ) -> None:
