@@ -113,16 +113,23 @@ def _pictures_of(arrays: Sequence[_Stored]) -> list[_Stored]:
                 f" array beside labels and palette, not of {len(pictures)}"
             )
     for array in pictures:
-        _expect_pictures(array.header)
+        _expect_pictures(array)
     return pictures
 
 
-def _expect_pictures(header: Header) -> None:
+def _expect_pictures(array: _Stored) -> None:
+    header = array.header
     shape = header.shape
     is_of_bytes = (header.kind, header.length) in (("u", 1), ("b", 1))
     is_grey = len(shape) == 3
     is_coloured = len(shape) == 4 and shape[3] in (1, 3)
-    is_of_bits = len(shape) == 2 and shape[1] == _PACKED_BITS
+    # A single array of bits, or one of booleans, has no reader.
+    is_of_bits = (
+        len(shape) == 2
+        and shape[1] == _PACKED_BITS
+        and array.name in _SPLITS
+        and header.kind == "u"
+    )
     is_one_sort = is_grey or is_coloured or is_of_bits
     if not (is_of_bytes and is_one_sort and math.prod(shape[1:])) or header.is_fortran:
         raise UnusableImageError(

@@ -188,6 +188,26 @@ class ArrayFile:
                 f"cannot read {key} of {self.path}: {error or type(error).__name__}"
             ) from None
 
+    def image_arrays(self) -> list[StoredArray]:
+        """Return the arrays that hold the images: those that are named after a split,
+        otherwise all that are neither labels nor a palette. They are not read."""
+        if self.path.suffix == ".npy":
+            return [StoredArray(self.path)]
+        if self._has_splits():
+            keys = [key for key in archive_keys(self.path) if key in get_args(Split)]
+        else:
+            keys = self._unnamed_keys()
+        return [StoredArray(self.path, key) for key in keys]
+
+    def _unnamed_keys(self) -> list[str]:
+        """Return the names of the archive's arrays, except those of labels and a
+        palette."""
+        return [
+            key
+            for key in archive_keys(self.path)
+            if "label" not in key and key != "palette"
+        ]
+
     def _has_splits(self) -> bool:
         """Return True if the archive has an array that is named after a split."""
         return self.path.suffix == ".npz" and not set(get_args(Split)).isdisjoint(
@@ -214,11 +234,7 @@ class ArrayFile:
         divided. Raise DataError if there is none."""
         if self.path.suffix == ".npy":
             return StoredArray(self.path)
-        keys = [
-            key
-            for key in archive_keys(self.path)
-            if "label" not in key and key != "palette"
-        ]
+        keys = self._unnamed_keys()
         if self._has_splits() and split in keys:
             return StoredArray(self.path, split)
         if len(keys) == 1 and not self._has_splits():

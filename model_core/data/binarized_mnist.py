@@ -100,6 +100,13 @@ class PackedFile:
         )
         return cls(candidate) if is_one else None
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of images of all splits, height and width. Raises DataError if the
+        file cannot be read."""
+        arrays = _arrays_of_splits(self.path)
+        return sum(array.shape[0] for array in arrays), _SIDE, _SIDE
+
     def read(self, split: Split, config: NetworkConfig) -> Values:
         """Return the images of a split, (N, 1, 28, 28), 0 or 1. Raises DataError if the
         file cannot be read, lacks the split or has another array for it, or if the
@@ -126,9 +133,11 @@ def _holds_bits(path: Path) -> bool:
     axes."""
     if path.suffix != ".npz":
         return False
-    shapes = [
-        StoredArray(path, key).shape
-        for key in archive_keys(path)
-        if key in get_args(Split)
-    ]
+    shapes = [array.shape for array in _arrays_of_splits(path)]
     return any(len(shape) == 2 and shape[1] == _WIDTH for shape in shapes)
+
+
+def _arrays_of_splits(path: Path) -> list[StoredArray]:
+    """Return those arrays of a .npz that are named after a split."""
+    keys = [key for key in archive_keys(path) if key in get_args(Split)]
+    return [StoredArray(path, key) for key in keys]

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from model_core.data.npy import StoredArray, archive_keys
+from model_core.data.arrays import ArrayFile
+from model_core.data.binarized_mnist import PackedFile
 from model_core.data.opaque import opaque
+from model_core.data.options import ReadOptions
 from model_core.data.palette import MOST as MOST_COLOURS
 from model_core.data.picture_files import decode_each, upright
 from model_core.data.picture_names import find_pictures
@@ -49,8 +51,9 @@ class Survey:
     width, height: in a folder, the size of nearly all examined pictures; otherwise both
         are the median of their shorter sides. For an array, its own size.
     channels: 1 if nearly all examined pixels are grey, with a tolerance for lossy
-        compression; else 3.
-        A 3-channel array has 3, because arrays are not converted.
+        compression; else 3. A picture without visible greys, such as a black drawing on
+        a transparent ground, counts as one in colour: as greys all of it would be
+        black. A 3-channel array has 3, because arrays are not converted.
     values: 2 if nearly all examined pixels are black or white, with the same tolerance,
         and both occur; else 256.
     """
@@ -83,7 +86,7 @@ def _of_folder(root: Path) -> Survey:
         )
     some = [names[i] for i in spread(np.arange(len(names)), _SAMPLE)]
 
-    def look(image: Image.Image, _: int) -> tuple[tuple[int, int], Pixels]:
+    def look(image: Image.Image, _: int) -> tuple[tuple[int, int], Pixels, bool]:
         return _look(upright(image))
 
     found = [*chain.from_iterable(decode_each(root, some, look, report=False))]
@@ -91,17 +94,15 @@ def _of_folder(root: Path) -> Survey:
         raise DataError(
             f"none of {len(names)} files in {root} can be read as a picture"
         )
-    sizes = [size for size, _ in found]
+    sizes = [size for size, *_ in found]
     ((width, height), count) = Counter(sizes).most_common(1)[0]
     if count < _MOST * len(sizes):
         width = height = int(np.median([min(size) for size in sizes]))
-    return Survey(
-        len(names),
-        width,
-        height,
-        *_colours([pixels for _, pixels in found]),
-        _labels(names),
-    )
+    channels, values, colours = _colours([pixels for _, pixels, _ in found])
+    if channels == 1 and np.mean([is_lost for *_, is_lost in found]) > 1 - _NEARLY_ALL:
+        channels = 3
+        values = 256
+    return Survey(len(names), width, height, channels, values, colours, _labels(names))
 
 
 def _labels(names: Sequence[str]) -> int:
@@ -116,12 +117,11 @@ def _labels(names: Sequence[str]) -> int:
 
 
 def _of_arrays(path: Path) -> Survey:
-    if path.suffix == ".npz":
-        keys = archive_keys(path)
-        images = [key for key in keys if "label" not in key and key != "palette"]
-        arrays = [StoredArray(path, key) for key in images]
-    else:
-        arrays = [StoredArray(path)]
+    packed = PackedFile.recognise(path, ReadOptions())
+    if packed is not None and packed.shape[0]:
+        count, height, width = packed.shape
+        return Survey(count, width, height, channels=1, values=2, colours=0, labels=0)
+    arrays = ArrayFile(path, ReadOptions()).image_arrays()
     if not arrays or len(arrays[0].shape) not in (3, 4) or not arrays[0].shape[0]:
         raise DataError(
             f"{path} holds no pictures: expected arrays (N, H, W) or (N, H, W, C) of "
@@ -141,12 +141,15 @@ def _of_arrays(path: Path) -> Survey:
     return Survey(count, width, height, channels, values, colours, labels=0)
 
 
-def _look(picture: Image.Image) -> tuple[tuple[int, int], Pixels]:
-    """Return the size of a picture, and some of its pixels (H', W', 3), resized without
-    a filter, which would turn black and white into greys."""
+def _look(picture: Image.Image) -> tuple[tuple[int, int], Pixels, bool]:
+    """Return the size of a picture; some of its pixels (H', W', 3), resized without a
+    filter, which would turn black and white into greys; and whether nothing would be
+    left of it in grey, because its transparent pixels become black there."""
     size = min(picture.width, _SIDE), min(picture.height, _SIDE)
     small = picture.resize(size, Image.Resampling.NEAREST)
-    return picture.size, np.asarray(opaque(small, 3))
+    pixels = np.asarray(opaque(small, 3))
+    is_lost = np.ptp(np.asarray(opaque(small, 1))) <= _TOLERANCE < np.ptp(pixels)
+    return picture.size, pixels, bool(is_lost)
 
 
 def _colours(pictures: list[Pixels]) -> tuple[int, int, int]:

@@ -324,6 +324,8 @@ GREYS = np.zeros((3, 8, 8), np.uint8)
         ({"train": np.zeros((3, 8, 8), np.int16)}, "arrays of pictures"),
         ({"train": np.zeros((3, 8, 8, 4), np.uint8)}, "arrays of pictures"),
         ({"train": np.zeros((3, 97), np.uint8)}, "arrays of pictures"),
+        ({"train": np.zeros((3, 98), bool)}, "arrays of pictures"),
+        ({"x": np.zeros((3, 98), np.uint8)}, "arrays of pictures"),
         ({"train": np.zeros((3, 0, 8), np.uint8)}, "arrays of pictures"),
         ({"train": np.asfortranarray(np.eye(8, dtype=np.uint8)[None])}, "C order"),
         ({"x": np.zeros((20_001, 2, 2), np.uint8)}, "more than 20000 pictures"),

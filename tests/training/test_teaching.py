@@ -22,6 +22,7 @@ from model_core.models import load_model, save_model, untrained
 from model_core.training import precision, teaching
 from model_core.training.categories import categories_of
 from model_core.training.choice import choice, picture_recipe, size
+from model_core.training.images import RunImages
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from model_core.training.teaching import file_bits, lesson, warning_of
@@ -462,6 +463,38 @@ def test_arrays_are_looked_at_as_they_are_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "few.npz", random.integers(0, 5, (30, 9, 8)).astype(np.uint8))
     seen = survey(tmp_path / "few.npz")
     assert (seen.channels, seen.values) == (1, 256)
+
+
+def test_packed_bits_are_looked_at_and_learned_from(tmp_path: Path) -> None:
+    """POST /train takes them, and so does a recipe."""
+    bits = np.random.default_rng(0).integers(0, 256, (30, 98)).astype(np.uint8)
+    path = tmp_path / "bits.npz"
+    np.savez(path, train=bits[:20], valid=bits[20:25], test=bits[25:])
+    seen = survey(path)
+    assert seen == Survey(30, 28, 28, 1, 2, colours=0, labels=0)
+    recipe = Recipe.from_tree(picture_recipe(seen, path), (), "")
+    train, _ = RunImages(recipe, tmp_path / "runs" / "bits").train()
+    assert train.shape == (20, 1, 28, 28)
+
+
+def test_arrays_beside_the_splits_are_not_looked_at(tmp_path: Path) -> None:
+    """They need not be of bytes, for no reader reads them."""
+    images = np.random.default_rng(0).integers(0, 256, (30, 9, 8)).astype(np.uint8)
+    path = tmp_path / "some.npz"
+    np.savez(path, ids=np.arange(30), train=images[:20], valid=images[20:], mean=0.5)
+    assert survey(path) == Survey(30, 8, 9, 1, 256, colours=0, labels=0)
+
+
+def test_black_icons_on_a_transparent_ground_are_taken_in_colour(
+    tmp_path: Path,
+) -> None:
+    """As greys they would be black on black."""
+    for i in range(20):
+        pixels = np.zeros((8, 8, 4), np.uint8)
+        pixels[..., 3] = 255 * np.random.default_rng(i).integers(0, 2, (8, 8))
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    seen = survey(tmp_path)
+    assert (seen.pictures, seen.channels, seen.values) == (20, 3, 256)
 
 
 def test_small_numbers_in_pictures_are_not_all_black(tmp_path: Path) -> None:
