@@ -129,3 +129,9 @@ def _parse_facts(path: Path, header: dict[str, str]) -> dict[str, Any]:
     except (ValueError, RecursionError, ConfigError) as error:
         raise ModelError(f"the checkpoint {path} is damaged: {error}") from None
     return run.model_dump()
+
+
+def updates_an_epoch(facts: dict[str, Any]) -> int:
+    """Return the updates after which the run of a checkpoint validates, given its
+    facts."""
+    return facts["recipe"]["training"].get("epoch_updates") or facts["per_epoch"]

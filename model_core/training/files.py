@@ -8,10 +8,16 @@ from typing import Any
 
 from torch import Tensor
 
+from model_core.card import Card
 from model_core.config import NetworkConfig
 from model_core.errors import ConfigError, ModelError
 from model_core.models_directory import CARD
-from model_core.training.checkpoint import read_checkpoint, write_checkpoint
+from model_core.training.checkpoint import (
+    read_checkpoint,
+    read_facts,
+    updates_an_epoch,
+    write_checkpoint,
+)
 from model_core.training.journal import Journal
 from model_core.training.publish import model_from_checkpoint, publish
 from model_core.training.recipe import Recipe
@@ -107,14 +113,31 @@ class RunFiles:
 
     def publish_earlier_best(self) -> None:
         """Publish the best epoch of the run's earlier sittings into the directory that
-        this one publishes into, unless the run's model is there already: those sittings
-        may have published elsewhere, or not at all. Do nothing if the run publishes
-        nothing or has no best epoch yet. Raises the errors of `publish`."""
+        this one publishes into, unless it is there already, or another model of the
+        run's name: those sittings may have published elsewhere, not at all, or without
+        success. Do nothing if the run publishes nothing or has no best epoch yet.
+        Raises the errors of `publish`."""
         if self._publish_to is None or not self.paths.best.exists():
             return
         name = self._facts["name"]
-        if not (self._publish_to / name / CARD).exists():
+        if self._lacks_best(self._publish_to / name / CARD):
             publish(self.paths.best, self._publish_to, name=name)
+
+    def _lacks_best(self, card: Path) -> bool:
+        """Return True if there is no such card, if it is damaged, or if it is that of a
+        worse epoch of the run."""
+        if not card.exists():
+            return True
+        facts = read_facts(self.paths.best)
+        best = TrainState.from_dict(facts["state"]).best_nats
+        try:
+            there = Card.read(card)
+        except ModelError:
+            return True
+        nats = there.training.get("valid_nats")
+        if nats is None or best is None or there.data != facts["data"]:
+            return False
+        return nats > best
 
     def draw_samples(self, state: TrainState) -> Path | None:
         """Draw samples with the last checkpoint, write them as one picture, and return
@@ -191,12 +214,8 @@ def _meaning(facts: dict[str, Any]) -> dict[str, Any]:
         "palette": facts.get("palette"),
         "training images": facts["train_images"] or None,
         "validation images": facts["valid_images"] or None,
-        "updates an epoch": _updates_an_epoch(facts),
+        "updates an epoch": updates_an_epoch(facts),
     }
-
-
-def _updates_an_epoch(facts: dict[str, Any]) -> int:
-    return facts["recipe"]["training"].get("epoch_updates") or facts["per_epoch"]
 
 
 def _agree_on_best(
@@ -221,7 +240,7 @@ def _agree_on_best(
     ):
         return
 
-    epoch_end = state.epochs * _updates_an_epoch(facts)
+    epoch_end = state.epochs * updates_an_epoch(facts)
     if state.best_epoch == state.epochs and state.iteration == epoch_end:
         # The last checkpoint has the weights of the best epoch.
         write_checkpoint(paths.best, tensors, facts)

@@ -14,7 +14,7 @@ from model_core.errors import ModelError
 from model_core.measures.leaks import require_causal
 from model_core.models import Model, count_parameters, network_with, save_model
 from model_core.models_directory import WEIGHTS, check_name
-from model_core.training.checkpoint import read_checkpoint
+from model_core.training.checkpoint import read_checkpoint, updates_an_epoch
 from model_core.training.state import TrainState
 
 
@@ -106,7 +106,11 @@ def publish(
 
 
 def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Return the `training` section of a card. kind: "average" or "weights"."""
+    """Return the `training` section of a card. kind: "average" or "weights".
+
+    Its `valid_nats` is None for weights other than those of the best epoch, because the
+    run keeps no other score.
+    """
     state = TrainState.from_dict(facts["state"])
     training = facts["recipe"]["training"]
     data = facts["recipe"]["data"]
@@ -114,6 +118,7 @@ def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
     weights = "last"
     if kind == "average":
         weights = f"moving average, decay {training['ema']}"
+    is_best = state.iteration == state.best_epoch * updates_an_epoch(facts)
     start = None
     if state.start:
         start = {"model": state.start.model, "sha256": state.start.sha256}
@@ -122,7 +127,7 @@ def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
         "epochs": round(sum(sitting.epochs for sitting in history), 3),
         "hours": round(sum(sitting.hours for sitting in history), 3),
         "history": [asdict(sitting) for sitting in history],
-        "valid_nats": state.best_nats,
+        "valid_nats": state.best_nats if is_best else None,
         "valid_images": facts["valid_images"] or data["valid_images"],
         "weights": weights,
         "command": facts["command"],

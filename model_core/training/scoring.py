@@ -21,8 +21,8 @@ from model_core.data.splits import Values, spread
 from model_core.errors import DataError, ModelError
 from model_core.measures.leaks import require_causal
 from model_core.measures.likelihood import BATCH, log_likelihood
-from model_core.models import Model
-from model_core.models_directory import CARD, default_models_dir, model_names
+from model_core.models import Model, directory_of
+from model_core.models_directory import CARD
 from model_core.training.evaluate import Score, evaluate_model
 
 
@@ -150,10 +150,8 @@ def _progress() -> Progress:
 
 def writable_directory(name_or_path: str, models_dir: Path | None) -> Path:
     """Return the directory of a model that `load_model` finds under this name or path.
-    Raises ModelError if no score can be written there."""
-    models = models_dir or default_models_dir()
-    is_name = name_or_path in model_names(models)
-    directory = models / name_or_path if is_name else Path(name_or_path)
+    Raises ModelError if there is none, or if no score can be written there."""
+    directory = directory_of(name_or_path, models_dir)
     if not os.access(directory, os.W_OK):
         raise ModelError(f"cannot write the score into {directory}: permission denied")
     return directory

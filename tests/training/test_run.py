@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from model_core.card import Card
 from model_core.errors import ConfigError, DataError, ModelError
+from model_core.training import files as run_files
 from model_core.training.checkpoint import read_checkpoint, write_checkpoint
 from model_core.training.display import Display
 from model_core.training.launch import train_with
@@ -260,6 +262,31 @@ def test_a_resumed_run_publishes_what_earlier_sittings_did_not(
     before = card.stat()
     train(RunRequest(recipe, directory, resume=True, publish_to=models))
     assert card.stat() == before
+
+
+def test_a_resumed_run_publishes_a_best_epoch_that_could_not_be(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk was full when it was to be published; no later epoch is better."""
+    directory, models = tmp_path / "run", tmp_path / "models"
+    real = run_files.publish
+    published: list[Path] = []
+
+    def publish(checkpoint: Path, models_dir: Path, **options: Any) -> Path:
+        if published:
+            raise ModelError("cannot write the model: no space left on device")
+        published.append(real(checkpoint, models_dir, **options))
+        return published[0]
+
+    monkeypatch.setattr(run_files, "publish", publish)
+    with pytest.raises(ModelError, match="no space"):
+        train(RunRequest(recipe, directory, publish_to=models))
+    monkeypatch.setattr(run_files, "publish", real)
+    result = train(RunRequest(recipe, directory, resume=True, publish_to=models))
+    assert result.finished
+    assert result.best_epoch == 2
+    card = Card.read(models / "run" / "card.json")
+    assert card.training["valid_nats"] == result.best_nats
 
 
 def test_a_download_is_tried_only_when_asked_and_nothing_is_there(

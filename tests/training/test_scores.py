@@ -12,14 +12,14 @@ from model_core.card import Card
 from model_core.config import preset
 from model_core.errors import ModelError
 from model_core.measures.likelihood import nats_per_image
-from model_core.models import load_model, save_model
+from model_core.models import load_model, save_model, untrained
 from model_core.networks import PixelNetwork, build_network
 from model_core.training.checkpoint import read_checkpoint, write_checkpoint
 from model_core.training.evaluate import EvaluationStoppedError, evaluate
 from model_core.training.publish import model_from_checkpoint, publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
-from model_core.training.scoring import keep_score, score_model
+from model_core.training.scoring import keep_score, score_model, writable_directory
 
 CONFIG = preset("mnist-pixelcnn").with_overrides(
     height=4, width=3, layers=2, hidden=5, head=6, channels=3, values=4
@@ -88,6 +88,31 @@ def test_a_run_publishes_its_averaged_weights(
     assert model.card.training["images"] == result.best_epoch * 48
     assert "MNIST" in model.card.data
     assert model.card.parameters > 0
+
+
+def test_a_record_is_found_by_its_name_where_its_score_is_to_be_kept(
+    tmp_path: Path,
+) -> None:
+    """As it is found to be scored."""
+    record = tmp_path / "records" / "tiny"
+    save_model(untrained("mnist-pixelcnn", layers=1, hidden=4, head=4), record)
+    assert load_model("tiny", models_dir=tmp_path).card.name == "tiny"
+    assert writable_directory("tiny", tmp_path) == record
+
+
+def test_only_the_best_weights_have_the_best_score(
+    recipe: Recipe, tmp_path: Path
+) -> None:
+    """Any checkpoint may be published; the run knows the score of one."""
+    run = tmp_path / "stripes"
+    result = train(RunRequest(recipe, run))
+    best = model_from_checkpoint(run / "best.safetensors").card.training
+    assert best["valid_nats"] == result.best_nats is not None
+    tensors, facts = read_checkpoint(run / "last.safetensors")
+    facts["state"]["iteration"] += 1
+    write_checkpoint(tmp_path / "later.safetensors", tensors, facts)
+    later = model_from_checkpoint(tmp_path / "later.safetensors").card.training
+    assert later["valid_nats"] is None
 
 
 def test_a_score_is_kept_in_the_card_and_the_weights_stay(
