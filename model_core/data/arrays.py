@@ -27,16 +27,26 @@ from model_core.data.splits import (
     Pixels,
     Split,
     Values,
+    few_split,
+    hashed_share,
     hashed_split,
     quantise,
+    split_at,
 )
 from model_core.errors import DataError
+
+Splits = npt.NDArray[np.str_]
+"""(N,): the split of each image."""
+_MOST_FEW = 1024
+"""Images of an undivided array, at most, that are divided in another way if their hashes
+would leave a split empty."""
 
 
 @dataclass(frozen=True)
 class ArrayFile:
     """A data set in a .npy or .npz file of bytes. An array that is not named after a
-    split is divided into splits by the hash of each image.
+    split is divided into splits by the hash of each image, or by `few_split` if there
+    are so few that a split would be empty.
 
     Bytes are pixels 0..255, unless no byte of the file is larger than V-1. Then they
     are already values, as in an array of 0 and 1 for a network of two values.
@@ -98,15 +108,18 @@ class ArrayFile:
         def own_blocks() -> Iterator[Values]:
             yield from map(values_of, array.blocks())
 
+        if self._has_splits():
+            return cached_values(directory, f"{name}-{split}", facts, shape, own_blocks)
+        few = _few_splits(array)
+
         def hashed_blocks() -> Iterator[tuple[Split, Values]]:
-            for block in array.blocks():
+            for block, splits in _with_splits(array, few):
                 values = values_of(block)
-                splits = _splits_of(block)
                 for each in get_args(Split):
                     yield each, values[splits == each]
 
-        if self._has_splits():
-            return cached_values(directory, f"{name}-{split}", facts, shape, own_blocks)
+        # Earlier versions kept empty splits of few images.
+        facts += [] if few is None else ["few"]
         return cached_splits(directory, name, facts, shape, hashed_blocks)[split]
 
     def palette(self, config: NetworkConfig, most: int) -> tuple[Palette, str]:
@@ -171,8 +184,9 @@ class ArrayFile:
         of_all = Labels.from_numbers(np.concatenate(parts), names, self.path)
         if self._has_splits():
             return Labels.from_numbers(numbers, of_all.names, self.path)
-        blocks = self._array(split).blocks()
-        splits = np.concatenate([_splits_of(block) for block in blocks])
+        array = self._array(split)
+        parts = [splits for _, splits in _with_splits(array, _few_splits(array))]
+        splits = np.concatenate(parts)
         return Labels(of_all.names, of_all.numbers[splits == split])
 
     def _small_array(self, key: str) -> npt.NDArray | None:
@@ -267,7 +281,31 @@ def _channels_first(block: Pixels) -> Pixels:
     return block[:, None] if block.ndim == 3 else block.transpose(0, 3, 1, 2)
 
 
-def _splits_of(block: Pixels) -> npt.NDArray[np.str_]:
-    """Return the split of each image (N,), by the hash of its bytes: block (N, H, W) or
-    (N, H, W, C)."""
-    return np.array([hashed_split(image.tobytes()) for image in block], dtype="U5")
+def _with_splits(
+    array: StoredArray, few: Splits | None
+) -> Iterator[tuple[Pixels, Splits]]:
+    """Yield the blocks of an array that is not divided, each with the split of its
+    images, by the hashes of their bytes. few: the result of `_few_splits`."""
+    first = 0
+    for block in array.blocks():
+        end = first + len(block)
+        if few is None:
+            splits = [hashed_split(image.tobytes()) for image in block]
+            yield block, np.array(splits, dtype="U5")
+        else:
+            yield block, few[first:end]
+        first = end
+
+
+def _few_splits(array: StoredArray) -> Splits | None:
+    """Return the splits of all images of an array, (N,), if they are so few that
+    their hashes would leave a split empty; otherwise None."""
+    count, *_ = array.shape
+    if not 0 < count <= _MOST_FEW:
+        return None
+    shares = [
+        hashed_share(image.tobytes()) for block in array.blocks() for image in block
+    ]
+    if {split_at(share) for share in shares} == set(get_args(Split)):
+        return None
+    return np.array(few_split(shares), dtype="U5")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from model_core.config import preset
-from model_core.data.datasets import open_dataset, read_dataset
+from model_core.data.datasets import open_dataset, read_dataset, read_labelled
 from model_core.data.images import read_pixels
 from model_core.data.options import ReadOptions
 from model_core.data.picture_files import (
@@ -316,6 +316,30 @@ def test_of_few_pictures_some_are_held_back(
     )
     assert len(set.union(*different)) == count
     assert sum(map(len, found)) == 2 * count
+
+
+@pytest.mark.parametrize("count", [3, 20])
+def test_of_few_images_in_an_array_some_are_held_back(
+    tmp_path: Path, options: ReadOptions, count: int
+) -> None:
+    """As of few pictures; labels stay with their images."""
+    images = [np.asarray(noise(seed, 4)) for seed in range(1000)]
+    few = np.stack(
+        [image for image in images if hashed_split(image.tobytes()) == "train"][:count]
+    )
+    numbers = np.arange(count)
+    np.savez(tmp_path / "few.npz", few, labels=numbers)
+    config = COLOUR.with_overrides(labels=count)
+    held_out = max(1, count // 10)
+    seen: list[int] = []
+    for split, size in zip(
+        SPLITS, (count - 2 * held_out, held_out, held_out), strict=True
+    ):
+        values, labels = read_labelled(tmp_path / "few.npz", split, config, options)
+        assert len(values) == size
+        assert (values == few[labels.numbers].transpose(0, 3, 1, 2)).all()
+        seen += labels.numbers.tolist()
+    assert sorted(seen) == numbers.tolist()
 
 
 def test_an_array_is_split_by_its_images(tmp_path: Path, options: ReadOptions) -> None:
