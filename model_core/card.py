@@ -70,7 +70,9 @@ class _Start(_Section):
 
 class _Sitting(_Section):
     command: str = ""
+    hardware: str = ""
     images: int
+    epochs: float = 0.0
     hours: float
     drawn_anew: bool = False
 

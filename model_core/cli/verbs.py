@@ -143,7 +143,10 @@ def train(
             f"{config} is a recipe: --minutes is for pictures; a recipe has "
             "training.epochs"
         )
-    changes = [*(set_ or []), *([f"data.path={json.dumps(str(data))}"] if data else [])]
+    changes = [*(set_ or [])]
+    if data is not None:
+        # TOML has no surrogates, which JSON writes for characters beyond U+FFFF.
+        changes.append(f"data.path={json.dumps(str(data), ensure_ascii=False)}")
     recipe = Recipe.load(config, changes)
     directory = runs_dir / (name or config.stem)
     command = _train_command(config, set_ or [], processes)

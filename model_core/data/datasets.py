@@ -83,8 +83,8 @@ class ColouredDataset(Protocol):
         has none. A data set of pictures returns at most `most`; an archive returns its
         own palette, however long.
 
-        Raises DataError if an archive's palette is invalid, ValueError if no picture
-        can be read.
+        Raises DataError if an archive's palette is invalid, or if no picture can be
+        read.
         """
         ...
 

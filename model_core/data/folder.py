@@ -76,7 +76,7 @@ class PictureFolder:
 
     def palette(self, config: NetworkConfig, most: int) -> tuple[Palette, str]:
         """Return at most `most` colours of the pictures, and in words how they were
-        found. Raises ValueError if no picture can be read."""
+        found. Raises DataError if no picture can be read."""
         colours, count = find_palette(
             self.path, find_pictures(self.path), config, most, self.options.crops
         )

@@ -1,6 +1,7 @@
 """Labels of images: a number for each image of a split, and the names of the
 numbers."""
 
+from collections import Counter
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
 
@@ -37,7 +38,7 @@ class Labels:
         source: the file, for messages.
 
         Raises DataError if the numbers are not integers (N,), if a number has no name,
-        or for a name that is too long, empty or not UTF-8.
+        or for a name that is too long, empty or not UTF-8, or occurs twice.
         """
         array = np.asarray(numbers)
         if array.ndim != 1 or array.dtype.kind not in "iub":
@@ -57,6 +58,9 @@ class Labels:
             # Folders of an old zip file have names that Python cannot encode.
             if name.encode(errors="ignore").decode() != name:
                 raise DataError(f"{source}: a label's name must be UTF-8, not {name!r}")
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:  # no card may have them
+            raise DataError(f"{source}: two labels have the name {twice[0]!r}")
         if len(array) and not 0 <= array.min() <= array.max() < len(names):
             raise DataError(
                 f"{source}: labels are {array.min()} to {array.max()}, expected 0 to "

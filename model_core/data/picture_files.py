@@ -269,14 +269,19 @@ def find_palette(
         config would learn: the centred part of its proportions, resized without a
         filter; with `crops`, all pixels.
 
-    Files that cannot be read are left out. Raises ValueError if none can be read.
+    Files that cannot be read are left out. Raises DataError if none can be read.
     """
 
     def look(image: Image.Image, _: int) -> Pixels:
         return _cut(image, config, crops).reshape(-1, 4)
 
     chunks = decode_each(root, names, look, report=False)
-    pixels = np.concatenate([np.concatenate(chunk) for chunk in chunks])
+    found = [np.concatenate(chunk) for chunk in chunks]
+    if not found:
+        raise DataError(
+            f"none of {len(names)} files in {root} can be read as a picture"
+        )
+    pixels = np.concatenate(found)
     colours, counts = np.unique(one_transparent(pixels), axis=0, return_counts=True)
     chosen = colours if len(colours) <= most else median_cut(colours, counts, most)
     # Opacity counts more than brightness, which is at most 255.

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from model_core import shipped
-from model_core.card import Card
 from model_core.data.labels import Labels
 from model_core.errors import ConfigError
 from model_core.layers.groups import colour_of
@@ -172,15 +171,14 @@ def origin_of(name_or_path: str, model: Model) -> Start:
 
     name_or_path: training.start of its recipe.
     """
-    history = model.card.training.get("history")
-    sittings = [Sitting(**sitting) for sitting in history or _old_history(model.card)]
+    training = model.card.training
+    # A card that was written before cards had a history: one sitting, if it was trained.
+    history = training.get("history") or ([training] if training else [])
+    sittings = [_sitting(facts) for facts in history]
     return Start(name_or_path, model.card.sha256, sittings, model.config.labels)
 
 
-def _old_history(card: Card) -> list[dict[str, Any]]:
-    """Return the history of a card that was written before cards had one: its whole
-    training as one sitting; empty if it was not trained."""
-    if not card.training:
-        return []
-    facts = {"command": "", "hardware": "", "drawn_anew": False, **card.training}
-    return [{field.name: facts[field.name] for field in fields(Sitting)}]
+def _sitting(facts: dict[str, Any]) -> Sitting:
+    """Return the sitting that a card describes; what it leaves out is empty or 0."""
+    every = {"command": "", "hardware": "", "epochs": 0.0, "drawn_anew": False, **facts}
+    return Sitting(**{field.name: every[field.name] for field in fields(Sitting)})

@@ -166,6 +166,12 @@ def test_a_label_that_no_training_image_has_is_not_impossible() -> None:
     )
 
 
+def test_two_labels_with_one_name_are_refused() -> None:
+    """No card may have them, so that the trained model could not be loaded."""
+    with pytest.raises(DataError, match="two labels have the name 'other'"):
+        Labels.from_numbers([0, 1, 2], ["cats", "other", "other"], "some.npz")
+
+
 def test_a_picture_in_no_folder_has_no_label(kinds: Path, options: ReadOptions) -> None:
     """It is named; without labels it is a picture as the others."""
     Image.new("L", (4, 4), 200).save(kinds / "lone.png")

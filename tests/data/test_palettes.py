@@ -1,6 +1,7 @@
 """Colours of the data as categories: folders of pictures, archives with a palette, and what a run takes of them."""
 
 import json
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from model_core.data.datasets import read_dataset
 from model_core.data.options import ReadOptions
 from model_core.data.palette import colours_of, median_cut, palette_of
 from model_core.errors import DataError, ModelError
+from model_core.training.categories import categories_of
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
 from tests.tiny_models import save_tiny_tiles
@@ -66,6 +68,18 @@ def run(tmp_path: Path, data: Path, *changes: str) -> Card:
         RunRequest(recipe, tmp_path / "runs" / "m", publish_to=tmp_path / "models")
     ).finished
     return load_model("m", models_dir=tmp_path / "models").card
+
+
+def test_a_folder_without_a_picture_that_can_be_read_has_no_palette(
+    tmp_path: Path,
+) -> None:
+    """It is refused in a sentence, also before anything looks at the pictures."""
+    (tmp_path / "phone").mkdir()
+    (tmp_path / "phone" / "1.heic").write_bytes(b"of a phone")
+    tree = tomllib.loads(RECIPE)
+    tree["data"] = {"path": str(tmp_path / "phone"), "palette": "auto"}
+    with pytest.raises(DataError, match=r"none of 1 files in .* can be read"):
+        categories_of(Recipe.from_tree(tree, (), ""))
 
 
 def test_a_folder_of_indexed_pictures_becomes_categories(

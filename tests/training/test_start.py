@@ -1,20 +1,23 @@
 """Training on from the weights of a model: what is taken over, what is said of it, what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor
 
+from model_core.card import Card
 from model_core.errors import ConfigError, ModelError
 from model_core.models import load_model, save_model, untrained
 from model_core.training.checkpoint import read_checkpoint
-from model_core.training.first_weights import begin_with, starting_model
+from model_core.training.first_weights import begin_with, origin_of, starting_model
 from model_core.training.launch import train_with
 from model_core.training.publish import best_checkpoint, publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
+from model_core.training.state import Sitting
 
 SIZES_OF_FEATURES = {"layers": 2, "hidden": 5, "head": 8}
 SIZE = {"height": 6, "width": 5, **SIZES_OF_FEATURES}
@@ -148,6 +151,17 @@ def test_a_start_is_the_bar_that_an_epoch_must_beat(
         match=r"no epoch of .*good-again was better than the model that it began with",
     ):
         publish(best_checkpoint(tmp_path / "good-again"), models)
+
+
+def test_a_history_need_not_say_everything(models: Path) -> None:
+    """Anybody may write a card, and a later version may say more."""
+    place = models / "told"
+    save_model(untrained("mnist-pixelcnn", **SIZE), place)
+    sitting = {"images": 48, "hours": 0.5, "weather": "fine"}
+    training = {"images": 48, "epochs": 1.0, "hours": 0.5, "history": [sitting]}
+    replace(Card.read(place / "card.json"), training=training).keep(place)
+    origin = origin_of("told", load_model(place))
+    assert origin.history == [Sitting("", "", 48, 0.0, 0.5)]
 
 
 def test_a_card_tells_the_whole_history_of_its_weights(

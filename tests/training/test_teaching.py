@@ -441,6 +441,9 @@ def test_a_folder_without_pictures_is_refused_in_a_sentence(tmp_path: Path) -> N
     refused = CliRunner().invoke(root, ["train", str(tmp_path), "--data", "."])
     assert refused.exit_code == 2
     assert "--data is for recipes" in refused.stderr
+    refused = CliRunner().invoke(root, ["train", "own-pictures", "--minutes", "9"])
+    assert refused.exit_code == 2
+    assert "--minutes is for pictures" in refused.stderr
 
 
 def test_an_array_is_looked_at_as_a_folder_is(tmp_path: Path) -> None:

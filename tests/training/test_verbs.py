@@ -65,6 +65,14 @@ def test_a_model_is_trained_published_scored_and_listed(
     assert "stripes" in invoke("models", "--models-dir", models).stdout
 
 
+def test_data_may_have_any_name(recipe_file: Path, tmp_path: Path) -> None:
+    """Also one whose characters JSON writes as surrogates, which TOML does not know."""
+    place = tmp_path / 'no\tthing "🎲"'
+    refused = invoke("train", recipe_file, "--runs-dir", tmp_path, "--data", place)
+    assert isinstance(refused.exception, PixelRNNError)
+    assert f"no data at {place}:" in str(refused.exception)
+
+
 def test_pictures_that_do_not_fit_are_scored_when_that_is_meant(
     models_dir: Path, tmp_path: Path
 ) -> None:
