@@ -14,7 +14,7 @@ from model_core.errors import ConfigError
 from model_core.layers.groups import colour_of
 from model_core.layers.lstm import GATES
 from model_core.models import Model, load_model
-from model_core.models_directory import default_models_dir, model_names
+from model_core.models_directory import RECORDS, default_models_dir, model_names
 from model_core.networks import Network
 from model_core.orientation import Orientation
 from model_core.training.recipe import Recipe
@@ -141,13 +141,14 @@ def _places(few: int, many: int, parts: int, colours: int) -> Tensor:
 
 def named_model(name_or_path: str) -> Model:
     """Return the model that training.start names: from a path if it contains a
-    separator, from the models directory, or else from the shipped models. Raises
-    ModelError if there is none or it is damaged."""
+    separator, from the models directory or its records, or else from the shipped models
+    or their records. Raises ModelError if there is none or it is damaged."""
     if os.sep in name_or_path:
         return load_model(Path(name_or_path).expanduser())
-    is_in_default = name_or_path in model_names(default_models_dir())
-    if not is_in_default and name_or_path in model_names(shipped.MODELS):
-        return load_model(name_or_path, models_dir=shipped.MODELS)
+    for directory in (default_models_dir(), shipped.MODELS):
+        names = [*model_names(directory), *model_names(directory / RECORDS)]
+        if name_or_path in names:
+            return load_model(name_or_path, models_dir=directory)
     return load_model(name_or_path)
 
 

@@ -126,12 +126,7 @@ class RunImages:
         if the recipe's options do not fit the data.
         """
         if self._data.crops:
-            dataset = open_dataset(self._data.path, self._options)
-            if not isinstance(dataset, PictureFolder):
-                raise ConfigError(
-                    f"data.crops: expected a folder of pictures, not {self._data.path}"
-                )
-            return dataset.crops("train", self._config), None
+            return self._large_pictures().crops("train", self._config), None
         values, labels = self._fixed
         if self._data.originals is not None:
             greys, of_greys, chosen = self._originals
@@ -151,6 +146,8 @@ class RunImages:
         """Return the validation images, uint8 (N, C, H, W), 0..V-1, in the recipe's
         orientation, and their labels if the network has labels, else None. Raises the
         errors of `train`."""
+        if self._data.crops:
+            self._large_pictures()
         values, labels = self._read("valid", self._data.valid_images)
         if self._data.originals is not None:
             _, of_greys, chosen = self._originals
@@ -159,6 +156,16 @@ class RunImages:
                 numbers = of_greys.numbers[spread(held_out, self._data.valid_images)]
                 labels = Labels(of_greys.names, numbers)
         return turn(values, self.orientation), labels
+
+    def _large_pictures(self) -> PictureFolder:
+        """Return the folder whose pictures the crops are of. Raise ConfigError for
+        other data."""
+        dataset = open_dataset(self._data.path, self._options)
+        if not isinstance(dataset, PictureFolder):
+            raise ConfigError(
+                f"data.crops: expected a folder of pictures, not {self._data.path}"
+            )
+        return dataset
 
     def _read(
         self, split: Literal["train", "valid"], limit: int = 0

@@ -195,10 +195,12 @@ def test_what_has_no_crops_is_refused(
 ) -> None:
     """Labels, and data that is no folder of pictures."""
     opened(tmp_path / "one", numbered(60, 20))
-    np.save(tmp_path / "images.npy", np.zeros((9, 3, 4), np.uint8))
+    np.save(tmp_path / "images.npy", np.zeros((9, 30, 40), np.uint8))
     changes = [change.format(array=tmp_path / "images.npy") for change in changes]
     with pytest.raises(ConfigError, match=words):
         RunImages(recipe(tmp_path / "one", *changes), tmp_path / "run").train()
+    with pytest.raises(ConfigError, match=words):
+        RunImages(recipe(tmp_path / "one", *changes), tmp_path / "run").valid()
 
 
 def test_a_run_says_what_it_took_and_is_scored_so(

@@ -8,11 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from model_core import shipped
 from model_core.card import Card
 from model_core.errors import ConfigError, ModelError
 from model_core.models import load_model, save_model, untrained
 from model_core.training.checkpoint import read_checkpoint
-from model_core.training.first_weights import begin_with, origin_of, starting_model
+from model_core.training.first_weights import (
+    begin_with,
+    named_model,
+    origin_of,
+    starting_model,
+)
 from model_core.training.launch import train_with
 from model_core.training.publish import best_checkpoint, publish
 from model_core.training.recipe import Recipe
@@ -151,6 +157,18 @@ def test_a_start_is_the_bar_that_an_epoch_must_beat(
         match=r"no epoch of .*good-again was better than the model that it began with",
     ):
         publish(best_checkpoint(tmp_path / "good-again"), models)
+
+
+def test_a_shipped_record_is_found_beside_a_directory_of_own_models(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a shipped model is."""
+    place = models.parent / "shipped"
+    for name in ("model", "records/record"):
+        save_model(untrained("mnist-pixelcnn", **SIZE), place / name)
+    monkeypatch.setattr(shipped, "MODELS", place)
+    for name in ("older", "model", "record"):
+        assert named_model(name).card.name == name
 
 
 def test_a_history_need_not_say_everything(models: Path) -> None:

@@ -179,7 +179,7 @@ def main(
     except (OutOfMemoryError, MemoryError):
         result = {"failed": _NO_MEMORY}
     except PixelRNNError as error:
-        result = {"failed": str(error).replace(f"{files.place}/", "")}
+        result = {"failed": _without_place(str(error), files.place)}
     except OSError as error:
         result = {"failed": f"The server's disk: {error.strerror or error}."}
     except Exception as error:
@@ -188,6 +188,15 @@ def main(
         fault = "This is a fault of the server, and was logged."
         result = {"failed": _NO_MEMORY if is_out_of_memory(error) else fault}
     print(json.dumps(result), file=out, flush=True)
+
+
+def _without_place(message: str, place: Path) -> str:
+    """Return a message for the client without the path of the job's directory, also if
+    that is relative or has a link in it: recipes name the pictures by a resolved
+    path."""
+    for each in (place.resolve(), place):
+        message = message.replace(f"{each}/", "")
+    return message
 
 
 def _train(

@@ -111,6 +111,17 @@ def test_too_many_pictures_for_this_machine_fail_at_once(tmp_path: Path) -> None
     )
 
 
+def test_a_failed_training_tells_no_path_of_the_server(tmp_path: Path) -> None:
+    """Nor the real one of a directory that has a link in its path."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    save_pictures(tmp_path / "real" / "pictures", 1, 9)
+    said = run(tmp_path / "link", {})
+    assert said["failed"].startswith(
+        "there is no picture for the valid split in pictures, which has 1: "
+    )
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_DATA is Linux's")
 def test_a_training_that_needs_too_much_memory_fails(tmp_path: Path) -> None:
     """It says so, and is not begun again.
