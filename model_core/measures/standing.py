@@ -25,6 +25,8 @@ STEPS = 200
 this."""
 LEAST = 20
 """Minimum number of validation images for a p-value."""
+_DIGITS = 3
+"""Decimal places of the quantiles, in nats."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Standing:
         if validation is None:
             return cls(over, None, None)
         above = p_value(nats, validation)
-        below = 1 - above + 1 / validation.images
+        below = 1 - above + 1 / validation.images + _shares(nats, validation)[1]
         return cls(over, above, min(1.0, 2 * min(above, below)))
 
 
@@ -77,11 +79,23 @@ def p_value(nats: float, validation: Validation) -> float:
     It is interpolated between the quantiles, and at least 1 / images, the smallest
     share that this many images can show.
     """
-    quantiles = validation.nats_quantiles
-    below = float(
-        np.interp(nats, quantiles, np.linspace(0, 1, len(quantiles)), left=0, right=1)
-    )
-    return max(1 - below, 1 / validation.images)
+    more_probable, _ = _shares(nats, validation)
+    return max(1 - more_probable, 1 / validation.images)
+
+
+def _shares(nats: float, validation: Validation) -> tuple[float, float]:
+    """Return the share of validation images that are more probable than an image with
+    -ln p of `nats`, and the share of those that are as probable: 0 unless several
+    quantiles are equal to `nats` within their rounding."""
+    quantiles = np.array(validation.nats_quantiles)
+    steps = len(quantiles) - 1
+    (equal,) = np.nonzero(np.abs(quantiles - nats) <= 10.0**-_DIGITS)
+    if len(equal) > 1:
+        # Copies of one image, such as an empty tile. Interpolation would take only
+        # those for as improbable that rounding puts above.
+        return float(equal[0]) / steps, float(equal[-1] - equal[0]) / steps
+    shares = np.linspace(0, 1, len(quantiles))
+    return float(np.interp(nats, quantiles, shares, left=0, right=1)), 0.0
 
 
 def validation_scores(log_p: NDArray[np.float64]) -> Validation:
@@ -96,7 +110,9 @@ def validation_scores(log_p: NDArray[np.float64]) -> Validation:
             f"{len(log_p)}"
         )
     quantiles = np.quantile(-log_p, np.linspace(0, 1, STEPS + 1))
-    return Validation(len(log_p), tuple(round(float(nats), 3) for nats in quantiles))
+    return Validation(
+        len(log_p), tuple(round(float(nats), _DIGITS) for nats in quantiles)
+    )
 
 
 def png_bits(values: NDArray[np.integer], levels: int, palette: Palette = ()) -> int:

@@ -135,7 +135,9 @@ class RunFiles:
         except ModelError:
             return True
         nats = there.training.get("valid_nats")
-        if nats is None or best is None or there.data != facts["data"]:
+        config = NetworkConfig.from_dict(facts["network"])
+        is_other = there.data != facts["data"] or there.config != config
+        if is_other or nats is None or best is None:
             return False
         return nats > best
 

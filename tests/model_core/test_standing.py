@@ -52,6 +52,16 @@ def test_strange_and_strangely_plain_pictures_are_untypical() -> None:
     assert plain.typicality < 0.01
 
 
+@pytest.mark.parametrize("off", [-4e-4, 0.0, 4e-4])
+def test_copies_of_a_validation_image_are_as_improbable_as_it_is(off: float) -> None:
+    """Two in five are the empty tile, whose nats a card rounds: it is likelier than all others, and typical."""
+    nats = np.concatenate([np.full(40, 10.0), np.linspace(12, 60, 60)])
+    validation = validation_scores(-nats)
+    empty = Standing.of(np.zeros((1, 4, 4), np.int64), 10.0 + off, 2, validation)
+    assert empty.p_value == 1
+    assert empty.typicality == pytest.approx(2 * 0.4, abs=0.03)
+
+
 def test_bits_over_png_grow_with_the_nats_and_fall_with_the_pictures_own_complexity() -> (
     None
 ):
