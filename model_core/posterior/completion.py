@@ -159,8 +159,10 @@ def complete(
 def _is_exact_by_clamp(model: Model, keep: Tensor) -> bool:
     """Return True if images of the method `clamp` are exact draws: if the model has one
     member, and this draws all pixels of the hole after the given ones, in its own
-    drawing order. A Multi-Scale model draws its small image first. Without a hole the
-    result is True for one member.
+    drawing order. A Multi-Scale model draws its small image first. If it has labels and
+    none is requested, the small image alone decides how probable each label is, so
+    images are not exact draws if other pixels are given, too. Without a hole the result
+    is True for one member.
 
     keep: bool (H, W) of the model's size, True for given pixels.
     """
@@ -171,6 +173,9 @@ def _is_exact_by_clamp(model: Model, keep: Tensor) -> bool:
         factor = model.config.factor
         is_small = np.zeros_like(in_order)
         is_small[::factor, ::factor] = True
+        has_open_label = len(model.components) > 1
+        if has_open_label and in_order[~is_small].any() and not in_order.all():
+            return False
         in_order = np.concatenate([in_order[is_small], in_order[~is_small]])[None]
     return not given_behind(in_order)
 

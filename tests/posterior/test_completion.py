@@ -77,6 +77,29 @@ def test_a_multi_scale_model_draws_exactly_only_after_all_that_is_given(
 
 
 @pytest.mark.parametrize(
+    ("rows", "label", "is_exact"),
+    [
+        ("###. .... #.#. ....", None, False),
+        ("###. .... #.#. ....", 1, True),
+        ("#.#. .... #.#. ....", None, True),
+        ("#### #### #### ####", None, True),
+    ],
+    ids=["a pixel more", "label given", "small image", "no hole"],
+)
+def test_a_multi_scale_model_draws_a_label_exactly_only_given_its_small_image(
+    rows: str, label: int | None, is_exact: bool
+) -> None:
+    """It draws the label from p(label | small image), which other given pixels do not
+    change, although the large image depends on the label."""
+    size = {"height": 4, "width": 4, "factor": 2}
+    model = awake("cifar10-multi-scale", **size, channels=1, values=2, labels=2)
+    known = torch.zeros(1, 4, 4, dtype=torch.int64)
+    keep = torch.from_numpy(mask(rows))
+    done = complete(model, known, keep, n=1, seed=3, method="clamp", label=label)
+    assert done.exact == is_exact
+
+
+@pytest.mark.parametrize(
     ("method", "sweeps"), [("clamp", 0), ("posterior", 0), ("posterior", 3)]
 )
 @pytest.mark.parametrize("keep", [CENTRE, SCATTERED, ENDS])
