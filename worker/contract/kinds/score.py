@@ -240,7 +240,8 @@ class ScoreSummary(Summary):
         allow_inf_nan=False, description="nats / (ln 2 * height * width * channels)."
     )
     per_colour_bits: tuple[float, ...] = Field(
-        description="Mean bits of each colour; bits_per_dim is their mean."
+        description="Mean bits of each colour in the map. Their mean is bits_per_dim, "
+        "unless that sums over the networks of a mixture or over labels."
     )
     height: int = Field(ge=1, description="Height of the picture.")
     width: int = Field(ge=1, description="Width of the picture.")
@@ -297,8 +298,9 @@ class ScoreSummary(Summary):
     member_nats: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="For a mixture: -ln p(image) under that network, given `label` "
-        "if there is one; the sum of the map.",
+        description="For a mixture, and for a model with labels if none was "
+        "requested: -ln p(image) under that network, given `label` if there is one; "
+        "the sum of the map. Null for other models.",
     )
 
     against: SecondScore | None = Field(
