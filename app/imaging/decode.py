@@ -85,7 +85,7 @@ def decode(data: bytes, role: Role) -> Decoded:
                 )
             has_more_bits = ";16" in str(image.tile)
             with one_large_at_a_time(image.width * image.height * _PIXEL_BYTES):
-                return Decoded(_upright(image, role), has_more_bits)
+                return Decoded(_upright(image, role, has_more_bits), has_more_bits)
     except BOMB:
         raise _too_many_pixels(role) from None
     except BROKEN:
@@ -126,9 +126,16 @@ def one_large_at_a_time(size: int) -> Iterator[None]:
         yield
 
 
-def _upright(image: Image.Image, role: Role) -> Image.Image:
-    """Decode an open picture, and turn it as its camera recorded."""
+def _upright(image: Image.Image, role: Role, has_more_bits: bool) -> Image.Image:
+    """Decode an open picture, and turn it as its camera recorded. has_more_bits: see
+    Decoded."""
     image.load()
+    # The transparent colour has 16 bits and the decoded pixels the upper 8: other
+    # pixels would be transparent.
+    if has_more_bits and "transparency" in image.info:
+        raise UnusableImageError(
+            f"the {role} has 16 bits and a transparent colour; save it with 8 bits"
+        )
     if image.mode == "P" and _largest(image) >= len(image.getpalette() or ()) // 3:
         raise BadUploadError(
             f"the {role} has a pixel whose index is beyond its palette"
@@ -159,10 +166,6 @@ def _eight_bits(image: Image.Image, role: Role) -> Image.Image:
     """Return a copy of mode L, LA, RGB or RGBA: palettes and transparent colours are
     resolved, and of 16 bits the upper 8 are kept."""
     if image.mode in _HIGH_BYTES:
-        if "transparency" in image.info:
-            raise UnusableImageError(
-                f"the {role} has 16 bits and a transparent colour; save it with 8 bits"
-            )
         return Image.frombytes(
             "L", image.size, image.tobytes()[_HIGH_BYTES[image.mode]]
         )

@@ -7,9 +7,11 @@ import threading
 import pytest
 from PIL import Image, ImageOps
 
+from app.errors import UnusableImageError
 from app.imaging import decode as decoding
 from app.imaging.decode import MAX_PIXELS, decode, decoded_size, one_large_at_a_time
 from app.imaging.given import opaque
+from tests.app.pictures import chunk, raw_png
 from tests.archives import npy, picture
 
 
@@ -54,6 +56,18 @@ def test_pictures_are_turned_as_their_cameras_noted(
     found = decode(file.getvalue(), "image").image
     assert (found.mode, found.size) == (mode, expected.size)
     assert found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3)])
+def test_transparent_colour_of_16_bits_is_refused(
+    colour_type: int, channels: int
+) -> None:
+    """Of the pixels the upper 8 bits are left: 0x3400 would be the colour 0x1234."""
+    line = b"\0" + b"\x12\x34" * channels + b"\x34\0" * channels
+    transparent = chunk(b"tRNS", b"\x12\x34" * channels)
+    deep = raw_png(2, 1, 16, colour_type, line, transparent)
+    with pytest.raises(UnusableImageError, match="16 bits and a transparent colour"):
+        decode(deep, "image")
 
 
 def test_sizes_in_memory_are_known_by_headers() -> None:
