@@ -146,9 +146,11 @@ class Canvas:
         height, width = _size(spec, stage)
         size = height * width * spec.channels
         given = [pixels[i : i + size] for i in range(0, len(pixels), size)]
-        samples = {i: given[i % len(given)] for i in range(spec.n)} if given else {}
+        # A job of marginals alone has no sample, but a picture.
+        n = max(1, spec.n)
+        samples = {i: given[i % len(given)] for i in range(n)} if given else {}
         return cls(
-            spec.n,
+            n,
             height,
             width,
             spec.channels,

@@ -267,6 +267,10 @@ def test_job_without_images_has_what_is_expected_alone(
         "row by row"
         in is_problem(client.get(f"{link}/image", params={"follow": 1}), 422)["detail"]
     )
+    for given in ("image", "mask"):
+        shown = client.get(f"{link}/given", params={"of": given})
+        assert shown.status_code == 200, shown.text
+        assert Image.open(io.BytesIO(shown.content)).size == (3, 4)
     receipt = Receipt(
         exact=False,
         member="none",
