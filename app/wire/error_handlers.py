@@ -21,6 +21,7 @@ from app.schema import openai
 from app.schema.answers import PROBLEM_TYPE, FieldError, Problem
 from worker.contract.added import NAME
 from worker.contract.durability import CLUSTER
+from worker.contract.kinds.train import SIZE_PATTERN
 from worker.contract.size import MAX_SIDE, PATTERN
 from worker.contract.trouble import locked_out
 
@@ -146,18 +147,21 @@ def _sentence(fault: Mapping[str, Any]) -> str:
     if fault["type"] == "missing" and len(fault["loc"]) == 1:
         return "expected a body with the fields of this call"
     if fault["type"] == "string_pattern_mismatch":
-        # Two fields of forms have a pattern: a size, and the name of a model to start.
-        if NAME.pattern in fault["ctx"]["pattern"]:
+        pattern = fault["ctx"]["pattern"]
+        if NAME.pattern in pattern:
             return (
                 "expected a model's name: at most 64 of a-z 0-9 . _ -, "
                 "with a letter or digit first"
             )
-        if PATTERN in fault["ctx"]["pattern"]:
+        if pattern == PATTERN:
             return (
                 "expected WIDTHxHEIGHT, such as 160x96, "
                 f"from the model's own size to {MAX_SIDE}x{MAX_SIDE}"
             )
-        return "expected WIDTHxHEIGHT, such as 24x16, each from 8 to 64"
+        if pattern == SIZE_PATTERN:
+            return "expected WIDTHxHEIGHT, such as 24x16, each from 8 to 64"
+        # A part of a shared link (app.routes.share) that was damaged on its way.
+        return f"expected a text that matches {pattern}"
     message = _NUMBER.sub("expected a number ", _OWN_WORDS.get(message, message))
     return _BEGINNING.sub("expected", _NOISE.sub("", message))
 

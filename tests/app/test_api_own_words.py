@@ -46,6 +46,24 @@ def test_mistake_is_told_by_what_was_expected(
     assert problem["detail"] == f"{pointer}: {words}"
 
 
+@pytest.mark.parametrize(
+    ("link", "pointer", "pattern"),
+    [
+        ("/s?model=a&seed=1&digest=XYZ", "#/query/digest", "^[0-9a-f]{0,64}$"),
+        ("/s/preview.png?model=a&job=!", "#/query/job", "^[A-Za-z0-9_-]{0,64}$"),
+    ],
+)
+def test_damaged_part_of_a_link_is_not_called_a_size(
+    client: httpx.Client, link: str, pointer: str, pattern: str
+) -> None:
+    """Other texts than sizes have a pattern too."""
+    (error,) = is_problem(client.get(link), 422)["errors"]
+    assert error == {
+        "pointer": pointer,
+        "detail": f"expected a text that matches {pattern}",
+    }
+
+
 def test_pointer_leads_to_the_wrong_label_of_a_list(
     client: httpx.Client, worker: HandWorker
 ) -> None:

@@ -20,6 +20,8 @@ from worker.contract.kind import (
 )
 from worker.contract.record import Described
 
+SIZE_PATTERN = r"^([89]|[1-5]\d|6[0-4])x([89]|[1-5]\d|6[0-4])$"
+"""Pattern of a size, each side from 8 to 64."""
 _ROOM = 512 * 1024
 """Bytes of a grid of samples, and of the summary."""
 
@@ -43,7 +45,7 @@ class TrainOptions(Options):
     )
     size: str | None = Field(
         default=None,
-        pattern=r"^([89]|[1-5]\d|6[0-4])x([89]|[1-5]\d|6[0-4])$",
+        pattern=SIZE_PATTERN,
         description="WIDTHxHEIGHT of the model's pictures, 8 to 64 each. Default: "
         "the size of your pictures, up to 32.",
     )
