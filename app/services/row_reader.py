@@ -401,3 +401,8 @@ class _Shard:
             follower.offer(entries)
         if entries[-1].is_last and self._watches.get(watch.job_id) is watch:
             del self._watches[watch.job_id]
+            for follower in watch.followers:
+                if follower.last >= entries[-1].seq:
+                    # It skips the end, which comes before the number that its client
+                    # has named, and nothing is read for it from now on.
+                    follower.doubt()

@@ -128,6 +128,24 @@ def test_reader_ahead_of_the_stream_does_not_keep_rows_from_others(
     run(redis_url, work)
 
 
+def test_reader_ahead_of_the_stream_learns_of_its_end(
+    redis_url: str, worker: HandWorker
+) -> None:
+    """Also if another reader of the job receives the end itself."""
+    spec = job(worker, "ahead", n=1)
+
+    async def work(reader: RowReader) -> None:
+        with reader.follow(spec.id, 1_000_000) as ahead:
+            assert await ahead.next(0.05) is Pause.QUIET
+            usual = asyncio.create_task(collect(reader, spec.id))
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(draw, worker, spec)
+            assert await usual == [1, 2, 3, 4, 5]
+            assert await ahead.next(5) is Pause.DOUBT
+
+    run(redis_url, work)
+
+
 def test_slow_reader_catches_up_when_its_queue_overflowed(
     redis_url: str, worker: HandWorker
 ) -> None:
