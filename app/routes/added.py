@@ -51,7 +51,7 @@ def _body(form: dict[str, Any], files: str) -> dict[str, Any]:
     response_model=Job,
     responses={
         **job_responses(),
-        **refusals(400, 401, 403, 404, 409, 413, 415, 422, 424, 429, 503, 504),
+        **refusals(400, 401, 403, 404, 409, 410, 413, 415, 422, 424, 429, 503, 504),
     },
     openapi_extra={
         **preference_headers(),
@@ -81,7 +81,9 @@ async def train(request: Request, services: ServicesDep, caller: CallerDep) -> R
     response_model=Job,
     responses={
         **job_responses(has_picture=False),
-        **refusals(400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503, 504),
+        **refusals(
+            400, 401, 403, 404, 409, 410, 412, 413, 415, 422, 424, 429, 503, 504
+        ),
     },
     openapi_extra={
         **preference_headers(),

@@ -86,6 +86,23 @@ def test_numbers_that_may_exceed_32_bits_say_so() -> None:
         assert (node["type"], node["format"]) == ("integer", "int64"), place
 
 
+def test_calls_that_make_a_job_say_how_they_may_end() -> None:
+    """Its job may be gone when the request is repeated (410), or end without a picture
+    for a client that waits for one (424, 504)."""
+    making = {
+        f"{method} {path}": operation["responses"]
+        for path, methods in SCHEMA["paths"].items()
+        for method, operation in methods.items()
+        if any(
+            parameter["name"] == "Idempotency-Key"
+            for parameter in operation.get("parameters", ())
+        )
+    }
+    assert making.keys() >= {"post /sample", "post /train", "put /models/{name}"}
+    for call, responses in making.items():
+        assert responses.keys() >= {"410", "424", "504"}, call
+
+
 _ONE = Input.PICTURE, Input.PICTURES, Input.SMALL_PICTURE, Input.DRAWN_PICTURE
 _TWO = Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART
 FILES = defaultdict(int) | dict.fromkeys(_ONE, 1) | dict.fromkeys(_TWO, 2)

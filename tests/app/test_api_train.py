@@ -300,6 +300,17 @@ def test_a_name_that_is_being_trained_is_taken(
     assert list((tmp_path / "uploads").iterdir()) == []
 
 
+def test_a_repeated_request_for_a_deleted_training_is_answered_by_410(
+    client: httpx.Client,
+) -> None:
+    """The key is remembered for a day: no second training begins."""
+    key = {"Idempotency-Key": "k"}
+    job = send(client, picture(), headers=key).json()["id"]
+    client.post(f"/jobs/{job}/cancel").raise_for_status()
+    client.delete(f"/jobs/{job}").raise_for_status()
+    is_problem(send(client, picture(), headers=key), 410)
+
+
 SHIPPED = GREY.model_copy(update={"name": "shipped", "identity": "c" * 64})
 OWN = GREY.model_copy(update={"name": "own", "identity": "d" * 64, "owner": "bob"})
 
