@@ -59,12 +59,18 @@ class Pictures:
         NoRowsYetError, NoScoreYetError or NoMarginalsYetError if there is nothing to
         show yet; and NoScoreError or NoMarginalsError if there never will be.
         """
-        canvas = await self._canvas(record, stage)
-        if sample is None:
-            return await run_sync(grid_file, canvas, scale, kind, limiter=self._imaging)
-        return await run_sync(
-            sample_file, canvas, sample, scale, kind, limiter=self._imaging
-        )
+
+        def file_of(canvas: Canvas) -> bytes:
+            if sample is None:
+                return grid_file(canvas, scale, kind)
+            return sample_file(canvas, sample, scale, kind)
+
+        if not record.spec.options.places:
+            canvas = await self._canvas(record, stage)
+            return await run_sync(file_of, canvas, limiter=self._imaging)
+        # One turn for all of it: a request that waits holds no large picture.
+        async with self._imaging:
+            return await run_sync(file_of, await self._canvas(record, stage))
 
     async def initial_pixels(self, spec: JobSpec) -> bytes:
         """Return the pixels of an image before its first row, H*W*C bytes: black,
@@ -103,11 +109,16 @@ class Pictures:
     async def archive(self, record: JobRecord, stage: Stage, scale: int) -> Archive:
         """Return an archive of all images as far as they are drawn. Raises what
         `picture` raises."""
-        return Archive(await self._canvas(record, stage), scale, self._imaging)
+        if not record.spec.options.places:
+            return Archive(await self._canvas(record, stage), scale, self._imaging)
+        async with self._imaging:
+            canvas = await self._canvas(record, stage)
+        return Archive(canvas, scale, self._imaging)
 
     async def _canvas(self, record: JobRecord, stage: Stage) -> Canvas:
         """Return the canvas of a job's images in one stage, or of what jobs of its kind
-        show instead."""
+        show instead. For a job of cut-outs, call it within a turn of `_imaging`: its
+        canvas holds the large picture."""
         spec = record.spec
         kind = ALL_KINDS[spec.kind]
         if stage is Stage.SMALL and not (spec.rows_total and spec.small_height):
@@ -150,9 +161,7 @@ class Pictures:
             await self._store.picture(spec.id, field) or b""
             for field in ("upload", "keep")
         ]
-        return await run_sync(
-            filled_canvas, spec, upload, keep, canvas, limiter=self._imaging
-        )
+        return await run_sync(filled_canvas, spec, upload, keep, canvas)
 
     async def input_picture(
         self,

@@ -2,7 +2,9 @@
 
 import io
 import random
+import weakref
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -11,6 +13,8 @@ from PIL import Image, ImageCms
 
 from app.imaging.arrays import Shape
 from app.imaging.cutouts import Box, boxes_of
+from app.imaging.render import Canvas
+from app.services import pictures
 from tests.app.hand_worker import GREY, HandWorker, image_bytes
 from tests.app.live import events_of
 from tests.app.pictures import deep_png, png
@@ -431,3 +435,28 @@ def test_sixty_four_holes_are_taken_and_one_more_is_not(
     assert held[0] - held[1] == pytest.approx(
         (len(png(heavy)) - len(png(light))) * 5 / 4, abs=4
     )
+
+
+def test_requests_that_wait_for_a_picture_hold_none(
+    client: httpx.Client, worker: HandWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decoded picture may have 16 MiB: few are in memory, however many requests of one
+    client wait for their turn."""
+    spec = accepted(worker, send(client, png(noise("L")), png(mask_of(HOLES))))
+    draw(worker, spec)
+    canvases: list[weakref.ref[Canvas]] = []
+    held: list[int] = []
+    make = pictures.filled_canvas
+
+    def filled_canvas(*given: Any) -> Canvas:
+        canvas = make(*given)
+        canvases.append(weakref.ref(canvas))
+        held.append(sum(each() is not None for each in canvases))
+        return canvas
+
+    monkeypatch.setattr(pictures, "filled_canvas", filled_canvas)
+    with ThreadPoolExecutor(12) as pool:
+        shown = list(pool.map(lambda _: picture(client, spec, "?scale=8"), range(24)))
+    assert len({each.tobytes() for each in shown}) == 1
+    assert len(held) == 24
+    assert max(held) <= 4
