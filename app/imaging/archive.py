@@ -14,6 +14,9 @@ from app.imaging.render import MAX_SIDE, Canvas, sample_file
 MAX_PIXELS = 4 * MAX_SIDE**2
 """Most pixels of all pictures in an archive together."""
 
+_PIXEL_BYTES = 4
+"""Bytes of a pixel in memory, at most."""
+
 
 class Archive:
     """A zip of the drawn samples of a canvas: 00.png, 01.png, ..."""
@@ -36,6 +39,17 @@ class Archive:
         self._scale = scale
         self._imaging = imaging
         self._is_wanted = True
+
+    @property
+    def bytes_held(self) -> int:
+        """Most bytes that it takes in memory while it is sent: those of all samples, or
+        of the picture whose holes are filled, and of the file of one sample, for which
+        its pixels count."""
+        canvas = self._canvas
+        # A filled picture is made from the others when its sample is read.
+        samples = sum(len(pixels) for pixels in canvas.samples.values())
+        picture = _PIXEL_BYTES * canvas.height * canvas.width
+        return samples + picture * (1 + self._scale**2)
 
     def end(self) -> None:
         """Stop making pictures: the client does not read any more."""

@@ -182,9 +182,10 @@ async def _zip_answer(
 
     async def make() -> Response:
         archive = await services.pictures.archive(record, query.stage, query.scale)
+        services.pictures.expect_room(archive, account)
         services.seats.expect_free(account)
         named = {**headers, "Content-Disposition": f'attachment; filename="{name}.zip"'}
-        body = contextlib.nullcontext((archive, archive.chunks()))
+        body = services.pictures.sending(archive, account)
         return StreamedResponse(
             body, services.seats.hold(account), _ZIP, services.settings.stall_s, named
         )

@@ -1,6 +1,7 @@
 """The pictures of a job: its images as far as they are drawn, its input, and maps."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from anyio import CapacityLimiter
@@ -17,6 +18,7 @@ from app.errors import (
     NoScoreError,
     NoScoreYetError,
     RefusedError,
+    TooManyBytesError,
 )
 from app.imaging.archive import Archive
 from app.imaging.cutouts import filled_canvas
@@ -24,11 +26,16 @@ from app.imaging.render import Canvas, PictureFormat, grid_file, sample_file
 from app.schema.answers import MarginalMap, ScoreMap
 from app.store import Store
 from worker.contract.events import EventType, RowDrawn, Stage
+from worker.contract.fairness import Shares
 from worker.contract.jobs import JobRecord, JobSpec
 from worker.contract.kind import Input, Shows
 from worker.contract.kinds import ALL_KINDS
 from worker.contract.maps import unpack_map
 from worker.contract.several import summaries_of
+
+MOST_ARCHIVE_BYTES = 96 * 2**20
+"""Bytes that all archives that are being sent may take in memory. Their readers may be
+slow, and a picture may have tens of megabytes."""
 
 
 class Pictures:
@@ -42,6 +49,7 @@ class Pictures:
         self._store = store
         self._imaging = imaging
         self._marked = marked
+        self._archives = Shares(MOST_ARCHIVE_BYTES)
 
     async def picture(
         self,
@@ -114,6 +122,25 @@ class Pictures:
         async with self._imaging:
             canvas = await self._canvas(record, stage)
         return Archive(canvas, scale, self._imaging)
+
+    def expect_room(self, archive: Archive, account: str) -> None:
+        """Raise TooManyBytesError if archives that are not read yet leave no room for
+        this one, or this account has its share. Call it before the next `await` after
+        `archive`, and then `sending`, as with app.services.seats."""
+        if not self._archives.allow(account, _counted_bytes(archive)):
+            raise TooManyBytesError(
+                "zips of pictures that are not read yet take all memory for them, or "
+                "this client's share of it; read those first"
+            )
+
+    @contextmanager
+    def sending(
+        self, archive: Archive, account: str
+    ) -> Iterator[tuple[Archive, AsyncGenerator[bytes, None]]]:
+        """Provide the archive and its chunks inside the `with` block, and count its
+        bytes for the account meanwhile."""
+        with self._archives.counted(account, _counted_bytes(archive)):
+            yield archive, archive.chunks()
 
     async def _canvas(self, record: JobRecord, stage: Stage) -> Canvas:
         """Return the canvas of a job's images in one stage, or of what jobs of its kind
@@ -275,6 +302,12 @@ class Pictures:
                 "the job ended without a score; its status and error say why"
             )
         return summaries_of(record.result), picture
+
+
+def _counted_bytes(archive: Archive) -> int:
+    """Return the bytes that an archive counts for: one that is larger than all room is
+    sent if there is no other."""
+    return min(archive.bytes_held, MOST_ARCHIVE_BYTES)
 
 
 def _expect_kept(

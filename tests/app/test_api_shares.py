@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,14 @@ import pytest
 from PIL import Image
 
 from app.access.api_keys import KeyEntry, digest_of
-from app.errors import UnknownModelError
+from app.errors import TooManyBytesError, UnknownModelError
+from app.imaging.archive import Archive
+from app.imaging.render import Canvas
+from app.imaging.turns import ImagingTurns
 from app.services.added import PackedModel
+from app.services.pictures import MOST_ARCHIVE_BYTES, Pictures
 from app.settings import Settings
+from app.store import Store
 from tests.app.answers import is_problem, metric
 from tests.app.connections import connected
 from tests.app.hand_worker import GREY, HandWorker, eventually
@@ -161,6 +167,47 @@ def test_slow_downloads_take_no_disk_and_a_clients_own_seats(
         with zipfile.ZipFile(io.BytesIO(whole.content)) as archive:
             assert archive.testzip() is None
             assert archive.read("alice/weights.safetensors") == weights
+
+
+def test_zips_that_are_not_read_take_limited_memory(
+    redis_url: str, worker: HandWorker
+) -> None:
+    """A zip counts for its client while it is sent: the pictures that it holds, and the
+    file of one of them, which a slow reader keeps in memory."""
+    with (
+        serving(settings(redis_url)) as (url, running),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        app: Any = running.config.app
+        held = app.state.services.pictures._archives
+        job = client.post("/sample", json=SAMPLE, headers=ALICE).json()["id"]
+        worker.draw()
+        ask = {"url": f"/jobs/{job}/image?format=zip", "headers": ALICE}
+        held.add("alice", MOST_ARCHIVE_BYTES // 2)
+        problem = is_problem(client.get(**ask), 503)
+        assert problem["type"] == "urn:pixelrnn:problem:too-many-bytes"
+        held.give_back("alice", 1024)
+        assert client.get(**ask).status_code == 200
+        eventually(lambda: held.held == MOST_ARCHIVE_BYTES // 2 - 1024)
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_zip_counts_what_it_holds_in_memory(scale: int) -> None:
+    """Also of a picture whose holes are filled: each filled one is made when it is read.
+    A zip that is larger than all room counts as all of it."""
+    turns = ImagingTurns(1)
+    canvas = Canvas(2, 4, 3, 1, {0: bytes(12), 1: bytes(12)}, {})
+    sent = Archive(canvas, scale, turns)
+    assert sent.bytes_held == 24 + 48 + 48 * scale**2
+    pictures = Pictures(Store("redis://unused", 1), turns)
+    with pictures.sending(sent, "alice"):
+        assert pictures._archives.held == sent.bytes_held
+    large = Archive(replace(canvas, height=4096, width=4096), 1, turns)
+    with pictures.sending(large, "alice"):
+        assert pictures._archives.held == MOST_ARCHIVE_BYTES
+        with pytest.raises(TooManyBytesError):
+            pictures.expect_room(sent, "bob")
+    pictures.expect_room(large, "bob")
 
 
 def test_download_of_a_model_that_is_exchanged_or_deleted_meanwhile(
