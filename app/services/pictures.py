@@ -238,13 +238,13 @@ class Pictures:
         none, and BadParameterError for an index that does not exist.
         """
         spec = record.spec
-        _, bits = await self._scores_and_kept(record, "bits")
-        raw = _part(spec, number, bits)
+        # A map of a large picture has a megabyte, and takes a tenth of a second.
+        async with self._imaging:
+            _, bits = await self._scores_and_kept(record, "bits")
+            raw = _part(spec, number, bits)
+            rows = await run_sync(_rows, spec, raw)
         return ScoreMap(
-            height=spec.height,
-            width=spec.width,
-            channels=spec.channels,
-            bits=_rows(spec, raw),
+            height=spec.height, width=spec.width, channels=spec.channels, bits=rows
         )
 
     async def marginals(

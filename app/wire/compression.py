@@ -3,7 +3,9 @@ and streams have no end."""
 
 import gzip
 import re
+from functools import partial
 
+from anyio.to_thread import run_sync
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -13,6 +15,9 @@ _TYPES = frozenset(
 _WORTH_IT = 2048
 """Bytes. A shorter text fits into one or two packets, and compressing it would not make
 it arrive sooner."""
+_LONG = 2**16
+"""Bytes. A longer text is compressed in a thread: a map of scores takes two tenths of a
+second, in which this process could do nothing else."""
 _NO_GZIP = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 
 
@@ -56,12 +61,18 @@ class _Compressor:
             is_whole = not message.get("more_body")
             is_long = len(message["body"]) >= _WORTH_IT
             if self._may_compress and is_whole and is_long:
-                message = {**message, "body": gzip.compress(message["body"], mtime=0)}
+                message = {**message, "body": await _packed(message["body"])}
                 headers["Content-Encoding"] = "gzip"
                 headers["Content-Length"] = str(len(message["body"]))
             await self._send(self._start)
             self._start = None
         await self._send(message)
+
+
+async def _packed(text: bytes) -> bytes:
+    """Return a text compressed with gzip."""
+    compress = partial(gzip.compress, text, mtime=0)
+    return compress() if len(text) < _LONG else await run_sync(compress)
 
 
 def _is_text(headers: Headers) -> bool:

@@ -1,6 +1,7 @@
 """What HTTP asks of every answer: HEAD, what a reader has already, how long it waits, what is compressed."""
 
 import gzip
+import threading
 import time
 
 import httpx
@@ -210,6 +211,22 @@ def test_long_text_is_compressed_for_those_who_take_it(
         assert packed.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
         if path != "/metrics":  # which counts the first look
             assert gzip.decompress(raw) == plain.content
+
+
+def test_long_text_is_compressed_in_a_thread(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside the event loop, which would stand still for some tenths of a second."""
+    threads: list[str] = []
+    compress = gzip.compress
+
+    def noted(text: bytes, mtime: int) -> bytes:
+        threads.append(threading.current_thread().name)
+        return compress(text, mtime=mtime)
+
+    monkeypatch.setattr(gzip, "compress", noted)
+    assert client.get("/openapi.json").headers["content-encoding"] == "gzip"
+    assert [name.partition(" thread")[0] for name in threads] == ["AnyIO worker"]
 
 
 def test_who_takes_gzip_is_read_from_the_header() -> None:
