@@ -118,12 +118,14 @@ async def edit(
     services: Services = request.app.state.services
     limit = services.settings.max_upload_bytes
     picture = form.picture
-    masks = [] if form.mask is None else [await bytes_of(form.mask, "mask", limit)]
+    # Only in `files`, from which they are forgotten once the job is queued.
     files = {
         "image": [await bytes_of(picture, "image", limit)],
         "mask": [],
-        ALPHA_MASK: masks,
+        ALPHA_MASK: [],
     }
+    if form.mask is not None:
+        files[ALPHA_MASK] = [await bytes_of(form.mask, "mask", limit)]
     return await _images_answer(
         KINDS["complete"], form, files, request, {"image": [picture], "fit": "resize"}
     )

@@ -63,8 +63,9 @@ def _takes_file(kind: Kind) -> Call:
         request: Request,
         body: Annotated[FORMS[kind.word], Query()],  # type: ignore[valid-type]
     ) -> Response:
-        file = b"".join([part async for part in request.stream()])
-        return await _respond(kind, body, {"file": [file]}, request)
+        # Only in `files`, from which it is forgotten once the job is queued.
+        files = {"file": [b"".join([part async for part in request.stream()])]}
+        return await _respond(kind, body, files, request)
 
     return call
 

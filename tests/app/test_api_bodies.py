@@ -1,6 +1,8 @@
 """How many bytes of bodies are in flight, and what is looked at before a body costs anything."""
 
-from collections.abc import Iterator
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import httpx
@@ -10,13 +12,16 @@ from PIL import Image
 from app.services import bodies
 from app.services.bodies import Bodies
 from app.wire import receiving
+from model_core.codec.container import Header
 from tests.app.answers import is_problem, metric
 from tests.app.connections import connected
-from tests.app.hand_worker import SCORER, HandWorker, eventually
+from tests.app.hand_worker import GREY, SCORER, HandWorker, eventually
 from tests.app.holders import ALICE, BOB, SAMPLE, settings
 from tests.app.live import serving
 from tests.app.pictures import png
 from tests.archives import zipped
+from worker.contract import keys
+from worker.contract.coded_file import MEDIA_TYPE
 
 SIZE = 2 * 2**20
 UPLOAD = (
@@ -106,6 +111,61 @@ def test_room_of_a_body_is_free_while_its_job_is_waited_for(
         eventually(lambda: held(client) == 0, seconds=60)
         worker.draw()
         assert waiting.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def file_to_decode() -> bytes:
+    """A request that waits, with a coded file of SIZE."""
+    header = Header(GREY.digest, "none", 3, bytes(8)).pack()
+    head = (
+        f"POST /decode HTTP/1.1\r\nHost: x\r\nContent-Type: {MEDIA_TYPE}\r\n"
+        f"Content-Length: {SIZE}\r\nPrefer: wait=30\r\n\r\n"
+    )
+    return head.encode() + header + bytes(SIZE - len(header))
+
+
+def edit_with_mask() -> bytes:
+    """A request for an edit, whose mask has SIZE bytes."""
+    image = png(Image.new("L", (3, 4)))
+    mask = png(Image.new("LA", (3, 4))).ljust(SIZE, b"\0")
+    part = b'--x\r\nContent-Disposition: form-data; name="%b"%b\r\n\r\n%b\r\n'
+    body = (
+        part % (b"model", b"", b"grey")
+        + part % (b"image", b'; filename="i"', image)
+        + part % (b"mask", b'; filename="m"', mask)
+        + b"--x--\r\n"
+    )
+    head = (
+        "POST /v1/images/edits HTTP/1.1\r\nHost: x\r\n"
+        "Content-Type: multipart/form-data; boundary=x\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+@pytest.mark.parametrize("make", [file_to_decode, edit_with_mask])
+def test_files_are_forgotten_while_their_job_is_waited_for(
+    redis_url: str, worker: HandWorker, make: Callable[[], bytes]
+) -> None:
+    """Their bytes are counted no more, so that nothing may keep them."""
+    worker.announce(GREY.model_copy(update={"can": ("decode", "complete")}))
+    request = make()
+    with (
+        serving(settings(redis_url, api_keys=())) as (url, _),
+        ExitStack() as connections,
+    ):
+        tracemalloc.start()
+        connections.callback(tracemalloc.stop)
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(4):
+            connections.enter_context(connected(url)).sendall(request)
+        eventually(lambda: worker.redis.zcard(keys.OPEN) == 4, seconds=60)
+
+        def taken() -> int:
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0] - before
+
+        # Modules of Pillow, imported meanwhile, take more than one SIZE.
+        eventually(lambda: taken() < 2 * SIZE)
 
 
 def test_room_is_large_enough_for_the_largest_body() -> None:
