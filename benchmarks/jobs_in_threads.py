@@ -233,7 +233,7 @@ def scores(model: Model) -> Iterator[object]:
     around = Surroundings(
         outlet,
         Deadlines(),
-        UsageReports([model.card.name], lambda usage: None),
+        UsageReports([model.card.name], lambda usage, seconds: None),
         lambda: None,
         [model.card.name],
     )
