@@ -147,8 +147,17 @@ def _upright(image: Image.Image, role: Role, has_more_bits: bool) -> Image.Image
 def _check_header(image: Image.Image, role: Role) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise _too_many_pixels(role)
-    if getattr(image, "n_frames", 1) != 1:
+    # The pictures of an MPO file are no frames (see `format_of`).
+    if image.format != "MPO" and getattr(image, "n_frames", 1) != 1:
         raise UnusableImageError(f"the {role} is animated; expected a single picture")
+
+
+def format_of(image: Image.Image) -> str:
+    """Return Pillow's name of an open picture's format, and JPEG for an MPO file: many
+    phones append previews, a depth map or a gain map to a JPEG file, which CIPA's
+    standard DC-007 calls a multi-picture object. The photograph is the first picture.
+    """
+    return "JPEG" if image.format == "MPO" else image.format or ""
 
 
 def _largest(image: Image.Image) -> int:

@@ -16,7 +16,13 @@ from typing import BinaryIO, NamedTuple
 from PIL import Image
 
 from app.errors import UnusableImageError
-from app.imaging.decode import BOMB, BROKEN, MAX_PIXELS, one_large_at_a_time
+from app.imaging.decode import (
+    BOMB,
+    BROKEN,
+    MAX_PIXELS,
+    format_of,
+    one_large_at_a_time,
+)
 from app.imaging.training_arrays import SUFFIX, write_training_arrays
 from app.imaging.zipped import (
     BEGINNING,
@@ -295,7 +301,7 @@ def _ending(path: Path) -> str | None:
             Image.open(file, formats=tuple(_FORMATS)) as image,
         ):
             width, height = image.size
-            ending = _FORMATS[image.format or ""]
+            ending = _FORMATS[format_of(image)]
     except BOMB:
         width, height, ending = MAX_PIXELS, MAX_PIXELS, ""
     except BROKEN:

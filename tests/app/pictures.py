@@ -122,6 +122,14 @@ def animated(kind: str) -> bytes:
     )
 
 
+def with_preview(photograph: Image.Image) -> bytes:
+    """A JPEG with a second picture after it, as phones write it."""
+    preview = Image.new(photograph.mode, (2, 2), 90)
+    return encoded(
+        photograph, "MPO", save_all=True, append_images=[preview], quality=100
+    )
+
+
 def deep_png(width: int, height: int, channels: int) -> bytes:
     """A PNG of 3 or 4 channels of 16 bits each."""
     line = b"\0" + bytes(i % 251 for i in range(2 * channels * width))

@@ -272,6 +272,20 @@ def test_answer_is_413_when_a_picture_claims_too_many_pixels(
     is_problem(send(client, pictures.bomb(side), png(MASK)), 413)
 
 
+def test_photograph_of_a_phone_is_taken_with_its_preview(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    """A JPEG with further pictures after it is called MPO by Pillow, and is not animated."""
+    photograph = Image.new("L", (3, 4), 200)
+    photograph.putpixel((0, 0), 10)
+    file = pictures.with_preview(photograph)
+    alone = pictures.encoded(photograph, "JPEG", quality=100)
+    found, expected = (
+        stored(worker, send(client, each, png(MASK))) for each in (file, alone)
+    )
+    assert found == expected
+
+
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_answer_is_422_when_a_picture_moves(
     client: httpx.Client, worker: HandWorker, kind: str

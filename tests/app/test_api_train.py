@@ -21,6 +21,7 @@ from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.holders import settings
 from tests.app.live import serving
+from tests.app.pictures import with_preview
 from worker.contract import keys
 from worker.contract.added import AddedCard, JobFiles, is_trained
 from worker.contract.jobs import JobSpec
@@ -204,6 +205,7 @@ def test_folders_are_labels_and_no_name_of_a_file_is_kept(
     files = [
         ("all/Cats/secret.png", picture()),
         ("all/dogs/deep/b.gif", picture(kind="GIF")),
+        ("all/dogs/phone.jpg", with_preview(Image.new("L", (4, 4)))),
     ]
     sent = zipped(
         *files,
@@ -218,7 +220,7 @@ def test_folders_are_labels_and_no_name_of_a_file_is_kept(
         job["pictures"],
         job["unreadable"],
         job["minutes"],
-    ) == ("train", "mine", 2, 1, 5)
+    ) == ("train", "mine", 3, 1, 5)
     assert (job["status"], job["eta_s"], job["n"], job["rows_total"]) == (
         "queued",
         None,
@@ -229,7 +231,11 @@ def test_folders_are_labels_and_no_name_of_a_file_is_kept(
     found = sorted(
         str(path.relative_to(upload)) for path in upload.rglob("*") if path.is_file()
     )
-    assert found == ["pictures/Cats/00001.png", "pictures/dogs/00002.gif"]
+    assert found == [
+        "pictures/Cats/00001.png",
+        "pictures/dogs/00002.gif",
+        "pictures/dogs/00003.jpg",
+    ]
     assert client.get("/jobs?kind=train").json()["jobs"][0]["id"] == job["id"]
 
 
