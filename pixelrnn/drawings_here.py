@@ -36,6 +36,7 @@ from worker.contract.jobs import MAX_SEED
 from worker.contract.kind import Options as JobOptions
 from worker.contract.kinds import KINDS
 from worker.contract.size import sides
+from worker.engine.assessment import receipt_fields
 
 Options = dict[str, Any]
 """The options of a verb, by name."""
@@ -169,7 +170,8 @@ def complete_picture(
     facts = _write("complete", picture, model, options, how, started)
     facts["method"] = method
     if method == "posterior":
-        facts["posterior"] = completion.receipt.to_dict()
+        names = [label.name for label in model.card.labels]
+        facts["posterior"] = receipt_fields(completion.receipt, names)
     if options.get("rank"):
         work.begin("ranking")
         facts["ranking"] = _ranking(model, completion)

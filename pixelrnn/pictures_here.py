@@ -78,6 +78,7 @@ def _order(
     """Return a job about this picture, as a worker's engine takes it."""
     card = model.card
     config = model.config
+    card.label_number(options.get("label"))  # its error lists the labels
     is_resized = options["fit"] == "resize"
     keep = None
     if "mask" in options:

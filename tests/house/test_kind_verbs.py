@@ -163,6 +163,26 @@ def test_a_classification_says_how_many_particles_it_took(
     assert (found["exact"], found["particles"]) == (particles == 0, particles)
 
 
+def test_a_completion_names_the_label_as_the_service_does(tmp_path: Path) -> None:
+    """And no label at all is refused with a list of what there is, however long it is."""
+    mask = np.zeros((3, 3), np.uint8)
+    mask[2] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    Image.new("L", (3, 3), "white").save(tmp_path / "grey.png")
+    model = labelled()
+    save_model(model, tmp_path / "models" / "m")
+    place = ["--models-dir", tmp_path / "models"]
+    words = ["complete", "m", tmp_path / "grey.png", tmp_path / "mask.png", "--json"]
+    out = ["--out", tmp_path / "whole.png"]
+    found = json.loads(run(root, *words, *out, *place).stdout.splitlines()[-1])
+    names = [label.name for label in model.card.labels]
+    assert found["posterior"]["label"] in names
+    refused = run(
+        root, "score", "m", tmp_path / "grey.png", "--label", "x" * 65, *place
+    )
+    assert f"there is {', '.join(names)}" in str(refused.exception)
+
+
 def test_a_model_that_takes_whole_pictures_alone_sees_a_background(
     tmp_path: Path,
 ) -> None:

@@ -131,7 +131,7 @@ def assessment_outcome(task: Assessment, names: Sequence[str] = ()) -> Outcome |
         sample_nats=tuple(task.nats) if task.rank else None,
         posterior=None
         if receipt is None
-        else ReceiptSummary(**_receipt_fields(receipt, names)),
+        else ReceiptSummary(**receipt_fields(receipt, names)),
         values=None if maps is None else task.values,
     )
     if maps is None:
@@ -141,8 +141,9 @@ def assessment_outcome(task: Assessment, names: Sequence[str] = ()) -> Outcome |
     )
 
 
-def _receipt_fields(receipt: Receipt, names: Sequence[str]) -> dict[str, Any]:
-    """Return the fields of a receipt, with the label's name instead of its index."""
+def receipt_fields(receipt: Receipt, names: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a receipt, with the label's name instead of its index.
+    names: of the model's labels."""
     fields = receipt.to_dict()
     label = fields.get("label")
     return fields if label is None else {**fields, "label": names[label]}
