@@ -38,7 +38,7 @@ PAGES = [
 """The pages for operators: the first leads to the others."""
 NINE = (
     "mnist-diagonal-bilstm,mnist-labelled,characters,maps,sprites,gravel,emoji,"
-    "cifar10-row-lstm-wider,cifar10-small-multi-scale"
+    "cifar10-row-lstm-deep,cifar10-small-multi-scale"
 )
 MANIFESTS = [ROOT / "docker-compose.yml", *sorted((ROOT / "deploy").rglob("*.y*ml"))]
 

@@ -13,7 +13,7 @@ from model_core.training.recipe import Recipe
 CONFIGS = sorted(Path(__file__).parents[2].joinpath("configs").glob("*.toml"))
 
 
-OWN_SIZES = ("small", "own", "labelled", "wide", "wider", "3x128")
+OWN_SIZES = ("small", "own", "labelled", "wide", "wider", "3x128", "deep")
 """Recipes with one of these in their names are presets at a size of ours, or with labels."""
 
 
