@@ -207,7 +207,7 @@ def test_copied_link_leads_to_the_folder(browser: Any, colours: Path) -> None:
         page.get_by_text("Done: 3 images").wait_for()
         drawn = page.evaluate(DRAWN)
         page.get_by_role("button", name="Copy link").click()
-        page.get_by_text("Copied.").wait_for()
+        page.get_by_role("button", name="Copied.").wait_for()
         link = page.evaluate("navigator.clipboard.readText()")
         assert link.startswith(f"{url}/#")
         page.goto("about:blank")
