@@ -66,7 +66,8 @@ def _arguments() -> argparse.Namespace:
 def measured(
     models: dict[str, Model], rounds: int
 ) -> dict[str, dict[str, list[float]]]:
-    """Return the seconds of each round, by model and case, in the order of HEADER."""
+    """Return the processor seconds of an image: model -> case -> one number for each
+    round. The cases are in the order of HEADER."""
     cases = {name: cases_of(model) for name, model in models.items()}
     for of_model in cases.values():
         for run in of_model.values():
@@ -85,8 +86,8 @@ def measured(
 
 
 def cases_of(model: Model) -> dict[str, Callable[[int], int]]:
-    """Return a function for each case, which takes a seed, draws, and returns the
-    number of its images."""
+    """Return case -> function, in the order of HEADER. A function takes a seed, samples
+    or completes images, and returns their number."""
 
     def draw(n: int) -> Callable[[int], int]:
         return lambda seed: len(sample(model, n, seed=seed))

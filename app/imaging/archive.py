@@ -42,9 +42,10 @@ class Archive:
 
     @property
     def bytes_held(self) -> int:
-        """Most bytes that it takes in memory while it is sent: those of all samples, or
-        of the picture whose holes are filled, and of the file of one sample, for which
-        its pixels count."""
+        """Upper bound of the bytes that the archive takes in memory while it is sent:
+        the pixels of all samples, one picture at the job's size (for `fit=crop`, the
+        large picture whose holes are filled), and the file of one enlarged sample,
+        which is taken to be as large as its pixels."""
         canvas = self._canvas
         # A filled picture is made from the others when its sample is read.
         samples = sum(len(pixels) for pixels in canvas.samples.values())

@@ -156,6 +156,7 @@ def format_of(image: Image.Image) -> str:
     """Return Pillow's name of an open picture's format, and JPEG for an MPO file: many
     phones append previews, a depth map or a gain map to a JPEG file, which CIPA's
     standard DC-007 calls a multi-picture object. The photograph is the first picture.
+    The result is empty for a picture that was not opened from a file.
     """
     return "JPEG" if image.format == "MPO" else image.format or ""
 

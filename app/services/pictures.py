@@ -125,8 +125,8 @@ class Pictures:
 
     def expect_room(self, archive: Archive, account: str) -> None:
         """Raise TooManyBytesError if archives that are not read yet leave no room for
-        this one, or this account has its share. Call it before the next `await` after
-        `archive`, and then `sending`, as with app.services.seats."""
+        this one, or this account has its share. Call this method after `archive` without
+        an `await` between them, and call `sending` after it."""
         if not self._archives.allow(account, _counted_bytes(archive)):
             raise TooManyBytesError(
                 "zips of pictures that are not read yet take all memory for them, or "
@@ -137,8 +137,8 @@ class Pictures:
     def sending(
         self, archive: Archive, account: str
     ) -> Iterator[tuple[Archive, AsyncGenerator[bytes, None]]]:
-        """Provide the archive and its chunks inside the `with` block, and count its
-        bytes for the account meanwhile."""
+        """Yield the archive and its chunks, and count its bytes for the account until
+        the `with` block ends. Call `expect_room` before: nothing is refused here."""
         with self._archives.counted(account, _counted_bytes(archive)):
             yield archive, archive.chunks()
 

@@ -150,16 +150,22 @@ def test_completion_that_nobody_waits_for_is_not_returned(run_page: RunPage) -> 
     )
 
 
+BACKEND = """
+const {BrowserBackend, setLoader} = await page("service/browser_backend");
+const api = {portable: async () => ({digest: "d", identity: "i", engine: "e", model: "m"})};
+const backend = new BrowserBackend({api, info: {}, models: {}});
+"""
+"""What draws in the browser. A test sets the loader of its engine before it draws."""
+
+
 def test_model_that_comes_too_late_begins_no_drawing(run_page: RunPage) -> None:
     """The reader drew on while the model was fetched: tiles of the drawing before are not laid."""
     assert (
         run_page(
-            """
-        const {BrowserBackend, setLoader} = await page("service/browser_backend");
+            BACKEND
+            + """
         const leaving = new AbortController();
         setLoader(async () => { leaving.abort(); return {complete: async () => ({}), sample: async () => []}; });
-        const api = {portable: async () => ({digest: "d", identity: "i", engine: "e", model: "m"})};
-        const backend = new BrowserBackend({api, info: {}, models: {}});
         const laid = [];
         const how = {signal: leaving.signal, onJob: ({kind}) => laid.push(kind)};
         const model = {name: "m", digest: "d", identity: "i", width: 2, height: 2, channels: 1, values: 2};
@@ -1156,15 +1162,13 @@ def test_clamped_completion_of_the_browser_is_not_called_poor(
     """Nothing was estimated of it, as by the service."""
     assert run_page(
         MODEL
+        + BACKEND
         + """
-        const {BrowserBackend, setLoader} = await page("service/browser_backend");
         const {receiptOf} = await page("service/api");
         const clamped = {images: [], receipt: {exact: true, quality: null}, mean: null};
         const good = {...clamped, receipt: {exact: false, quality: "good"}};
         const answers = [clamped, good];
         setLoader(async () => ({complete: async () => answers.shift()}));
-        const api = {portable: async () => ({digest: "d", identity: "i", engine: "e", model: "m"})};
-        const backend = new BrowserBackend({api, info: {}, models: {}});
         const wish = {n: 1, seed: 1, picture: new ImageData(2, 2), hole: new Uint8Array(4)};
         const how = {signal: new AbortController().signal};
         const model = modelOf({digest: "d", identity: "i"});
@@ -1299,16 +1303,14 @@ def test_images_of_the_browser_that_nobody_waits_for_are_not_returned(
     """They were on their way from the worker when the reader painted on."""
     assert run_page(
         MODEL
+        + BACKEND
         + """
-        const {BrowserBackend, setLoader} = await page("service/browser_backend");
         let leaving;
         const done = {images: [], receipt: {quality: "good"}, mean: null};
         setLoader(async () => ({
           sample: async () => { leaving.abort(); return []; },
           complete: async () => { leaving.abort(); return done; },
         }));
-        const api = {portable: async () => ({digest: "d", identity: "i", engine: "e", model: "m"})};
-        const backend = new BrowserBackend({api, info: {}, models: {}});
         const wish = {n: 1, seed: 1, picture: new ImageData(2, 2), hole: new Uint8Array(4)};
         const model = modelOf({digest: "d", identity: "i"});
         const outcomes = [];

@@ -143,7 +143,7 @@ def assessment_outcome(task: Assessment, names: Sequence[str] = ()) -> Outcome |
 
 def receipt_fields(receipt: Receipt, names: Sequence[str]) -> dict[str, Any]:
     """Return the fields of a receipt, with the label's name instead of its index.
-    names: of the model's labels."""
+    names: those of the model's labels, by index; IndexError if there are too few."""
     fields = receipt.to_dict()
     label = fields.get("label")
     return fields if label is None else {**fields, "label": names[label]}
