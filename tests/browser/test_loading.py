@@ -112,10 +112,13 @@ def test_view_says_that_the_service_starts(site: Site, view: str) -> None:
 
 @pytest.mark.parametrize("link", ["sample?model=grey&n=2", "sample?seed=1", "what?"])
 def test_link_that_says_too_little_is_no_riddle(site: Site, link: str) -> None:
-    """The page says that a part of it is missing."""
+    """The page says that a part of it is missing, until the reader goes elsewhere."""
     site.page.goto(f"/#{link}")
     said = "This link does not say what is to be drawn"
-    site.page.locator("#notice", has_text=said).wait_for()
+    notice = site.page.locator("#notice", has_text=said)
+    notice.wait_for()
+    site.page.get_by_role("link", name="History").click()
+    notice.wait_for(state="hidden")
 
 
 def test_model_that_comes_later_is_missed_only_until_then(site: Any) -> None:

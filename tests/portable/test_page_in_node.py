@@ -293,6 +293,32 @@ def test_canceled_job_is_not_drawn_on_by_the_browser(run_page: RunPage) -> None:
     ) == [True, True]
 
 
+def test_connection_that_says_nothing_is_given_up(run_page: RunPage) -> None:
+    """Even if nobody closes it, as when a computer has slept or a router has forgotten it. Comments keep it alive."""
+    assert run_page(
+        """
+        const {parse} = await page("service/events");
+        const cancelled = [];
+        const silent = new ReadableStream({
+          async start(controller) {
+            const send = (text) => controller.enqueue(new TextEncoder().encode(text));
+            send(block("snapshot", job));
+            for (let i = 0; i < 4; i++) {
+              await new Promise((resolve) => setTimeout(resolve, 150));
+              send(": ping\\n\\n");
+            }
+            send(block("row", {y: 0}));
+          },
+          cancel: () => void cancelled.push(true),
+        });
+        const found = [];
+        for await (const {name} of parse(silent, 400)) found.push(name);
+        await settle();
+        return [found, cancelled];
+        """
+    ) == [["snapshot", "row"], [True]]
+
+
 def test_link_whose_picture_is_cut_off_is_explained(run_page: RunPage) -> None:
     """The pictures stand at its end."""
     assert run_page(

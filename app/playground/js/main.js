@@ -60,6 +60,8 @@ const instances = new Map();
 const lastPlaces = new Map();
 /** Name of the view that is shown. */
 let currentPlace = FIRST;
+/** Whether the notice is about the address at which it appeared. */
+let isNoticeOfAddress = false;
 api.askForKey = askForKey;
 
 /**
@@ -193,6 +195,7 @@ function keepPlace(place, address) {
 async function route() {
   const address = location.hash;
   const { name, jobId, further, query, wanted } = addressParts();
+  if (isNoticeOfAddress) hideNotice();
   if (section(wanted).hidden) scrollTo(0, 0);
   currentPlace = wanted;
   for (const other of new Set(sections.values())) {
@@ -209,8 +212,10 @@ async function route() {
   view?.open(jobId, further, name);
   const recipe = query ? recipeFrom(name, query) : null;
   if (recipe) view?.follow?.(recipe);
-  else if (query !== undefined)
+  else if (query !== undefined) {
     note(t("This link does not say what is to be drawn: a part of it is missing or wrong."));
+    isNoticeOfAddress = true;
+  }
 }
 
 /**
@@ -440,7 +445,14 @@ function note(text, ...pictures) {
   const notice = find(document, "#notice");
   notice.hidden = false;
   notice.replaceChildren(text, ...pictures);
+  isNoticeOfAddress = false;
   announce(text);
+}
+
+/** Hide the notice. */
+function hideNotice() {
+  find(document, "#notice").hidden = true;
+  isNoticeOfAddress = false;
 }
 
 /**
@@ -474,7 +486,7 @@ addEventListener("hashchange", route);
 addEventListener("pagehide", () => api.cancelAll());
 // The browser shows a page whose requests were canceled when it was left.
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
-addEventListener("submit", () => (find(document, "#notice").hidden = true));
+addEventListener("submit", hideNotice);
 receiveFiles(takeFile);
 find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) => {
   // The link's own address would replace that of the view.

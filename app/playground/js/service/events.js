@@ -19,6 +19,11 @@ const TERMINAL = new Set(["done", "error", "canceled"]);
 const PAUSE_MS = 500;
 /** The same, at most. */
 const LONGEST_PAUSE_MS = 5000;
+/**
+ * Milliseconds without a single byte after which a connection counts as lost: the
+ * server sends a comment every 15 seconds.
+ */
+const SILENCE_MS = 60_000;
 
 /**
  * Yield every event of a job, up to and including its last one, with its name, id and
@@ -94,16 +99,18 @@ async function* connection(api, jobId, lastId, signal) {
  * and data. Comments and events without data are skipped.
  *
  * @param {ReadableStream<Uint8Array>} body - Bytes of the stream, cut anywhere.
+ * @param {number} [silenceMs] - Milliseconds without a byte after which the stream is
+ *     closed and the events end.
  * @returns {AsyncGenerator<ServerEvent>}
  * @throws {SyntaxError} if the data of an event is not JSON; the errors of the stream.
  */
-export async function* parse(body) {
+export async function* parse(body, silenceMs = SILENCE_MS) {
   const reader = body.pipeThrough(/** @type {any} */ (new TextDecoderStream())).getReader();
   let text = "";
   for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    text += value;
+    const piece = await readWithin(reader, silenceMs);
+    if (piece.done) return;
+    text += piece.value;
     const blocks = text.split("\n\n");
     text = blocks.pop() ?? "";
     for (const block of blocks) {
@@ -111,6 +118,26 @@ export async function* parse(body) {
       if (event) yield event;
     }
   }
+}
+
+/**
+ * Return the next piece of a stream. If none arrives in time, close the stream and
+ * return that it has ended.
+ *
+ * @param {ReadableStreamDefaultReader<string>} reader
+ * @param {number} limitMs
+ * @returns {Promise<{done: boolean, value?: string}>}
+ */
+async function readWithin(reader, limitMs) {
+  /** @type {(end: {done: boolean, value?: string}) => void} */
+  let end = () => {};
+  /** @type {Promise<{done: boolean, value?: string}>} */
+  const silence = new Promise((resolve) => (end = resolve));
+  const timer = setTimeout(() => end({ done: true }), limitMs);
+  const piece = await Promise.race([reader.read(), silence]).finally(() => clearTimeout(timer));
+  // Nobody waits for the closing: a connection that is lost cannot confirm it.
+  if (piece.done) reader.cancel().catch(() => {});
+  return piece;
 }
 
 /**
