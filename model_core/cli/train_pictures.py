@@ -18,13 +18,17 @@ from model_core.cli.terminal import show
 from model_core.data.survey import ARRAYS
 from model_core.errors import ConfigError
 from model_core.training import ahead
+from model_core.training.checkpoint import read_facts
 from model_core.training.crew import crew_of_machine
+from model_core.training.files import RunPaths
 from model_core.training.launch import processes_for, train_with
 from model_core.training.mirrors import publish_mirrored, report
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, RunResult, expect_new
 from model_core.training.teaching import Lesson, Update, lesson, warning_of
 
+_MINUTES = 5.0
+"""Minutes of a training on pictures if the user names none."""
 _SHOWN_SCALE = 2
 
 
@@ -36,7 +40,7 @@ def are_pictures(path: Path) -> bool:
 
 def train_pictures(
     path: Path,
-    minutes: float,
+    minutes: float | None,
     runs_dir: Path,
     name: str | None,
     models_dir: Path,
@@ -49,21 +53,23 @@ def train_pictures(
     warning and mirrors, and, for a new run, guessing_bits_per_dim and png_bits_per_dim.
 
     path: a folder of pictures, or a file of arrays.
-    minutes: of training, counted from the first update on.
+    minutes: of training, counted from the first update on; None: 5, or those of the run
+        that is resumed.
     runs_dir: the run is RUNS_DIR/NAME.
     name: of run and model; None: one made from the name of the path.
     models_dir: where the model is published.
     changes: of the recipe, such as "training.batch=4".
-    resume: continue the run that is there, by its own recipe: pictures and minutes are
-        those of that recipe.
+    resume: continue the run that is there, by its own recipe, which decides on pictures
+        and minutes.
     processes: that train; None: as many as make it faster on this machine.
 
-    Raises ConfigError, DataError or ModelError if that cannot be done, and the errors
-    of `train_with`.
+    Raises ConfigError, DataError or ModelError if that cannot be done, such as resuming
+    a run with other minutes; and the errors of `train_with`.
     """
     name = name or _model_name(path)
     directory = runs_dir / name
     recipe = _resumed(directory, changes) if resume else None
+    minutes = _minutes(minutes, directory if resume else None)
     facts: dict[str, Any] = {}
     plan: Lesson | None = None
     if recipe is None:
@@ -138,6 +144,28 @@ def _resumed(directory: Path, changes: Sequence[str]) -> Recipe:
         raise ConfigError(
             f"nothing to resume: there is no recipe in {directory}"
         ) from None
+
+
+def _minutes(asked: float | None, resumed: Path | None) -> float:
+    """Return the minutes of the training: those for which the run in `resumed` was
+    planned, or those that are asked for. Raises ConfigError if they differ, or if the
+    run has no checkpoint."""
+    if resumed is None:
+        return _MINUTES if asked is None else asked
+    last = RunPaths(resumed).last
+    if not last.exists():
+        raise ConfigError(f"nothing to resume: there is no {last}")
+    words = shlex.split(read_facts(last)["command"])
+    if "--minutes" not in words:
+        raise ConfigError(
+            f"{resumed} is no training on pictures: resume it by its recipe"
+        )
+    planned = float(words[words.index("--minutes") + 1])
+    if asked is not None and asked != planned:
+        raise ConfigError(
+            f"the run was planned for {planned:g} minutes: it cannot go on with {asked:g}"
+        )
+    return planned
 
 
 def _warning(result: RunResult, recipe: Recipe) -> str:

@@ -31,9 +31,6 @@ from model_core.errors import ConfigError
 from model_core.portable.target import ENVIRONMENT
 from model_core.slow_steps import if_slow
 
-_MINUTES = 5.0
-"""Minutes of a training on pictures if the user names none."""
-
 bench = typer.Typer(name="bench", help="Measure this machine.", no_args_is_help=True)
 gpu = typer.Typer(name="gpu", help="Check this machine's GPU.", no_args_is_help=True)
 
@@ -127,7 +124,7 @@ def train(
             raise typer.BadParameter(f"{config} is not a recipe: --data is for recipes")
         facts = train_pictures(
             config,
-            _MINUTES if minutes is None else minutes,
+            minutes,
             runs_dir,
             name,
             publish or Path("my-models"),

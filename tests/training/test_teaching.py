@@ -427,6 +427,8 @@ def test_a_folder_becomes_a_model_that_is_served(
         root, [*words, "--resume", "--set", "training.epochs=3", "--json"]
     )
     assert json.loads(again.stdout.splitlines()[-1])["iteration"] == 9, again.output
+    other = CliRunner().invoke(root, [*words, "--resume", "--minutes", "9"])
+    assert "planned for 5 minutes: it cannot go on with 9" in str(other.exception)
 
 
 def test_a_folder_without_pictures_is_refused_in_a_sentence(tmp_path: Path) -> None:
