@@ -50,6 +50,8 @@ class Child:
     """Called after a death. Returns what the process lacked and others must give back,
     such as room on the disk; else an empty string. After such a death it is started
     again, however many there are."""
+    stops_last: bool = False
+    """True if the others need it until they have ended."""
     is_vital: bool = True
     """True if the service cannot run without it. A child that is not vital never ends
     the others, however often it dies and with whatever status."""
@@ -103,12 +105,12 @@ class Supervisor:
         self.wait_until(lambda: False)
 
     def stop_all(self) -> None:
-        """Stop all children and remove them: first all but the first one, which others
-        need, then that one. A child that has not ended after the longest grace_s, or
-        when a second signal is received, is killed."""
+        """Stop all children and remove them, those last that the others need. A child
+        that has not ended after the longest grace_s, or when a second signal is
+        received, is killed."""
         self._stop_requested = False
-        self._stop(self.children[1:])
-        self._stop(self.children[:1])
+        self._stop([child for child in self.children if not child.stops_last])
+        self._stop([child for child in self.children if child.stops_last])
         self.children.clear()
 
     @contextmanager

@@ -368,6 +368,7 @@ def _start_embedded(supervisor: Supervisor, options: UpOptions) -> str:
             server.log,
             embedded.STOP_GRACE_S,
             shortage=server.disk_fault,
+            stops_last=True,
         )
     )
     return server.url

@@ -66,6 +66,27 @@ def test_child_is_restarted_when_killed(tmp_path: Path) -> None:
     supervisor.stop_all()
 
 
+@pytest.mark.parametrize("has_server", [False, True])
+def test_all_are_asked_to_end_at_once_but_what_the_others_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_server: bool
+) -> None:
+    """That is the embedded server. Where the user has a Redis of their own there is none."""
+    supervisor = Supervisor(say=lambda _: None)
+    first = child(tmp_path, SLEEPER, stops_last=has_server)
+    for each in (first, child(tmp_path, SLEEPER), child(tmp_path, SLEEPER)):
+        supervisor.start(each)
+    alive: list[int] = []
+    stop = supervisor._stop
+
+    def noting_stop(children: list[Child]) -> None:
+        alive.append(sum(is_alive(running(each).pid) for each in supervisor.children))
+        stop(children)
+
+    monkeypatch.setattr(supervisor, "_stop", noting_stop)
+    supervisor.stop_all()
+    assert alive == ([3, 1] if has_server else [3, 0])
+
+
 def test_child_runs_while_it_is_needed(tmp_path: Path) -> None:
     """Not before; when it is needed no longer it ends, which is no death; and it comes again."""
     said: list[str] = []
