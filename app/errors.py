@@ -17,6 +17,7 @@
           NoAddingError
           UnknownModelError
           UnknownJobError
+          NoPictureError
           NoScoreError
           NoGivenError
           NoMarginalsError
@@ -190,6 +191,12 @@ class UnknownJobError(RefusedError):
     """No job has this id, or the job is another caller's."""
 
     problem = ProblemKind(404, "unknown-job", "No such job")
+
+
+class NoPictureError(RefusedError):
+    """The job has no picture and will never have one."""
+
+    problem = ProblemKind(404, "no-picture", "The job has no picture")
 
 
 class NoScoreError(RefusedError):

@@ -118,7 +118,7 @@ async def get_image(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """The picture as far as it is drawn; rows that are not drawn yet are black. 409
-    before the first row.
+    before the first row, 404 if the job ended without one or draws nothing.
 
     With `follow` it is sent row by row, and is a complete PNG with its last row; if the
     job ends before that, the connection is closed. For a score it is the heat map: the bits

@@ -14,6 +14,7 @@ from app.errors import (
     NoGivenError,
     NoMarginalsError,
     NoMarginalsYetError,
+    NoPictureError,
     NoRowsYetError,
     NoScoreError,
     NoScoreYetError,
@@ -65,7 +66,8 @@ class Pictures:
         scale: side of the square that each pixel becomes. Raises BadParameterError for
         a stage or sample that the job does not have, or too large a scale;
         NoRowsYetError, NoScoreYetError or NoMarginalsYetError if there is nothing to
-        show yet; and NoScoreError or NoMarginalsError if there never will be.
+        show yet; and NoPictureError, NoScoreError or NoMarginalsError if there never
+        will be.
         """
 
         def file_of(canvas: Canvas) -> bytes:
@@ -73,12 +75,13 @@ class Pictures:
                 return grid_file(canvas, scale, kind)
             return sample_file(canvas, sample, scale, kind)
 
-        if not record.spec.options.places:
-            canvas = await self._canvas(record, stage)
-            return await run_sync(file_of, canvas, limiter=self._imaging)
-        # One turn for all of it: a request that waits holds no large picture.
-        async with self._imaging:
-            return await run_sync(file_of, await self._canvas(record, stage))
+        with _final_if_ended(record):
+            if not record.spec.options.places:
+                canvas = await self._canvas(record, stage)
+                return await run_sync(file_of, canvas, limiter=self._imaging)
+            # One turn for all of it: a request that waits holds no large picture.
+            async with self._imaging:
+                return await run_sync(file_of, await self._canvas(record, stage))
 
     async def initial_pixels(self, spec: JobSpec) -> bytes:
         """Return the pixels of an image before its first row, H*W*C bytes: black,
@@ -117,11 +120,12 @@ class Pictures:
     async def archive(self, record: JobRecord, stage: Stage, scale: int) -> Archive:
         """Return an archive of all images as far as they are drawn. Raises what
         `picture` raises."""
-        if not record.spec.options.places:
-            return Archive(await self._canvas(record, stage), scale, self._imaging)
-        async with self._imaging:
-            canvas = await self._canvas(record, stage)
-        return Archive(canvas, scale, self._imaging)
+        with _final_if_ended(record):
+            if not record.spec.options.places:
+                return Archive(await self._canvas(record, stage), scale, self._imaging)
+            async with self._imaging:
+                canvas = await self._canvas(record, stage)
+            return Archive(canvas, scale, self._imaging)
 
     def expect_room(self, archive: Archive, account: str) -> None:
         """Raise TooManyBytesError if archives that are not read yet leave no room for
@@ -154,7 +158,7 @@ class Pictures:
                 "only Multi-Scale models begin with one"
             )
         if kind.shows is Shows.NOTHING:
-            raise NoRowsYetError("this job has no picture")
+            raise NoPictureError("jobs of this kind draw nothing")
         if kind.shows is Shows.GRID:
             grid = await self._store.picture(spec.id, "grid")
             if grid is None:
@@ -308,6 +312,18 @@ def _counted_bytes(archive: Archive) -> int:
     """Return the bytes that an archive counts for: one that is larger than all room is
     sent if there is no other."""
     return min(archive.bytes_held, MOST_ARCHIVE_BYTES)
+
+
+@contextmanager
+def _final_if_ended(record: JobRecord) -> Iterator[None]:
+    """Within the `with` block, raise NoPictureError in place of NoRowsYetError if the
+    job has ended: a client that tries again would find nothing."""
+    try:
+        yield
+    except NoRowsYetError as error:
+        if record.status.is_terminal:
+            raise NoPictureError(error.detail) from None
+        raise
 
 
 def _expect_kept(

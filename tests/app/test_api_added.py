@@ -84,7 +84,7 @@ def test_a_model_is_put_where_workers_find_it(
             client.get(f"/jobs/{job['id']}").json()["waits_for"]
             == "a worker to examine it"
         )
-        is_problem(client.get(f"/jobs/{job['id']}/image"), 409)
+        is_problem(client.get(f"/jobs/{job['id']}/image"), 404)
         assert [path.name for path in (tmp_path / "models").iterdir()] == ["mine"]
         assert (
             tmp_path / "models" / "mine" / "weights.safetensors"

@@ -72,6 +72,19 @@ def test_rows_not_drawn_yet_are_black_when_looked_at_early(
     is_problem(client.get(link, params={"sample": 0}), 409)
 
 
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("query", ["", "?grid=1", "?format=zip", "?follow=true"])
+def test_job_that_ended_without_a_row_has_no_picture(
+    client: httpx.Client, query: str
+) -> None:
+    """Whoever asks is not told to come again."""
+    link = submit(client, n=2)
+    client.post(link.replace("/image", "/cancel")).raise_for_status()
+    answer = client.get(link + query)
+    assert is_problem(answer, 404)["type"] == "urn:pixelrnn:problem:no-picture"
+    assert "retry-after" not in answer.headers
+
+
 def test_each_pixel_is_a_square_when_scaled(
     client: httpx.Client, worker: HandWorker
 ) -> None:

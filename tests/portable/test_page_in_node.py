@@ -417,6 +417,22 @@ def test_bet_that_costs_both_the_same_is_won_by_nobody(run_page: RunPage) -> Non
     )
 
 
+@pytest.mark.parametrize(("of", "count"), [("4", 4), ("-1", 4), ("0.5", 4), ("2", 2)])
+def test_game_has_as_many_bets_as_its_link_says(
+    run_page: RunPage, of: str, count: int
+) -> None:
+    """If that is a number of bets; else it has as many as the picture has pixels, or twenty."""
+    assert run_page(
+        BET
+        + f"""
+        await settle();
+        view.open("model=m&seed=1&of={of}&bits=3.2");
+        await settle();
+        return said(".standing");
+        """
+    ).endswith(f"3.2 bits for these {count} pixels. Go.")
+
+
 @pytest.mark.parametrize(("name", "is_named"), [("m", True), ("gone", False)])
 def test_friend_paid_only_for_pixels_of_the_same_model(
     run_page: RunPage, name: str, is_named: bool

@@ -612,7 +612,7 @@ def test_a_canceled_training_leaves_nothing(place: Place, stage: str) -> None:
             client.post(f"/jobs/{job_id}/cancel").raise_for_status()
             assert [event.name for event in events_of(stream)][-1] == "canceled"
         assert (place.uploads(), place.models()) == ([], [])
-        assert client.get(f"/jobs/{job_id}/image").status_code == 409
+        assert client.get(f"/jobs/{job_id}/image").status_code == 404
         assert place.post(client, "corners").status_code == 202
 
 

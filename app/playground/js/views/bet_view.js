@@ -101,7 +101,8 @@ export class BetView {
     if (!isNew && this.#question.isAsking) return;
     const query = new URLSearchParams(place);
     const seed = Number(query.get("seed") ?? NaN);
-    const most = Math.min(ROUNDS, Number(query.get("of")) || ROUNDS);
+    const of = Number(query.get("of"));
+    const most = Number.isInteger(of) && of > 0 ? Math.min(ROUNDS, of) : ROUNDS;
     // The friend's bits are for pixels of the friend's model, which may not be here.
     const isTheirs = (query.get("model") ?? this.#model?.name) === this.#model?.name;
     const rival = isTheirs ? (query.get("bits") ?? "") : "";
