@@ -1,8 +1,9 @@
 """Pictures in the colours of a palette, which stand for the values of a model, as in
 model_core/data/palette.py."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from PIL import Image
 
@@ -37,7 +38,9 @@ def palette_values(
     keep: only pixels whose byte is not 0 count as moved or missing; empty for all.
     Raises UnusableImageError, which names the first missing colour, unless `nearest`.
     """
-    known = {colour: value for value, colour in enumerate(_colours(palette))}
+    colours = _colours(palette)
+    known = {colour: value for value, colour in enumerate(colours)}
+    nearest_to = _search(colours)
     pixels = _pixels(image)
     found: dict[bytes, tuple[int, float]] = {}
     """Colour -> value, and distance to the value's colour."""
@@ -45,7 +48,7 @@ def palette_values(
     for i, pixel in enumerate(pixels):
         if pixel not in found:
             is_known = pixel in known
-            found[pixel] = (known[pixel], 0.0) if is_known else _nearest(pixel, known)
+            found[pixel] = (known[pixel], 0.0) if is_known else nearest_to(pixel)
         if counts[i] and found[pixel][1] and not nearest:
             x, y = i % image.width, i // image.width
             raise UnusableImageError(
@@ -112,12 +115,20 @@ def _one(pixel: bytes) -> bytes:
     return pixel if pixel[3] else _CLEAR
 
 
-def _nearest(pixel: bytes, known: dict[bytes, int]) -> tuple[int, float]:
-    """Return the value of the nearest colour, and its distance; of equally near ones,
-    the first."""
-    squares = {
-        sum((a - b) ** 2 for a, b in zip(pixel, colour, strict=True)): colour
-        for colour in reversed(known)
-    }
-    least = min(squares)
-    return known[squares[least]], least**0.5
+def _search(colours: Sequence[bytes]) -> Callable[[bytes], tuple[int, float]]:
+    """Return a function that returns the value of the nearest colour, and its distance;
+    of equally near ones, the first."""
+
+    @cache
+    def squares(channel: int, level: int) -> list[int]:
+        """Return the squared difference to each colour in one channel. A picture may
+        have 65,000 colours, but a channel has 256 levels."""
+        return [(level - colour[channel]) ** 2 for colour in colours]
+
+    def nearest_to(pixel: bytes) -> tuple[int, float]:
+        by_channel = [squares(channel, level) for channel, level in enumerate(pixel)]
+        distances = [r + g + b + a for r, g, b, a in zip(*by_channel, strict=True)]
+        least = min(distances)
+        return distances.index(least), least**0.5
+
+    return nearest_to

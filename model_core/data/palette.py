@@ -20,6 +20,9 @@ OPAQUE = 128
 """Smallest opacity of a pixel that counts as visible."""
 _GAP = (128, 128, 128, 255)
 """Colour of the lines between images."""
+_AT_ONCE = 4096
+"""Colours that are compared with a palette at the same time. It bounds the memory, since
+a photograph may have millions of colours."""
 _CUT_PIXELS = 2**20
 """Pixels of the picture by which median cut learns how often each colour occurs."""
 
@@ -84,11 +87,9 @@ def match_colours(
     is False.
     """
     pixels = one_transparent(np.asarray(image.convert("RGBA"))).reshape(-1, 4)
-    colours, inverse = np.unique(pixels, axis=0, return_inverse=True)
-    inverse = inverse.ravel()
-    differences = colours[:, None].astype(int) - colours_of(palette)
-    distances = (differences**2).sum(2)  # (colours, V), squared
-    moved = distances.min(1)[inverse]  # (H * W,)
+    numbers, inverse = np.unique(pixels.view(np.uint32), return_inverse=True)
+    nearest_ones, squares = _nearest(numbers.view(np.uint8).reshape(-1, 4), palette)
+    moved = squares[inverse.ravel()]  # (H * W,)
     if keep is not None:
         moved = moved * keep.ravel()
     if moved.any() and not nearest:
@@ -97,12 +98,28 @@ def match_colours(
             f"{name} has the colour {foreign}, which is none of the model's "
             f"{len(palette)}: say --colours nearest"
         )
-    values = distances.argmin(1)[inverse].astype(np.uint8)
     return MatchedColours(
-        values.reshape(1, image.height, image.width),
+        nearest_ones[inverse].reshape(1, image.height, image.width),
         int((moved > 0).sum()),
         float(np.sqrt(moved.max())),
     )
+
+
+def _nearest(
+    colours: Colours, palette: Palette
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    """Return the index of the nearest colour of a palette for each of some colours
+    (n, 4), the first of equally near ones, and its squared distance; both (n,)."""
+    wanted = colours_of(palette).astype(np.int32)
+    values = np.empty(len(colours), np.uint8)
+    squares = np.empty(len(colours), np.int32)
+    for first in range(0, len(colours), _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        differences = colours[some, None] - wanted  # (colours, V, 4)
+        distances = (differences**2).sum(2)
+        values[some] = distances.argmin(1)
+        squares[some] = distances.min(1)
+    return values, squares
 
 
 def has_transparent(palette: Palette) -> bool:

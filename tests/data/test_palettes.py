@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.imaging.palette import palette_values
 from model_core import load_model
 from model_core.card import Card
 from model_core.data.datasets import read_dataset
 from model_core.data.options import ReadOptions
-from model_core.data.palette import colours_of, median_cut, palette_of
+from model_core.data.palette import colours_of, match_colours, median_cut, palette_of
 from model_core.errors import DataError, ModelError
 from model_core.training.categories import categories_of
 from model_core.training.recipe import Recipe
@@ -68,6 +69,26 @@ def run(tmp_path: Path, data: Path, *changes: str) -> Card:
         RunRequest(recipe, tmp_path / "runs" / "m", publish_to=tmp_path / "models")
     ).finished
     return load_model("m", models_dir=tmp_path / "models").card
+
+
+def test_photograph_takes_the_nearest_colours() -> None:
+    """Of more colours than are compared at once, by training and by the service alike;
+    of equally near ones the first."""
+    random = np.random.default_rng(0)
+    palette = palette_of(random.integers(0, 4, (100, 4)).astype(np.uint8) * 80 + 15)
+    palette = tuple(dict.fromkeys(palette))
+    pixels = random.integers(1, 256, (70, 80, 4)).astype(np.uint8)
+    squares = (pixels[:, :, None].astype(int) - colours_of(palette)) ** 2
+    distances = squares.sum(-1)  # (70, 80, V)
+    image = Image.fromarray(pixels)
+    here = match_colours(image, palette, nearest=True, name="")
+    there = palette_values(image, palette, nearest=True)
+    assert (here.values[0] == distances.argmin(-1)).all()
+    assert there.values == here.values.tobytes()
+    farthest = distances.min(-1).max() ** 0.5
+    assert here.distance == pytest.approx(farthest)
+    assert there.distance == round(farthest, 1)
+    assert here.moved == there.moved == (distances.min(-1) > 0).sum()
 
 
 def test_a_folder_without_a_picture_that_can_be_read_has_no_palette(
