@@ -22,7 +22,7 @@ from rich.console import Console
 
 from model_core.config import NetworkConfig
 from model_core.data.damaged import PICTURE_ERRORS
-from model_core.data.opaque import opaque, upper_eight_bits
+from model_core.data.opaque import opaque, upright
 from model_core.data.palette import (
     Palette,
     gap_of,
@@ -477,29 +477,22 @@ def tile(pixels: Pixels, line: int = 1, between: int = LINE_GREY) -> Pixels:
 
 def _open(path: Path) -> Image.Image:
     """Return the picture in a file, with eight bits per colour, and turned as its
-    camera recorded. Raise DataError if it cannot be read."""
+    camera recorded. Raise DataError if it cannot be read, or has a palette index
+    without a colour."""
     try:
         with Image.open(path) as image:
-            image.load()
-            return _eight_bits(image, path)
+            picture = upright(image)
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image") from None
     except PICTURE_ERRORS as error:
         raise DataError(
             f"cannot read the image {path}: {error or type(error).__name__}"
         ) from None
-
-
-def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
-    """Return a picture upright, and the upper 8 of 16 bits, which Pillow would clip to
-    white. Raise DataError for a palette index without a colour."""
-    if (
-        image.mode == "P"
-        and np.asarray(image).max() >= len(image.getpalette() or ()) // 3
-    ):
-        raise DataError(f"{path} has a pixel whose number is beyond its palette")
-    # The turned picture does not know its format any more.
-    return upper_eight_bits(ImageOps.exif_transpose(image), image.format)
+    if picture.mode == "P":
+        colours = len(picture.getpalette() or ()) // 3
+        if np.asarray(picture).max() >= colours:
+            raise DataError(f"{path} has a pixel whose number is beyond its palette")
+    return picture
 
 
 def _fit(

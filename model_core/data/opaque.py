@@ -2,18 +2,34 @@
 network. The service does the same (app/imaging/given.py)."""
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 
-def upper_eight_bits(image: Image.Image, file_format: str | None) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
+    """Return a copy of a picture as a person sees it: turned as its camera recorded, and
+    with the upper 8 of 16 bits.
+
+    image: may be opened and not decoded yet.
+
+    Raises ValueError for a picture of 32-bit numbers, whose black and white nothing
+    says, and for one of 16 bits with a transparent colour; and the errors of Pillow's
+    decoders.
+    """
+    # Pillow reads colours of 16 bits in a mode of 8; `tile` shows it until they are
+    # decoded. The transparent colour keeps its 16 bits, so that other pixels would be
+    # transparent.
+    if ";16" in str(getattr(image, "tile", "")) and "transparency" in image.info:
+        raise ValueError("it has 16 bits and a transparent colour: save it with 8 bits")
+    # The turned picture does not know its format any more.
+    return _upper_eight_bits(ImageOps.exif_transpose(image), image.format)
+
+
+def _upper_eight_bits(image: Image.Image, file_format: str | None) -> Image.Image:
     """Return a new picture of mode L with the upper 8 bits of a grey picture of 16 bits,
     which Pillow would clip to white. Return every other picture itself.
 
     file_format: Pillow's name of the format of the picture's file, by which 16 bits are
         recognised in PGM files; None if it is not from a file.
-
-    Raises ValueError for a picture of 32-bit numbers, whose black and white nothing
-    says.
     """
     # Pillow has no 16-bit mode for PGM files: it opens deep ones with 32 bits, and
     # scales their values to 0..65535. Values of a TIFF of 32 bits have no such range.

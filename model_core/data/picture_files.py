@@ -19,7 +19,7 @@ from rich.progress import track
 from model_core.config import NetworkConfig
 from model_core.data.cache import cached_parts, cached_values
 from model_core.data.damaged import PICTURE_ERRORS
-from model_core.data.opaque import opaque, upper_eight_bits
+from model_core.data.opaque import opaque, upright
 from model_core.data.options import ReadOptions
 from model_core.data.palette import (
     Palette,
@@ -245,13 +245,6 @@ def _share_of(picture: Image.Image) -> float:
         if pixels.getchannel("A").getextrema() != (255, 255):
             return hashed_share(pixels.tobytes())
     return hashed_share(colours.tobytes())
-
-
-def upright(image: Image.Image) -> Image.Image:
-    """Return a picture as a person sees it: turned according to its EXIF data, and with
-    the upper 8 of 16 bits."""
-    # The turned picture does not know its format any more.
-    return upper_eight_bits(ImageOps.exif_transpose(image), image.format)
 
 
 def find_palette(

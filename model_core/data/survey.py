@@ -12,10 +12,10 @@ from PIL import Image
 
 from model_core.data.arrays import ArrayFile
 from model_core.data.binarized_mnist import PackedFile
-from model_core.data.opaque import opaque
+from model_core.data.opaque import opaque, upright
 from model_core.data.options import ReadOptions
 from model_core.data.palette import MOST as MOST_COLOURS
-from model_core.data.picture_files import decode_each, upright
+from model_core.data.picture_files import decode_each
 from model_core.data.picture_names import find_pictures
 from model_core.data.splits import Pixels, spread
 from model_core.errors import DataError

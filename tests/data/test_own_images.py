@@ -24,6 +24,7 @@ from model_core.data.picture_files import (
 from model_core.data.picture_names import find_pictures
 from model_core.data.splits import hashed_share, hashed_split, split_at
 from model_core.errors import DataError
+from tests.app.pictures import chunk, raw_png
 
 COLOUR = preset("cifar10-pixelcnn").with_overrides(height=4, width=4)
 GREY = COLOUR.with_overrides(channels=1)
@@ -231,6 +232,21 @@ def test_numbers_of_32_bits_are_no_greys(tmp_path: Path, mode: str) -> None:
     with pytest.raises(DataError, match=r"heights.tiff: .* save it as 8-bit grey"):
         read_pixels(tmp_path / "heights.tiff", GREY)
     with pytest.raises(DataError, match="cannot be read as images: heights"):
+        read_dataset(tmp_path, "train", GREY, ReadOptions("lanczos"))
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3)])
+def test_transparent_colour_of_16_bits_is_refused(
+    tmp_path: Path, colour_type: int, channels: int
+) -> None:
+    """Of the pixels the upper 8 bits are left: 0x3400 would be the colour 0x1234."""
+    line = b"\0" + b"\x12\x34" * channels + b"\x34\0" * channels
+    transparent = chunk(b"tRNS", b"\x12\x34" * channels)
+    deep = raw_png(2, 1, 16, colour_type, line, transparent)
+    (tmp_path / "deep.png").write_bytes(deep)
+    with pytest.raises(DataError, match=r"deep.png: .* save it with 8 bits"):
+        read_pixels(tmp_path / "deep.png", GREY)
+    with pytest.raises(DataError, match="cannot be read as images: deep"):
         read_dataset(tmp_path, "train", GREY, ReadOptions("lanczos"))
 
 
