@@ -177,12 +177,20 @@ class TeachingLink:
             order = training.order
             job_id = order.claim.job_id
             end_group(training.process)
-            try:
-                if self._redis.hexists(keys.job(job_id), "cancel_requested"):
+            if self._is_canceled(order):
+                # If Redis fails, `closed` deletes the rest, or the sweeper.
+                with suppress(RedisError):
                     self._redis.hdel(keys.image(job_id), "grid")
                     JobFiles(self._added, job_id, order.model).forget()
-            except RedisError:  # `closed` does it, or the sweeper
-                return
+
+    def _is_canceled(self, order: TrainOrder) -> bool:
+        """Return True if somebody has canceled this training; False if Redis does not
+        say."""
+        record = keys.job(order.claim.job_id)
+        try:
+            return bool(self._redis.hexists(record, "cancel_requested"))
+        except RedisError:
+            return False
 
     def closed(self, claim: Claim, outcome: Outcome) -> None:
         """Delete what a job that has ended leaves."""
@@ -251,7 +259,9 @@ class TeachingLink:
         announced the model."""
         token = order.claim.token
         with self._one_at_a_time:
-            if token not in self._under_way:
+            # A cancel is withdrawn here in a moment, or has ended the job already, if
+            # this trainer was taken for dead.
+            if token not in self._under_way or self._is_canceled(order):
                 return
             outcome = self._outcome(order, said)
         if outcome.status is JobStatus.SUCCEEDED:

@@ -69,9 +69,13 @@ class Trainings:
         self, token: str, begin: str = STARTED_LINE
     ) -> "subprocess.Popen[bytes]":
         self.begin = begin
-        order = TrainOrder(Claim(token, token, 0), "mine", TrainOptions())
-        self.link.submit(order)
+        self.link.submit(order_of(token))
         return self.processes[-1]
+
+
+def order_of(token: str) -> TrainOrder:
+    """The order of a training whose job has its token for an id."""
+    return TrainOrder(Claim(token, token, 0), "mine", TrainOptions())
 
 
 @pytest.fixture
@@ -115,6 +119,22 @@ def test_a_process_is_not_stopped_before_it_says_that_it_may_be(
     second = trainings.submit("second")
     wait_for(lambda: is_stopped(second.pid), "the stop of the second")
     assert trainings.held == [second]
+
+
+@pytest.mark.parametrize("is_canceled", [False, True])
+def test_a_training_that_was_canceled_publishes_nothing(
+    trainings: Trainings, redis_url: str, tmp_path: Path, is_canceled: bool
+) -> None:
+    """Though its trainer was not told, because it was taken for dead."""
+    trainings.submit("first")
+    files = JobFiles(tmp_path, "first", "mine")
+    (files.place / "model" / "mine").mkdir(parents=True)
+    with Redis.from_url(redis_url) as redis:
+        redis.hset(keys.job("first"), "cancel_requested" if is_canceled else "n", "1")
+    trainings.link._end(order_of("first"), {"done": {}})
+    assert files.model.exists() is not is_canceled
+    trainings.link.withdraw("first")
+    assert files.model.exists() is not is_canceled
 
 
 def members(leader: "subprocess.Popen[bytes]") -> list[int]:
