@@ -98,6 +98,13 @@ def train_pictures(
     )
     request = RunRequest(recipe, directory, resume, models_dir, command)
     count = processes_for(request, processes) if plan is None else plan.processes
+    if processes is not None and count < processes:
+        why = (
+            "one for each share of this run"
+            if recipe.training.device == "cpu"
+            else f"the device is {recipe.training.device}"
+        )
+        say(f"{count} of {processes} processes train: {why}")
     with _compiling_for_later(other_update):
         result = train_with(request, count, say=say)
     warning = _warning(result, recipe)

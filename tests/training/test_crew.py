@@ -143,3 +143,6 @@ def test_two_processes_train_on_a_folder(
     refused = CliRunner().invoke(root, [*words, "--name", "b", "--processes", "3"])
     assert isinstance(refused.exception, ConfigError)
     assert "cannot be divided into 3 equal shares" in str(refused.exception)
+    words += ["--name", "c", "--set", "training.shares=1"]
+    fewer = CliRunner().invoke(root, [*words, "--processes", "2"])
+    assert "1 of 2 processes train: one for each share of this run" in fewer.stderr
