@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.app.hand_worker import HandWorker
+from tests.app.hand_worker import COLOUR, GREY, HandWorker
 from tests.browser.by_hand import moved_by_hand
 from tests.browser.site import Site
 from worker.contract import keys
@@ -241,3 +241,26 @@ def test_tab_leads_back_to_its_job(site: Site, worker: HandWorker) -> None:
     site.wait_for_standing("Done")
     assert site.page.url == address
     assert -1 not in site.pixels(0)
+
+
+def test_what_was_painted_waits_for_its_model(site: Site, worker: HandWorker) -> None:
+    """While the only worker that has it starts again, no model of another kind of
+    picture takes its place."""
+    worker.announce(GREY, COLOUR)
+    site.open("complete")
+    site.choose_model("grey")
+    canvas = site.view.locator("canvas.paper")
+    site.click_pixel(canvas, 1, 1, (3, 4))
+    site.page.mouse.move(0, 0)
+    painted = canvas.evaluate("node => node.toDataURL()")
+    card = site.view.locator(".card input[value=grey]")
+    worker.announce(COLOUR)
+    card.wait_for(state="detached")
+    assert site.view.locator(".card input:checked").count() == 0
+    site.submit()
+    assert "There is no model" in site.trouble("model")
+    worker.announce(GREY, COLOUR)
+    card.wait_for(state="attached")
+    assert card.is_checked()
+    site.page.mouse.move(0, 0)
+    assert canvas.evaluate("node => node.toDataURL()") == painted

@@ -38,7 +38,7 @@ export class ModelPicker {
     this.element = group("model", t("Model"), this.#list);
     this.#list.addEventListener("change", () => this.#onChosen());
     new ResizeObserver(() => this.#reveal()).observe(this.#list);
-    models.watch((held) => held && this.#offer(held));
+    models.watch((held) => held && this.#offer(held, this.#last));
   }
 
   /**
@@ -50,7 +50,7 @@ export class ModelPicker {
   offerFor(kind, isFit) {
     this.#kind = kind;
     this.#isFit = isFit;
-    if (this.#models.value) this.#offer(this.#models.value);
+    if (this.#models.value) this.#offer(this.#models.value, null);
   }
 
   /**
@@ -71,22 +71,25 @@ export class ModelPicker {
   /** Models that can be chosen, the preferred ones first. @type {Model[]} */
   offered = [];
   #wantedName = lasting.get(CHOSEN) ?? "";
-  /** Name of the model that was chosen last, by whomever; it may be away for a moment. */
-  #lastName = "";
+  /** The model that was chosen last, by whomever; it may be away for a moment. @type {Model | null} */
+  #last = null;
   #isOffered = false;
   #listener = (/** @type {Model} */ model) => {};
   #type = "radio";
 
   /**
-   * Show the cards of the models that can do the job.
+   * Show the cards of the models that can do the job, and choose one.
    *
    * @param {Model[]} models
+   * @param {Model | null} like - Model in whose place only one of the same kind of
+   *     picture is chosen: what the person has painted fits no other. Null: any.
    */
-  #offer(models) {
+  #offer(models, like) {
     const able = models.filter((model) => model.can.includes(this.#kind) && this.#isFit(model)).sort(inOrder(models));
     if (this.#isOffered && JSON.stringify(able) === JSON.stringify(this.offered)) return;
     this.#isOffered = true;
-    const wanted = [this.model?.name, this.#wantedName, this.#lastName, able[0]?.name];
+    const next = able.find((model) => !like || kindOf(model) === kindOf(like));
+    const wanted = [this.model?.name, this.#wantedName, this.#last?.name, next?.name];
     this.offered = able;
     const choice = (/** @type {string} */ value) => el("input", { type: this.#type, name: this.#name, value });
     this.#list.replaceChildren(...able.map((model) => modelCard(model, choice(model.name))));
@@ -167,7 +170,7 @@ export class ModelPicker {
     if (!boxes.some(({ value }) => names.includes(value))) return false;
     for (const box of boxes) Object.assign(box, { type: this.#type, checked: names.includes(box.value) });
     this.#reveal();
-    this.#lastName = this.model?.name ?? "";
+    this.#last = this.model;
     if (this.model) this.#listener(this.model);
     return true;
   }
