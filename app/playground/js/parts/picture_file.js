@@ -14,7 +14,7 @@ import { blankCanvas, contextOf } from "../pixels/raster.js";
 const MOST_BYTES = 40e6;
 /** Pixels of a picture, at most. */
 const MOST_PIXELS = 50e6;
-/** Pixels of a side that are kept: the service takes no larger pictures. */
+/** Pixels of a side that are kept: the service takes as many pixels as such a square has. */
 export const MOST_SIDE = 2048;
 /** Quality of a JPEG, 0 to 1. */
 const QUALITY = 0.85;
