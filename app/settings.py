@@ -180,7 +180,7 @@ class Settings(RedisSettings):
     fleet_age_s: float = Field(default=0.5, ge=0)
     """How old the view of workers and queue may be that requests are judged by."""
     max_streams: int = Field(default=4096, ge=1)
-    """Open event streams, followed pictures and long polls of this process."""
+    """Open event streams, followed pictures, zips, downloads of models and long polls of this process."""
     max_upload_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
     """Size of one uploaded file, at most."""
     pack_after_s: float = Field(default=600.0, ge=0)

@@ -72,7 +72,8 @@ _MASK = {
     "mask": _file(
         Path | None,
         "[MASK]",
-        "White is not given, black is. \\[default: transparent pixels are not]",
+        "A picture that is white where pixels are missing, and black where they are "
+        "given. \\[default: transparent pixels are missing]",
     )
 }
 _PICTURE = {

@@ -15,7 +15,8 @@ def worker(
     models: Annotated[
         str | None,
         typer.Option(
-            help="Names of the models to load, separated by commas; all by default."
+            help="Names of the models to load, separated by commas. By default all but "
+            "the records."
         ),
     ] = None,
     device: Annotated[

@@ -415,7 +415,7 @@ class Limits(Described):
     wait_s: int
     """Longest `wait`, in seconds."""
     streams: int
-    """Most open streams and long polls of this process."""
+    """Most open streams, zips, downloads of models and long polls of this process."""
     result_ttl_s: int
     """Seconds for which results are kept by default; the largest `retention`."""
     client_jobs_per_s: float

@@ -35,7 +35,7 @@ def fetch(
     ] = None,
     sources: Listed = None,
 ) -> None:
-    """Download a data set from its official address, and check every byte.
+    """Download a data set from where it is published, and check every byte.
 
     It is written into a new directory; nothing is overwritten.
     """

@@ -72,7 +72,7 @@ FieldFit = Annotated[
     ),
 ]
 Scale = Annotated[
-    int, typer.Option(min=1, max=64, help="Enlarge the PNG this many times.")
+    int, typer.Option(min=1, max=64, help="Enlarge the picture this many times.")
 ]
 Show = Annotated[
     bool,

@@ -218,6 +218,14 @@ def test_a_trainer_shares_the_directory_of_added_models() -> None:
         )
         assert volume["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
     assert {"trainer", "valkey-from-trainer"} <= set(named(manifests, "NetworkPolicy"))
+    (api,) = containers(deployments["api"])
+    values = {each["name"]: each.get("value") for each in api["env"]}
+    folder, _, name = values["PIXELRNN_KEYS_FILE"].rpartition("/")
+    assert {"name": "keys", "mountPath": folder, "readOnly": True} in api[
+        "volumeMounts"
+    ]
+    said = (K8S / "components" / "training" / "kustomization.yaml").read_text()
+    assert f"--from-file={name}" in said
 
 
 def test_keda_counts_the_queue_that_workers_take_from() -> None:
