@@ -8,8 +8,9 @@ pictures, drawn here, side by side. doodles.png: eight of 8 x 8 pixels, likewise
 in models/, drawn with seed 2016. characters.webp: 64 characters of the test split of characters.npz
 (examples/characters), which no shipped network has been trained on, side by side; their names, which are printed, stand
 in app/playground/js/service/examples.js. plans.webp, emoji.png and sprites.png: six test plans of examples/maps, spread
-evenly, and eight test images of examples/emoji and of examples/sprites, chosen because everybody can tell what they are.
-gravel.png was cut by hand: six parts of the photograph of examples/texture, of its last 25 columns, which are its test.
+evenly, and eight test images of examples/emoji and of examples/sprites, chosen because everybody can tell what they
+are. gravel.png was cut by hand: six parts of the photograph of examples/texture, of its last 25 columns, which are its
+test.
 """
 
 from collections.abc import Callable

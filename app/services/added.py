@@ -81,25 +81,35 @@ class AddedModels:
 
     @property
     def is_offered(self) -> bool:
-        """True if this server accepts models and trainings."""
+        """True if this server accepts models and trainings, of callers with the right
+        to."""
+        return self._is_possible and (self._settings.needs_key or self._trusts_all)
+
+    @property
+    def _is_possible(self) -> bool:
         return self._models is not None and self._settings.training is not False
+
+    @property
+    def _trusts_all(self) -> bool:
+        """True if callers without a key may add models and train, where there are no
+        keys."""
+        return bool(self._settings.training) or self._settings.host in LOOPBACK
 
     def expect_allowed(self, caller: Caller) -> None:
         """Raise NoAddingError if this server accepts no models, and NotAllowedError if
         this caller may not add any."""
-        settings = self._settings
-        if not self.is_offered:
+        if not self._is_possible:
             raise NoAddingError(
                 "this server takes no models: "
                 "see PIXELRNN_ADDED_DIR and PIXELRNN_TRAINING"
             )
-        if settings.needs_key:
+        if self._settings.needs_key:
             if not caller.may_train:
                 raise NotAllowedError(
                     "this key may not: `pixelrnn keys add NAME --may train` makes one "
                     "that may"
                 )
-        elif not settings.training and settings.host not in LOOPBACK:
+        elif not self._trusts_all:
             raise NotAllowedError(
                 "without keys only with PIXELRNN_TRAINING=1: "
                 "other machines reach this server"
