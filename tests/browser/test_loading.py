@@ -117,7 +117,7 @@ def test_link_that_says_too_little_is_no_riddle(site: Site, link: str) -> None:
     said = "This link does not say what is to be drawn"
     notice = site.page.locator("#notice", has_text=said)
     notice.wait_for()
-    site.page.get_by_role("link", name="History").click()
+    site.page.get_by_role("link", name="Watch", exact=True).click()
     notice.wait_for(state="hidden")
 
 

@@ -93,7 +93,7 @@ def test_a_device_that_would_be_ignored_is_refused(verb: str, tmp_path: Path) ->
 def test_help_says_what_is_usual() -> None:
     """Where a value is found and none is written: brackets are no markup there."""
     for verb, told in (
-        ("classify", "transparent pixels are not]"),
+        ("classify", "pixels are missing]"),
         ("sample", "[default: drawn]"),
         ("train", "[pictures: my-models]"),
         ("train", "[default: 5]"),
