@@ -105,9 +105,13 @@ class Supervisor:
         self.wait_until(lambda: False)
 
     def stop_all(self) -> None:
-        """Stop all children and remove them, those last that the others need. A child
-        that has not ended after the longest grace_s, or when a second signal is
-        received, is killed."""
+        """Stop all child processes and forget them: first those on which no other
+        depends, then those with `stops_last`.
+
+        Each of the two groups is asked to end at once. What is left of it is killed
+        after the longest grace_s in it, or if SIGTERM, SIGINT or SIGHUP is received
+        meanwhile.
+        """
         self._stop_requested = False
         self._stop([child for child in self.children if not child.stops_last])
         self._stop([child for child in self.children if child.stops_last])

@@ -184,8 +184,8 @@ class TeachingLink:
                     JobFiles(self._added, job_id, order.model).forget()
 
     def _is_canceled(self, order: TrainOrder) -> bool:
-        """Return True if somebody has canceled this training; False if Redis does not
-        say."""
+        """Return True if the cancellation of the order's job was requested; False also
+        if Redis cannot be reached."""
         record = keys.job(order.claim.job_id)
         try:
             return bool(self._redis.hexists(record, "cancel_requested"))

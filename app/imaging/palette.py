@@ -116,8 +116,11 @@ def _one(pixel: bytes) -> bytes:
 
 
 def _search(colours: Sequence[bytes]) -> Callable[[bytes], tuple[int, float]]:
-    """Return a function that returns the value of the nearest colour, and its distance;
-    of equally near ones, the first."""
+    """Return a function that finds the nearest of these colours.
+
+    The function takes one colour (red, green, blue and opacity) and returns the index
+    of the nearest one, the lowest of equally near ones, and the Euclidean distance.
+    """
 
     @cache
     def squares(channel: int, level: int) -> list[int]:

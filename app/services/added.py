@@ -81,8 +81,7 @@ class AddedModels:
 
     @property
     def is_offered(self) -> bool:
-        """True if this server accepts models and trainings, of callers with the right
-        to."""
+        """Whether any caller may add models and start trainings on this server."""
         return self._is_possible and (self._settings.needs_key or self._trusts_all)
 
     @property
@@ -91,8 +90,8 @@ class AddedModels:
 
     @property
     def _trusts_all(self) -> bool:
-        """True if callers without a key may add models and train, where there are no
-        keys."""
+        """Whether everybody may add models and start trainings if the server has no API
+        keys. If it has some, this does not count."""
         return bool(self._settings.training) or self._settings.host in LOOPBACK
 
     def expect_allowed(self, caller: Caller) -> None:

@@ -316,8 +316,8 @@ def _counted_bytes(archive: Archive) -> int:
 
 @contextmanager
 def _final_if_ended(record: JobRecord) -> Iterator[None]:
-    """Within the `with` block, raise NoPictureError in place of NoRowsYetError if the
-    job has ended: a client that tries again would find nothing."""
+    """Replace NoRowsYetError, after which a client tries again, by NoPictureError if
+    the job had ended when `record` was read. Use it as a context manager."""
     try:
         yield
     except NoRowsYetError as error:

@@ -154,9 +154,15 @@ def _resumed(directory: Path, changes: Sequence[str]) -> Recipe:
 
 
 def _minutes(asked: float | None, resumed: Path | None) -> float:
-    """Return the minutes of the training: those for which the run in `resumed` was
-    planned, or those that are asked for. Raises ConfigError if they differ, or if the
-    run has no checkpoint."""
+    """Return how many minutes to train.
+
+    asked: what the user named, or None. resumed: the directory of the run to continue,
+        which was planned for a number of minutes; None for a new run, for which `asked`
+        counts, or 5 if it is None.
+
+    Raises ConfigError if `asked` differs from the run's plan, or if the run has no
+    checkpoint or is no training on pictures.
+    """
     if resumed is None:
         return _MINUTES if asked is None else asked
     last = RunPaths(resumed).last

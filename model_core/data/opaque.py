@@ -6,14 +6,14 @@ from PIL import Image, ImageOps
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Return a copy of a picture as a person sees it: turned as its camera recorded, and
-    with the upper 8 of 16 bits.
+    """Return a copy of a picture as a person sees it: turned by the orientation in its
+    EXIF data, and with 8 bits per colour. Of 16 bits the upper 8 are kept.
 
-    image: may be opened and not decoded yet.
+    image: opened by Pillow; it is decoded here if it is not yet.
 
-    Raises ValueError for a picture of 32-bit numbers, whose black and white nothing
-    says, and for one of 16 bits with a transparent colour; and the errors of Pillow's
-    decoders.
+    Raises ValueError for a picture with 32 bits per colour, because its file does not
+    say which numbers are black and white, and for one with 16 bits and a transparent
+    colour; and the errors of Pillow's decoders (PICTURE_ERRORS).
     """
     # Pillow reads colours of 16 bits in a mode of 8; `tile` shows it until they are
     # decoded. The transparent colour keeps its 16 bits, so that other pixels would be

@@ -108,8 +108,13 @@ def match_colours(
 def _nearest(
     colours: Colours, palette: Palette
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
-    """Return the index of the nearest colour of a palette for each of some colours
-    (n, 4), the first of equally near ones, and its squared distance; both (n,)."""
+    """Find the nearest colour of a palette for each of n colours.
+
+    colours: (n, 4), red, green, blue and opacity, 0..255.
+
+    Returns indices in the palette, the lowest of equally near ones, and squared
+    Euclidean distances; both (n,).
+    """
     wanted = colours_of(palette).astype(np.int32)
     values = np.empty(len(colours), np.uint8)
     squares = np.empty(len(colours), np.int32)

@@ -121,8 +121,9 @@ export async function* parse(body, silenceMs = SILENCE_MS) {
 }
 
 /**
- * Return the next piece of a stream. If none arrives in time, close the stream and
- * return that it has ended.
+ * Read the next piece of a stream. If none arrives within the limit, cancel the reader
+ * and resolve to `{done: true}`, as at the end of the stream. Errors of the stream are
+ * passed on.
  *
  * @param {ReadableStreamDefaultReader<string>} reader
  * @param {number} limitMs
