@@ -37,20 +37,18 @@ def in_page_order(cards: Iterable[ModelCard]) -> list[ModelCard]:
 
 
 def offer(
-    folder: Path | None,
+    folder: Path,
     models: Mapping[Path, str],
     usable: Collection[int],
     largest_mib: int,
 ) -> None:
-    """Export the models that are not in `folder` yet; do nothing without a folder.
-    Failures are logged, because clients that cannot draw in a browser use the service.
+    """Export the models that are not in `folder` yet. Failures are logged, because
+    clients that cannot draw in a browser use the service.
 
     models: directory -> identity, in the order in which they are exported. usable:
         processors that this thread and its process use from now on; any if empty.
     largest_mib: models with more weights, in MiB, are left out.
     """
-    if folder is None:
-        return
     try:
         identities = {
             place: identity
@@ -73,6 +71,11 @@ def offer(
                 [*command, *arguments], env=environment, check=True, timeout=LIMIT_S
             )
     except Exception as error:  # an outermost handler: browsers use the service
-        structlog.get_logger("models").warning(
-            "not_laid_out", folder=str(folder), error=repr(error)
-        )
+        log_not_laid_out(folder, error)
+
+
+def log_not_laid_out(folder: Path, error: Exception) -> None:
+    """Log that models could not be prepared for browsers."""
+    structlog.get_logger("models").warning(
+        "not_laid_out", folder=str(folder), error=repr(error)
+    )

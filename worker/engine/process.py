@@ -60,7 +60,7 @@ from worker.engine.model_pool import (
     load_pool,
     models_at,
 )
-from worker.engine.offering import in_page_order, offer
+from worker.engine.offering import in_page_order, log_not_laid_out, offer
 from worker.engine.runner import FetchedModel, Runner
 from worker.engine.unloading import Unloading
 from worker.orders.catalogue import Catalogue, kept_name
@@ -328,19 +328,28 @@ def offer_meanwhile(
     identities: Mapping[str, str],
 ) -> None:
     """Prepare models for browsers in a thread of its own; models that only one key sees
-    are left out.
+    are left out. Do nothing without a folder for them. A thread that cannot start, for
+    lack of memory, is only logged.
 
     settings: the worker's. usable: processors for it; any if empty. place: returns a
     model's directory. identities: name -> identity.
     """
+    folder, largest_mib = settings.portable_dir, settings.portable_mib
+    if folder is None:
+        return
     open_to_all = {
         place(name): identity
         for name, identity in identities.items()
         if not private_owner(place(name))
     }
-    folder, largest_mib = settings.portable_dir, settings.portable_mib
     arguments = folder, open_to_all, usable, largest_mib
-    threading.Thread(target=offer, args=arguments, name="offering", daemon=True).start()
+    offering = threading.Thread(
+        target=offer, args=arguments, name="offering", daemon=True
+    )
+    try:
+        offering.start()
+    except RuntimeError as error:
+        log_not_laid_out(folder, error)
 
 
 def _draw(

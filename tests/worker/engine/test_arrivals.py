@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+import structlog
 import torch
 
 from model_core import load_model, sample, save_model, untrained
@@ -454,6 +456,34 @@ def test_a_model_of_one_key_is_not_laid_out_for_all(
     )
     wait_for(lambda: offered, "the thread")
     assert offered == [{tmp_path / "shared": "1"}]
+
+
+def test_no_thread_is_needed_to_prepare_models_for_browsers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is started without a folder; if none can start, that is only logged."""
+
+    class NoThread:
+        def __init__(self, **_: Any) -> None:
+            pass
+
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading, "Thread", NoThread)
+    with structlog.testing.capture_logs() as logs:
+        for folder in (None, tmp_path):
+            process.offer_meanwhile(
+                Settings(portable_dir=folder), (), tmp_path.joinpath, {"a": "1"}
+            )
+    assert logs == [
+        {
+            "event": "not_laid_out",
+            "folder": str(tmp_path),
+            "error": repr(RuntimeError("can't start new thread")),
+            "log_level": "warning",
+        }
+    ]
 
 
 def with_card(directory: Path, **changes: Any) -> Card:
