@@ -4,8 +4,9 @@ the publisher and the engine."""
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +120,11 @@ class Admission:
 
     def are_ours(self, job_ids: Sequence[str]) -> list[bool]:
         """Return for each job id whether this worker shall open the job, as `is_ours`
-        does. Raises RedisError."""
-        return [self.is_ours(spec) for spec in self._ledger.open_specs(job_ids)]
+        does. The other workers' announcements are read once, if at all. Raises
+        RedisError."""
+        workers = cache(self._live_workers)
+        specs = self._ledger.open_specs(job_ids)
+        return [spec is None or self._can_open(spec, workers) for spec in specs]
 
     def is_ours(self, spec: bytes | None) -> bool:
         """Return whether this worker shall open a job.
@@ -133,9 +137,11 @@ class Admission:
         True for an invalid job and for one that no worker can do with these weights: it
         is opened, and fails with a reason. Raises RedisError.
         """
-        return spec is None or self._can_open(spec)
+        return spec is None or self._can_open(spec, self._live_workers)
 
-    def _can_open(self, spec_json: bytes) -> bool:
+    def _can_open(
+        self, spec_json: bytes, live_workers: Callable[[], Sequence[WorkerInfo]]
+    ) -> bool:
         """Return the answer of `is_ours` for a job that has not ended."""
         try:
             spec = JobSpec.read(spec_json)
@@ -154,11 +160,11 @@ class Admission:
             if self._added_dir is None:
                 # This worker never examines it, but may have been given the job: an API
                 # does not know which queues have workers that look for added models.
-                return self._examined_elsewhere(spec) is not None
+                return _examined_by(live_workers(), spec) is not None
             # The job waits until its model is examined, and fails if its files are gone.
             return not JobFiles(self._added_dir, spec.id, spec.model).is_there
 
-        others = (one for one in self._live_workers() if one.queue == info.queue)
+        others = (one for one in live_workers() if one.queue == info.queue)
         if any(worker.takes(spec) for worker in others):
             return False
         if info.refusal_of(spec):
@@ -167,12 +173,6 @@ class Admission:
             self._request((spec.model, spec.identity_or_digest))
             return False
         return not self._may_be_supported_soon(spec)
-
-    def _examined_elsewhere(self, spec: JobSpec) -> ModelCard | RefusedModel | None:
-        """Return what some live worker of any queue announces about the model that this
-        job adds; None if none has examined it. Raises RedisError."""
-        found = (worker.examined(spec) for worker in self._live_workers())
-        return next((one for one in found if one is not None), None)
 
     def _request_models_of(self, spec: JobSpec) -> None:
         """Request the job's models that are not in memory."""
@@ -321,7 +321,7 @@ class Admission:
         info = self._announcement.info
         if spec.kind == ADD.word:
             if self._added_dir is None:
-                return _added_outcome(self._examined_elsewhere(spec))
+                return _added_outcome(_examined_by(self._live_workers(), spec))
             return _added_outcome(info.examined(spec))
         if info.is_trainer and isinstance(spec.options, TrainOptions):
             return TrainOrder(opened.claim, spec.model, spec.options)
@@ -358,6 +358,15 @@ class Admission:
             raise JobRefusedError(
                 malformed_spec(f"The job's stored rows are invalid: {error}")
             ) from error
+
+
+def _examined_by(
+    workers: Iterable[WorkerInfo], spec: JobSpec
+) -> ModelCard | RefusedModel | None:
+    """Return what one of these workers announces about the model that this job adds;
+    None if none of them has examined it."""
+    found = (worker.examined(spec) for worker in workers)
+    return next((one for one in found if one is not None), None)
 
 
 def _added_outcome(examined: ModelCard | RefusedModel | None) -> Outcome:

@@ -94,6 +94,39 @@ def test_job_waits_for_a_worker_whose_device_supports_its_kind() -> None:
     assert admission.is_ours(text)
 
 
+def test_announcements_are_read_once_for_all_parked_jobs() -> None:
+    ours = worker_info("w", GREY)
+    looks: list[str] = []
+    texts = [
+        JobSpec(
+            id=f"j{number}",
+            kind="sample",
+            model="other",
+            digest="0" * 64,
+            seed=0,
+            n=1,
+            temperature=1,
+            height=3,
+            width=4,
+            channels=1,
+        )
+        .model_dump_json()
+        .encode()
+        for number in range(3)
+    ]
+    ledger = SimpleNamespace(open_specs=lambda job_ids: [*texts, None][: len(job_ids)])
+
+    def live_workers() -> list[WorkerInfo]:
+        looks.append("")
+        return [ours]
+
+    admission = Admission(
+        cast(Ledger, ledger), Announcement(ours), live_workers, NOBODY, NOBODY
+    )
+    assert admission.are_ours(["j0", "j1", "j2", "ended"]) == [False] * 3 + [True]
+    assert len(looks) == 1
+
+
 def test_kind_that_no_device_supports_is_refused_at_once() -> None:
     """A Multi-Scale model has no codec anywhere."""
     card = GREY.model_copy(update={"small_height": 2, "small_width": 2})
