@@ -477,6 +477,8 @@ def _expect_free_port(host: str, port: int) -> None:
         )[0]
     except OSError as error:
         raise StartError(f"cannot resolve --host {host!r}: {error.strerror}") from None
+    except UnicodeError:  # a part of the name is empty or has more than 63 bytes
+        raise StartError(f"--host {host!r} is no name of a host") from None
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -164,3 +164,17 @@ def segmented_jpeg(mib: int) -> bytes:
     segment = b"\xff\xe5" + struct.pack(">H", 65_535) + bytes(65_533)
     whole = picture(64, 64, "L", "JPEG")
     return whole[:2] + segment * (16 * mib) + whole[2:]
+
+
+def odd_exif() -> bytes:
+    """EXIF data of a picture to be turned by 90 degrees, whose description is a
+    fraction: Pillow reads it, and cannot write it."""
+    description = struct.pack("<HHIf", 0x010E, 11, 1, 1.0)
+    orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    return (
+        b"Exif\0\0II*\0"
+        + struct.pack("<IH", 8, 2)
+        + description
+        + orientation
+        + bytes(4)
+    )

@@ -103,6 +103,8 @@ def edit_keys(path: Path) -> Iterator[list[KeyEntry]]:
     keys, or if its owner could not read the new one. An OSError in the block becomes a
     KeyFileError, too.
     """
+    if not path.name:
+        raise KeyFileError(f"cannot write {path}: expected the name of a file")
     draft = path.with_name(f".{path.name}.draft")
     try:
         with path.with_name(f".{path.name}.lock").open("a") as lock:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from PIL import Image, ImageFile, ImageOps, PngImagePlugin
+from PIL import ExifTags, Image, ImageFile, PngImagePlugin
 
 from app.errors import BadUploadError, TooLargeError, UnusableImageError
 
@@ -35,8 +35,9 @@ BROKEN = (
     struct.error,
     MemoryError,
     OverflowError,
-    KeyError,
-    IndexError,
+    LookupError,
+    TypeError,
+    AttributeError,
 )
 """Errors that Pillow's parsers raise for broken data."""
 BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
@@ -48,6 +49,19 @@ _HIGH_BYTES = {
 }
 """Places of the upper byte of 16-bit grey values, by mode; Pillow's own conversion
 would clip such values to white."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by the orientation in its EXIF data (EXIF 2.32, 4.6.4).
+Pillow's `exif_transpose` also writes the EXIF data anew, which fails for some that
+cameras write."""
 
 Role = Literal["image", "mask"]
 
@@ -140,8 +154,8 @@ def _upright(image: Image.Image, role: Role, has_more_bits: bool) -> Image.Image
         raise BadUploadError(
             f"the {role} has a pixel whose index is beyond its palette"
         )
-    ImageOps.exif_transpose(image, in_place=True)
-    return _eight_bits(image, role)
+    method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return _eight_bits(image if method is None else image.transpose(method), role)
 
 
 def _check_header(image: Image.Image, role: Role) -> None:

@@ -182,7 +182,10 @@ class AddedModels:
         return (place / CARD).is_file() and is_seen_by(place, caller.owner)
 
     def job_of(self, name: str) -> str:
-        """Return the id of the job that made an added model; empty if none did."""
+        """Return the id of the job that made an added model; empty if none did, or if
+        no model can have this name."""
+        if not NAME.fullmatch(name):
+            return ""
         return owner_of(self._folder() / name).job
 
     def write(
@@ -227,9 +230,8 @@ class AddedModels:
         """Delete the caller's own model. Raises UnknownModelError for any other, or if
         there is none."""
         self._place(name)
-        if not self._is_own(name, caller):
+        if not exchanges.delete(self._folder().parent, name, caller.owner):
             raise _unknown()
-        exchanges.delete(self._folder().parent, name)
 
     def packed(self, name: str, caller: Caller) -> "PackedModel":
         """Return a zip of the model's directory, which is made while it is read. Raises
@@ -237,7 +239,10 @@ class AddedModels:
         place = self._place(name)
         if not is_seen_by(place, caller.owner):
             raise _unknown()
-        return PackedModel(place)
+        try:
+            return PackedModel(place)
+        except FileNotFoundError:  # deleted meanwhile
+            raise _unknown() from None
 
     def _folder(self) -> Path:
         assert self._models is not None
@@ -403,11 +408,14 @@ def sweep(folder: Path) -> None:
 
 
 def _size(folder: Path) -> int:
-    """Return the bytes of all files in a folder, in which trainers may be writing."""
+    """Return the bytes of all files in a folder, in which others may write and delete
+    meanwhile."""
     size = 0
-    for path in folder.rglob("*"):
-        with suppress(FileNotFoundError):
-            size += path.stat().st_size if path.is_file() else 0
+    # Unlike Path.rglob, os.walk leaves out a directory that is deleted before it is read.
+    for directory, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += Path(directory, name).stat().st_size
     return size
 
 

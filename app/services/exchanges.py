@@ -161,16 +161,23 @@ def is_exchanged(added: Path, name: str) -> bool:
     return bool(_jobs_of(models_in(added), name))
 
 
-def delete(added: Path, name: str) -> None:
-    """Delete a model, with all versions in open exchanges. Raises OSError if it is not
-    there."""
+def delete(added: Path, name: str, owner: str) -> bool:
+    """Delete a model, with all versions in open exchanges; return False if it is not
+    there or belongs to somebody else. owner: of the caller."""
     models = models_in(added)
     with _locked(added):
-        remove(models / name)
+        # Not before the lock: the name may be free meanwhile, or somebody else's.
+        if owner not in (owner_of(models / name).owner, ANYONE):
+            return False
+        try:
+            remove(models / name)
+        except FileNotFoundError:
+            return False
         for job_id in _jobs_of(models, name):
             files = JobFiles(added, job_id, name)
             _remove_if_there(files.draft)
             _remove_if_there(files.former)
+    return True
 
 
 def _next_step(job_id: str, status: str | None, workers: list[WorkerInfo]) -> _Step:

@@ -16,6 +16,7 @@ PICTURE_ERRORS = (
         SyntaxError,
         ValueError,
         TypeError,
+        AttributeError,
         OverflowError,
         IndexError,
         KeyError,

@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 from rich.console import Console
 
 from model_core.config import NetworkConfig
 from model_core.data.damaged import PICTURE_ERRORS
-from model_core.data.opaque import opaque, upright
+from model_core.data.opaque import opaque, turned, upright
 from model_core.data.palette import (
     Palette,
     gap_of,
@@ -182,7 +182,7 @@ def read_exact_values(
 def _has_same_pixels(picture: Image.Image, file: Image.Image) -> bool:
     """Return True if a picture shows what an open file does, upright. Texts and other
     facts beside the pixels do not matter; Pillow's `==` would compare them too."""
-    shown = ImageOps.exif_transpose(file).convert("RGBA")
+    shown = turned(file).convert("RGBA")
     return picture.convert("RGBA").tobytes() == shown.tobytes()
 
 

@@ -2,7 +2,18 @@
 network. The service does the same (app/imaging/given.py)."""
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What makes a picture upright, by the orientation in its EXIF data (EXIF 2.32, 4.6.4)."""
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -21,7 +32,17 @@ def upright(image: Image.Image) -> Image.Image:
     if ";16" in str(getattr(image, "tile", "")) and "transparency" in image.info:
         raise ValueError("it has 16 bits and a transparent colour: save it with 8 bits")
     # The turned picture does not know its format any more.
-    return _upper_eight_bits(ImageOps.exif_transpose(image), image.format)
+    return _upper_eight_bits(turned(image), image.format)
+
+
+def turned(image: Image.Image) -> Image.Image:
+    """Return a copy of a picture, turned by the orientation in its EXIF data.
+
+    Pillow's `exif_transpose` also writes the EXIF data anew, which fails for some that
+    cameras write.
+    """
+    method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image.copy() if method is None else image.transpose(method)
 
 
 def _upper_eight_bits(image: Image.Image, file_format: str | None) -> Image.Image:

@@ -85,7 +85,9 @@ class AsyncJob(JobView[R]):
             to five times a second.
         """
         feed = Feed(on_estimate)
-        async for row in self._client.follow(f"/jobs/{self.id}/events", feed):
+        async for row in self._client.follow(
+            calls.resource("jobs", self.id, "events"), feed
+        ):
             yield row
         self.state = feed.state or self.state
         self.succeeded()

@@ -2,12 +2,14 @@
 
 import io
 import json
+import os
 import uuid
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Literal, TypedDict
+from urllib.parse import quote
 
 from pixelrnn.client.documents import Stage
 from pixelrnn.client.errors import CardError
@@ -201,10 +203,23 @@ def train(pictures: Path, name: str, fields: Mapping[str, Any]) -> Call:
     file = io.BytesIO()
     # A zip cannot contain a year before 1980, which files from archives may have.
     with zipfile.ZipFile(file, "w", strict_timestamps=False) as archive:
-        for path in sorted(pictures.rglob("*")):
-            if path.suffix.lower() in _TRAINED_ON and path.is_file():
-                archive.write(path, path.relative_to(pictures))
+        for number, picture in enumerate(sorted(pictures.rglob("*"))):
+            if picture.suffix.lower() in _TRAINED_ON and picture.is_file():
+                inside = _in_utf8(picture.relative_to(pictures), number)
+                archive.write(picture, inside)
     return _form("/train", [("images", file.getvalue())], {"name": name, **fields})
+
+
+def _in_utf8(path: Path, number: int) -> Path:
+    """Return a path that a zip can contain: bytes that are not UTF-8, as files from
+    archives may have in their names, are replaced. The number keeps such names
+    different."""
+    readable = Path(os.fsencode(path).decode(errors="replace"))
+    return (
+        readable
+        if readable == path
+        else readable.with_stem(f"{readable.stem}-{number}")
+    )
 
 
 def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
@@ -239,7 +254,7 @@ def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
         headers["If-Match"] = f'"{instead_of}"'
     return Call(
         "PUT",
-        f"/models/{name}",
+        resource("models", name),
         fields=_as_text({"shared": shared}),
         files=files,
         headers=headers,
@@ -265,6 +280,12 @@ def _parts_of(card: Any) -> tuple[str, list[str], list[str]]:
     if any(text != PurePath(text).name for text in (*weights, *digests)):
         raise ValueError
     return name, weights, [f"guides/{digest}.safetensors" for digest in digests]
+
+
+def resource(collection: str, name: str, *below: str) -> str:
+    """Return the path of a resource, such as /jobs/ID/image. name: the ID, which is
+    quoted: any text is part of one path."""
+    return "/".join(["", collection, quote(name, safe=""), *below])
 
 
 def get(path: str, **query: Any) -> Call:

@@ -126,7 +126,9 @@ class Flows:
         """Remove a model."""
         patience = Patience(self._habits)
         try:
-            yield from self.answer(Call("DELETE", f"/models/{name}"), patience)
+            yield from self.answer(
+                Call("DELETE", calls.resource("models", name)), patience
+            )
         except ApiError as error:
             # The service does not remember removed models: it answers a second request
             # like one for a model that never was there.
@@ -135,7 +137,9 @@ class Flows:
 
     def download_model(self, name: str) -> Flow[bytes]:
         """Return a zip with the model's directory."""
-        answer = yield from self.answer(calls.get(f"/models/{name}/download"))
+        answer = yield from self.answer(
+            calls.get(calls.resource("models", name, "download"))
+        )
         check_type(answer, "application/zip")
         return answer.content
 
@@ -146,7 +150,7 @@ class Flows:
 
     def state(self, job_id: str) -> Flow[documents.Job]:
         """Return the state of a job."""
-        return (yield from self._job(calls.get(f"/jobs/{job_id}")))
+        return (yield from self._job(calls.get(calls.resource("jobs", job_id))))
 
     def page(
         self,
@@ -182,7 +186,7 @@ class Flows:
                 raise TimeoutError(
                     f"job {job.id} is {job.state['status']} after {timeout_s} s"
                 )
-            call = calls.get(f"/jobs/{job.id}", wait=min(left_s, poll_s))
+            call = calls.get(calls.resource("jobs", job.id), wait=min(left_s, poll_s))
             job.state = yield from self._job(call)
             if on_progress is not None:
                 on_progress(job.state)
@@ -194,7 +198,9 @@ class Flows:
         """Return a picture of a job as a file of this format: png, jpeg, webp, npy
         or zip. The formats `npy` and `zip` contain all images, unless `showing`
         names one."""
-        call = calls.get(f"/jobs/{job_id}/image", format=kind, **showing)
+        call = calls.get(
+            calls.resource("jobs", job_id, "image"), format=kind, **showing
+        )
         answer = yield from self.answer(call)
         check_type(answer, _TYPES.get(kind, "image/"))
         return answer.content
@@ -202,12 +208,16 @@ class Flows:
     def score_map(self, job_id: str, picture: int) -> Flow[documents.ScoreMap]:
         """Return the bits of every variable. picture: index of the picture."""
         # The first picture is the service's default and is not sent.
-        call = calls.get(f"/jobs/{job_id}/score-map", picture=picture or None)
+        call = calls.get(
+            calls.resource("jobs", job_id, "score-map"), picture=picture or None
+        )
         return (yield from self._document(call))
 
     def blob(self, job_id: str) -> Flow[bytes]:
         """Return the file of an encoding."""
-        answer = yield from self.answer(calls.get(f"/jobs/{job_id}/blob"))
+        answer = yield from self.answer(
+            calls.get(calls.resource("jobs", job_id, "blob"))
+        )
         check_type(answer, "application/vnd.pixelrnn")
         return answer.content
 
@@ -216,14 +226,18 @@ class Flows:
     ) -> Flow[documents.MarginalMap]:
         """Return the marginals of each pixel as numbers. picture: index of the
         picture."""
-        call = calls.get(f"/jobs/{job_id}/marginals", of=of, picture=picture or None)
+        call = calls.get(
+            calls.resource("jobs", job_id, "marginals"), of=of, picture=picture or None
+        )
         as_json = replace(call, headers={"Accept": "application/json"})
         return (yield from self._document(as_json))
 
     def cancel(self, job: JobView[documents.Result]) -> Flow[documents.Job]:
         """Ask the service to cancel the job, and return its state at that moment. The
         job may end a little later, or may have ended before."""
-        job.state = yield from self._job(Call("POST", f"/jobs/{job.id}/cancel"))
+        job.state = yield from self._job(
+            Call("POST", calls.resource("jobs", job.id, "cancel"))
+        )
         job.was_canceled_here = True
         return job.state
 
@@ -231,7 +245,7 @@ class Flows:
         """End a training with its best weights so far, and return its state at that
         moment. It ends a little later."""
         patience = Patience(self._habits)
-        call = Call("POST", f"/jobs/{job.id}/finish")
+        call = Call("POST", calls.resource("jobs", job.id, "finish"))
         try:
             job.state = document((yield from self.answer(call, patience)), *_JOB)
         except ApiError as error:
@@ -245,13 +259,17 @@ class Flows:
 
     def links(self, job_id: str, expires_in: int) -> Flow[documents.SignedLinks]:
         """Return URLs of the job that work without a key for `expires_in` seconds."""
-        call = Call("POST", f"/jobs/{job_id}/links", body={"expires_in": expires_in})
+        call = Call(
+            "POST",
+            calls.resource("jobs", job_id, "links"),
+            body={"expires_in": expires_in},
+        )
         return (yield from self._document(call))
 
     def delete(self, job_id: str) -> Flow[None]:
         """Delete a job."""
         try:
-            yield from self.answer(Call("DELETE", f"/jobs/{job_id}"))
+            yield from self.answer(Call("DELETE", calls.resource("jobs", job_id)))
         except ApiError as error:
             # An earlier try, or somebody else, has deleted it: that is a success too.
             if error.status != _GONE:

@@ -57,7 +57,9 @@ def check_address(url: str) -> None:
     """Raise AddressError if the URL cannot be that of a service."""
     try:
         address = httpx.URL(url)
-    except (httpx.InvalidURL, TypeError):
+        # As a socket does: a part of the name may be empty, or too long.
+        address.host.encode("idna")
+    except (httpx.InvalidURL, TypeError, UnicodeError):
         raise AddressError(url) from None
     if address.scheme not in ("http", "https") or not address.host:
         raise AddressError(url)

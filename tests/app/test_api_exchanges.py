@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker, eventually
 from tests.app.holders import settings
 from tests.app.live import serving
-from worker.contract.added import OWNER, JobFiles, Owner, owner_of
+from worker.contract.added import ANYONE, OWNER, JobFiles, Owner, owner_of
 from worker.contract.cards import ExaminedDraft, RefusedModel
 from worker.contract.jobs import JobStatus
 from worker.contract.kinds.add import AddSummary
@@ -236,6 +237,27 @@ def test_delete_during_an_exchange_leaves_no_version(exchange: Exchange) -> None
     assert exchange.names() == []
     exchange.worker.announce()
     assert put(exchange.client, FIRST).status_code == 202
+
+
+def test_model_is_deleted_once(tmp_path: Path) -> None:
+    """Who comes while another call holds the lock finds the name free, or somebody
+    else's model, and takes nothing away."""
+
+    def is_deleted(owner: str) -> bool:
+        return exchanges.delete(tmp_path, "mine", owner)
+
+    def add(owner: str) -> None:
+        place = tmp_path / "models" / "mine"
+        place.mkdir(parents=True)
+        (place / "owner.json").write_text(json.dumps({"owner": owner}))
+
+    add("al")
+    with ThreadPoolExecutor() as pool:
+        assert sorted(pool.map(is_deleted, ["al"] * 8)) == [False] * 7 + [True]
+    add("bo")
+    assert not is_deleted("al")
+    assert is_deleted(ANYONE)
+    assert not is_deleted(ANYONE)
 
 
 def test_drafts_and_former_models_are_not_swept(exchange: Exchange) -> None:

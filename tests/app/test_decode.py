@@ -12,7 +12,7 @@ from app.imaging import decode as decoding
 from app.imaging.decode import MAX_PIXELS, decode, decoded_size, one_large_at_a_time
 from app.imaging.given import opaque
 from tests.app.pictures import chunk, raw_png
-from tests.archives import npy, picture
+from tests.archives import npy, odd_exif, picture
 
 
 def noise(mode: str, width: int, height: int) -> Image.Image:
@@ -56,6 +56,14 @@ def test_pictures_are_turned_as_their_cameras_noted(
     found = decode(file.getvalue(), "image").image
     assert (found.mode, found.size) == (mode, expected.size)
     assert found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])
+def test_picture_is_turned_whose_exif_pillow_cannot_write(file_format: str) -> None:
+    """Its description is a number, as no standard allows."""
+    file = io.BytesIO()
+    noise("RGB", 5, 3).save(file, file_format, exif=odd_exif())
+    assert decode(file.getvalue(), "image").image.size == (3, 5)
 
 
 @pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3)])

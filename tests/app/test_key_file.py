@@ -65,6 +65,13 @@ def test_a_key_may_have_a_right(tmp_path: Path) -> None:
     assert verb("add", "bob", "--file", path, "--may", "draw")[0] == 2
 
 
+def test_a_path_without_a_name_is_refused() -> None:
+    for do in ("add", "revoke"):
+        status, complaint = verb(do, "carol", "--file", Path("/"))
+        assert status == 2
+        assert "expected the name of a file" in complaint
+
+
 class Clock:
     """Time that passes when a test says so."""
 

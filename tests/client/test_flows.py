@@ -298,6 +298,8 @@ def test_an_answer_of_something_else_is_an_error_of_the_service(
         "http://[::1",
         "",
         "http://h:x",
+        "http://a..b",
+        f"http://{'a' * 64}.org",
     ],
 )
 def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:

@@ -249,6 +249,24 @@ def test_files_of_any_date_are_sent(pictures: Path) -> None:
         assert len(archive.namelist()) == 24
 
 
+def test_files_of_any_name_are_sent(tmp_path: Path) -> None:
+    """Those of old archives may be no UTF-8, which a zip's names are."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    for name in (b"na\xefve.png", b"na\xeeve.png", "naïve.png".encode()):
+        (folder / os.fsdecode(name)).write_bytes(name)
+    ((_, content),) = calls.train(tmp_path, "old", {}).files or []
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = archive.namelist()
+        assert {archive.read(name) for name in names} == {
+            b"na\xefve.png",
+            b"na\xeeve.png",
+            "naïve.png".encode(),
+        }
+    assert len(set(names)) == 3
+    assert {name.partition("/")[0] for name in names} == {"caf\ufffd"}
+
+
 def test_pictures_are_trained_on_by_the_command_and_by_the_client(
     service: str, pictures: Path
 ) -> None:

@@ -20,6 +20,7 @@ from model_core.data.images import (
 )
 from model_core.data.picture_files import converted_pictures
 from model_core.errors import DataError
+from tests.archives import odd_exif
 
 
 class _Facts(NamedTuple):
@@ -51,6 +52,16 @@ def test_a_grid_keeps_order_and_places_when_images_do_not_fill_it() -> None:
     assert [table[0, x, 0] for x in (0, 4, 8)] == [0, 1, 2]
     assert [table[8, x, 0] for x in (0, 4, 8)] == [3, 4, 128]
     assert (table[4] == 128).all()
+
+
+def test_a_picture_is_turned_whose_exif_pillow_cannot_write(tmp_path: Path) -> None:
+    """Its description is a number, as no standard allows."""
+    lying = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    Image.fromarray(lying).save(tmp_path / "lying.png", exif=odd_exif())
+    network = GREY.with_overrides(values=256)
+    values = read_values(tmp_path / "lying.png", network)
+    assert (values == np.rot90(lying, -1)).all()
+    assert (read_exact_values(tmp_path / "lying.png", network) == values).all()
 
 
 def test_a_mask_is_white_where_it_fills(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -228,10 +229,12 @@ class JobFiles:
 
         The model stays if `is_kept`, or if it has replaced another version: only an API
         may undo that. Files that cannot be deleted are left without an error, but
-        OSError is raised if the published model's directory cannot be renamed.
+        OSError is raised if the published model's directory is there and cannot be
+        renamed.
         """
         if not is_kept and self.is_published and not self.former.exists():
-            remove(self.model)
+            with suppress(FileNotFoundError):  # another call has just deleted it
+                remove(self.model)
         shutil.rmtree(self.place, ignore_errors=True)
 
 
