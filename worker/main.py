@@ -193,7 +193,7 @@ class Worker:
         self._naming.stop()
         self._heartbeat.stop(STOP_S)
         self._ending.give_all_back(
-            but=self._engine.exhausted, counted=not self._engine.card_has_failed
+            but=self._engine.exhausted, counted=not self._engine.has_given_up
         )
 
     def _wait_for_jobs(self) -> None:

@@ -414,8 +414,13 @@ class TeachingLink:
         return _SWEEP_S
 
     def _forget(self, job_id: str, is_kept: bool) -> None:
-        for run in (uploads_in(self._added) / job_id / "run").glob("[!.]*"):
-            JobFiles(self._added, job_id, run.name).forget(is_kept)
+        """Delete the files of a job, and its model unless that is kept. If the disk fails,
+        that is logged, and the sweeper repeats it."""
+        try:
+            for run in (uploads_in(self._added) / job_id / "run").glob("[!.]*"):
+                JobFiles(self._added, job_id, run.name).forget(is_kept)
+        except OSError as error:
+            self._log.error("files_not_deleted", job_id=job_id, error=error.strerror)
 
 
 def _grid(path: str | None) -> bytes:

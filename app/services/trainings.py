@@ -6,6 +6,7 @@ directory with the job's id, which is deleted when the job ends: by a trainer, o
 if no trainer has taken the job.
 """
 
+import os
 import secrets
 import uuid
 from collections.abc import Sequence
@@ -253,6 +254,8 @@ class Trainings:
                 files, draft, self._added.expect_room, 1 if crops else LEAST_PICTURES
             )
             self._added.expect_room()
+            # Its age counts from now on: a trainer deletes old files without a job.
+            os.utime(draft)
             draft.rename(training.place)
         return {
             "found": written.pictures,

@@ -2,6 +2,7 @@
 member network, in the orientation of that member."""
 
 import math
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -19,19 +20,38 @@ from model_core.sampling.label_choice import label_shares
 from model_core.sampling.noise import chosen_label, chosen_member
 
 
+_Component = tuple[int, int | None]
+"""A member with a label."""
+
+
 @dataclass
 class _Weighed:
-    """An image whose ln p under all components of the model is asked for. A component
-    is a member with a label."""
+    """An image whose ln p under all components of the model is asked for."""
 
     asked: ImageRequest
     """The request, upright."""
-    components: Mapping[tuple[int, int | None], float]
-    """By member and label: ln of the component's share of the mixture."""
-    drawn_by: tuple[int, int | None]
+    log_shares: Mapping[_Component, float]
+    """ln of each component's share of the mixture."""
+    drawn_by: _Component
     """The component that draws it."""
     rows: list[NDArray[np.uint8]] = field(default_factory=list)
     """Its rows (C, W) so far, from the top down."""
+    log_ps: dict[_Component, float] = field(default_factory=dict)
+    """ln p of the image under each component by which it has been scored."""
+
+    def next_component(self) -> _Component | None:
+        """Return a component by which the image has not been scored; None if there is
+        none."""
+        left = (one for one in self.log_shares if one not in self.log_ps)
+        return next(left, None)
+
+    def log_p(self) -> float:
+        """Return ln p of the image under the mixture."""
+        terms = [
+            share + self.log_ps[component]
+            for component, share in self.log_shares.items()
+        ]
+        return log_sum(np.array(terms))
 
 
 class Engine:
@@ -91,6 +111,8 @@ class Engine:
         self._tickets: list[dict[int, int]] = [{} for _ in self._engines]
         # By our ticket: images whose ln p under other components is needed, too.
         self._weighed: dict[int, _Weighed] = {}
+        # The last rows of those that are drawn and not yet scored by all components.
+        self._unweighed: deque[DrawnRow] = deque()
         self._scorers: dict[int, NetworkEngine] = {}  # of one slot, by member
         # By our ticket: images (C, H, W) of turned members so far, still turned.
         self._turned: dict[int, NDArray[np.uint8]] = {}
@@ -102,7 +124,8 @@ class Engine:
 
     @property
     def busy(self) -> int:
-        """Number of images that are being drawn."""
+        """Number of images that are being drawn, or scored by the components that did
+        not draw them."""
         return len(self._places)
 
     @property
@@ -184,7 +207,11 @@ class Engine:
         """Stop drawing an image and free its slot; its rows are lost. Raises KeyError
         if no such image is being drawn."""
         k, inner = self._places[ticket]
-        self._engines[k].withdraw(inner)
+        drawn = [row for row in self._unweighed if row.ticket == ticket]
+        for row in drawn:
+            self._unweighed.remove(row)
+        if not drawn:
+            self._engines[k].withdraw(inner)
         self._left(ticket)
 
     def step(self) -> list[DrawnRow]:
@@ -194,21 +221,22 @@ class Engine:
         The rows of each image come from the top down; an image of a turned member comes
         whole. The list may be empty. The last row of an image that was requested with
         `weighed` says its ln p: at the temperature of the request, under the mixture of
-        all members and labels that the request and the model leave open. That may take
-        a pass over the image for each of these that did not draw it.
+        all members and labels that the request and the model leave open. That takes a
+        pass over the image for each of these that did not draw it; a step makes one
+        such pass, and the last row comes after all of them.
 
         Raises FloatingPointError if a network gives logits that are not finite; the
         engine cannot be used after that.
         """
-        if self._alone is not None:
-            rows = self._by_all(self._alone.step())
-        else:
-            rows = [
-                row
-                for k, engine in enumerate(self._engines)
-                if engine.busy
-                for row in self._by_all(self._drawn(k, engine))
-            ]
+        rows = [
+            row
+            for k, engine in enumerate(self._engines)
+            if engine.busy
+            for row in self._drawn(k, engine)
+        ]
+        if self._weighed:
+            rows = [row for row in rows if not self._is_kept(row)]
+            rows += self._weighed_by_one_more()
         for row in rows:
             if row.is_last:
                 self._left(row.ticket)
@@ -217,6 +245,8 @@ class Engine:
     def _drawn(self, k: int, engine: NetworkEngine) -> list[DrawnRow]:
         """Advance one member, and return its final rows upright, with the tickets of
         this engine."""
+        if engine is self._alone:
+            return engine.step()
         rows = [
             row._replace(ticket=self._tickets[k][row.ticket]) for row in engine.step()
         ]
@@ -250,7 +280,7 @@ class Engine:
 
     def _components(
         self, asked: ImageRequest, label: int | None
-    ) -> dict[tuple[int, int | None], float]:
+    ) -> dict[_Component, float]:
         """Return the components that may have drawn an image, by member and label, with
         ln of the share of each.
 
@@ -270,33 +300,35 @@ class Engine:
                     found[k, number] = log_share - log_count(members)
         return found
 
-    def _by_all(self, rows: list[DrawnRow]) -> list[DrawnRow]:
-        """Return the rows; the last row of a weighed image says ln p under all
-        components."""
-        return [
-            row._replace(log_p=self._mixed(row)) if row.ticket in self._weighed else row
-            for row in rows
-        ]
-
-    def _mixed(self, row: DrawnRow) -> float | None:
-        """Keep a row of a weighed image; with its last row, return ln p under the whole
-        mixture, before that None."""
-        weighed = self._weighed[row.ticket]
-        if row.of_small:
-            return None
+    def _is_kept(self, row: DrawnRow) -> bool:
+        """Note a row of a weighed image. Return True for its last row, which is kept
+        until the image is scored by all components."""
+        weighed = self._weighed.get(row.ticket)
+        if weighed is None or row.of_small:
+            return False
         weighed.rows.append(row.values)
-        if not row.is_last:
-            return None
-        assert row.log_p is not None
-        del self._weighed[row.ticket]
-        image = np.stack(weighed.rows, axis=1)  # (C, H, W)
-        log_ps = []
-        for (k, label), log_share in weighed.components.items():
-            log_p = row.log_p
-            if (k, label) != weighed.drawn_by:
-                log_p = self._log_p_by(k, label, image, weighed.asked)
-            log_ps.append(log_share + log_p)
-        return log_sum(np.array(log_ps))
+        if row.is_last:
+            assert row.log_p is not None
+            weighed.log_ps[weighed.drawn_by] = row.log_p
+            self._unweighed.append(row)
+        return row.is_last
+
+    def _weighed_by_one_more(self) -> list[DrawnRow]:
+        """Score the image that has been drawn for the longest by one more component.
+        Return its last row, with ln p under all of them, if that was the last one."""
+        if not self._unweighed:
+            return []
+        row = self._unweighed[0]
+        weighed = self._weighed[row.ticket]
+        component = weighed.next_component()
+        if component is not None:
+            image = np.stack(weighed.rows, axis=1)  # (C, H, W)
+            log_p = self._log_p_by(*component, image, weighed.asked)
+            weighed.log_ps[component] = log_p
+        if weighed.next_component() is not None:
+            return []
+        self._unweighed.popleft()
+        return [row._replace(log_p=weighed.log_p())]
 
     def _log_p_by(
         self,

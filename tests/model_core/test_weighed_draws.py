@@ -1,5 +1,6 @@
 """ln p of drawn images, as the loops that draw add it up: the teacher-forced score."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from model_core.components import Member
 from model_core.image_request import ImageRequest
 from model_core.measures.likelihood import log_likelihood
 from model_core.models import Model
+from model_core.sampling.engine import DrawnRow
+from model_core.sampling.model_engine import Engine
 from model_core.sampling.offline import draw, draw_weighed
 from tests.labelled_models import labelled
 
@@ -83,6 +86,38 @@ def test_mixture_is_weighed_as_a_whole(models_dir: Path) -> None:
     (alone,), found = draw_weighed(model, requests(1.0)[3:4])
     assert torch.equal(alone, values[3])
     assert found[0] == pytest.approx(log_p[3], rel=1e-12)
+
+
+def test_a_step_scores_one_image_by_one_component(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Images that are drawn side by side end with the same step, whose time must not
+    grow with their number. Images that are withdrawn meanwhile are scored no further."""
+    model = labelled(height=6, width=5)
+    engine = Engine(model, slots=5)
+    tickets = [engine.admit(replace(each, weighed=True)) for each in requests(1.0)]
+    passes = 0
+
+    def count(*arguments: Any) -> float:
+        nonlocal passes
+        passes += 1
+        return score(*arguments)
+
+    score = engine._log_p_by
+    monkeypatch.setattr(engine, "_log_p_by", count)
+    found: list[DrawnRow] = []
+    while engine.busy:
+        before = passes
+        found += engine.step()
+        assert passes - before <= 1
+        if before < passes == 1:
+            engine.withdraw(tickets[1])
+            engine.withdraw(tickets[4])
+    assert passes == 3 * (len(model.card.labels) - 1)
+    _, expected = draw_weighed(model, requests(1.0))
+    last = {row.ticket: row.log_p for row in found if row.is_last}
+    assert last == {ticket: expected[ticket] for ticket in (0, 2, 3)}
+    assert engine.free == 5
 
 
 @pytest.mark.parametrize("label", [None, 0, 2])

@@ -279,15 +279,24 @@ class Arrivals:
             self._begin()
 
     def _begin(self) -> None:
-        """Begin as many examinations as there are places."""
+        """Begin as many examinations as there are places. What cannot begin, for lack
+        of memory for a thread, is tried again later."""
         while (name := self._next()) is not None:
             owner = self._waiting.pop(name)
             self._places.add(owner, 1)
             self._turns[owner] = max(self._turns.values(), default=0) + 1
             self._under_way.add(name)
-            threading.Thread(
+            thread = threading.Thread(
                 target=self._work, args=(name, owner), name="arrivals", daemon=True
-            ).start()
+            )
+            try:
+                thread.start()
+            except RuntimeError as error:
+                self._log.warning("examination_not_begun", error=repr(error))
+                self._under_way.discard(name)
+                self._places.give_back(owner, 1)
+                self._waiting[name] = owner
+                return
 
     def _next(self) -> str | None:
         """Return the name to examine next, or None if no place is free for any. The

@@ -278,7 +278,7 @@ class Runner:
         waiting = list(self._waits_for_room)
         self._waits_for_room.clear()
         for weights in waiting:
-            self._fetch(*weights)
+            self._follow(("bring", *weights))
 
     def _propose(self, needs_room: bool = False) -> None:
         """Report which models may be unloaded."""

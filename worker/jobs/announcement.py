@@ -116,7 +116,9 @@ class Announcement:
         # A beat that is under way in another thread would write both again.
         with self._writing:
             if self._health_file is not None:
-                self._health_file.unlink(missing_ok=True)
+                # On a disk that is read-only now, probes find it too old soon.
+                with suppress(OSError):
+                    self._health_file.unlink(missing_ok=True)
             withdraw(redis, self.info.name)
 
 

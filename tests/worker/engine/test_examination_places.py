@@ -12,6 +12,7 @@ from model_core import load_model, save_model, untrained
 from tests.worker.harness import wait_for
 from worker.contract.added import OWNER, Owner
 from worker.contract.fairness import Shares
+from worker.engine import arrivals
 from worker.engine.arrivals import Arrivals, Directory
 from worker.engine.examination import Examination
 from worker.engine.examiner import Examiner
@@ -124,6 +125,25 @@ def test_a_slow_model_holds_up_none_but_its_owners(scene: Scene) -> None:
     scene.examiner.gates["slow"].set()
     scene.wait_until_served("one", "third", "other", "slow", "again")
     assert len(scene.examiner.examiners) == 2
+
+
+def test_a_thread_that_cannot_start_is_tried_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For lack of memory: the owner's place is free for the next try."""
+
+    class NoThread(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    scene.add("one", "alice")
+    scene.add("other", "alice")
+    with monkeypatch.context() as lacking:
+        lacking.setattr(arrivals.threading, "Thread", NoThread)
+        scene.arrivals._note(*scene.arrivals._changes())
+    assert scene.examiner.begun == []
+    scene.look()
+    scene.wait_until_served("one", "other")
 
 
 def test_a_third_owner_waits_for_the_first_of_two_that_ends(scene: Scene) -> None:

@@ -13,7 +13,9 @@ from tests.fakes import HEIGHT, VALUES, FakeEngine, FakeRow, Outlet, fake_row
 from worker.contract.jobs import JobSpec, JobStatus
 from worker.engine.assessment import Pass
 from worker.engine.cohort import Cohort
-from worker.engine.runner import Runner
+from worker.engine.inbox import Inbox
+from worker.engine.model_pool import FullPoolError
+from worker.engine.runner import FetchedModel, Runner
 from worker.orders.claims import SUCCEEDED, Claim, Outcome, StoredResult
 from worker.orders.drawing import DrawOrder
 from worker.orders.images import PlannedImage
@@ -315,6 +317,30 @@ def test_no_job_fails_when_the_card_does(error: Exception, outlet: Outlet) -> No
     assert set(outlet.card_failures) == {str(error)}
     assert outlet.ends == {}
     assert outlet.out_of_memory == []
+
+
+@pytest.mark.parametrize("error", [OSError("no disk"), CARD_ERRORS[0]], ids=repr)
+def test_model_that_fails_to_load_at_a_second_try_ends_nothing(
+    error: Exception, outlet: Outlet
+) -> None:
+    """The first try found no room. A GPU that fails is reported; otherwise drawing goes
+    on."""
+    tries: list[Exception] = [FullPoolError("full"), error]
+
+    def bring(name: str, identity: str) -> FetchedModel | None:
+        raise tries.pop(0)
+
+    cohorts = {"fake": Cohort(lambda: FakeEngine(2))}
+    inbox = Inbox()
+    runner = Runner(cohorts, outlet, fake_score, inbox=inbox, bring=bring)
+    runner.start()
+    inbox.put("bring", "other", "0")
+    outlet.wait(lambda: not tries)
+    runner.submit(order("a"))
+    outlet.wait(lambda: "a" in outlet.ends)
+    assert outlet.ends["a"] == [SUCCEEDED]
+    assert bool(outlet.card_failures) is not isinstance(error, OSError)
+    stopped(runner)
 
 
 def test_score_is_not_made_when_it_was_withdrawn(

@@ -1,5 +1,6 @@
 """The file whose age tells a probe that a worker is healthy."""
 
+import errno
 import json
 import shutil
 import threading
@@ -78,6 +79,24 @@ def test_nothing_is_announced_after_the_end(redis_url: str, tmp_path: Path) -> N
     assert not redis.exists(keys.worker("w"))
     assert not redis.exists(keys.WORKERS)
     assert not file.exists()
+
+
+def test_the_announcement_goes_though_the_health_file_stays(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Because its disk became read-only; a worker that stops gives its jobs back
+    afterwards."""
+    redis = Redis.from_url(redis_url)
+    info = WorkerInfo(name="w", device="cpu", slots=1, models=(GREY,), started_at=0.0)
+    announcement = Announcement(info, tmp_path / "healthy")
+    announcement.beat(redis)
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    announcement.end(redis)
+    assert not redis.exists(keys.worker("w"))
 
 
 def reserved(redis: Any) -> list[dict[str, str]]:

@@ -17,7 +17,7 @@ from tests.house.processes import is_alive, is_stopped, started_children_of
 from tests.worker.harness import wait_for
 from worker import teaching_link
 from worker.contract import keys
-from worker.contract.added import JobFiles
+from worker.contract.added import OWNER, JobFiles, Owner
 from worker.contract.jobs import JobStatus
 from worker.contract.kinds.train import TrainOptions
 from worker.engine.teaching_start import STARTED_LINE
@@ -135,6 +135,27 @@ def test_a_training_that_was_canceled_publishes_nothing(
     assert files.model.exists() is not is_canceled
     trainings.link.withdraw("first")
     assert files.model.exists() is not is_canceled
+
+
+def test_files_that_cannot_be_deleted_hold_up_nothing(
+    trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The end of the job goes its way; the sweeper comes back to the files."""
+    files = JobFiles(tmp_path, "first", "mine")
+    files.model.mkdir(parents=True)
+    (files.model / OWNER).write_text(Owner(owner="al", job="first").model_dump_json())
+    (files.place / "run" / "mine").mkdir(parents=True)
+    claim, canceled = order_of("first").claim, Outcome(JobStatus.CANCELED)
+
+    def refuse(path: Path, target: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Path, "rename", refuse)
+        trainings.link.closed(claim, canceled)
+    assert files.model.exists()
+    trainings.link.closed(claim, canceled)
+    assert not files.model.exists()
 
 
 def members(leader: "subprocess.Popen[bytes]") -> list[int]:
