@@ -19,7 +19,6 @@ from model_core.sampling.engine import DrawnRow, NetworkEngine
 from model_core.sampling.label_choice import label_shares
 from model_core.sampling.noise import chosen_label, chosen_member
 
-
 _Component = tuple[int, int | None]
 """A member with a label."""
 

@@ -243,7 +243,8 @@ def _agree_on_best(
         return
 
     epoch_end = state.epochs * updates_an_epoch(facts)
-    if state.best_epoch == state.epochs and state.iteration == epoch_end:
+    is_of_its_end = state.epochs > 0 and state.iteration == epoch_end
+    if is_of_its_end and state.best_epoch == state.epochs:
         # The last checkpoint has the weights of the best epoch.
         write_checkpoint(paths.best, tensors, facts)
     elif best is not None:

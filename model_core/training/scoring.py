@@ -81,7 +81,12 @@ def _labelled_images(
         say(f"labels are not scored: {error}")
         return values, None
     # The data may have the labels in another order than the model.
-    numbers = np.array([model.card.label_number(name) for name in labels.names])
+    names = [label.name for label in model.card.labels]
+    unknown = [name for name in labels.names if name not in names]
+    if unknown:
+        say(f"labels are not scored: {model.card.name} has no label {unknown[0]!r}")
+        return spread(values, limit), None
+    numbers = np.array([names.index(name) for name in labels.names])
     return spread(values, limit), numbers[spread(labels.numbers, limit)]
 
 

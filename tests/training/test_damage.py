@@ -121,6 +121,26 @@ def test_best_checkpoint_is_the_one_that_is_named_when_a_run_died_between_two(
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
+def test_a_new_run_has_no_best_checkpoint_of_one_that_failed_before(
+    run: Path, tmp_path: Path
+) -> None:
+    """One whose first best epoch was written, and could not be published: it left no
+    last checkpoint, and its directory is free."""
+    recipe = Recipe.load(run / "recipe.toml")
+    other = Recipe.load(run / "recipe.toml", ["network.hidden=3"])
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "again").write_text("in the way")
+    request = RunRequest(other, tmp_path / "again", publish_to=tmp_path / "models")
+    with pytest.raises((PixelRNNError, OSError)):
+        train(request)
+    assert (tmp_path / "again" / "best.safetensors").exists()
+    assert not (tmp_path / "again" / "last.safetensors").exists()
+
+    stopped = train(RunRequest(recipe, tmp_path / "again"), is_over=lambda: True)
+    assert stopped.best_epoch == 0
+    assert not (tmp_path / "again" / "best.safetensors").exists()
+
+
 def test_a_run_says_so_when_not_even_its_first_checkpoint_can_be_written(
     run: Path,
 ) -> None:

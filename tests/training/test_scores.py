@@ -2,13 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from model_core.card import Card
+from model_core.card import Card, CardLabel
 from model_core.config import preset
 from model_core.errors import ModelError
 from model_core.measures.likelihood import nats_per_image
@@ -19,7 +20,12 @@ from model_core.training.evaluate import EvaluationStoppedError, evaluate
 from model_core.training.publish import model_from_checkpoint, publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
-from model_core.training.scoring import keep_score, score_model, writable_directory
+from model_core.training.scoring import (
+    _labelled_images,
+    keep_score,
+    score_model,
+    writable_directory,
+)
 
 CONFIG = preset("mnist-pixelcnn").with_overrides(
     height=4, width=3, layers=2, hidden=5, head=6, channels=3, values=4
@@ -214,3 +220,28 @@ def test_a_checkpoint_and_a_card_of_before_are_still_read(
     card["training"]["natural_images"] = True
     (directory / "card.json").write_text(json.dumps(card))
     assert load_model(directory).card.training["natural_images"]
+
+
+@pytest.mark.parametrize(
+    ("names", "numbers"),
+    [(("b", "a"), [1, 1, 0]), (("a", "c"), None), (("0", "1"), None)],
+)
+def test_labels_of_data_are_those_of_the_model_by_name(
+    tmp_path: Path, names: tuple[str, str], numbers: list[int] | None
+) -> None:
+    """Whatever their order; never by index, as a person may name one. Data with another
+    label is scored without labels, which is said."""
+    model = untrained("mnist-pixelcnn", height=4, width=3, layers=1, hidden=3, labels=2)
+    labels = CardLabel("a", 0.5), CardLabel("b", 0.5)
+    model = replace(model, card=replace(model.card, labels=labels))
+    images = np.zeros((3, 4, 3), np.uint8)
+    splits = dict.fromkeys(("train", "valid", "test"), images)
+    truth = {f"{split}_labels": [0, 0, 1] for split in splits}
+    np.savez(tmp_path / "data.npz", label_names=names, **splits, **truth)
+    said: list[str] = []
+    values, found = _labelled_images(
+        model, tmp_path / "data.npz", "test", 0, None, said.append
+    )
+    assert len(values) == 3
+    assert (None if found is None else found.tolist()) == numbers
+    assert bool(said) is (numbers is None)
