@@ -1320,6 +1320,41 @@ def test_request_for_the_limits_is_given_up(run_page: RunPage) -> None:
     )
 
 
+GUARDED = """
+globalThis.fetch = async (path, {headers, signal}) => {
+  if (signal?.aborted) throw signal.reason;
+  if (headers.get("Authorization") === "Bearer good") return new Response('{"models": []}');
+  return new Response('{"type": "urn:unauthorized", "title": "", "detail": ""}', {status: 401});
+};
+const {Api} = await page("service/api");
+const api = new Api();
+"""
+"""A server whose key is "good"."""
+
+
+@pytest.mark.parametrize("stored", ["", "go\u200bod"])
+def test_key_that_no_header_can_contain_is_asked_for_again(
+    run_page: RunPage, stored: str
+) -> None:
+    """It was copied with a character that nobody sees; the tab may have it from an earlier version of the page."""
+    known = f"const stored = {json.dumps(stored)};"
+    assert run_page(
+        known
+        + """
+        const texts = new Map(stored ? [["pixelrnn.key", stored]] : []);
+        const setItem = (key, text) => texts.set(key, text);
+        globalThis.sessionStorage = {getItem: (key) => texts.get(key) ?? null, setItem};
+        """
+        + GUARDED
+        + """
+        const keys = ["good\u200b", "go\u2013od", "good"];
+        api.askForKey = async () => keys.shift();
+        const models = await api.models();
+        return [models, keys, texts.get("pixelrnn.key")];
+        """
+    ) == [[], [], "good"]
+
+
 def test_copy_is_announced(run_page: RunPage) -> None:
     """A screen reader does not say that a button's text has changed."""
     assert run_page(
