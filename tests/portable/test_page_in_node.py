@@ -1355,6 +1355,29 @@ def test_key_that_no_header_can_contain_is_asked_for_again(
     ) == [[], [], "good"]
 
 
+def test_time_for_entering_the_key_does_not_count(run_page: RunPage) -> None:
+    """The request that is sent again with the key has the whole limit before it."""
+    assert (
+        run_page(
+            GUARDED
+            + """
+        const limits = [];
+        AbortSignal.timeout = () => {
+          const limit = new AbortController();
+          limits.push(limit);
+          return limit.signal;
+        };
+        api.askForKey = async () => {
+          for (const limit of limits) limit.abort(new DOMException("late", "TimeoutError"));
+          return "good";
+        };
+        return api.models();
+        """
+        )
+        == []
+    )
+
+
 def test_copy_is_announced(run_page: RunPage) -> None:
     """A screen reader does not say that a button's text has changed."""
     assert run_page(

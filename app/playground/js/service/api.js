@@ -10,6 +10,13 @@ import { passing } from "../storage.js";
 
 /** @import {Info, Job, Model, RankedImage, Receipt, ScoreMap, ScoreResult, Stage} from "../types" */
 
+/**
+ * Options of `fetch`. If `limitMs` is set, each attempt is given up after so many
+ * milliseconds, and `signal` is not used.
+ *
+ * @typedef {RequestInit & {limitMs?: number}} ApiRequest
+ */
+
 /** Key of the API key in the tab's storage. */
 const KEY = "pixelrnn.key";
 /** Times that a new job is sent if the server does not answer. */
@@ -60,7 +67,7 @@ export class Api {
    * @returns {Promise<Info>}
    */
   info() {
-    return this.#json("/info", { signal: AbortSignal.timeout(LOOK_LIMIT_MS) });
+    return this.#json("/info", { limitMs: LOOK_LIMIT_MS });
   }
 
   /**
@@ -70,7 +77,7 @@ export class Api {
    * @returns {Promise<Model[]>}
    */
   async models() {
-    const { models, portable } = await this.#json("/models", { signal: AbortSignal.timeout(LOOK_LIMIT_MS) });
+    const { models, portable } = await this.#json("/models", { limitMs: LOOK_LIMIT_MS });
     return models.map((/** @type {Model} */ model) => ({ ...model, isPortable: portable?.includes(model.name) }));
   }
 
@@ -262,7 +269,7 @@ export class Api {
    * Send a request and return its response.
    *
    * @param {string} path - Path of the call.
-   * @param {RequestInit} request - Options of `fetch`.
+   * @param {ApiRequest} request
    * @returns {Promise<Response>} A response with a status from 200 to 299.
    */
   async send(path, request) {
@@ -284,21 +291,23 @@ export class Api {
    * Send a request with the API key, if there is one.
    *
    * @param {string} path
-   * @param {RequestInit} request
+   * @param {ApiRequest} request
    */
-  async #fetch(path, request) {
+  async #fetch(path, { limitMs, ...request }) {
     const headers = new Headers(request.headers);
     const key = passing.get(KEY);
     // Without a key that no header can contain, the server answers that it needs one.
     if (key && isSendable(key)) headers.set("Authorization", `Bearer ${key}`);
-    return orUnreachable(fetch(path, { ...request, headers }), request.signal);
+    // The time in which a person enters a key does not count.
+    const signal = limitMs ? AbortSignal.timeout(limitMs) : request.signal;
+    return orUnreachable(fetch(path, { ...request, headers, signal }), signal);
   }
 
   /**
    * Send a request and return the JSON of the response.
    *
    * @param {string} path
-   * @param {RequestInit} request
+   * @param {ApiRequest} request
    */
   async #json(path, request = {}) {
     const response = await this.send(path, request);
