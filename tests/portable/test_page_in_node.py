@@ -1378,6 +1378,39 @@ def test_time_for_entering_the_key_does_not_count(run_page: RunPage) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("new Response('')", "could not be loaded"),
+        ("new Response('', {status: 502})", "does not answer"),
+        ("Promise.reject(new TypeError('network'))", "does not answer"),
+    ],
+)
+def test_code_of_a_view_that_does_not_fit_is_not_waited_for(
+    run_page: RunPage, tmp_path: Path, answer: str, words: str
+) -> None:
+    """The server was upgraded since the page was opened: its new code needs what the loaded modules lack."""
+    upgraded = tmp_path / "js"
+    shutil.copytree(PAGE, upgraded)
+    (upgraded / "views" / "draw_view.js").write_text(
+        'import {newIn} from "../service/problems.js"; export const DrawView = newIn;'
+    )
+    known = (
+        f"const upgraded = {json.dumps(upgraded.as_uri())}, answer = () => {answer};"
+    )
+    sentence = run_page(
+        known
+        + """
+        globalThis.fetch = async () => answer();
+        const {ROOMS} = await import(`${upgraded}/rooms.js`);
+        const {explain} = await import(`${upgraded}/service/problems.js`);
+        const view = ROOMS.flat().find(({place}) => place === "complete");
+        return view.make(null, {}).catch((error) => explain(error).text);
+        """
+    )
+    assert words in sentence
+
+
 def test_copy_is_announced(run_page: RunPage) -> None:
     """A screen reader does not say that a button's text has changed."""
     assert run_page(

@@ -17,6 +17,11 @@ import { DRAW_MODES } from "./service/draw_modes.js";
 
 /** @import {ViewInstance, Shared, View} from "./types" */
 
+/** Explanation for code of a view that a server that answers does not deliver. */
+const NOT_LOADED = t(
+  "This part of the page could not be loaded. The server may have been upgraded since the page was opened: load the page again.",
+);
+
 /**
  * Rooms, each a list of its views.
  *
@@ -86,12 +91,25 @@ export const ROOMS = [
  * @param {Promise<Code>} code
  * @param {(code: Code) => ViewInstance} make
  * @returns {Promise<ViewInstance>}
- * @throws {Unreachable} if the code cannot be fetched.
+ * @throws {Unreachable} if the code cannot be loaded. The usual explanation is replaced
+ *     if the server answers: after an upgrade the code does not fit the modules that
+ *     are loaded already, or it is gone, and another attempt would fail as well.
  */
 function whenLoaded(code, make) {
-  return code.then(make, () => {
-    throw new Unreachable();
+  return code.then(make, async () => {
+    throw new Unreachable((await doesServerAnswer()) ? NOT_LOADED : "");
   });
+}
+
+/** Return true if the page's server answers now. */
+async function doesServerAnswer() {
+  try {
+    const answer = await fetch(location.href, { method: "HEAD", cache: "no-store" });
+    // A proxy answers in place of a server that is restarting.
+    return answer.status < 500;
+  } catch {
+    return false;
+  }
 }
 
 /**
