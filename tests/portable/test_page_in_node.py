@@ -1411,6 +1411,41 @@ def test_code_of_a_view_that_does_not_fit_is_not_waited_for(
     assert words in sentence
 
 
+def test_undo_by_keyboard_changes_only_what_can_be_undone(run_page: RunPage) -> None:
+    """The endings stay if there is nothing to undo, and the ink below an open dialog does."""
+    nothing, below, undone, redone, again = run_page(
+        MODEL
+        + """
+        const {SmallElement} = await import(DOCUMENT);
+        SmallElement.prototype.checkVisibility = () => true;
+        globalThis.HTMLInputElement = class {};
+        const {querySelector} = document;
+        let dialog = null;
+        document.querySelector = (selector) => (selector === "dialog:modal" ? dialog : querySelector(selector));
+        const heard = {};
+        globalThis.addEventListener = (name, act) => (heard[name] = act);
+        const {Pad} = await page("parts/pad");
+        const pad = new Pad();
+        pad.open(modelOf({}));
+        const press = (key) => {
+          let changes = 0;
+          pad.onInk = pad.onRest = () => (changes += 1);
+          heard.keydown({key, ctrlKey: true, target: document.body, preventDefault() {}});
+          return [changes, pad.ink.hole[0]];
+        };
+        const nothing = [...press("z"), ...press("y")];
+        pad.fill(() => 3);
+        dialog = document.createElement("dialog");
+        const below = press("z");
+        dialog = null;
+        return [nothing, below, press("z"), press("y"), press("y")];
+        """
+    )
+    assert nothing == [0, 1, 0, 1]
+    assert below == [0, 3]
+    assert (undone, redone, again) == ([2, 1], [2, 3], [0, 3])
+
+
 def test_copy_is_announced(run_page: RunPage) -> None:
     """A screen reader does not say that a button's text has changed."""
     assert run_page(

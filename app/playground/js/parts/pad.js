@@ -441,6 +441,8 @@ export class Pad {
       this.#isBox = !this.#isBox;
       return find(this.element, "[data-rule=box]").setAttribute("aria-pressed", String(this.#isBox));
     }
+    // The keyboard asks for these two also while their buttons are disabled.
+    if ((rule === "undo" && !ink.canUndo) || (rule === "redo" && !ink.canRedo)) return;
     rules[rule]();
     this.#changed();
     announce(this.#summary);

@@ -194,13 +194,15 @@ export class Pointer {
  * Call a function on Ctrl+Z (undo) and on Ctrl+Y or Ctrl+Shift+Z (redo), wherever the
  * focus is, except in text fields.
  *
- * @param {HTMLElement} element - Only while this element is visible.
+ * @param {HTMLElement} element - Only while this element is visible, and no dialog lies
+ *     over it.
  * @param {(rule: string) => void} act - Called with "undo" or "redo".
  */
 export function listenForUndo(element, act) {
   addEventListener("keydown", (event) => {
     const key = event.key.toLowerCase();
-    const isMeant = element.checkVisibility() && (event.ctrlKey || event.metaKey) && !isTextInput(event.target);
+    const isReached = element.checkVisibility() && !document.querySelector("dialog:modal");
+    const isMeant = isReached && (event.ctrlKey || event.metaKey) && !isTextInput(event.target);
     if (!isMeant || !["z", "y"].includes(key)) return;
     event.preventDefault();
     act(key === "y" || event.shiftKey ? "redo" : "undo");
