@@ -787,6 +787,38 @@ def test_kind_of_picture_stays_chosen_while_its_model_is_away(
     assert (chosen, told) == ([None, "e"], ["e", "e"])
 
 
+def test_compared_models_stay_chosen_when_others_come_and_go(
+    run_page: RunPage,
+) -> None:
+    """One of them, too, and all, as in a restart of the only worker; whoever chose them."""
+    by_link, by_hand = run_page(
+        SHARED
+        + MODEL
+        + """
+        const {ModelPicker} = await page("parts/model_picker");
+        const [a, b, c] = ["a", "b", "c"].map((name) => modelOf({name}));
+        models.value = [a, b, c];
+        const picker = new ModelPicker("sample", models);
+        picker.areSeveral = true;
+        const names = () => picker.chosen.map(({name}) => name).join("");
+        const chosen = () => [[a, b, modelOf({...c, parameters: 2})], [a, c], [], [a, b, c]].map((offered) => {
+          models.value = offered;
+          return names();
+        });
+        picker.choose("a", "b");
+        const byLink = chosen();
+        const inputs = picker.element.querySelectorAll("input");
+        inputs.find(({value}) => value === "a").checked = false;
+        const box = inputs.find(({value}) => value === "c");
+        box.checked = true;
+        for (const place of [picker.element, ...picker.element.children]) place.fire?.("change");
+        return [byLink, chosen()];
+        """
+    )
+    assert by_link == ["ab", "a", "", "ab"]
+    assert by_hand == ["bc", "c", "", "bc"]
+
+
 def test_link_of_incomplete_images_states_no_bytes(run_page: RunPage) -> None:
     """Whoever opens it draws all rows, which are not the bytes of a canceled job."""
     part, whole = run_page(

@@ -71,6 +71,8 @@ export class ModelPicker {
   /** Models that can be chosen, the preferred ones first. @type {Model[]} */
   offered = [];
   #wantedName = lasting.get(CHOSEN) ?? "";
+  /** Names of the models that were chosen for a comparison; some may be away for a moment. @type {string[]} */
+  #compared = [];
   /** The model that was chosen last, by whomever; it may be away for a moment. @type {Model | null} */
   #last = null;
   #isOffered = false;
@@ -90,11 +92,13 @@ export class ModelPicker {
     this.#isOffered = true;
     const next = able.find((model) => !like || kindOf(model) === kindOf(like));
     const wanted = [this.model?.name, this.#wantedName, this.#last?.name, next?.name];
+    const isAble = (/** @type {string | undefined} */ name) => able.some((model) => model.name === name);
+    const compared = this.areSeveral ? this.#compared.filter(isAble) : [];
     this.offered = able;
     const choice = (/** @type {string} */ value) => el("input", { type: this.#type, name: this.#name, value });
     this.#list.replaceChildren(...able.map((model) => modelCard(model, choice(model.name))));
     if (!able.length) this.#list.append(el("p", { class: "hint" }, NO_MODEL));
-    this.#check(wanted.find((name) => able.some((model) => model.name === name)) ?? "");
+    this.#check(...(compared.length ? compared : [wanted.find(isAble) ?? ""]));
   }
 
   /** Return true if several models can be chosen. */
@@ -133,6 +137,7 @@ export class ModelPicker {
    */
   choose(...names) {
     this.#wantedName = names[0] ?? "";
+    this.#compared = names;
     return !this.#isOffered || this.#check(...names);
   }
 
@@ -186,6 +191,7 @@ export class ModelPicker {
   /** Keep the person's choice and call the listener. */
   #onChosen() {
     if (!this.model) return;
+    this.#compared = this.chosen.map(({ name }) => name);
     if (!this.areSeveral) this.#wantedName = this.model.name;
     lasting.set(CHOSEN, this.#wantedName);
     this.#listener(this.model);
