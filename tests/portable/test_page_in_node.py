@@ -1148,6 +1148,29 @@ def test_message_that_the_server_is_away_goes_when_it_is_back(
     assert (away, back) == (False, True)
 
 
+def test_sentence_about_one_request_stays_while_the_server_answers_others(
+    run_page: RunPage,
+) -> None:
+    """Polls say every few seconds that the server is there; it goes when a server that was away is back."""
+    assert run_page(
+        SHARED
+        + """
+        const {clearTroubleOnChange, showTrouble} = await page("parts/fields");
+        const {Unreachable} = await page("service/problems");
+        const {isOnline} = sharedWith({});
+        const form = document.createElement("form");
+        const line = form.querySelector("[data-field=form]").querySelector(".trouble");
+        form.querySelectorAll = (selector) => (selector === ".trouble[data-unreachable]" ? [line] : []);
+        clearTroubleOnChange(form, isOnline);
+        showTrouble(form, new Unreachable());
+        return [true, false, true].map((answers) => {
+          isOnline.value = answers;
+          return line.hidden;
+        });
+        """
+    ) == [False, False, True]
+
+
 def test_place_of_a_failed_answer_is_not_busy(run_page: RunPage) -> None:
     """A screen reader would wait for it, and others see it faded."""
     asking, labels, beliefs = run_page(

@@ -61,7 +61,11 @@ export function clearTroubleOnChange(form, isOnline) {
       if (place) clearTrouble(/** @type {HTMLElement} */ (place));
     });
   }
-  isOnline.watch((isBack) => {
+  let wasOnline = isOnline.value;
+  isOnline.watch((isNow) => {
+    // Each poll that is answered sets the value again.
+    const isBack = isNow && !wasOnline;
+    wasOnline = isNow;
     if (isBack) for (const line of form.querySelectorAll(".trouble[data-unreachable]")) hide(line);
   });
 }
