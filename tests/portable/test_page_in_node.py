@@ -855,6 +855,46 @@ def test_replay_keeps_larger_pictures(run_page: RunPage) -> None:
     )
 
 
+def test_images_are_whole_during_a_replay(run_page: RunPage) -> None:
+    """The replay shows canvases of its own, so all images are saved and linked, and their own canvases come back."""
+    linked, saved, swaps = run_page(
+        SHARED
+        + """
+        const {JobBoard} = await page("parts/job_board");
+        const {SmallElement} = await import(DOCUMENT);
+        const images = [0, 1], rows = images.flatMap((sample) => [0, 1].map((y) => ({sample, y})));
+        const sample = async (model, wish, {onJob, onRow}) => {
+          const drawn = {...job, id: "", n: 2, status: "succeeded"};
+          await onJob(drawn, {});
+          for (const place of rows) onRow({...place, stage: "final", pixels: "AAA="});
+          return {job: drawn, mean: null};
+        };
+        const api = {hasService: false};
+        const board = new JobBoard(sharedWith({api, backend: {browser: {sample}}}));
+        await board.drawHere("sample", {name: "m"}, {}, true);
+        const {children: [head]} = board.element;
+        const [replay, all, , link] = head.children.at(-1).children;
+        const swaps = [];
+        SmallElement.prototype.replaceWith = function (other) { swaps.push([this, other]); };
+        let linked = "", saved = [];
+        navigator.clipboard = {writeText: async (text) => (linked = text)};
+        SmallElement.prototype.toBlob = function (receive) {
+          saved = [this.width, this.height];
+          receive(new Blob(["picture"]));
+        };
+        replay.click();
+        frame(60);
+        all.click();
+        link.click();
+        for (let i = 0; i < 20; i += 1) await settle();
+        frame(1000);
+        const areBack = images.map((i) => swaps[i][0] === swaps[i + 2]?.[1] && swaps[i][1] === swaps[i + 2]?.[0]);
+        return [new URLSearchParams(linked.split("?")[1]).get("sha256").length, saved, areBack];
+        """
+    )
+    assert (linked, saved, swaps) == (64, [5, 2], [True, True])
+
+
 def test_job_that_was_forgotten_while_it_was_drawn_stays_so(run_page: RunPage) -> None:
     """Its board goes on showing it."""
     before, after = run_page(

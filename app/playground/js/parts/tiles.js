@@ -50,6 +50,8 @@ export class Tiles {
 
   /** All rows that have arrived, for a replay. @type {RowEvent[]} */
   #rows = [];
+  /** Images that a replay shows in place of `paintings`; none if there is no replay. @type {Painting[]} */
+  #replayed = [];
   /** @type {Job | null} */
   #job = null;
   /** @type {ImageData | null} */
@@ -122,10 +124,12 @@ export class Tiles {
     for (const painting of this.paintings) painting.removeMarker(this.#ground);
   }
 
-  /** Paint nothing until the next row arrives. */
+  /** Paint nothing until the next row arrives, and end a replay. */
   stop() {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
+    this.#replayed.forEach(({ canvas }, sample) => canvas.replaceWith(this.paintings[sample].canvas));
+    this.#replayed = [];
   }
 
   /**
@@ -192,27 +196,27 @@ export class Tiles {
     else tiles.at(-1)?.after(original);
   }
 
-  /** Show the rows again in the order in which they arrived. */
+  /**
+   * Show the rows again in the order in which they arrived. `paintings` stay as they
+   * are, so that they can be saved, compared and opened meanwhile.
+   */
   replay() {
     // Larger pictures came from the service as a whole, and could not be painted again.
     if (!this.#job || !this.#rows.length) return;
     this.stop();
-    const before = this.paintings;
-    this.paintings = this.#blank(this.#job);
-    this.paintings.forEach((painting, sample) => {
-      // The score belongs to the image and need not be requested again.
-      painting.score = before[sample].score;
-      before[sample].canvas.replaceWith(painting.canvas);
-    });
+    const replayed = this.#blank(this.#job);
+    replayed.forEach(({ canvas }, sample) => this.paintings[sample].canvas.replaceWith(canvas));
+    this.#replayed = replayed;
     const rows = this.#rows;
     const lasts = Math.min(REPLAY_MS, ROW_MS * rows.length);
     const start = performance.now();
     let next = 0;
     const step = (/** @type {number} */ now) => {
       const due = Math.min(rows.length, Math.ceil(((now - start) / lasts) * rows.length));
-      for (; next < due; next += 1) this.paintings[rows[next].sample]?.put(rows[next]);
-      this.#show();
+      for (; next < due; next += 1) replayed[rows[next].sample]?.put(rows[next]);
+      for (const painting of replayed) painting.show(MARKER);
       if (next < rows.length) this.#frame = requestAnimationFrame(step);
+      else this.stop();
     };
     this.#frame = requestAnimationFrame(step);
   }

@@ -26,8 +26,8 @@ const VIEWS = /** @type {Record<string, string>} */ ({ sample: "sample", complet
  * server keeps for a while.
  *
  * @param {Job} job
- * @param {Painting[]} paintings - All images of the job. Those of a canceled job and of a
- *     replay are incomplete.
+ * @param {Painting[]} paintings - All images of the job. Those of a canceled job are
+ *     incomplete.
  * @param {JobInput} given - URLs of the pictures that the job was given.
  * @returns {Promise<string>}
  */
