@@ -1152,6 +1152,37 @@ def test_last_given_picture_is_the_one_that_stays(run_page: RunPage) -> None:
     )
 
 
+def test_hole_is_laid_only_over_the_picture_of_its_job(run_page: RunPage) -> None:
+    """The reader goes on to another job while the picture of the first is decoded; the first is not drawn either."""
+    laid, restored = run_page(
+        SHARED
+        + MODEL
+        + """
+        const {DrawingView} = await page("views/drawing_view");
+        const {PicturePicker} = await page("parts/picture_picker");
+        const decoding = {};
+        globalThis.Image = class {
+          height = 2; width = 2;
+          decode() { return new Promise((done) => (decoding[this.src] = done)); }
+        };
+        const pictures = new PicturePicker("", (model) => model);
+        const parts = {models: {choose: () => true, model: null}, pictures, fields: {set() {}}};
+        const shared = sharedWith({api: {}, backend: {}});
+        const view = new DrawingView(document.createElement("section"), shared, parts, async () => null);
+        const laid = [];
+        view.onRefill = ({mask}) => laid.push(mask);
+        const settings = {kind: "complete", model: "m", seed: 1, temperature: 1, n: 1};
+        const restored = ["one", "other"].map((name) => view.restore(settings, {image: name, mask: name}));
+        await settle();
+        decoding.other();
+        await settle();
+        decoding.one();
+        return [laid, await Promise.all(restored)];
+        """
+    )
+    assert (laid, restored) == (["other"], [False, True])
+
+
 def test_message_that_the_server_is_away_goes_when_it_is_back(
     run_page: RunPage,
 ) -> None:

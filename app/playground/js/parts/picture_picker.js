@@ -234,15 +234,16 @@ export class PicturePicker {
    * Use a picture of the page as if its file had been dropped here.
    *
    * @param {string} url - Data URL of the picture.
+   * @returns {Promise<boolean>} False if another picture was given or chosen meanwhile.
    * @throws {EncodingError} if it is no picture.
    */
   async give(url) {
     const signal = this.#taking.start();
     const bitmap = await createImageBitmap(await load(url));
-    // Another picture was given or chosen while this one was decoded.
-    if (signal.aborted) return;
+    if (signal.aborted) return false;
     this.#own = { bitmap, file: null, isSmaller: false };
     await this.#showChosen();
+    return !signal.aborted;
   }
 
   /** Choose the person's picture, as soon as a model is known. */

@@ -209,7 +209,8 @@ export class DrawingView {
    *
    * @param {Settings | HistoryEntry | Job} settings
    * @param {JobInput} given - Data URLs of the pictures.
-   * @returns {Promise<boolean>} False if no worker has the model; a sentence says so.
+   * @returns {Promise<boolean>} False if no worker has the model, which a sentence says,
+   *     or if another picture was chosen meanwhile.
    */
   async restore(settings, given) {
     const { models, labels, pictures, fields } = this.#parts;
@@ -225,7 +226,9 @@ export class DrawingView {
       const text = t("This was drawn by {model}, which no worker here has.", { model: settings.model });
       showTrouble(this.#form, new FieldTrouble("model", text));
     }
-    if (given.image) await pictures?.give(given.image);
+    const isShown = given.image && pictures ? await pictures.give(given.image) : true;
+    // The hole belongs to this picture only.
+    if (!isShown) return false;
     await this.onRefill(given);
     return isThere;
   }
