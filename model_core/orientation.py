@@ -56,7 +56,10 @@ def turn(images: Images, orientation: Orientation) -> Images:
     import numpy as np
 
     if isinstance(images, np.ndarray):
-        return cast(Images, np.flip(images, reversed_axes))
+        # A reversed axis of length 1 would have a negative stride, which
+        # np.ascontiguousarray keeps and torch.from_numpy refuses.
+        longer_axes = tuple(axis for axis in reversed_axes if images.shape[axis] > 1)
+        return cast(Images, np.flip(images, longer_axes))
     return images.flip(reversed_axes)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from model_core import log_likelihood, sample, untrained
 from model_core.errors import ConfigError, DataError
-from model_core.models import Model
+from model_core.models import Member, Model
 from model_core.orientation import Orientation
 from model_core.posterior.completion import complete, drawn_receipt_steps
 from model_core.posterior.targets import Target
@@ -53,6 +53,32 @@ def test_a_hole_at_the_end_of_one_network_s_order_is_one_exact_draw() -> None:
         )
         nats = -log_likelihood(model, done.values).double().numpy()
         assert done.receipt.nats == pytest.approx(nats, rel=1e-5)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 5), (5, 1), (1, 1)])
+def test_pictures_of_one_row_or_column_are_completed_by_turned_networks(
+    height: int, width: int
+) -> None:
+    """A network alone, and in a mixture, by both methods; given pixels are kept."""
+    known = torch.ones(1, height, width, dtype=torch.int64)
+    keep = torch.ones(height, width, dtype=torch.bool)
+    keep[0, 0] = False
+    models = [
+        awake("mnist-row-lstm", seed, height=height, width=width) for seed in (0, 1)
+    ]
+    upright, other = (model.network for model in models)
+    orientations: list[Orientation] = [
+        "flip_left_right",
+        "flip_top_bottom",
+        "rotate_180",
+    ]
+    for orientation in orientations:
+        turned = Member(other, orientation)
+        for members in ((turned,), (Member(upright), turned)):
+            model = Model(members, models[0].card)
+            for method in ("posterior", "clamp"):
+                done = by_particles(model, known, keep, n=2, seed=1, method=method)
+                assert (done.values[:, 0, keep] == 1).all()
 
 
 @pytest.mark.parametrize(
