@@ -11,6 +11,8 @@ import pytest
 from judge.__main__ import main
 
 MODELS = """
+import sys
+
 import numpy as np
 
 def sound(x):
@@ -26,6 +28,9 @@ def leaks(x):
 
 def raises(x):
     raise RuntimeError("no weights")
+
+def exits(x):
+    sys.exit(0)
 """
 
 
@@ -48,6 +53,7 @@ def models(tmp_path: Path) -> Path:
         ("plus_epsilon", "2.0", 1),
         ("leaks", "2.0", 1),
         ("raises", "2.0", 2),
+        ("exits", "2.0", 2),
         ("missing", "2.0", 2),
     ],
 )
@@ -64,6 +70,15 @@ def test_exit_status_and_json(
     assert main(arguments) == status
     printed = json.loads(capsys.readouterr().out)
     assert printed["sound"] is {0: True, 1: False, 2: None}[status]
+
+
+def test_a_file_that_ends_the_process_is_not_judged(
+    models: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A script may end in sys.exit, without a guard: its status is no verdict."""
+    models.write_text(MODELS + "\nsys.exit(0)\n", encoding="utf-8")
+    assert main([f"{models}:sound", "--shape", "5", "--values", "4"]) == 2
+    assert "raised SystemExit" in capsys.readouterr().err
 
 
 def test_the_command_runs_as_a_module(models: Path) -> None:

@@ -110,7 +110,7 @@ def _load_function(address: str) -> Nats:
     """Execute a file and return the function that the address names.
 
     Raises:
-        CannotJudgeError: the file has no such function, or raises.
+        CannotJudgeError: the file has no such function, or raises, or calls sys.exit.
         ValueError: the address has no colon.
     """
     path, colon, name = address.rpartition(":")
@@ -124,7 +124,9 @@ def _load_function(address: str) -> Nats:
     sys.path.insert(0, str(Path(path).resolve().parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    # A file that calls sys.exit would end this process with an exit status of its own,
+    # which would be taken for a verdict.
+    except (Exception, SystemExit) as error:
         raise CannotJudgeError(
             f"{path} raised {type(error).__name__}: {error}"
         ) from error

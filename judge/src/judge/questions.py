@@ -114,7 +114,9 @@ class Questions:
         # The model gets a copy of its own, so that it cannot change our images.
         try:
             return function(in_memory.copy())
-        except Exception as error:
+        # A model that calls sys.exit would end the process with an exit status of its
+        # own, which would be taken for a verdict.
+        except (Exception, SystemExit) as error:
             raise CannotJudgeError(
                 f"the model raised {type(error).__name__}: {error}; it was asked about "
                 f"integers 0 to {self.values - 1} of shape {in_memory.shape}"
