@@ -81,6 +81,57 @@ def test_a_file_that_ends_the_process_is_not_judged(
     assert "raised SystemExit" in capsys.readouterr().err
 
 
+@pytest.fixture
+def unusable(tmp_path: Path) -> dict[str, Path]:
+    """Files that hold no array of integers."""
+    arrays = {
+        "decimals": np.arange(5.0),
+        "strings": np.arange(5).astype(str),
+        "days": np.arange(5).astype("datetime64[D]"),
+        "fields": np.zeros(5, [("a", np.int32)]),
+    }
+    files = {}
+    for name, array in arrays.items():
+        files[name] = tmp_path / f"{name}.npy"
+        np.save(files[name], array)
+    whole = files["decimals"].read_bytes()
+    contents = {
+        "empty": b"",
+        "text": b"0 1 2 3 4",
+        "cut": whole[:-1],
+        "damaged": whole.replace(b"{'descr'", b"(((((((("),
+        "broken archive": b"PK\x03\x04",
+    }
+    for name, content in contents.items():
+        files[name] = tmp_path / f"{name}.npy"
+        files[name].write_bytes(content)
+    files["archive"] = tmp_path / "archive.npz"
+    np.savez(files["archive"], np.arange(5))
+    return files
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("decimals", "strings", "days", "fields"),
+        *("empty", "text", "cut", "damaged", "broken archive", "archive"),
+    ],
+)
+def test_a_file_without_integers_is_no_verdict(
+    models: Path,
+    unusable: dict[str, Path],
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    """Neither as data nor as an order. The message names the file."""
+    path = str(unusable[name])
+    assert main([f"{models}:sound", "--data", path]) == 2
+    assert path in capsys.readouterr().err
+    known = ["--shape", "5", "--values", "4"]
+    assert main([f"{models}:sound", *known, "--order", path]) == 2
+    assert path in capsys.readouterr().err
+
+
 def test_the_command_runs_as_a_module(models: Path) -> None:
     """The report says which number of values was guessed, and leaks are drawn."""
     pytest.importorskip("PIL")

@@ -190,6 +190,7 @@ def test_what_cannot_be_judged_is_an_error(nats: object, message: str) -> None:
         ({"claim": 1.0}, "needs the data"),
         ({"claim": -1.0, "data": images()}, "claim"),
         ({"order": np.zeros(20, int)}, "order"),
+        ({"order": np.arange(20.0)}, "order holds float64"),
         ({"data": images()[:, 0]}, "shape"),
         ({"data": images() + 1}, "0 to 2"),
         ({"data": images() * 1.0}, "integers"),

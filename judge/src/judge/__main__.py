@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import tokenize
 from collections.abc import Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -20,6 +21,9 @@ from judge.verdict import Verdict
 SOUND = 0
 NOT_SOUND = 1
 NOT_JUDGED = 2
+
+DAMAGED = (ValueError, TypeError, SyntaxError, MemoryError, tokenize.TokenError)
+"""Errors that NumPy raises for .npy files with damaged or foreign content."""
 
 DESCRIPTION = """\
 Judge whether the function NAME of FILE.py, which maps integers (N, *shape) to -ln p of
@@ -80,7 +84,7 @@ def _judge(options: argparse.Namespace) -> Verdict:
     shape = options.shape
     values = options.values
     if options.data is not None:
-        data = np.load(options.data, allow_pickle=False)
+        data = _load_integers(options.data)
         shape = shape or data.shape[1:]
         values = values or _guess_values(data)
     if shape is None or values is None:
@@ -91,7 +95,7 @@ def _judge(options: argparse.Namespace) -> Verdict:
             raise ValueError(f"--order pixels needs a shape C,H,W, not {shape}")
         order = pixel_order(shape)
     elif options.order is not None:
-        order = np.load(options.order, allow_pickle=False)
+        order = _load_integers(options.order)
     function = _load_function(options.function)
     verdict = judge(
         function, shape, values, data, options.claim, order, seed=options.seed
@@ -99,6 +103,24 @@ def _judge(options: argparse.Namespace) -> Verdict:
     if options.values is None:
         verdict.notes.append(f"{values} values, guessed from the data: see --values")
     return verdict
+
+
+def _load_integers(path: str | Path) -> np.ndarray:
+    """Return the array of integers or booleans in a .npy file.
+
+    Raises:
+        ValueError: the file is no .npy file, or has other content.
+        OSError: it cannot be read.
+    """
+    # np.load would also open archives, which are no arrays.
+    with Path(path).open("rb") as file:
+        try:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+        except DAMAGED as error:
+            raise ValueError(f"{path} is not a readable .npy file: {error}") from error
+    if array.dtype.kind not in "iub":
+        raise ValueError(f"{path} holds {array.dtype}, expected integers")
+    return array
 
 
 def _guess_values(data: np.ndarray) -> int:

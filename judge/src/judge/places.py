@@ -27,7 +27,8 @@ class Places:
             they lie in memory.
 
     Raises:
-        ValueError: `shape` has a size below 1, or `order` is no permutation.
+        ValueError: `shape` has a size below 1, or `order` is no permutation
+            of integers.
     """
 
     def __init__(
@@ -40,6 +41,8 @@ class Places:
         self.order = np.arange(self.count)
         if order is not None:
             self.order = np.asarray(order).reshape(-1)
+        if self.order.dtype.kind not in "iu":
+            raise ValueError(f"order holds {self.order.dtype}, expected integers")
         is_permutation = np.array_equal(np.sort(self.order), np.arange(self.count))
         if not is_permutation:
             raise ValueError(
