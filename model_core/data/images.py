@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 from PIL.PngImagePlugin import PngInfo
 from rich.console import Console
 
@@ -37,6 +38,7 @@ from model_core.places import check_place
 Pixels = npt.NDArray[np.uint8]
 _EIGHT_BITS = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 """Pillow's modes with at most eight bits per colour, which need no conversion."""
+_LARGEST_BYTE = 255
 _CUT = 128
 """Smallest grey that counts as white in a mask; smallest opacity of a pixel that is
 kept."""
@@ -143,15 +145,27 @@ def read_exact_values(
     palette, nearest: as for `read_nearest`; with `nearest` the picture may differ.
 
     Raises DataError if the file cannot be read as an image, has another size than the
-    network's or a colour that no value has; and without a palette also for
-    transparency, more than eight bits per colour, or several frames.
+    network's, a colour that no value has, more than eight bits per colour, or several
+    frames; and without a palette also for transparency.
     """
     opened = _open(path)
     if opened.size != (config.width, config.height):
         # `_fit` would advise --fit resize, which would not give the picture back.
         raise DataError(f"{_wrong_size(opened, path, config)}: give that size")
+    shown = _shown_by(path)
+    # The colours of a palette are compared, so the mode of the file does not matter.
+    is_converted = not palette and opened.mode not in _EIGHT_BITS
+    colours = "one grey picture" if config.channels == 1 else "one RGB picture"
+    expected = f"{colours} of 8 bits a colour, not transparent"
+    if palette:
+        expected = "one picture of 8 bits a colour"
+    inexact = f"{path} would not come back as it is: expected {expected}"
+    if shown is None or is_converted:
+        raise DataError(inexact)
+
     if palette:
         return read_nearest(path, config, palette=palette, nearest=nearest)[0]
+
     pixels = read_pixels(path, config)
     values, moved = nearest_values(pixels, config.values)
     if moved:
@@ -159,31 +173,51 @@ def read_exact_values(
             f"{path} has {moved} pixels of other colours than the model's "
             f"{config.values} values"
         )
+    copy = Image.fromarray(pixels.transpose(1, 2, 0).squeeze())
+    # Texts and other facts beside the pixels do not matter; Pillow's `==` would compare
+    # them, too.
+    if copy.convert("RGBA").tobytes() != shown:
+        raise DataError(inexact)
+    return values
+
+
+def _shown_by(path: Path) -> bytes | None:
+    """Return the pixels of a file as bytes of mode RGBA, upright; None if it has more
+    than eight bits per colour. Raise DataError if it cannot be read, or has several
+    frames."""
     try:
-        with Image.open(path) as image:
-            has_one_frame = getattr(image, "n_frames", 1) == 1
-            copy = Image.fromarray(pixels.transpose(1, 2, 0).squeeze())
-            # Pillow reads some 16-bit files in an 8-bit mode; `tile` shows it.
-            is_deep = ";16" in str(image.tile) or image.mode not in _EIGHT_BITS
-            is_exact = not is_deep and _has_same_pixels(copy, image)
+        with Image.open(path) as file:
+            # The further pictures of an MPO file are no frames, but previews and the
+            # like, which phones append to a JPEG.
+            if file.format != "MPO" and getattr(file, "n_frames", 1) != 1:
+                raise DataError(f"{path} is animated; expected a single picture")
+            if _has_deep_colours(file):
+                return None
+            return turned(file).convert("RGBA").tobytes()
     except PICTURE_ERRORS as error:  # in a later frame
         raise DataError(
             f"cannot read the image {path}: {error or type(error).__name__}"
         ) from None
-    if not (is_exact and has_one_frame):
-        colours = "one grey picture" if config.channels == 1 else "one RGB picture"
-        raise DataError(
-            f"{path} would not come back as it is: expected {colours} of 8 bits a "
-            "colour, not transparent"
-        )
-    return values
 
 
-def _has_same_pixels(picture: Image.Image, file: Image.Image) -> bool:
-    """Return True if a picture shows what an open file does, upright. Texts and other
-    facts beside the pixels do not matter; Pillow's `==` would compare them too."""
-    shown = turned(file).convert("RGBA")
-    return picture.convert("RGBA").tobytes() == shown.tobytes()
+def _has_deep_colours(file: ImageFile) -> bool:
+    """Return True if a file has more than eight bits per colour. It must be open, and
+    not decoded yet.
+
+    Pillow reads some such files in a mode of eight bits; `tile` then shows their depth.
+    It does not for AVIF and JPEG 2000.
+    """
+    if file.mode.startswith(("I", "F")) or ";16" in str(file.tile):
+        return True
+    for codec, _, _, arguments in file.tile:
+        if codec == "SGI16":
+            return True
+        # The arguments are a mode and the largest number of a colour.
+        if codec in ("ppm", "ppm_plain") and isinstance(arguments, tuple):
+            largest = int(arguments[1])
+            if largest > _LARGEST_BYTE:
+                return True
+    return False
 
 
 def read_drawn(path: Path) -> tuple[dict[str, str], Pixels]:

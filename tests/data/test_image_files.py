@@ -1,5 +1,6 @@
 """Picture files in and out."""
 
+import struct
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from model_core.data.images import (
 )
 from model_core.data.picture_files import converted_pictures
 from model_core.errors import DataError
+from tests.app.pictures import with_preview
 from tests.archives import odd_exif
 
 
@@ -33,6 +35,8 @@ class _Facts(NamedTuple):
 
 GREY = preset("mnist-pixelcnn").with_overrides(height=4, width=3)
 COLOUR = GREY.with_overrides(channels=3, values=256)
+TILES = GREY.with_overrides(values=3, categories=True)
+TILE_COLOURS = ("#000000", "#ffffff", "#ff0000")
 
 
 def test_a_picture_reads_back_when_written_for_the_same_network(tmp_path: Path) -> None:
@@ -222,6 +226,68 @@ def test_facts_beside_the_pixels_do_not_matter_to_an_encoding(
     picture = Image.fromarray((values[0] * 255).astype(np.uint8))
     picture.save(tmp_path / name, **facts[name])
     assert (read_exact_values(tmp_path / name, GREY) == values).all()
+
+
+@pytest.mark.parametrize("magic", [b"P6", b"P3"])
+@pytest.mark.parametrize(
+    ("largest", "is_exact"), [(15, True), (255, True), (256, False), (65535, False)]
+)
+def test_a_deep_ppm_is_not_encoded(
+    tmp_path: Path, magic: bytes, largest: int, is_exact: bool
+) -> None:
+    """Pillow opens it as RGB of 8 bits, so the copy would have fewer colours."""
+    path = tmp_path / "colours.ppm"
+    numbers = np.arange(36) * largest // 35
+    pixels = numbers.astype(">u2" if largest > 255 else "u1").tobytes()
+    if magic == b"P3":
+        pixels = " ".join(map(str, numbers)).encode()
+    path.write_bytes(magic + b" 3 4 %d\n" % largest + pixels)
+    if is_exact:
+        read_exact_values(path, COLOUR)
+        return
+    with pytest.raises(DataError, match="would not come back as it is"):
+        read_exact_values(path, COLOUR)
+
+
+def test_a_deep_sgi_file_is_not_encoded(tmp_path: Path) -> None:
+    """Pillow opens it as RGB of 8 bits, too."""
+    path = tmp_path / "colours.sgi"
+    # magic number, compression, bytes per colour, dimensions, width, height, colours
+    header = struct.pack(">hBBHHHH", 474, 0, 2, 3, 3, 4, 3)
+    path.write_bytes(header.ljust(512, b"\0") + bytes(range(72)))
+    with pytest.raises(DataError, match="would not come back as it is"):
+        read_exact_values(path, COLOUR)
+
+
+@pytest.mark.parametrize("name", ["frames.gif", "frames.png", "frames.webp"])
+def test_an_animated_picture_of_a_palette_is_not_encoded(
+    tmp_path: Path, name: str
+) -> None:
+    """Its first frame would come back alone. With `nearest`, too."""
+    first, *others = (Image.new("RGB", (3, 4), name) for name in ("black", "red"))
+    path = tmp_path / name
+    first.save(path, save_all=True, append_images=others, lossless=True)
+    for nearest in (False, True):
+        with pytest.raises(DataError, match="is animated"):
+            read_exact_values(path, TILES, TILE_COLOURS, nearest)
+    first.save(path, lossless=True)
+    assert (read_exact_values(path, TILES, TILE_COLOURS) == 0).all()
+
+
+def test_a_deep_picture_of_a_palette_is_not_encoded(tmp_path: Path) -> None:
+    """Its upper 8 bits may be a colour of the palette, as the service knows."""
+    path = tmp_path / "deep.ppm"
+    path.write_bytes(b"P6 3 4 65535\n" + bytes(72))
+    with pytest.raises(DataError, match="would not come back as it is"):
+        read_exact_values(path, TILES, TILE_COLOURS)
+
+
+def test_a_photograph_with_a_preview_is_encoded(tmp_path: Path) -> None:
+    """The preview is no frame of an animation: the service takes such files, too."""
+    path = tmp_path / "photograph.jpg"
+    path.write_bytes(with_preview(Image.new("RGB", (3, 4), "red")))
+    values = read_exact_values(path, COLOUR)
+    assert (values == read_values(path, COLOUR)).all()
 
 
 def test_an_opaque_picture_is_not_converted_whatever_its_file_says(
