@@ -7,6 +7,7 @@ The attribute `data-folder` says that there is no service.
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,13 +51,11 @@ def export(
     say: called with each line of the report.
 
     The process must have been started with target.ENVIRONMENT before it imported numba.
-    Raises ModelError if a model cannot be exported; ConfigError if the folder contains
-    other files or is a file: nothing is written then. Raises ConfigError also if it
-    cannot be written.
+    Raises ModelError if a model cannot be exported; ConfigError if two have the same
+    name, or if the folder contains other files or is a file: nothing is written then.
+    Raises ConfigError also if it cannot be written.
     """
-    for model in models:
-        if (reason := unportable(model)) is not None:
-            raise ModelError(reason)
+    check_exportable(models)
     _check(folder)
     try:
         write_engine(folder, network_kinds(models))
@@ -77,6 +76,21 @@ def export(
     for name, source in PICTURES.items():
         picture = folder / "playground" / "img" / name
         say(f"playground/img/{name}, {kilobytes([picture])}: {source}")
+
+
+def check_exportable(models: Sequence[Model]) -> None:
+    """Raise ModelError if one of the models cannot be exported, and ConfigError if two
+    have the same name, because one would overwrite the other."""
+    for model in models:
+        if (reason := unportable(model)) is not None:
+            raise ModelError(reason)
+    counts = Counter(model.card.name for model in models)
+    for name, count in counts.items():
+        if count > 1:
+            raise ConfigError(
+                f"{count} models have the name {name} in their cards: expected "
+                "different names"
+            )
 
 
 def left_out(models: Sequence[Model], models_dir: Path) -> dict[str, str]:

@@ -19,19 +19,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from model_core import shipped
-from model_core.errors import ConfigError, ModelError
+from model_core.errors import ConfigError
 from model_core.models import Model
 from model_core.models_directory import CARD
 from model_core.portable.folder import (
     BUNDLES,
     PAGE,
     PICTURES,
+    check_exportable,
     kilobytes,
     list_of,
     network_kinds,
     write_engine,
 )
-from model_core.portable.packed import unportable, write_packed
+from model_core.portable.packed import write_packed
 
 _MARK = "<body data-one-file"
 """By this text a page that this module wrote is told from any other file."""
@@ -66,7 +67,7 @@ def export_one_file(
 
     The process must have been started with target.ENVIRONMENT before it imported numba.
     Raises ModelError if a model cannot be exported; ConfigError if there is no model,
-    if the file exists and is not such a page, if it cannot be written, or if the page
+    if two have the same name, if the file exists and is not such a page, if it cannot be written, or if the page
     cannot be bundled here.
     """
     if not models:
@@ -74,9 +75,7 @@ def export_one_file(
             "expected models after the file: each adds its weights to it, as in "
             "pixelrnn export --one-file page.html mnist-diagonal-bilstm"
         )
-    for model in models:
-        if (reason := unportable(model)) is not None:
-            raise ModelError(reason)
+    check_exportable(models)
     _expect_no_other_file(file)
 
     try:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from model_core.components import Member
-from model_core.errors import ModelError
+from model_core.errors import ConfigError, ModelError
 from model_core.models import Model
-from model_core.models_directory import CARD
+from model_core.models_directory import CARD, check_name
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.portable.modules import modules
 from model_core.portable.table import describe_table
@@ -23,6 +23,11 @@ DESCRIPTION = "portable.json"
 
 def unportable(model: Model) -> str | None:
     """Return a sentence that says why a model cannot be exported; None if it can."""
+    try:
+        # Files are written to a directory of this name, and cards come from strangers.
+        check_name(model.card.name)
+    except ConfigError as error:
+        return str(error)
     if model.config.multi_scale:
         return (
             f"{model.card.name} is a Multi-Scale model: its conditioning map is "

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import shutil
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from model_core import shipped
+from model_core.card import Card
 from model_core.codec.container import pack_labels
 from model_core.errors import ConfigError, ModelError
 from model_core.kinds import KINDS, part
@@ -19,6 +21,7 @@ from model_core.models import load_model
 from model_core.orientation import ORIENTATIONS, turn, turn_back
 from model_core.portable.folder import export as write
 from model_core.portable.modules import modules
+from model_core.portable.one_file import export_one_file
 from model_core.portable.sources import sources_digest
 from tests.portable.exporting import Ask, export
 
@@ -233,16 +236,21 @@ def test_digests_are_sha256_when_a_page_has_none(ask: Ask) -> None:
 
 def test_what_cannot_be_exported_is_said(all_models_dir: Path, tmp_path: Path) -> None:
     """A Multi-Scale model is left out, or refused if it is named; so is a model with
-    large weights unless it is named. Somebody else's folder is left alone."""
+    large weights unless it is named, and a model whose card names another
+    directory. Somebody else's folder is left alone."""
     folder = tmp_path / "site"
     models = tmp_path / "models"
     shutil.copytree(all_models_dir, models)
     with (models / "tiny-diagonal" / "more.safetensors").open("wb") as weights:
         weights.truncate(12_000_000)
+    hostile = shutil.copytree(models / "tiny-cnn", models / "hostile")
+    replace(Card.read(hostile / "card.json"), name="../../outside").keep(hostile)
     done = export(folder, "--models-dir", models)
     assert done.returncode == 0, done.stderr
     assert "left out: tiny-scales is a Multi-Scale model" in done.stderr
     assert "left out: tiny-diagonal has 12.0 MB of weights" in done.stderr
+    assert "left out: '../../outside' cannot be a model's name" in done.stderr
+    assert not (tmp_path / "outside").exists()
     assert [
         each["name"]
         for each in json.loads((folder / "models" / "index.json").read_text())
@@ -258,6 +266,24 @@ def test_what_cannot_be_exported_is_said(all_models_dir: Path, tmp_path: Path) -
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigError, match="has other files in it"):
         write([load_model("tiny-cnn", models_dir=all_models_dir)], tmp_path)
+
+
+@pytest.mark.parametrize("to_one_file", [False, True])
+def test_models_are_refused_whose_names_would_misplace_files(
+    all_models_dir: Path, tmp_path: Path, to_one_file: bool
+) -> None:
+    """A card that names another directory, and two cards with one name. Nothing is
+    written."""
+    model = load_model("tiny-cnn", models_dir=all_models_dir)
+    outside = replace(model, card=replace(model.card, name="../../outside"))
+    again = replace(model)
+    target = tmp_path / "made" / "here" / "page.html"
+    to_export = export_one_file if to_one_file else write
+    with pytest.raises(ModelError, match="cannot be a model's name"):
+        to_export([outside], target)
+    with pytest.raises(ConfigError, match="2 models have the name tiny-cnn"):
+        to_export([model, again], target)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_labels_are_packed_as_in_python(ask: Ask) -> None:
