@@ -329,9 +329,9 @@ def export(
         return
 
     names = models or models_in(models_dir)[1]
-    loaded = [load_model(name, models_dir=models_dir) for name in names]
+    loaded = {name: load_model(name, models_dir=models_dir) for name in names}
     reasons = {} if models else left_out(loaded, models_dir or default_models_dir())
-    write([model for model in loaded if model.card.name not in reasons], target, say)
+    write([loaded[name] for name in loaded if name not in reasons], target, say)
     for reason in reasons.values():
         say(f"left out: {reason}")
     say(

@@ -8,7 +8,7 @@ The attribute `data-folder` says that there is no service.
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,22 +93,23 @@ def check_exportable(models: Sequence[Model]) -> None:
             )
 
 
-def left_out(models: Sequence[Model], models_dir: Path) -> dict[str, str]:
+def left_out(models: Mapping[str, Model], models_dir: Path) -> dict[str, str]:
     """Return why some models are not exported unless a person names them, as name ->
     sentence for that person. The reasons are that a model cannot be exported, which
     naming it does not change, and that its weights are large (sizes.py). All other
     models are missing from the result.
 
-    models: loaded from `models_dir`, where each is in a directory of its name.
+    models: by the names of their directories in `models_dir`, which the names in their
+        cards may differ from.
 
     Raises OSError if the weights of one disappear meanwhile.
     """
     reasons = dict[str, str]()
-    for model in models:
-        name = model.card.name
+    for name, model in models.items():
         place = models_dir / name
         if (reason := unportable(model)) is not None:
-            reasons[name] = reason
+            # The sentence has the name in the card.
+            reasons[name] = reason if model.card.name == name else f"{name}: {reason}"
         elif is_large(place):
             megabytes = weight_bytes(place) / 1e6
             reasons[name] = (
