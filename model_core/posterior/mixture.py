@@ -90,8 +90,9 @@ class Way:
         return log(np.array([each.prior for each in self.components] or [1.0]))
 
     def turned(self, upright: NDArray[Kind]) -> NDArray[Kind]:
-        """Return upright maps (..., H, W) as this member sees them; the array itself if
-        nothing is to be turned and it is contiguous, else a copy."""
+        """Return upright maps (..., H, W) as this member sees them, contiguous. The
+        result shares the memory of contiguous maps in which nothing is to be moved,
+        else it is a copy."""
         return np.ascontiguousarray(turn(upright, self.orientation))
 
     def upright(self, turned: NDArray[Kind]) -> NDArray[Kind]:
