@@ -40,6 +40,9 @@ class Settings(RedisSettings):
     """Directory for a copy of the weights that it has served, for jobs that are still open when they are exchanged, and
     so that they are not examined at each start; `pixelrnn/weights` in the user's cache when not given. Workers of one
     machine may share it."""
+    kept_mib: int = Field(default=4096, ge=1)
+    """MiB that the copies of added models may have together in `kept_dir`, for all workers that share it. Beyond that
+    those go that were used least recently; jobs that still wait for one go on waiting, until they are canceled."""
     portable_dir: Annotated[
         Path | None, BeforeValidator(lambda value: value or None)
     ] = None

@@ -2,6 +2,7 @@
 for a model may outlast its exchange. A model of which there is a copy has been examined
 (examination.py)."""
 
+import math
 import os
 import shutil
 import time
@@ -16,6 +17,7 @@ from model_core.errors import PixelRNNError
 from model_core.models_directory import CARD, weights_in
 from model_core.regular_files import open_regular
 from worker.contract import keys
+from worker.contract.added import OWNER, remove
 
 KEPT_FOR_S = keys.ACTIVE_TTL_S + 24 * 3600
 """Seconds for which a copy is kept after its last use. No job is open for longer."""
@@ -24,6 +26,11 @@ FORGOTTEN_AFTER_S = 3600
 USED = ".used"
 """File in a copy whose time of change is that of the last use. Copies of an earlier
 version have none: for them, the time of the directory above counts."""
+ADDED = ".added"
+"""Empty file in the copy of a model that a user added. Such copies have a limit, because
+users may exchange their models as often as they like."""
+
+_MIB = 2**20
 
 
 def default_directory() -> Path:
@@ -39,21 +46,27 @@ class KeptWeights:
     """Copies of model directories, as `identity/name`; earlier versions made
     `sha256/name`. Several workers may share the folder."""
 
-    def __init__(self, directory: Path) -> None:
-        """directory: the folder of copies; it need not exist."""
+    def __init__(self, directory: Path, added_mib: float = math.inf) -> None:
+        """directory: the folder of copies; it need not exist. added_mib: most MiB of
+        all copies of added models together."""
         self._directory = directory
+        self._added_bytes = added_mib * _MIB
         self._log = structlog.get_logger("weights")
 
     def keep(self, name: str, identity: str, source: Path) -> None:
         """Copy a model's card and weights, unless there is a copy; then note that it is
-        used. Delete old copies.
+        used. Delete old copies, and those of added models that exceed the limit.
 
         An error, such as a full disk, is logged and not raised: then nothing is kept. A
         model whose card has another identity by now is not copied.
         """
+        place = self._place(name, identity)
         try:
-            self._copy(source, self._place(name, identity), identity)
+            self._copy(source, place, identity)
+            if (source / OWNER).exists() and place.exists():
+                (place / ADDED).touch()
             self.forget_old()
+            self._limit_added()
         except Exception as error:  # other programs may change both directories
             self._log.warning("weights_not_kept", model=name, reason=str(error))
 
@@ -137,6 +150,29 @@ class KeptWeights:
                         shutil.rmtree(copy, ignore_errors=True)
                 if is_old:
                     of_identity.rmdir()  # an error if copies are left in it
+
+    def _limit_added(self) -> None:
+        """Delete the copies of added models that were used least recently, until the
+        others are within the limit. Errors are ignored."""
+        by_use: list[tuple[float, int, Path]] = []
+        for mark in self._directory.glob(f"*/*/{ADDED}"):
+            with suppress(OSError):  # another worker may delete the same
+                copy = mark.parent
+                by_use.append((_last_use(copy), _size(copy), copy))
+
+        total = sum(size for _, size, _ in by_use)
+        for _, size, copy in sorted(by_use):
+            if total <= self._added_bytes:
+                return
+            total -= size
+            with suppress(OSError):
+                remove(copy)
+            self._log.info("weights_forgotten", model=copy.name)
+
+
+def _size(copy: Path) -> int:
+    """Return the bytes of a copy's files."""
+    return sum(file.stat().st_size for file in copy.rglob("*") if file.is_file())
 
 
 def _note_use(copy: Path) -> None:

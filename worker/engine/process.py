@@ -172,7 +172,7 @@ def main(usable: Collection[int]) -> None:
         check_device(settings.device)
         if settings.device != "cpu":
             wait_for_card(settings.device, deadlines.loading, tuple(usable))
-        kept = KeptWeights(settings.kept_dir or default_directory())
+        kept = KeptWeights(settings.kept_dir or default_directory(), settings.kept_mib)
         examination = Examination(
             kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable)
         )

@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from model_core.card import Card, CardMember
+from worker.contract.added import OWNER, Owner
 from worker.engine.kept import FORGOTTEN_AFTER_S, KEPT_FOR_S, USED, KeptWeights
 
 
@@ -133,6 +134,52 @@ def test_other_models_of_the_same_identity_are_kept_as_long_as_before(
     kept.forget_old()
     assert kept.knows(Card.read(source / "card.json"))
     assert not kept.knows(Card.read(copy / "card.json"))
+
+
+def exchanged(source: Path, version: int) -> str:
+    """Give the model another card, as an exchange does; return its identity."""
+    card = Card.read(source / "card.json")
+    replace(card, field_step=version + 1).write(source / "card.json")
+    return identity_of(source)
+
+
+def test_copies_of_added_models_have_a_limit(source: Path, tmp_path: Path) -> None:
+    """Whoever exchanges a model again and again does not fill the disk: of its copies
+    those stay that were used last."""
+    size = sum(
+        (source / file).stat().st_size for file in ("card.json", "weights.safetensors")
+    )
+    kept = KeptWeights(tmp_path / "kept", 3.5 * size / 2**20)
+    (source / OWNER).write_text(Owner(owner="anyone").model_dump_json(), "utf-8")
+    identities = []
+    for version in range(6):
+        identity = exchanged(source, version)
+        kept.keep("tiny-cnn", identity, source)
+        kept.forget_soon("tiny-cnn", identity)  # as of a draft
+        kept.keep("tiny-cnn", identity, source)
+        then = time.time() - 60 + version
+        os.utime(tmp_path / "kept" / identity / "tiny-cnn" / USED, (then, then))
+        identities.append(identity)
+        if version == 4:
+            assert kept.find("tiny-cnn", identities[2]) is not None
+    left = [
+        version
+        for version, identity in enumerate(identities)
+        if (tmp_path / "kept" / identity / "tiny-cnn").exists()
+    ]
+    assert left == [2, 4, 5]
+
+
+def test_models_that_no_user_added_do_not_count(source: Path, tmp_path: Path) -> None:
+    """Their copies stay when those of added models are beyond the limit."""
+    kept = KeptWeights(tmp_path / "kept", 0)
+    shipped = exchanged(source, 0)
+    kept.keep("tiny-cnn", shipped, source)
+    (source / OWNER).write_text(Owner(owner="anyone").model_dump_json(), "utf-8")
+    added = exchanged(source, 1)
+    kept.keep("tiny-cnn", added, source)
+    assert kept.find("tiny-cnn", shipped) is not None
+    assert kept.find("tiny-cnn", added) is None
 
 
 @pytest.mark.parametrize("age_s", [KEPT_FOR_S - 60, KEPT_FOR_S + 60])
