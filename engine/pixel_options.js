@@ -1,7 +1,7 @@
 /** The options that change the pixels of drawn images. Made by `python -m app.openapi_file`. */
 
 /** Pictures that name a later version say options that are not known here. */
-export const VERSION = 9;
+export const VERSION = 10;
 
 /** Of each kind of job the options, with the type of their values. @type {Record<string, Record<string, string>>} */
 export const PIXEL_OPTIONS = {

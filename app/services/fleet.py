@@ -160,7 +160,11 @@ class Fleet:
         ]
 
     def _nobody_for(self, spec: JobSpec) -> str:
-        if any(worker.holds(spec) for worker in self.workers):
+        holders = [worker for worker in self.workers if worker.holds(spec)]
+        second = spec.options.second_model
+        if second and any(worker.version >= spec.version for worker in holders):
+            return f"no worker holds both {spec.model} and {second}"
+        if holders:
             return (
                 "the workers that hold this model are of an earlier version, "
                 "which cannot do this"

@@ -152,7 +152,11 @@ class Intake:
         options = replace(options, webhook=webhook, retention=retention)
         second = options.own.second_model
         if second:
-            await self._models.expect_second(kind.word, model, second, identity.caller)
+            second_identity = await self._models.second_identity(
+                kind.word, model, second, identity.caller
+            )
+            own = options.own.with_found({"against_identity": second_identity})
+            options = replace(options, own=own)
         model = self._submission.with_size(model, options)
         if request.picture_scale is not None:
             images = max(1, options.n)

@@ -162,10 +162,11 @@ class Models:
                     raise NoWorkerError(why) from unknown
             await asyncio.sleep(_LOOK_S)
 
-    async def expect_second(
+    async def second_identity(
         self, kind: str, model: Model, name: str, caller: Caller
-    ) -> None:
-        """Raise an error unless a model can be the second one beside `model`.
+    ) -> str:
+        """Return the identity of the second model beside `model`, or the SHA-256 of its
+        weights if its worker announces no identity.
 
         name: of the second model. Raises what `find_for` raises, BadParameterError if
         its pictures have another size or other values, and NoWorkerError while it is
@@ -180,6 +181,7 @@ class Models:
             )
         if other.compiling:
             raise NoWorkerError(f"{name} is being made ready")
+        return other.identity or other.digest
 
     async def find_by_digest(
         self, kind: str, digest: str, identity: str, caller: Caller

@@ -351,6 +351,41 @@ def test_picture_is_stored_when_it_is_to_be_scored(
     )
 
 
+def test_second_model_of_a_score_is_found_when_the_request_comes(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    """The job names its identity, or its weights if a worker knows no identity, so that
+    no other model of this name is used. Earlier workers would use one."""
+    second = SCORER.model_copy(update={"name": "second", "digest": "e" * 64})
+    for identity, found in (("f" * 64, "f" * 64), ("", "e" * 64)):
+        cards = SCORER, second.model_copy(update={"identity": identity})
+        worker.announce(*cards)
+        accepted(score(client, against="second"))
+        spec = worker.take()
+        assert isinstance(spec.options, ScoreOptions)
+        assert (spec.version, spec.options.against_identity) == (10, found)
+
+        worker.announce(*cards, version=9)
+        answer = is_problem(score(client, against="second"), 503)
+        assert "earlier version" in answer["detail"]
+
+
+def test_both_models_of_a_score_are_one_workers(
+    client: httpx.Client, worker: HandWorker, redis_url: str
+) -> None:
+    """A job that no worker could do is not accepted."""
+    second = SCORER.model_copy(update={"name": "second", "digest": "e" * 64})
+    worker.announce(SCORER)
+    other = HandWorker(redis_url, "w2")
+    other.announce(second)
+    answer = is_problem(score(client, against="second"), 503)
+    assert "no worker holds both scorer and second" in answer["detail"]
+    other.announce(SCORER, second)
+    accepted(score(client, against="second"))
+    other.leave()
+    other.redis.close()
+
+
 def test_score_is_in_the_job_when_it_is_done(
     client: httpx.Client, worker: HandWorker
 ) -> None:

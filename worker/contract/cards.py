@@ -250,17 +250,20 @@ class WorkerInfo(Record):
 
     def takes(self, spec: JobSpec) -> bool:
         """Return True if this worker can do the job: it knows the job's version, and
-        serves or keeps a model that does the job.
+        serves or keeps a model that does the job, and the second model if there is one.
 
         A trainer takes every job of its queue whose version it knows. A job that adds a
         model is taken by a worker that has already examined this model.
         """
         if spec.kind == ADD.word:
             return self.examined(spec) is not None
-        cards = (*self.models, *self.kept)
-        return self.version >= spec.version and (
-            self.is_trainer or any(card.does(spec) for card in cards)
-        )
+        if self.version < spec.version:
+            return False
+        if self.is_trainer:
+            return True
+        if spec.options.second_model and self.second_card_of(spec) is None:
+            return False
+        return any(card.does(spec) for card in (*self.models, *self.kept))
 
     def examined(self, spec: JobSpec) -> ModelCard | RefusedModel | None:
         """Return the result for the model that this job adds: its card if it is served,
@@ -309,11 +312,20 @@ class WorkerInfo(Record):
         return card is not None and card.draws and (second is None or second.draws)
 
     def second_card_of(self, spec: JobSpec) -> ModelCard | None:
-        """Return the served card of the job's second model (`against` of a score); None
-        if the job has none, or the worker does not serve it."""
+        """Return the card of the second model (`against` of a score) that the job was
+        accepted for, served or kept; None if the job has none, or the worker does not
+        hold it.
+
+        Jobs of earlier versions have only its name: then it is the served model of this
+        name.
+        """
+        name = spec.options.second_model
+        identity = spec.options.second_identity
+        if not identity:
+            return next((card for card in self.models if card.name == name), None)
+        named = (card for card in (*self.models, *self.kept) if card.name == name)
         return next(
-            (card for card in self.models if card.name == spec.options.second_model),
-            None,
+            (card for card in named if identity in (card.identity, card.digest)), None
         )
 
     def with_kept(self, card: ModelCard) -> "WorkerInfo":

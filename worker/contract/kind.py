@@ -224,6 +224,13 @@ class Options(Record):
         return ""
 
     @property
+    def second_identity(self) -> str:
+        """Identity of that model when the job was accepted, or the SHA-256 of its
+        weights if the identity was unknown; empty if none, and in jobs of earlier
+        versions."""
+        return ""
+
+    @property
     def picture_count(self) -> int:
         """How many pictures the client sent, for a kind whose jobs may take several
         (several.py)."""

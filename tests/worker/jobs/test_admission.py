@@ -179,6 +179,68 @@ def test_job_of_a_model_that_was_refused_fails_with_the_reason() -> None:
     assert caught.value.error.type == "not-served"
 
 
+def score_against(second: ModelCard, **options: str) -> JobSpec:
+    """Return a score by `grey` that was accepted with this second model."""
+    return JobSpec.model_validate(
+        {
+            "id": "j",
+            "kind": "score",
+            "model": "grey",
+            "digest": GREY.digest,
+            "seed": 0,
+            "n": 1,
+            "temperature": 1,
+            "height": GREY.height,
+            "width": GREY.width,
+            "channels": 1,
+            "options": {"against": second.name, **options},
+        }
+    )
+
+
+def test_second_model_is_the_one_that_the_job_was_accepted_for() -> None:
+    """The name may belong to other weights by then, or to another key's model. The job
+    goes to a worker that has the right ones, served or exchanged, and fails if there is
+    none."""
+    can = {"can": ("score",)}
+    first = GREY.model_copy(update=can)
+    second = GREY.model_copy(update={**can, "name": "second", "identity": "1" * 64})
+    other = second.model_copy(update={"identity": "2" * 64, "digest": "d" * 64})
+    spec = score_against(second, against_identity=second.identity)
+    text = spec.entry().encode()
+    opened = OpenedJob(Claim("j", "t", last_seq=0), text, bytes(12), b"")
+    served = worker_info("w", first).with_served(second)
+    exchanged = served.with_served(other)
+    never = worker_info("w", first).with_served(other)
+
+    for info in (served, exchanged):
+        admission = Admission(NOBODY, Announcement(info), list, NOBODY, NOBODY)
+        assert info.second_card_of(spec) == second
+        assert admission.is_ours(text)
+
+    there = [served]
+    admission = Admission(NOBODY, Announcement(never), lambda: there, NOBODY, NOBODY)
+    assert not admission.is_ours(text)
+    there.clear()
+    assert admission.is_ours(text)
+    with pytest.raises(JobRefusedError, match="'second'") as caught:
+        admission._order(opened, spec)
+    assert caught.value.error.type == "model-changed"
+
+
+def test_second_model_of_an_earlier_versions_job_is_found_by_name() -> None:
+    """Its description has no identity."""
+    can = {"can": ("score",)}
+    first = GREY.model_copy(update=can)
+    second = GREY.model_copy(update={**can, "name": "second", "identity": "1" * 64})
+    spec = score_against(second)
+    assert spec.options.version == 8
+    served = worker_info("w", first).with_served(second)
+    assert served.takes(spec)
+    assert served.second_card_of(spec) == second
+    assert not worker_info("w", first).takes(spec)
+
+
 def test_worker_without_added_models_ends_a_job_that_adds_one() -> None:
     """It may be in this worker's queue, and the model is examined by workers of another
     one: what they announce ends it."""

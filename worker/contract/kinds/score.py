@@ -61,6 +61,10 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
         "`result.against` has its nats and the log-likelihood ratio, which "
         "distinguishes an unusual picture from a complex one.",
     )
+    against_identity: Annotated[str, FOUND, Since(10)] = ""
+    """Identity of the model `against` when the request came, or the SHA-256 of its
+    weights if a worker of an earlier version announced it without one. The score fails
+    if the model has changed; empty without an `against`."""
 
     further: Annotated[int, FOUND] = Field(default=0, ge=0)
     """Number of passes over the picture after the first: one for each distribution of
@@ -77,6 +81,11 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
     def second_model(self) -> str:
         """Name of the second model; empty if none was requested."""
         return self.against or ""
+
+    @property
+    def second_identity(self) -> str:
+        """The option `against_identity`."""
+        return self.against_identity
 
     def for_model(self, model: Able, n: int) -> Self:
         """Return a copy with the number of passes for this model.
