@@ -14,6 +14,7 @@ maintenance holds its lock for 15 minutes even if the worker dies.
     an id without a record in RQ             -> failed, "worker-lost"
     an open job that RQ lists as failed      -> failed, "worker-lost"
     an open job that is in none of these     -> front of the queue
+    the name of a worker that has no record  -> removed
 
 A parked job, which waits for a worker that can do it, is none of these
 (worker.queue.scripts). Leases are judged by Redis's clock. RQ's dates (created, ended)
@@ -42,7 +43,13 @@ from worker.jobs.ledger import Ledger, SettleAnswer
 from worker.orders.claims import failed
 from worker.orders.faults import worker_lost
 from worker.queue.rq_job import SERIALIZER, DrawJob, queue_of
-from worker.queue.scripts import FORGIVE, LAPSE, SWEEP_INTERMEDIATE, UNLOCK
+from worker.queue.scripts import (
+    FORGET_WORKERS,
+    FORGIVE,
+    LAPSE,
+    SWEEP_INTERMEDIATE,
+    UNLOCK,
+)
 from worker.queue.strays import Strays
 
 INTERVAL_S = 1.0
@@ -56,7 +63,7 @@ one."""
 LOCK_TTL_S = 5
 """Seconds after which the lock of a worker that died in a pass is free again."""
 LONG_SWEEP_EVERY_S = 30.0
-"""Seconds between two searches for failed and stray jobs."""
+"""Seconds between two searches for failed and stray jobs, and for dead workers."""
 SWEEPER_TTL_S = 75
 """Seconds after which another worker takes over these searches, if the worker that does
 them has stopped."""
@@ -204,12 +211,13 @@ class Recovery:
             self._settle_lost(job_id.decode(errors="replace"))
 
     def _sweep_sometimes(self) -> None:
-        """Search for failed and stray jobs, every LONG_SWEEP_EVERY_S seconds and in one
-        worker only."""
+        """Search for failed and stray jobs and for dead workers, every
+        LONG_SWEEP_EVERY_S seconds and in one worker only."""
         if not self._is_due():
             return
         self.sweep_failed()
         self.forget_ended()
+        self.forget_dead_workers()
         self.sweep_strays(STRAY_AFTER_S)
 
     def _is_due(self) -> bool:
@@ -242,6 +250,13 @@ class Recovery:
         now = redis_time(self._redis)
         for registry in (self._finished, self._failed):
             self._redis.zremrangebyscore(registry.key, 0, now)
+
+    def forget_dead_workers(self) -> None:
+        """Remove the names of workers whose announcement or record has expired: those
+        that were killed, and that no supervisor saw die."""
+        queue = WORKERS_BY_QUEUE_KEY % self._queue.name
+        sets = keys.WORKERS, REDIS_WORKER_KEYS, queue
+        self._redis.eval(FORGET_WORKERS, len(sets), *sets, keys.worker(""))
 
     def sweep_strays(self, older_than_s: float) -> None:
         """Return open jobs to the queue that no worker and no list has had for this

@@ -30,6 +30,7 @@ from rq.queue import Queue
 from rq.timeouts import TimerDeathPenalty
 from rq.utils import utcformat
 from rq.worker import SimpleWorker, WorkerStatus
+from rq.worker_registration import register
 
 from worker.contract import keys
 from worker.process.backoff import Backoff
@@ -211,6 +212,8 @@ class RqWorker(SimpleWorker):
         this around every job and HeldJobs.beat comes anyway."""
         if pipeline is not None:
             super().heartbeat(RECORD_TTL_S, pipeline=pipeline)
+            # After a pause the record had expired, and the recovery removed the name.
+            register(self, pipeline)
 
     def dequeue_job_and_maintain_ttl(
         self, timeout: int | None, max_idle_time: int | None = None

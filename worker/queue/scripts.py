@@ -15,8 +15,8 @@ parked jobs once a second:
 Moving ids from the queue to the worker that takes them, and reading their jobs;
 DROP_DUPLICATE removes a second entry of a running job:
     TAKE, TAKE_NEWCOMER, DROP_DUPLICATE
-Deleting RQ's record of an ended job:
-    FORGET_ENTRY
+Deleting RQ's record of an ended job, and the names of dead workers:
+    FORGET_ENTRY, FORGET_WORKERS
 """
 
 from worker.contract.loader import load
@@ -34,3 +34,4 @@ TAKE = load("worker.queue", "take")
 TAKE_NEWCOMER = load("worker.queue", "take_newcomer")
 DROP_DUPLICATE = load("worker.queue", "drop_duplicate")
 FORGET_ENTRY = load("worker.queue", "forget_entry")
+FORGET_WORKERS = load("worker.queue", "forget_workers")

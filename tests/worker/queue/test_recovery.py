@@ -6,15 +6,19 @@ from collections.abc import Callable
 import pytest
 from rq.executions import Execution
 
+from tests.app.hand_worker import GREY
 from tests.worker.harness import Client
 from tests.worker.queue.intake import Intake
 from worker.contract import keys
+from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobStatus
+from worker.jobs.announcement import Announcement
 from worker.jobs.ledger import Batch, Ledger, Progress, SettleAnswer, Unclaimed
 from worker.orders.claims import CANCELED, Claim
 from worker.queue import recovery, strays
 from worker.queue.recovery import redis_time
 from worker.queue.rq_job import SERIALIZER, DrawJob
+from worker.queue.rq_worker import RqWorker
 
 
 def take(client: Client, job_id: str) -> None:
@@ -365,6 +369,39 @@ def test_job_outlives_any_number_of_workers_when_each_drew_a_part(
         JobStatus.FAILED,
         "worker-lost",
     )
+
+
+def test_names_of_killed_workers_are_forgotten(client: Client) -> None:
+    """Of those that no supervisor saw die. A worker that lives, or goes on after a
+    pause, is in every list."""
+    workers = {}
+    for name in ("dead", "paused", "live"):
+        info = WorkerInfo(
+            name=name, device="cpu", slots=1, models=(GREY,), started_at=1.0
+        )
+        announcement = Announcement(info)
+        announcement.beat(client.redis)
+        worker = RqWorker(keys.QUEUE, client.redis, name)
+        worker.register_birth()
+        workers[name] = announcement, worker
+    for name in ("dead", "paused"):
+        # Their lifetimes end.
+        client.redis.delete(keys.worker(name), f"rq:worker:{name}")
+
+    assert recovery.Recovery(client.redis).run_once()
+    queue = f"rq:workers:{keys.QUEUE}"
+    assert client.redis.smembers(keys.WORKERS) == {b"live"}
+    assert client.redis.smembers("rq:workers") == {b"rq:worker:live"}
+    assert client.redis.smembers(queue) == {b"rq:worker:live"}
+
+    announcement, worker = workers["paused"]
+    announcement.beat(client.redis)
+    with client.redis.pipeline() as pipeline:
+        worker.heartbeat(pipeline=pipeline)
+        pipeline.execute()
+    assert recovery.Recovery(client.redis).run_once()
+    assert client.redis.smembers(keys.WORKERS) == {b"live", b"paused"}
+    assert client.redis.smembers(queue) == {b"rq:worker:live", b"rq:worker:paused"}
 
 
 def test_ended_jobs_leave_the_queues_books_when_their_time_is_over(
