@@ -37,10 +37,10 @@ class EngineLostError(Exception):
 
 
 class EngineLink:
-    """An engine's process; the words of Runner. `usage`: of each model, as it said last. `drawn_s`: seconds that each
-    of its threads has drawn, the one that asks the others first. `exhausted`: tokens of those
-    whose work met a lack of memory, with which the process ended. `card_has_failed`:
-    it ended because its GPU did."""
+    """An engine's process; the words of Runner. `usage`: of each model in memory, as it said last.
+    `drawn_s`: seconds that each of its threads has drawn, the one that asks the others first.
+    `exhausted`: tokens of those whose work met a lack of memory, with which the process ended.
+    `card_has_failed`: it ended because its GPU did."""
 
     PROGRAM: ClassVar[str] = "worker.engine.start"
     """Module that runs as the engine's process."""
@@ -104,6 +104,12 @@ class EngineLink:
                 {token: [row_entry(*row) for row in new] for token, new in rows.items()}
             )
 
+        def note_used(usage: Mapping[str, Usage]) -> None:
+            # The metrics read this very dictionary, in another thread.
+            for unloaded in self.usage.keys() - usage.keys():
+                del self.usage[unloaded]
+            self.usage.update(usage)
+
         def note_exhausted(token: str) -> None:
             self.exhausted.add(token)
             exhausted()
@@ -120,7 +126,7 @@ class EngineLink:
             "exhausted": note_exhausted,
             "card_failed": note_card_failed,
             "publish": encoded,
-            "used": self.usage.update,
+            "used": note_used,
             "drew": note_drawn,
             "lines_dropped": dropped,
         }

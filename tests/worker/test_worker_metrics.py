@@ -2,6 +2,7 @@
 
 import socket
 import urllib.request
+from multiprocessing import Pipe
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.app.hand_worker import GREY
 from tests.ports import free_port
 from worker.contract import logs
+from worker.engine_link import EngineLink
 from worker.main import Worker
 from worker.metrics import MetricsPortError, UsageCollector, serve
 from worker.orders.catalogue import Catalogue
@@ -53,6 +55,29 @@ def test_usage_is_told_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
         "pixelrnn_worker_jobs 3.0",
         "pixelrnn_worker_log_lines_dropped_total 7.0",
     } <= set(lines)
+
+
+def test_weights_that_left_memory_are_not_named() -> None:
+    """Each exchange of a shared model would add another name for ever. What the metrics
+    read is the link's own dictionary, from the start."""
+    ours, engine = Pipe()
+    link = EngineLink.__new__(EngineLink)
+    link._connection = ours
+    link._stopping = True
+    link.usage = {"mine": Usage()}
+    collector = UsageCollector(link.usage, {}, lambda: 0)
+    link.start(lambda rows: None, lambda: None, {})
+    engine.send([("used", {"mine": Usage(), "mine@1": Usage()})])
+    engine.send([("used", {"mine": Usage(), "mine@2": Usage(steps=3)})])
+    engine.close()
+    link._thread.join()
+    steps = next(iter(collector.collect()))
+    counts = {
+        sample.labels["model"]: sample.value
+        for sample in steps.samples
+        if sample.name.endswith("_count")
+    }
+    assert counts == {"mine": 0, "mine@2": 3}
 
 
 def test_a_taken_port_is_said() -> None:
