@@ -39,7 +39,7 @@ from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.orientation import Orientation, turn, turn_back
 from model_core.sampling.compiled.stage import CompiledStage
-from model_core.sampling.label_choice import rows_on
+from model_core.sampling.label_choice import TOGETHER, rows_on
 from model_core.sampling.stages import coding_stage, numerics_of
 
 OnImages = Callable[[int], None]
@@ -122,12 +122,12 @@ def _likeliest_labels(model: Model, k: int, images: Values) -> Steps[NDArray[np.
         return np.full(len(images), model.label)
     labels = model.config.labels
     all_pixels = np.ones(images.shape[2:], np.bool_)
-    stage = coding_stage(_network(model, k), labels)  # a slot for each label
+    slots = min(labels, TOGETHER)
+    stage = coding_stage(_network(model, k), slots)
     likeliest = []
     for image in turn(images, model.members[k].orientation):
-        rows = rows_on(stage, labels, image, all_pixels, TEMPERATURE)
+        rows = yield from rows_on(stage, slots, labels, image, all_pixels, TEMPERATURE)
         likeliest.append(int(np.add.accumulate(rows, 1)[:, -1].argmax()))
-        yield 0
     return np.array(likeliest)
 
 

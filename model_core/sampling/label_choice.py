@@ -2,7 +2,7 @@
 priors, or p(label | the given pixels before the first hole)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +13,10 @@ from model_core.networks import PixelNetwork
 from model_core.sampling.stage import Drawing, Stage
 from model_core.sampling.stages import new_stage
 
+TOGETHER = 16
+"""Labels that are compared side by side, at most: each takes the memory of a slot, and
+more are hardly faster."""
+
 
 def label_shares(
     network: PixelNetwork,
@@ -20,6 +24,7 @@ def label_shares(
     known: NDArray[np.integer],
     given: NDArray[np.bool_],
     temperature: float,
+    slots: int = TOGETHER,
 ) -> list[float]:
     """Return p(label | given pixels before the hole) for each label, by index; they add
     up to 1. If the first pixel is not given, these are the priors as they are.
@@ -29,6 +34,7 @@ def label_shares(
     given: bool (H, W), the pixels that are given. Only those before the first pixel
         that is not given count, in raster order.
     temperature: divides the logits of pixels.
+    slots: labels that may be compared side by side; never more than TOGETHER are.
 
     All are in the network's orientation. Each label takes one pass over these pixels,
     by the stage that draws, whose bits are the same everywhere.
@@ -40,7 +46,7 @@ def label_shares(
     if not before.any():
         return list(priors)
     return shares(
-        log_p_leading(network, len(priors), known, before, temperature)
+        log_p_leading(network, len(priors), known, before, temperature, slots)
         + log(np.array(priors))
     ).tolist()
 
@@ -58,6 +64,7 @@ def log_p_leading(
     known: NDArray[np.integer],
     before: NDArray[np.bool_],
     temperature: float,
+    slots: int = TOGETHER,
 ) -> NDArray[np.float64]:
     """Return ln p of the first pixels of an image under each label, (K,).
 
@@ -65,27 +72,37 @@ def log_p_leading(
     known: values (C, H, W).
     before: bool (H, W), the pixels that count, as `leading` returns them.
     temperature: divides the logits.
+    slots: labels that may be compared side by side; never more than TOGETHER are.
 
     Raises FloatingPointError if logits are not finite. For weights on a card:
     torch.AcceleratorError or RuntimeError if the card fails.
     """
-    rows = rows_on(new_stage(network, labels), labels, known, before, temperature)
-    return np.array([math.fsum(each) for each in rows])
+    slots = min(labels, slots, TOGETHER)
+    stage = new_stage(network, slots)
+    steps = rows_on(stage, slots, labels, known, before, temperature)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return np.array([math.fsum(each) for each in end.value])
 
 
 def rows_on(
     stage: Stage,
+    slots: int,
     labels: int,
     known: NDArray[np.integer],
     before: NDArray[np.bool_],
     temperature: float,
-) -> NDArray[np.float64]:
+) -> Generator[int, None, NDArray[np.float64]]:
     """Return ln p of the first pixels of an image for each label and row, (K, H); 0 for
-    rows without such pixels.
+    rows without such pixels. It is a computation that can be paused: it yields 0 about
+    once per row. How many slots there are does not change a bit of it.
 
-    stage: has at least K slots (numbered places for one image each), and no image in
-        any slot. The slots 0 to K - 1 are used and closed again; after an error they
-        stay in use.
+    stage: has at least `slots` slots (numbered places for one image each), and no image
+        in any slot. The slots 0 to `slots` - 1 are used and closed again; after an
+        error they stay in use.
+    slots: labels that are compared side by side.
     labels: K, the number of labels.
     known: values (C, H, W).
     before: bool (H, W), the pixels that count, as `leading` returns them.
@@ -102,16 +119,27 @@ def rows_on(
     keep = torch.from_numpy(np.ascontiguousarray(before))
     # All pixels that the stage reaches are given, so no noise is used.
     none = torch.zeros(H, W, C, dtype=torch.float64)
-    with torch.inference_mode():
-        for label in range(labels):
-            stage.open(
-                label,
-                Drawing(none, temperature, values, keep, label=label, weighed=keep),
+    rows = []
+    for first in range(0, labels, slots):
+        group = range(first, min(first + slots, labels))
+        for slot, label in enumerate(group):
+            drawing = Drawing(
+                none, temperature, values, keep, label=label, weighed=keep
             )
-            stage.hold(label, end, W)
-        while stage.step():
-            pass
-    rows = np.stack([stage.log_p(label) for label in range(labels)])
-    for label in range(labels):
-        stage.close(label)
-    return rows
+            with torch.inference_mode():
+                stage.open(slot, drawing)
+            stage.hold(slot, end, W)
+
+        while _step(stage):
+            yield 0
+
+        for slot in range(len(group)):
+            rows.append(stage.log_p(slot))
+            stage.close(slot)
+    return np.stack(rows)
+
+
+def _step(stage: Stage) -> bool:
+    """Advance all images; return False if none could go on."""
+    with torch.inference_mode():
+        return bool(stage.step())

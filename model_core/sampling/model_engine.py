@@ -198,7 +198,14 @@ class Engine:
         if self._last_shares[0] != asked:
             self._last_shares = (
                 asked,
-                label_shares(network, self._priors, known, given, request.temperature),
+                label_shares(
+                    network,
+                    self._priors,
+                    known,
+                    given,
+                    request.temperature,
+                    self._slots,
+                ),
             )
         return self._last_shares[1]
 

@@ -6,11 +6,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_core import Model, decode, encode, sample
+from model_core import Model, decode, encode, sample, untrained
+from model_core.codec import codec
+from model_core.codec.codec import encoding
 from model_core.codec.container import pack_labels, unpack_labels
 from model_core.components import Member
 from model_core.errors import DataError
 from model_core.measures.likelihood import component_nats
+from model_core.networks import PixelNetwork
+from model_core.sampling.stages import CodingStage, coding_stage
 from tests.labelled_models import labelled
 
 
@@ -26,6 +30,35 @@ def test_labels_take_log2_of_their_number(count: int, images: int, seed: int) ->
     if packed:
         with pytest.raises(DataError, match="ends within the labels"):
             unpack_labels(packed[:-1], images, count)
+
+
+def test_many_labels_are_compared_in_groups(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 40 labels 16 at most take the memory of a slot, and the computation pauses
+    after each row: an engine must not be away for a whole image under all labels."""
+    model = untrained("mnist-row-lstm", seed=1, labels=40, height=5, width=4, hidden=4)
+    images = torch.randint(0, 2, (2, 1, 5, 4), generator=torch.Generator())
+    slots = []
+
+    def stage_of(network: PixelNetwork, count: int) -> CodingStage:
+        slots.append(count)
+        return coding_stage(network, count)
+
+    monkeypatch.setattr(codec, "coding_stage", stage_of)
+    steps = encoding(model, images)
+    pauses = 0
+    while True:
+        try:
+            pauses += next(steps) == 0
+        except StopIteration as end:
+            data = end.value
+            break
+    assert max(slots) == 16
+    groups = 3
+    assert pauses >= len(images) * groups * 5
+    assert data == encode(model, images)
+    assert torch.equal(decode(model, data), images)
 
 
 @pytest.mark.parametrize("members", [1, 2])

@@ -21,8 +21,11 @@ from model_core.measures.pixel_belief import pixel_belief
 from model_core.measures.pixel_influence import pixel_influence
 from model_core.models import load_model
 from model_core.networks import PixelNetwork, build_network
+from model_core.sampling import label_choice
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.model_engine import Engine
+from model_core.sampling.stage import Stage
+from model_core.sampling.stages import new_stage
 from model_core.training.evaluate import evaluate_model
 from tests.labelled_models import PRIORS, SIDE, SIZE, all_images, chi_square, labelled
 from tests.model_core.reference import reference_sample
@@ -360,3 +363,31 @@ def test_a_card_says_labels_and_their_priors(tmp_path) -> None:  # type: ignore[
         ):
             Labels.from_numbers([0, 1], ["a", name], "here")
     assert CompiledStage.can(model.network, torch.device("cpu"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("preset_name", PRESETS)
+def test_a_label_is_chosen_in_the_slots_that_the_engine_has(
+    preset_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most 16, and not one for each label; the probabilities are the same to the
+    last bit."""
+    model = untrained(preset_name, seed=2, **{**SIZE, "labels": 40})
+    slots: list[int] = []
+
+    def stage_of(network: PixelNetwork, count: int) -> Stage:
+        slots.append(count)
+        return new_stage(network, count)
+
+    monkeypatch.setattr(label_choice, "new_stage", stage_of)
+    keep = np.ones((SIDE, SIDE), np.bool_)
+    keep[-1, 1:] = False
+    known = (np.arange(SIDE * SIDE) % 2).reshape(1, SIDE, SIDE)
+    request = ImageRequest(seed=1, sample=0, known=known, keep=keep, label_from=keep)
+    found = []
+    for count in (1, 3, 64):
+        engine = Engine(model, count)
+        engine.admit(request)
+        found.append(engine._last_shares[1])
+    assert slots == [1, 3, 16]
+    assert found[0] == found[1] == found[2]
+    assert len(set(found[0])) > 1

@@ -13,6 +13,7 @@ from tests.fakes import HEIGHT, VALUES, FakeEngine, FakeRow, Outlet, fake_row
 from worker.contract.jobs import JobSpec, JobStatus
 from worker.engine.assessment import Pass
 from worker.engine.cohort import Cohort
+from worker.engine.deadlines import OPENING_S, Deadlines
 from worker.engine.inbox import Inbox
 from worker.engine.model_pool import FullPoolError
 from worker.engine.runner import FetchedModel, Runner
@@ -132,6 +133,38 @@ def test_small_job_ends_first_when_a_large_one_came_before(
     runner.submit(order("small"))
     outlet.wait(lambda: len(outlet.ends) == 2)
     assert outlet.order == ["small", "large"]
+
+
+def test_each_image_has_the_time_of_opening_when_it_gets_its_slot(
+    outlet: Outlet,
+) -> None:
+    """Choosing its label may take seconds, also in the middle of a turn whose steps take
+    a millisecond; the steps after it have the deadline of a turn again."""
+    said: list[float] = []
+
+    class Choosing(FakeEngine):
+        def admit(self, request: ImageRequest) -> int:
+            at_admission.append(said[-1])
+            return super().admit(request)
+
+        def step(self) -> list[FakeRow]:
+            at_steps.append(said[-1])
+            return super().step()
+
+    at_admission: list[float] = []
+    at_steps: list[float] = []
+    runner = Runner(
+        {"fake": Cohort(lambda: Choosing(1))},
+        outlet,
+        fake_score,
+        deadlines=Deadlines(said.append),
+    )
+    runner.submit(order("a", n=3))
+    runner.start()
+    outlet.wait(lambda: "a" in outlet.ends)
+    stopped(runner)
+    assert at_admission == 3 * [OPENING_S]
+    assert OPENING_S not in at_steps
 
 
 def test_models_take_turns_when_both_have_work(

@@ -174,7 +174,10 @@ class Slots:
                 rows += self._step(name, cohort)
                 if time.perf_counter() > until:
                     break
-                self._seat_waiting(name, cohort)
+                if self._seat_waiting(name, cohort):
+                    self._around.deadlines.begin(
+                        name, cohort.load, self._drawings.deaths
+                    )
         except Exception as error:
             # Any error ends these jobs, and not the process with all others.
             self._hand_on(rows)
@@ -202,17 +205,24 @@ class Slots:
             self._around.pause()
         return new
 
-    def _seat_waiting(self, name: str, cohort: Cohort) -> None:
+    def _seat_waiting(self, name: str, cohort: Cohort) -> bool:
+        """Give free slots to waiting images; return True if there was an image. Then
+        the deadline is that of opening."""
+        has_found = False
         while cohort.free:
             found = self._scheduler.next_image(name, cohort.only_express)
             if found is None:
-                return
+                break
+            has_found = True
             token, image = found
+            # If its label is to be chosen, that takes a pass for each label.
+            self._around.deadlines.opening()
             try:
                 cohort.seat(token, image)
             except Exception as error:
                 # The engine refused this image; the others go on.
                 self._fail(token, error)
+        return has_found
 
     def _hand_on(self, rows: Sequence[CohortRow]) -> None:
         for drawing in self._drawings.hand_on(rows):
