@@ -67,8 +67,8 @@ def export_one_file(
 
     The process must have been started with target.ENVIRONMENT before it imported numba.
     Raises ModelError if a model cannot be exported; ConfigError if there is no model,
-    if two have the same name, if the file exists and is not such a page, if it cannot be written, or if the page
-    cannot be bundled here.
+    if two have the same name, if the file exists and is not such a page, if it cannot
+    be written, or if the page cannot be bundled here.
     """
     if not models:
         raise ConfigError(
