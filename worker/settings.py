@@ -42,7 +42,7 @@ class Settings(RedisSettings):
     machine may share it."""
     kept_mib: int = Field(default=4096, ge=1)
     """MiB that the copies of added models may have together in `kept_dir`, for all workers that share it. Beyond that
-    those go that were used least recently; jobs that still wait for one go on waiting, until they are canceled."""
+    the least recently used copies are deleted. A job that needs a deleted copy waits until it is canceled."""
     portable_dir: Annotated[
         Path | None, BeforeValidator(lambda value: value or None)
     ] = None

@@ -100,6 +100,7 @@ def unusable(tmp_path: Path) -> dict[str, Path]:
         "text": b"0 1 2 3 4",
         "cut": whole[:-1],
         "damaged": whole.replace(b"{'descr'", b"(((((((("),
+        "huge": whole.replace(b"(5,), ", b"(" + b"9" * 30 + b",), "),
         "broken archive": b"PK\x03\x04",
     }
     for name, content in contents.items():
@@ -114,7 +115,7 @@ def unusable(tmp_path: Path) -> dict[str, Path]:
     "name",
     [
         *("decimals", "strings", "days", "fields"),
-        *("empty", "text", "cut", "damaged", "broken archive", "archive"),
+        *("empty", "text", "cut", "damaged", "huge", "broken archive", "archive"),
     ],
 )
 def test_a_file_without_integers_is_no_verdict(

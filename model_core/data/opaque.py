@@ -13,7 +13,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What makes a picture upright, by the orientation in its EXIF data (EXIF 2.32, 4.6.4)."""
+"""Operation that makes a picture upright, by the orientation in its EXIF data (EXIF 2.32, 4.6.4)."""
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -96,8 +96,8 @@ def check_exportable(models: Sequence[Model]) -> None:
 def left_out(models: Mapping[str, Model], models_dir: Path) -> dict[str, str]:
     """Return why some models are not exported unless a person names them, as name ->
     sentence for that person. The reasons are that a model cannot be exported, which
-    naming it does not change, and that its weights are large (sizes.py). All other
-    models are missing from the result.
+    naming it does not change, that its card has the name of another of the models, and
+    that its weights are large (sizes.py). All other models are missing from the result.
 
     models: by the names of their directories in `models_dir`, which the names in their
         cards may differ from.
@@ -110,6 +110,10 @@ def left_out(models: Mapping[str, Model], models_dir: Path) -> dict[str, str]:
         if (reason := unportable(model)) is not None:
             # The sentence has the name in the card.
             reasons[name] = reason if model.card.name == name else f"{name}: {reason}"
+        elif model.card.name != name and model.card.name in models:
+            reasons[name] = (
+                f"{name} has the name of another model, {model.card.name}, in its card"
+            )
         elif is_large(place):
             megabytes = weight_bytes(place) / 1e6
             reasons[name] = (

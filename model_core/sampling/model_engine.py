@@ -112,6 +112,9 @@ class Engine:
         self._weighed: dict[int, _Weighed] = {}
         # The last rows of those that are drawn and not yet scored by all components.
         self._unweighed: deque[DrawnRow] = deque()
+        # The component by which the first of them is being scored, the engine that does
+        # that, and the image's ticket there.
+        self._scoring: tuple[_Component, NetworkEngine, int] | None = None
         self._scorers: dict[int, NetworkEngine] = {}  # of one slot, by member
         # By our ticket: images (C, H, W) of turned members so far, still turned.
         self._turned: dict[int, NDArray[np.uint8]] = {}
@@ -130,8 +133,10 @@ class Engine:
     @property
     def load(self) -> int:
         """Number of images that the busiest thread draws, added up over the members,
-        which draw one after the other. The time of a step grows with it."""
-        return sum(engine.load for engine in self._engines)
+        which draw one after the other, and one that is scored. The time of a step grows
+        with it."""
+        drawn = sum(engine.load for engine in self._engines)
+        return drawn + bool(self._unweighed)
 
     def admit(self, request: ImageRequest) -> int:
         """Begin an image, and return its ticket: a number that no other image of this
@@ -214,10 +219,14 @@ class Engine:
         if no such image is being drawn."""
         k, inner = self._places[ticket]
         drawn = [row for row in self._unweighed if row.ticket == ticket]
-        for row in drawn:
-            self._unweighed.remove(row)
         if not drawn:
             self._engines[k].withdraw(inner)
+        elif drawn[0] is self._unweighed[0] and self._scoring is not None:
+            _, scorer, scored = self._scoring
+            scorer.withdraw(scored)
+            self._scoring = None
+        for row in drawn:
+            self._unweighed.remove(row)
         self._left(ticket)
 
     def step(self) -> list[DrawnRow]:
@@ -228,8 +237,8 @@ class Engine:
         whole. The list may be empty. The last row of an image that was requested with
         `weighed` says its ln p: at the temperature of the request, under the mixture of
         all members and labels that the request and the model leave open. That takes a
-        pass over the image for each of these that did not draw it; a step makes one
-        such pass, and the last row comes after all of them.
+        pass over the image for each of these that did not draw it. A step is one step
+        of one such pass, too, and the last row comes after all of them.
 
         Raises FloatingPointError if a network gives logits that are not finite; the
         engine cannot be used after that.
@@ -242,7 +251,7 @@ class Engine:
         ]
         if self._weighed:
             rows = [row for row in rows if not self._is_kept(row)]
-            rows += self._weighed_by_one_more()
+            rows += self._weighed_further()
         for row in rows:
             if row.is_last:
                 self._left(row.ticket)
@@ -319,49 +328,47 @@ class Engine:
             self._unweighed.append(row)
         return row.is_last
 
-    def _weighed_by_one_more(self) -> list[DrawnRow]:
-        """Score the image that has been drawn for the longest by one more component.
-        Return its last row, with ln p under all of them, if that was the last one."""
+    def _weighed_further(self) -> list[DrawnRow]:
+        """Advance by one step the scoring of the image that has been drawn for the
+        longest. Return its last row, with ln p under all components, if that was the
+        last step."""
         if not self._unweighed:
             return []
         row = self._unweighed[0]
         weighed = self._weighed[row.ticket]
-        component = weighed.next_component()
-        if component is not None:
-            image = np.stack(weighed.rows, axis=1)  # (C, H, W)
-            log_p = self._log_p_by(*component, image, weighed.asked)
-            weighed.log_ps[component] = log_p
-        if weighed.next_component() is not None:
+        if self._scoring is None:
+            self._scoring = self._begin_scoring(weighed)
+        component, scorer, _ = self._scoring
+        for scored in scorer.step():
+            if scored.is_last:
+                assert scored.log_p is not None
+                weighed.log_ps[component] = scored.log_p
+                self._scoring = None
+        if self._scoring is not None or weighed.next_component() is not None:
             return []
         self._unweighed.popleft()
         return [row._replace(log_p=weighed.log_p())]
 
-    def _log_p_by(
-        self,
-        k: int,
-        label: int | None,
-        image: NDArray[np.uint8],
-        asked: ImageRequest,
-    ) -> float:
-        """Return ln p of an upright image (C, H, W) under one member and label, at the
-        temperature of its request."""
+    def _begin_scoring(
+        self, weighed: _Weighed
+    ) -> tuple[_Component, NetworkEngine, int]:
+        """Begin to score a drawn image by one more component, at the temperature of its
+        request. Return the component, the engine that scores, and its ticket there."""
+        component = weighed.next_component()
+        assert component is not None
+        k, label = component
         if k not in self._scorers:
             self._scorers[k] = NetworkEngine(self._members[k].network, 1)
         scorer = self._scorers[k]
-        every = np.ones(image.shape[1:], np.bool_)
+        image = np.stack(weighed.rows, axis=1)  # (C, H, W)
         given = replace(
-            asked,
+            weighed.asked,
             known=image.astype(np.int64),
-            keep=every,
+            keep=np.ones(image.shape[1:], np.bool_),
             label=label,
             known_small=None,
         )
-        scorer.admit(self._for_member(k, given))
-        while True:
-            for row in scorer.step():
-                if row.is_last:
-                    assert row.log_p is not None
-                    return row.log_p
+        return component, scorer, scorer.admit(self._for_member(k, given))
 
     def _left(self, ticket: int) -> None:
         """Forget an image that is complete or withdrawn."""

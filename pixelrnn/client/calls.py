@@ -284,8 +284,11 @@ def _parts_of(card: Any) -> tuple[str, list[str], list[str]]:
 
 def resource(collection: str, name: str, *below: str) -> str:
     """Return the path of a resource, such as /jobs/ID/image. name: the ID, which is
-    quoted: any text is part of one path."""
-    return "/".join(["", collection, quote(name, safe=""), *below])
+    quoted: any text but none is one part of the path."""
+    quoted = quote(name, safe="", errors="replace")
+    if not name.strip("."):
+        quoted = quoted.replace(".", "%2E")  # "/jobs/.." would be "/"
+    return "/".join(["", collection, quoted, *below])
 
 
 def get(path: str, **query: Any) -> Call:

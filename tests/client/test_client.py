@@ -338,7 +338,9 @@ def test_a_refusal_is_raised_in_the_words_of_the_service(service: str) -> None:
     assert refused.value.status == 404
 
 
-@pytest.mark.parametrize("job_id", ["a line\n", "a/b?c#d", "naïve"])
+@pytest.mark.parametrize(
+    "job_id", ["a line\n", "a/b?c#d", "naïve", "\udce9", ".", ".."]
+)
 def test_any_text_may_be_asked_for_as_an_id(service: str, job_id: str) -> None:
     with Client(service) as client, pytest.raises(ApiError) as refused:
         client.job(job_id)

@@ -14,7 +14,7 @@ from model_core.components import Member
 from model_core.image_request import ImageRequest
 from model_core.measures.likelihood import log_likelihood
 from model_core.models import Model
-from model_core.sampling.engine import DrawnRow
+from model_core.sampling.engine import DrawnRow, NetworkEngine
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.offline import draw, draw_weighed
 from tests.labelled_models import labelled
@@ -88,35 +88,41 @@ def test_mixture_is_weighed_as_a_whole(models_dir: Path) -> None:
     assert found[0] == pytest.approx(log_p[3], rel=1e-12)
 
 
+@pytest.mark.parametrize("height", [6, 14], ids=["image", "field"])
 def test_a_step_scores_one_image_by_one_component(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, height: int
 ) -> None:
     """Images that are drawn side by side end with the same step, whose time must not
-    grow with their number. Images that are withdrawn meanwhile are scored no further."""
-    model = labelled(height=6, width=5)
+    grow with their number, or with the windows of a field. Images that are withdrawn
+    meanwhile are scored no further."""
+    whole = labelled(height=6, width=5)
+    model, windows = (whole, None) if height == 6 else whole.field(5, height)
+    asked = [replace(each, weighed=True, windows=windows) for each in requests(1.0)]
     engine = Engine(model, slots=5)
-    tickets = [engine.admit(replace(each, weighed=True)) for each in requests(1.0)]
-    passes = 0
+    tickets = [engine.admit(each) for each in asked]
+    steps = 0
 
-    def count(*arguments: Any) -> float:
-        nonlocal passes
-        passes += 1
-        return score(*arguments)
+    def count(scorer: NetworkEngine) -> list[DrawnRow]:
+        nonlocal steps
+        steps += scorer in engine._scorers.values()
+        return step(scorer)
 
-    score = engine._log_p_by
-    monkeypatch.setattr(engine, "_log_p_by", count)
+    step = NetworkEngine.step
+    monkeypatch.setattr(NetworkEngine, "step", count)
     found: list[DrawnRow] = []
     while engine.busy:
-        before = passes
+        assert engine.load >= 1
+        before = steps
         found += engine.step()
-        assert passes - before <= 1
-        if before < passes == 1:
-            engine.withdraw(tickets[1])
+        assert steps - before <= 1
+        if steps == 1 and before == 0:
+            engine.withdraw(tickets[0])
             engine.withdraw(tickets[4])
-    assert passes == 3 * (len(model.card.labels) - 1)
-    _, expected = draw_weighed(model, requests(1.0))
+    assert steps > 3 * (len(model.card.labels) - 1)
     last = {row.ticket: row.log_p for row in found if row.is_last}
-    assert last == {ticket: expected[ticket] for ticket in (0, 2, 3)}
+    assert list(last) == [1, 2, 3]
+    _, expected = draw_weighed(whole, requests(1.0), size=(5, height))
+    assert last == {ticket: expected[ticket] for ticket in last}
     assert engine.free == 5
 
 

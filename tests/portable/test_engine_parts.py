@@ -236,8 +236,8 @@ def test_digests_are_sha256_when_a_page_has_none(ask: Ask) -> None:
 
 def test_what_cannot_be_exported_is_said(all_models_dir: Path, tmp_path: Path) -> None:
     """A Multi-Scale model is left out, or refused if it is named; so is a model with
-    large weights unless it is named, also under another name than its card's, and a
-    model whose card names another directory. Somebody else's folder is left alone."""
+    large weights unless it is named, also under another name than its card's, a model
+    whose card names another directory, and a copy of another model. Somebody else's folder is left alone."""
     folder = tmp_path / "site"
     models = tmp_path / "models"
     shutil.copytree(all_models_dir, models)
@@ -246,8 +246,10 @@ def test_what_cannot_be_exported_is_said(all_models_dir: Path, tmp_path: Path) -
         weights.truncate(12_000_000)
     hostile = shutil.copytree(models / "tiny-cnn", models / "hostile")
     replace(Card.read(hostile / "card.json"), name="../../outside").keep(hostile)
+    shutil.copytree(models / "tiny-cnn", models / "a-copy")
     done = export(folder, "--models-dir", models)
     assert done.returncode == 0, done.stderr
+    assert "left out: a-copy has the name of another model, tiny-cnn" in done.stderr
     assert "left out: tiny-scales is a Multi-Scale model" in done.stderr
     assert "left out: renamed has 12.0 MB of weights" in done.stderr
     assert "left out: hostile: '../../outside' cannot be a model's name" in done.stderr

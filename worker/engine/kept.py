@@ -164,10 +164,10 @@ class KeptWeights:
         for _, size, copy in sorted(by_use):
             if total <= self._added_bytes:
                 return
-            total -= size
             with suppress(OSError):
                 remove(copy)
-            self._log.info("weights_forgotten", model=copy.name)
+                total -= size
+                self._log.info("weights_forgotten", model=copy.name)
 
 
 def _size(copy: Path) -> int:

@@ -403,7 +403,7 @@ def _bring(
     place = kept.find(name, identity)
     was_good = pool.was_unloaded(name, identity)
     if place is None and was_good and directory.is_added(name):
-        place = directory.place(name)  # the copy was deleted after a week without use
+        place = directory.place(name)  # the copy was deleted (kept.py)
     if place is None:
         log.warning("weights_not_there", model=name, identity=identity)
         return None

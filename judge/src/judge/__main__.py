@@ -22,7 +22,10 @@ SOUND = 0
 NOT_SOUND = 1
 NOT_JUDGED = 2
 
-DAMAGED = (ValueError, TypeError, SyntaxError, MemoryError, tokenize.TokenError)
+DAMAGED = (
+    *(ValueError, TypeError, SyntaxError, OverflowError, MemoryError),
+    tokenize.TokenError,
+)
 """Errors that NumPy raises for .npy files with damaged or foreign content."""
 
 DESCRIPTION = """\

@@ -388,7 +388,8 @@ def test_names_of_killed_workers_are_forgotten(client: Client) -> None:
         # Their lifetimes end.
         client.redis.delete(keys.worker(name), f"rq:worker:{name}")
 
-    assert recovery.Recovery(client.redis).run_once()
+    recovering = recovery.Recovery(client.redis)
+    assert recovering.run_once()
     queue = f"rq:workers:{keys.QUEUE}"
     assert client.redis.smembers(keys.WORKERS) == {b"live"}
     assert client.redis.smembers("rq:workers") == {b"rq:worker:live"}
@@ -399,7 +400,7 @@ def test_names_of_killed_workers_are_forgotten(client: Client) -> None:
     with client.redis.pipeline() as pipeline:
         worker.heartbeat(pipeline=pipeline)
         pipeline.execute()
-    assert recovery.Recovery(client.redis).run_once()
+    recovering.forget_dead_workers()
     assert client.redis.smembers(keys.WORKERS) == {b"live", b"paused"}
     assert client.redis.smembers(queue) == {b"rq:worker:live", b"rq:worker:paused"}
 
