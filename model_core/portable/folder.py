@@ -20,6 +20,8 @@ from model_core.portable.packed import unportable, write_packed
 from model_core.portable.sizes import is_large, weight_bytes
 
 PAGE = "index.html"
+_MARK = b'<body data-folder="models/"'
+"""By this text the page of an export is told from any other file."""
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
     "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -127,15 +129,20 @@ def _check(folder: Path) -> None:
     """Raise ConfigError if the folder exists and was not exported before."""
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{folder} is a file: expected a folder, or none")
-    if (
-        folder.is_dir()
-        and any(folder.iterdir())
-        and not (folder / "engine" / MODULES.name).exists()
-    ):
+    if folder.is_dir() and any(folder.iterdir()) and not _was_exported(folder):
         raise ConfigError(
             f"{folder} has other files in it: expected a new folder, or one that was "
             "exported before"
         )
+
+
+def _was_exported(folder: Path) -> bool:
+    """Return True if the folder has the page of an export. Its engine would not do: a
+    checkout of this project has one, too, and models that must not be replaced."""
+    try:
+        return _MARK in (folder / PAGE).read_bytes()
+    except OSError:
+        return False
 
 
 def network_kinds(models: Sequence[Model]) -> set[str]:
@@ -191,7 +198,7 @@ def _write_page(names: set[str], folder: Path) -> None:
         '<meta name="viewport"',
         '"/playground/': '"playground/',
         "<!-- modules -->": "\n".join(preloads),
-        '<body data-pictures="">': f'<body data-folder="models/" data-pictures="{shown}">',
+        '<body data-pictures="">': f'{_MARK.decode()} data-pictures="{shown}">',
     }
     page = (shipped.PAGE / PAGE).read_text(encoding="utf-8")
     for before, after in changes.items():

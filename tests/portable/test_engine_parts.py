@@ -267,8 +267,13 @@ def test_what_cannot_be_exported_is_said(all_models_dir: Path, tmp_path: Path) -
         )
     assert not (tmp_path / "other").exists()
     (tmp_path / "thesis.txt").write_text("years of work")
+    model = load_model("tiny-cnn", models_dir=all_models_dir)
     with pytest.raises(ConfigError, match="has other files in it"):
-        write([load_model("tiny-cnn", models_dir=all_models_dir)], tmp_path)
+        write([model], tmp_path)
+    write([model], folder)
+    (folder / "index.html").unlink()  # its engine is what a checkout has, too
+    with pytest.raises(ConfigError, match="has other files in it"):
+        write([model], folder)
 
 
 @pytest.mark.parametrize("to_one_file", [False, True])
