@@ -8,6 +8,13 @@ import { EngineError } from "./files.js";
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 /** Pixels of a file, at most: a small file could otherwise unpack to any size. */
 const MOST_PIXELS = 2 ** 26;
+/**
+ * Chunks that decide what a picture shows, in the order of the specification. Only the
+ * last of them may stand in a file several times.
+ */
+const ORDER = ["IHDR", "PLTE", "tRNS", "IDAT"];
+/** Colour type of a picture with a palette. */
+const INDEXED = 3;
 
 /**
  * Read a PNG: its text chunks, its palette and its pixels.
@@ -18,8 +25,8 @@ const MOST_PIXELS = 2 ** 26;
  * @returns {Promise<{text: Record<string, string>, palette: string, opacity: Uint8Array, width: number, height: number, channels: number, pixels: Uint8Array}>}
  *     `pixels` in the order (height, width, channels): bytes of colours, or indices
  *     into the palette. `palette`: six hexadecimal digits for each colour, one after
- *     the other; empty without a palette. `opacity`: of the first colours of the
- *     palette, 0 to 255; the others are opaque. `text`: value of each tEXt and iTXt
+ *     the other; empty if the picture is not indexed. `opacity`: of the first colours
+ *     of the palette, 0 to 255; the others are opaque. `text`: value of each tEXt and iTXt
  *     chunk by its keyword (of a compressed one, its raw bytes; zTXt chunks are left
  *     out). `width` and `height` in pixels; `channels`: 3 for RGB, else 1.
  * @throws {EngineError} if the bytes are no PNG, a PNG of another kind, or too large,
@@ -31,9 +38,16 @@ export async function readPng(bytes) {
   const view = new DataView(header.buffer, header.byteOffset, header.length);
   const [width, height] = [view.getUint32(0), view.getUint32(4)];
   const [depth, colour, , , interlaced] = header.subarray(8);
-  // Colour types of the specification: 0 is grey, 2 RGB, 3 indexed.
-  const channels = { 0: 1, 2: 3, 3: 1 }[colour];
-  if (depth !== 8 || !channels || interlaced || !(width * height > 0 && width * height < MOST_PIXELS)) {
+  // Colour types of the specification: 0 is grey, 2 RGB.
+  const channels = { 0: 1, 2: 3, [INDEXED]: 1 }[colour];
+  const isIndexed = colour === INDEXED;
+  if (
+    depth !== 8 ||
+    !channels ||
+    interlaced ||
+    isIndexed !== (palette !== "") ||
+    !(width * height > 0 && width * height < MOST_PIXELS)
+  ) {
     throw new EngineError("the PNG was changed after it was written: expected 8 bits a colour, grey, RGB or a palette");
   }
   const raw = await inflated(data, height * (1 + width * channels));
@@ -49,9 +63,12 @@ export async function readPng(bytes) {
 }
 
 /**
- * Collect the chunks that this module reads. A chunk that is cut off ends the search.
+ * Collect the chunks that this module reads. The chunk IEND ends the search, and so does
+ * one that is cut off.
  *
  * @param {Uint8Array<ArrayBuffer>} bytes
+ * @throws {EngineError} if a chunk of ORDER stands behind a later one of them, or twice:
+ *     programs that show the picture may use another one than this module.
  */
 function chunks(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -63,12 +80,22 @@ function chunks(bytes) {
   let header = new Uint8Array(13);
   let palette = "";
   let opacity = new Uint8Array();
+  let lastRank = -1;
   for (let at = SIGNATURE.length; at + 12 <= bytes.length; ) {
     const length = view.getUint32(at);
     // A chunk has 4 bytes of length, 4 of type and 4 of checksum around its content.
     if (at + 12 + length > bytes.length) break;
     const kind = latin.decode(bytes.subarray(at + 4, at + 8));
     const content = bytes.subarray(at + 8, at + 8 + length);
+    if (kind === "IEND") break;
+    if (ORDER.includes(kind)) {
+      const rank = ORDER.indexOf(kind);
+      const isRepeated = rank === lastRank && kind !== "IDAT";
+      if (rank < lastRank || isRepeated) {
+        throw new EngineError(`the PNG was changed after it was written: it has a chunk ${kind} in a wrong place`);
+      }
+      lastRank = rank;
+    }
     if (kind === "IHDR" && length === 13) header = content;
     if (kind === "IDAT") data.push(content);
     if (kind === "PLTE") palette = Array.from(content, (byte) => byte.toString(16).padStart(2, "0")).join("");

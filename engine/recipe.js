@@ -167,17 +167,19 @@ export function cut(png, count, { channels, height, width, palette }) {
 }
 
 /**
- * Return true if an indexed picture has the colours of a model.
+ * Return true if a picture has the colours of a model: those of its palette or, for a
+ * model without one, no palette.
  *
  * @param {Png} png - Its palette and opacity are compared.
- * @param {string[]} palette - Colours #rrggbb or #rrggbbaa, one for each value; with an
- *     empty one the result is always true.
+ * @param {string[]} palette - Colours #rrggbb or #rrggbbaa, one for each value; empty
+ *     for a model without categories.
  * @param {boolean} isSheet - True if the picture has lines between images, whose grey
  *     stands behind the palette if there is room.
  * @returns {boolean}
  */
 export function hasColours({ palette: colours, opacity }, palette, isSheet) {
-  const hasGrey = isSheet && palette.length > 0 && palette.length < MOST_COLOURS;
+  if (!palette.length) return colours === "";
+  const hasGrey = isSheet && palette.length < MOST_COLOURS;
   const expected = hasGrey ? [...palette, "#808080"] : palette;
   return expected.every((colour, value) => {
     const alpha = colour.length > 7 ? parseInt(colour.slice(7), 16) : 255;

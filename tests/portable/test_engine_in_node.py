@@ -5,6 +5,8 @@ import hashlib
 import json
 import math
 import shutil
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ MODELS = (
     *LABELLED,
     *TILES,
 )
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SEED = 2**53 + 2017
 """One that is no exact number in JavaScript."""
 DRAW = """
@@ -353,6 +356,95 @@ def test_indexed_pictures_are_verified_in_javascript(
     assert other == [False, [{"sample": 0, "x": 0, "y": 0}], False]
     for each in repainted:
         assert each.startswith("EngineError: the picture has other colours")
+
+
+def _drawn(
+    name: str, portable_models_dir: Path, picture: Path, *options: object
+) -> list[tuple[bytes, bytes]]:
+    """Write a picture of a model with `pixelrnn sample`; return kind and content of the
+    chunks of its PNG."""
+    models = "--models-dir", portable_models_dir
+    done = ended("sample", name, *options, *models, "--out", picture)
+    assert done.returncode == 0, done.stderr
+    content, at, chunks = picture.read_bytes(), len(PNG_SIGNATURE), []
+    while at < len(content):
+        (length,) = struct.unpack_from(">I", content, at)
+        kind = content[at + 4 : at + 8]
+        chunks.append((kind, content[at + 8 : at + 8 + length]))
+        at += 12 + length
+    return chunks
+
+
+def _png(chunks: list[tuple[bytes, bytes]]) -> list[int]:
+    """Return the bytes of a PNG with these chunks."""
+    parts = [
+        struct.pack(">I", len(content))
+        + kind
+        + content
+        + struct.pack(">I", zlib.crc32(kind + content))
+        for kind, content in chunks
+    ]
+    return list(PNG_SIGNATURE + b"".join(parts))
+
+
+NEGATIVE = bytes(255 - i // 3 for i in range(3 * 256))
+"""A palette in which 0 is white and 255 is black."""
+
+
+def test_grey_picture_with_a_palette_is_not_verified_in_javascript(
+    ask: Ask, exported: Path, portable_models_dir: Path, tmp_path: Path
+) -> None:
+    """The bytes of the pixels are right, but as indices into a palette they can show
+    anything. So can those of an indexed picture without one."""
+    drawn = _drawn("tiny-cnn", portable_models_dir, tmp_path / "drawn.png")
+    (_, header), *others = drawn
+    indexed = b"IHDR", header[:9] + b"\3" + header[10:]
+    coloured = [indexed, (b"PLTE", NEGATIVE), *others]
+
+    genuine, negative, bare = ask(
+        VERIFY,
+        folder=str(exported / "models" / "tiny-cnn"),
+        files=[_png(drawn), _png(coloured), _png([indexed, *others])],
+    )
+
+    assert genuine == [True, [], False]
+    assert negative.startswith("EngineError: the picture has other colours")
+    assert bare.startswith("EngineError: the PNG was changed")
+
+
+def test_second_palette_is_not_verified_in_javascript(
+    ask: Ask, exported: Path, portable_models_dir: Path, tmp_path: Path
+) -> None:
+    """Programs show the palette before the pixels, so a true one elsewhere proves
+    nothing: behind the end, behind the pixels, or directly behind the first. A grey
+    picture shows no palette."""
+    drawn = _drawn("tiny-tiles", portable_models_dir, tmp_path / "drawn.png")
+    true = next(chunk for chunk in drawn if chunk[0] == b"PLTE")
+    foreign = b"PLTE", bytes(255 - byte for byte in true[1])
+    repainted = [foreign if chunk == true else chunk for chunk in drawn]
+    twice = repainted.index(foreign) + 1
+    header = drawn[0][1]
+    grey = b"IHDR", header[:9] + b"\0" + header[10:]
+
+    genuine, *forged = ask(
+        VERIFY,
+        folder=str(exported / "models" / "tiny-tiles"),
+        files=[
+            _png(drawn),
+            _png([*repainted, true]),
+            _png([*repainted[:-1], true, repainted[-1]]),
+            _png([*repainted[:twice], true, *repainted[twice:]]),
+            _png([grey, *drawn[1:]]),
+        ],
+    )
+
+    assert genuine == [True, [], False]
+    behind_the_end, *misplaced, without = forged
+    assert behind_the_end.startswith("EngineError: the picture has other colours")
+    for each in misplaced:
+        assert each.startswith("EngineError: the PNG was changed")
+        assert "PLTE in a wrong place" in each
+    assert without.startswith("EngineError: the PNG was changed")
 
 
 REFUSED = """
