@@ -1,6 +1,6 @@
 /**
- * Read PNG files as the service and `pixelrnn` write them: 8 bits for each colour,
- * grey, RGB or with a palette.
+ * Read PNG files as the service and `pixelrnn` write them: 8 bits for each colour, grey
+ * or RGB; or with a palette and up to 8 bits for each pixel.
  */
 
 import { EngineError } from "./files.js";
@@ -15,13 +15,18 @@ const MOST_PIXELS = 2 ** 26;
 const ORDER = ["IHDR", "PLTE", "tRNS", "IDAT"];
 /** Colour type of a picture with a palette. */
 const INDEXED = 3;
+/**
+ * Bits of an index in a picture with a palette. Some versions of Pillow write no more of
+ * them than the number of colours needs.
+ */
+const INDEX_BITS = [1, 2, 4, 8];
 
 /**
  * Read a PNG: its text chunks, its palette and its pixels.
  *
- * @param {Uint8Array<ArrayBuffer>} bytes - The file: 8 bits for each colour, grey, RGB
- *     or indexed, not interlaced. Checksums and the numbers of filters are not
- *     verified.
+ * @param {Uint8Array<ArrayBuffer>} bytes - The file: 8 bits for each colour, grey or
+ *     RGB, or indexed with 1, 2, 4 or 8 bits for each pixel; not interlaced. Checksums
+ *     and the numbers of filters are not verified.
  * @returns {Promise<{text: Record<string, string>, palette: string, opacity: Uint8Array, width: number, height: number, channels: number, pixels: Uint8Array}>}
  *     `pixels` in the order (height, width, channels): bytes of colours, or indices
  *     into the palette. `palette`: six hexadecimal digits for each colour, one after
@@ -42,7 +47,7 @@ export async function readPng(bytes) {
   const channels = { 0: 1, 2: 3, [INDEXED]: 1 }[colour];
   const isIndexed = colour === INDEXED;
   if (
-    depth !== 8 ||
+    !(isIndexed ? INDEX_BITS.includes(depth) : depth === 8) ||
     !channels ||
     interlaced ||
     isIndexed !== (palette !== "") ||
@@ -50,7 +55,8 @@ export async function readPng(bytes) {
   ) {
     throw new EngineError("the PNG was changed after it was written: expected 8 bits a colour, grey, RGB or a palette");
   }
-  const raw = await inflated(data, height * (1 + width * channels));
+  const length = Math.ceil((width * channels * depth) / 8);
+  const raw = await inflated(data, height * (1 + length));
   return {
     text,
     palette,
@@ -58,7 +64,7 @@ export async function readPng(bytes) {
     width,
     height,
     channels,
-    pixels: unfiltered(raw, height, width * channels, channels),
+    pixels: unpacked(unfiltered(raw, height, length, channels), height, width * channels, depth),
   };
 }
 
@@ -163,6 +169,29 @@ function unfiltered(raw, rows, length, step) {
     }
   }
   return pixels;
+}
+
+/**
+ * Return one byte for each value of rows that have 8 / depth values in a byte.
+ *
+ * @param {Uint8Array} packed - Rows of whole bytes. The first value of a byte has its
+ *     highest bits.
+ * @param {number} rows
+ * @param {number} width - Values of a row.
+ * @param {number} depth - Bits of a value: 1, 2, 4 or 8.
+ */
+function unpacked(packed, rows, width, depth) {
+  if (depth === 8) return packed;
+  const length = packed.length / rows;
+  const values = new Uint8Array(rows * width);
+  for (let y = 0; y < rows; y++) {
+    for (let x = 0; x < width; x++) {
+      const bit = x * depth;
+      const byte = packed[y * length + Math.floor(bit / 8)];
+      values[y * width + x] = (byte >> (8 - depth - (bit % 8))) & (2 ** depth - 1);
+    }
+  }
+  return values;
 }
 
 /**

@@ -421,7 +421,9 @@ def _file(
     elif mark:
         options["xmp"] = mark.encode()
     if canvas.palette:
-        options["bits"] = 8  # one byte for each pixel, however few colours there are
+        # Some versions of Pillow write fewer bits for each pixel if there are few
+        # colours; others write 8.
+        options["bits"] = 8
     if canvas.profile:
         options["icc_profile"] = canvas.profile
 

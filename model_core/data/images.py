@@ -409,6 +409,8 @@ def save_picture(
             chunks.add_text(key, value)
         options = {"pnginfo": chunks}
         if image.mode == "P":
+            # Some versions of Pillow write fewer bits for each pixel if there are few
+            # colours; others write 8.
             options = {**options, "bits": 8}
     file = sys.stdout.buffer if path == STDOUT else path
     image.save(file, format=name, **options)

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import json
 import math
 import shutil
@@ -16,7 +17,7 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from model_core import load_model, sample, shipped
+from model_core import load_model, sample, save_model, shipped, untrained
 from model_core.image_request import ImageRequest
 from model_core.measures.likelihood import log_likelihood
 from model_core.posterior.completion import complete
@@ -445,6 +446,70 @@ def test_second_palette_is_not_verified_in_javascript(
         assert each.startswith("EngineError: the PNG was changed")
         assert "PLTE in a wrong place" in each
     assert without.startswith("EngineError: the PNG was changed")
+
+
+@pytest.mark.parametrize("values", [3, 4, 7])
+def test_pictures_of_few_colours_are_verified_in_javascript(
+    ask: Ask, tmp_path: Path, values: int
+) -> None:
+    """Such files have 2 or 4 bits for each pixel; a sheet has one colour more. A changed
+    pixel is found."""
+    models = tmp_path / "models"
+    sizes = {"height": 5, "width": 3, "layers": 1, "hidden": 3, "head": 4}
+    model = untrained("mnist-row-lstm", seed=7, values=values, categories=True, **sizes)
+    save_model(model, models / "few")
+    done = export(tmp_path / "site", "--models-dir", models)
+    assert done.returncode == 0, done.stderr
+    one = _drawn("few", models, tmp_path / "one.png")
+    sheet = _drawn("few", models, tmp_path / "sheet.png", "--n", 3, "--scale", 3)
+    files = []
+    for chunks, colours in ((one, values), (sheet, values + 1)):
+        depth = 2 if colours <= 4 else 4
+        files += [_at_depth(chunks, depth), _at_depth(chunks, depth, True)]
+
+    first, changed, of_sheet, changed_sheet = ask(
+        VERIFY, folder=str(tmp_path / "site" / "models" / "few"), files=files
+    )
+
+    assert first == of_sheet == [True, [], False]
+    assert changed == [False, [{"sample": 0, "x": 2, "y": 4}], False]
+    assert changed_sheet == [False, [{"sample": None, "x": 6, "y": 10}], False]
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_indices_of_any_depth_are_read_in_javascript(ask: Ask, depth: int) -> None:
+    """Rows of 11 pixels end within a byte."""
+    indices = np.random.default_rng(5).integers(0, 2**depth, (4, 11), np.uint8)
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 11, 4, 8, 3, 0, 0, 0)),
+        (b"PLTE", NEGATIVE[: 3 * 2**depth]),
+        (b"IDAT", zlib.compress(np.insert(indices, 0, 0, axis=1).tobytes())),
+        (b"IEND", b""),
+    ]
+    script = "return (await parts.readPng(Uint8Array.from(given.file))).pixels;"
+    found = ask(script, file=_at_depth(chunks, depth))
+    assert found == indices.ravel().tolist()
+
+
+def _at_depth(
+    chunks: list[tuple[bytes, bytes]], depth: int, is_changed: bool = False
+) -> list[int]:
+    """Return the bytes of an indexed PNG with so many bits for each pixel, as some
+    versions of Pillow write it and some do not.
+
+    is_changed: change the last pixel.
+    """
+    with Image.open(io.BytesIO(bytes(_png(chunks)))) as image:
+        pixels = np.array(image)
+    if is_changed:
+        pixels[-1, -1] ^= 1
+    bits = np.unpackbits(pixels[..., None], axis=-1)[..., -depth:]
+    rows = np.packbits(bits.reshape(len(pixels), -1), axis=-1)
+    stream = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    (_, header), *others = chunks
+    kept = [chunk for chunk in others if chunk[0] not in (b"IDAT", b"IEND")]
+    header = header[:8] + bytes([depth]) + header[9:]
+    return _png([(b"IHDR", header), *kept, (b"IDAT", stream), (b"IEND", b"")])
 
 
 REFUSED = """
