@@ -125,10 +125,16 @@ export class Codec {
           `${name} has ${sha256.slice(0, 12)}...`,
       );
     }
-    const most = Math.floor(DECODE_VALUES / (image.channels * image.height * image.width));
+    const size = image.channels * image.height * image.width;
+    const most = Math.floor(DECODE_VALUES / size);
     // Checked before anything is decoded: a small file can claim many images.
     if (header.images > most)
       throw new EngineError(`the file contains ${header.images} images: expected at most ${most}`);
+    const mostOfStripe = Math.floor(STRIPE_VALUES / size);
+    for (const { images } of stripes) {
+      if (images > mostOfStripe)
+        throw new EngineError(`a stripe contains ${images} images: expected at most ${mostOfStripe}`);
+    }
     const member = members.findIndex(({ orientation }) => orientation === header.member);
     if (member < 0)
       throw new EngineError(`the file was coded by the member ${header.member}, but ${name} has no such member`);

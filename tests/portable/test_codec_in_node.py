@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from model_core import encode, load_model, sample, save_model, shipped
+from model_core import decode, encode, load_model, sample, save_model, shipped
+from model_core.codec.codec import STRIPE_VALUES
 from model_core.codec.container import pack, unpack
+from model_core.errors import DataError
 from tests.labelled_models import labelled
 from tests.portable.exporting import Ask, changed_engine, export
 
@@ -141,6 +143,26 @@ def test_damage_to_coded_files_is_told_in_a_sentence(
     for sentence, part in zip(said, expected, strict=True):
         assert sentence.startswith("EngineError: ")
         assert part in sentence
+
+
+def test_stripe_of_too_many_images_is_not_decoded_in_javascript(
+    ask: Ask, exported: Path, portable_models_dir: Path
+) -> None:
+    """As in Python: a few bytes can claim images for minutes of work."""
+    model = load_model("tiny-cnn", models_dir=portable_models_dir)
+    header, (stripe,) = unpack(encode(model, sample(model, 1, seed=2)))
+    most = STRIPE_VALUES // model.config.dimensions
+    file = pack(replace(header, images=most + 1), [replace(stripe, images=most + 1)])
+    with pytest.raises(DataError, match=f"a stripe .* at most {most}"):
+        decode(model, file)
+
+    (said,) = ask(
+        DECODE, folder=str(exported / "models" / "tiny-cnn"), files=[list(file)]
+    )
+
+    assert said == (
+        f"EngineError: a stripe contains {most + 1} images: expected at most {most}"
+    )
 
 
 WARN = """
