@@ -11,8 +11,8 @@ import { exactSum, log, logCount, logSum } from "./elementary.js";
 import { EngineError } from "./files.js";
 import { Chooser } from "./noise.js";
 import { placesOf, turn, turnBack } from "./orientation.js";
-import { readPng } from "./png.js";
-import { cut, hasColours, recipeOf, toByte } from "./recipe.js";
+import { pixelsOf, readPng } from "./png.js";
+import { cut, hasColours, recipeOf, sheetOf, toByte } from "./recipe.js";
 import { Stage } from "./stage.js";
 
 /** Images that are drawn side by side. */
@@ -253,7 +253,7 @@ export class Model {
    *     changed by another program.
    */
   async verify(png) {
-    const file = await readPng(png);
+    const file = readPng(png);
     const { digest, identity, samples, options } = recipeOf(file.text);
     if (digest !== this.#description.sha256) {
       throw new EngineError(
@@ -263,7 +263,9 @@ export class Model {
     if (!hasColours(file, this.palette, samples > 1)) {
       throw new EngineError(`the picture has other colours than ${this.name}: another program has saved it`);
     }
-    const { images, foreign } = cut(file, samples, this);
+    // Unpacked last: a small file of another model or size can hold many pixels.
+    const sheet = sheetOf(file, samples, this);
+    const { images, foreign } = cut(await pixelsOf(file), sheet, this);
     // Only the pixels are compared, so their probabilities are not needed.
     const drawn = await this.sample({ ...options, weighed: false });
     const changed = drawn.flatMap(({ values }, i) => this.#changed(values, images[i], options.first + i));

@@ -22,22 +22,26 @@ const INDEXED = 3;
 const INDEX_BITS = [1, 2, 4, 8];
 
 /**
- * Read a PNG: its text chunks, its palette and its pixels.
+ * What a file says of its picture. `depth`: bits of each colour or index. `channels`: 3
+ * for RGB, else 1. `data`: parts of the packed pixels, which `pixelsOf` unpacks.
+ * `palette`: six hexadecimal digits for each colour, one after the other; empty if the
+ * picture is not indexed. `opacity`: of the first colours of the palette, 0 to 255; the
+ * others are opaque. `text`: value of each tEXt and iTXt chunk by its keyword (of a
+ * compressed one, its raw bytes; zTXt chunks are left out).
+ *
+ * @typedef {{text: Record<string, string>, palette: string, opacity: Uint8Array, width: number, height: number, channels: number, depth: number, data: Uint8Array<ArrayBuffer>[]}} Png
+ */
+
+/**
+ * Read a PNG without its pixels: its text chunks, its palette and its size.
  *
  * @param {Uint8Array<ArrayBuffer>} bytes - The file: 8 bits for each colour, grey or
  *     RGB, or indexed with 1, 2, 4 or 8 bits for each pixel; not interlaced. Checksums
  *     and the numbers of filters are not verified.
- * @returns {Promise<{text: Record<string, string>, palette: string, opacity: Uint8Array, width: number, height: number, channels: number, pixels: Uint8Array}>}
- *     `pixels` in the order (height, width, channels): bytes of colours, or indices
- *     into the palette. `palette`: six hexadecimal digits for each colour, one after
- *     the other; empty if the picture is not indexed. `opacity`: of the first colours
- *     of the palette, 0 to 255; the others are opaque. `text`: value of each tEXt and iTXt
- *     chunk by its keyword (of a compressed one, its raw bytes; zTXt chunks are left
- *     out). `width` and `height` in pixels; `channels`: 3 for RGB, else 1.
- * @throws {EngineError} if the bytes are no PNG, a PNG of another kind, or too large,
- *     or if its pixels are missing or cannot be unpacked.
+ * @returns {Png}
+ * @throws {EngineError} if the bytes are no PNG, a PNG of another kind, or too large.
  */
-export async function readPng(bytes) {
+export function readPng(bytes) {
   if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new EngineError("this is not a PNG file");
   const { header, text, data, palette, opacity } = chunks(bytes);
   const view = new DataView(header.buffer, header.byteOffset, header.length);
@@ -55,17 +59,23 @@ export async function readPng(bytes) {
   ) {
     throw new EngineError("the PNG was changed after it was written: expected 8 bits a colour, grey, RGB or a palette");
   }
+  return { text, palette, opacity, width, height, channels, depth, data };
+}
+
+/**
+ * Unpack the pixels of a PNG, in the order (height, width, channels): bytes of colours,
+ * or indices into the palette.
+ *
+ * A small file can hold many pixels, so check the size of the picture before.
+ *
+ * @param {Png} png
+ * @returns {Promise<Uint8Array>}
+ * @throws {EngineError} if pixels are missing or cannot be unpacked.
+ */
+export async function pixelsOf({ width, height, channels, depth, data }) {
   const length = Math.ceil((width * channels * depth) / 8);
   const raw = await inflated(data, height * (1 + length));
-  return {
-    text,
-    palette,
-    opacity,
-    width,
-    height,
-    channels,
-    pixels: unpacked(unfiltered(raw, height, length, channels), height, width * channels, depth),
-  };
+  return unpacked(unfiltered(raw, height, length, channels), height, width * channels, depth);
 }
 
 /**
@@ -164,8 +174,7 @@ function unfiltered(raw, rows, length, step) {
       const left = i < step ? 0 : pixels[at - step];
       const up = y ? pixels[at - length] : 0;
       const corner = i < step || !y ? 0 : pixels[at - length - step];
-      const guess = [0, left, up, (left + up) >> 1, nearest(left, up, corner)][filter];
-      pixels[at] = raw[y * (length + 1) + 1 + i] + guess;
+      pixels[at] = raw[y * (length + 1) + 1 + i] + prediction(filter, left, up, corner);
     }
   }
   return pixels;
@@ -195,6 +204,29 @@ function unpacked(packed, rows, width, depth) {
 }
 
 /**
+ * Return the prediction of a byte by the filter of its row.
+ *
+ * @param {number} filter
+ * @param {number} left - The same byte of the pixel to the left; 0 outside the picture.
+ * @param {number} up
+ * @param {number} corner - That of the pixel up and to the left.
+ */
+function prediction(filter, left, up, corner) {
+  switch (filter) {
+    case 1:
+      return left;
+    case 2:
+      return up;
+    case 3:
+      return (left + up) >> 1;
+    case 4:
+      return nearest(left, up, corner);
+    default:
+      return 0;
+  }
+}
+
+/**
  * Return the prediction of Paeth's filter: the neighbour that is nearest to left + up -
  * corner.
  *
@@ -203,7 +235,9 @@ function unpacked(packed, rows, width, depth) {
  * @param {number} corner
  */
 function nearest(left, up, corner) {
-  const [a, b, c] = [up - corner, left - corner, left + up - 2 * corner].map(Math.abs);
+  const a = Math.abs(up - corner);
+  const b = Math.abs(left - corner);
+  const c = Math.abs(left + up - 2 * corner);
   if (a <= b && a <= c) return left;
   return b <= c ? up : corner;
 }

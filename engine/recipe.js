@@ -7,9 +7,9 @@
 
 import { EngineError } from "./files.js";
 import { PIXEL_OPTIONS, VERSION } from "./pixel_options.js";
-import { readPng } from "./png.js";
 
 /** @import {SampleOptions} from "./types" */
+/** @import {Png} from "./png.js" */
 
 /** Name of the arithmetic of the engine's loops. */
 const NUMERICS = "cpu-compiled";
@@ -29,7 +29,12 @@ const MOST_COLOURS = 256;
  *
  * @typedef {{model: string, digest: string, identity: string, samples: number, options: SampleOptions & {first: number}}} Recipe
  */
-/** @typedef {Awaited<ReturnType<typeof readPng>>} Png */
+/**
+ * The layout of a sheet of `count` images: `columns` of them side by side, so `high` and
+ * `wide` in pixels, each of which is enlarged to a square of `scale` pixels a side.
+ *
+ * @typedef {{count: number, columns: number, high: number, wide: number, scale: number}} Sheet
+ */
 
 /**
  * Return how a picture was drawn, from the text of its PNG.
@@ -114,21 +119,18 @@ function namesIn(text) {
 }
 
 /**
- * Cut a sheet, a grid of images with lines between them, into its images.
+ * Return the layout of a sheet, a grid of images with lines between them. The pixels
+ * are not needed.
  *
  * @param {Png} png
  * @param {number} count - Number of images on the sheet.
- * @param {{channels: number, height: number, width: number, palette: string[]}} image -
- *     Shape of one image; `palette` is empty for a model without categories.
- * @returns {{images: Int16Array[], foreign: {x: number, y: number}[]}} `images`: bytes
- *     or indices of colours of each image in the order (channels, height, width), -1 if
- *     the square of an enlarged pixel has several colours. `foreign`: places outside
- *     the images, in pixels before enlarging, that do not have the colour of the lines.
+ * @param {{channels: number, height: number, width: number}} image - Shape of one image.
+ * @returns {Sheet}
  * @throws {EngineError} if the picture does not have the size of a sheet of so many
  *     images, or a multiple of it, or if it has another number of channels than the
  *     images.
  */
-export function cut(png, count, { channels, height, width, palette }) {
+export function sheetOf(png, count, { channels, height, width }) {
   const columns = Math.ceil(Math.sqrt(count));
   const rows = Math.ceil(count / columns);
   const high = rows * (height + LINE) - LINE;
@@ -137,8 +139,26 @@ export function cut(png, count, { channels, height, width, palette }) {
   if (png.width !== wide * scale || png.height !== high * scale || png.channels !== channels) {
     throw new EngineError(`the picture is ${png.width}x${png.height}, expected ${wide}x${high} or a multiple of that`);
   }
+  return { count, columns, high, wide, scale };
+}
+
+/**
+ * Cut a sheet into its images.
+ *
+ * @param {Uint8Array} pixels - Those of the whole sheet, in the order (height, width,
+ *     channels).
+ * @param {Sheet} sheet
+ * @param {{channels: number, height: number, width: number, palette: string[]}} image -
+ *     Shape of one image; `palette` is empty for a model without categories.
+ * @returns {{images: Int16Array[], foreign: {x: number, y: number}[]}} `images`: bytes
+ *     or indices of colours of each image in the order (channels, height, width), -1 if
+ *     the square of an enlarged pixel has several colours. `foreign`: places outside
+ *     the images, in pixels before enlarging, that do not have the colour of the lines.
+ */
+export function cut(pixels, { count, columns, high, wide, scale }, { channels, height, width, palette }) {
+  const whole = { pixels, width: wide * scale, channels };
   const at = (/** @type {number} */ y, /** @type {number} */ x, /** @type {number} */ colour) =>
-    square(png, y * scale, x * scale, colour, scale);
+    square(whole, y * scale, x * scale, colour, scale);
 
   const images = Array.from({ length: count }, (_, i) => {
     const top = Math.floor(i / columns) * (height + LINE);
@@ -191,7 +211,7 @@ export function hasColours({ palette: colours, opacity }, palette, isSheet) {
 /**
  * Return the byte of one enlarged pixel; -1 if the pixels of its square differ.
  *
- * @param {Png} png
+ * @param {{pixels: Uint8Array, width: number, channels: number}} whole - The sheet.
  * @param {number} top - Row of the square's first pixel.
  * @param {number} left
  * @param {number} colour

@@ -476,6 +476,46 @@ def test_pictures_of_few_colours_are_verified_in_javascript(
     assert changed_sheet == [False, [{"sample": None, "x": 6, "y": 10}], False]
 
 
+@pytest.mark.parametrize("is_foreign", [True, False])
+def test_pixels_are_unpacked_last_in_javascript(
+    ask: Ask,
+    exported: Path,
+    portable_models_dir: Path,
+    tmp_path: Path,
+    is_foreign: bool,
+) -> None:
+    """A small file may hold many pixels, so a picture of other weights or of another
+    size is refused before they are unpacked; here they cannot be."""
+    drawn = _drawn("tiny-cnn", portable_models_dir, tmp_path / "drawn.png")
+    changes = {b"IDAT": b"damaged"}
+    if not is_foreign:
+        changes[b"IHDR"] = struct.pack(">II", 8000, 8000) + drawn[0][1][8:]
+    file = _png([(kind, changes.get(kind, content)) for kind, content in drawn])
+    model = "tiny-diagonal" if is_foreign else "tiny-cnn"
+
+    (said,) = ask(VERIFY, folder=str(exported / "models" / model), files=[file])
+
+    expected = "drawn with the weights" if is_foreign else "the picture is 8000x8000"
+    assert expected in said
+
+
+@pytest.mark.parametrize("filter_number", range(5))
+def test_filters_are_undone_in_javascript(ask: Ask, filter_number: int) -> None:
+    """Pillow reads the same bytes from a file whose rows all have this filter."""
+    raw = np.random.default_rng(6).integers(0, 256, (4, 1 + 3 * 5), np.uint8)
+    raw[:, 0] = filter_number
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", 5, 4, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(raw.tobytes())),
+        (b"IEND", b""),
+    ]
+    file = _png(chunks)
+    with Image.open(io.BytesIO(bytes(file))) as image:
+        expected = np.array(image).ravel().tolist()
+    script = "return parts.pixelsOf(parts.readPng(Uint8Array.from(given.file)));"
+    assert ask(script, file=file) == expected
+
+
 @pytest.mark.parametrize("depth", [1, 2, 4, 8])
 def test_indices_of_any_depth_are_read_in_javascript(ask: Ask, depth: int) -> None:
     """Rows of 11 pixels end within a byte."""
@@ -486,7 +526,7 @@ def test_indices_of_any_depth_are_read_in_javascript(ask: Ask, depth: int) -> No
         (b"IDAT", zlib.compress(np.insert(indices, 0, 0, axis=1).tobytes())),
         (b"IEND", b""),
     ]
-    script = "return (await parts.readPng(Uint8Array.from(given.file))).pixels;"
+    script = "return parts.pixelsOf(parts.readPng(Uint8Array.from(given.file)));"
     found = ask(script, file=_at_depth(chunks, depth))
     assert found == indices.ravel().tolist()
 

@@ -990,9 +990,9 @@ def test_png_that_unpacks_to_more_than_it_states_is_not_unpacked(
     outcomes = run_page(
         known
         + """
-        const {readPng} = await import(`${PAGE}/../../../engine/png.js`);
-        return Promise.all(files.map((hex) => readPng(new Uint8Array(Buffer.from(hex, "hex"))).then(
-          ({pixels}) => pixels.length, ({message}) => message,
+        const {pixelsOf, readPng} = await import(`${PAGE}/../../../engine/png.js`);
+        return Promise.all(files.map((hex) => pixelsOf(readPng(new Uint8Array(Buffer.from(hex, "hex")))).then(
+          (pixels) => pixels.length, ({message}) => message,
         )));
         """
     )
