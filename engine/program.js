@@ -20,7 +20,8 @@ const PAGE = 65536;
 const ALIGNMENT = 64;
 
 /**
- * Kind of network -> its program, which is loaded once.
+ * Kind of network and digest of the loop's sources -> its program, which is loaded once.
+ * A page that stays open can load models of a later export, whose loops are others.
  *
  * @type {Map<string, Promise<Program>>}
  */
@@ -43,12 +44,13 @@ export async function programOf(description) {
   if (found.sources !== sources) {
     throw new EngineError(`${description.name} was packed for another version of the engine: export it again`);
   }
-  let program = compiled.get(kind);
+  const key = `${kind} ${sources}`;
+  let program = compiled.get(key);
   if (!program) {
     program = relaxed(found.relaxed).then((module) => module ?? exact(found));
-    compiled.set(kind, program);
+    compiled.set(key, program);
     // A failed request must not be kept: the next call tries again.
-    program.catch(() => compiled.delete(kind));
+    program.catch(() => compiled.delete(key));
   }
   return program;
 }

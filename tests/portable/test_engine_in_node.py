@@ -671,6 +671,40 @@ def test_a_connection_that_breaks_is_reported_in_a_sentence(ask: Ask) -> None:
     assert ask(BROKEN).startswith("EngineError: cannot read http://127.0.0.1:")
 
 
+UPDATED = """
+const {embed} = await import(given.files);
+const model = at(given.folder);
+await parts.load(model);
+const {readFileSync} = await import("node:fs");
+const described = JSON.parse(readFileSync(new URL("portable.json", model)));
+const list = new URL("modules.json", given.files);
+const modules = JSON.parse(readFileSync(list));
+const found = modules[described.kind];
+const exact = {file: found.file, sha256: found.sha256};
+modules[described.kind] = {...exact, sources: "new", relaxed: exact};
+const bytes = (value) => new TextEncoder().encode(JSON.stringify(value));
+embed(new Map([
+  [new URL("portable.json", model).href, bytes({...described, sources: "new"})],
+  [list.href, bytes(modules)],
+]));
+return [found.relaxed.file, found.file, (await parts.load(model)).module];
+"""
+
+
+def test_loop_of_an_earlier_export_draws_no_weights_of_a_later_one(
+    ask: Ask, exported: Path
+) -> None:
+    """A page stays open while its folder is exported again with another engine: the
+    loop that is kept in memory belongs to other sources."""
+    old, new, used = ask(
+        UPDATED,
+        folder=str(exported / "models" / "tiny-cnn"),
+        files=(shipped.ENGINE / "files.js").as_uri(),
+    )
+    assert old != new
+    assert used == new
+
+
 SAMPLE = """
 const said = (error) => `${error.name}: ${error.message}`;
 return parts.load(at(given.folder)).then((model) => model.sample({seed: 1})).then(() => "drawn", said);
