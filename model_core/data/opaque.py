@@ -14,6 +14,8 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """Operation that makes a picture upright, by the orientation in its EXIF data (EXIF 2.32, 4.6.4)."""
+_ORIENTED = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
+"""Facts about a picture, by Pillow's names, in which it looks for an orientation."""
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -36,13 +38,20 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def turned(image: Image.Image) -> Image.Image:
-    """Return a copy of a picture, turned by the orientation in its EXIF data.
+    """Return a copy of a picture, turned by the orientation in its EXIF data. A turned
+    copy has no such data, so that it is not turned again.
 
     Pillow's `exif_transpose` also writes the EXIF data anew, which fails for some that
     cameras write.
     """
+    image.load()  # EXIF data may stand behind the pixels
     method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    return image.copy() if method is None else image.transpose(method)
+    if method is None:
+        return image.copy()
+    picture = image.transpose(method)
+    for place in _ORIENTED:
+        picture.info.pop(place, None)
+    return picture
 
 
 def _upper_eight_bits(image: Image.Image, file_format: str | None) -> Image.Image:

@@ -230,12 +230,12 @@ def prepare(
     facts["recipe"]["training"]["start"] = start_name
     files = None
     if ranks.leads:
-        if not request.resume:
-            # A run that failed before its first checkpoint may have left its best one.
-            paths.best.unlink(missing_ok=True)
         files = RunFiles(paths, recipe, state, facts, request.publish_to)
         if request.resume:
             files.publish_earlier_best()
+        else:
+            # A run that failed before its first checkpoint may have left its best one.
+            paths.best.unlink(missing_ok=True)
 
     lines = [images.reading_report(len(train_images), len(valid))]
     if categories.description:

@@ -217,9 +217,12 @@ def test_words_of_trouble_go_when_their_cause_goes(site: Site, tmp_path: Path) -
     site.view.locator("input[type=file]").set_input_files(right)
     site.view.locator("[data-field=image] .trouble").wait_for(state="hidden")
     site.open("upsample")  # which this browser cannot do instead
-    site.page.route("**/upsample", lambda route: route.abort())
+    for path in ("**/upsample", "**/models"):
+        site.page.route(path, lambda route: route.abort())
     site.submit()
     assert "does not answer" in site.trouble("form")
+    site.page.locator("#fleet", has_text="Not connected").wait_for()
+    site.page.unroute("**/models")
     site.view.locator("[data-field=form] .trouble").wait_for(
         state="hidden"
     )  # when the models are asked for again
