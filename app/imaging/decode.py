@@ -59,7 +59,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""Operation that makes a picture upright, by the orientation in its EXIF data (EXIF 2.32, 4.6.4).
+"""Operation that makes a picture upright, by the orientation in its EXIF data (tag 0x0112).
 Pillow's `exif_transpose` also writes the EXIF data anew, which fails for some that
 cameras write."""
 

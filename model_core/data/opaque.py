@@ -13,7 +13,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""Operation that makes a picture upright, by the orientation in its EXIF data (EXIF 2.32, 4.6.4)."""
+"""Operation that makes a picture upright, by the orientation in its EXIF data (tag 0x0112)."""
 _ORIENTED = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
 """Facts about a picture, by Pillow's names, in which it looks for an orientation."""
 
