@@ -5,6 +5,9 @@ import io
 
 from PIL import Image
 
+from app.imaging.palette import with_palette
+from app.imaging.render import Canvas, picture_of
+
 WIDTH, HEIGHT = 1200, 630
 """Pixels, as https://ogp.me and the guides of Facebook, LinkedIn and X recommend: about
 1.91 to 1."""
@@ -12,7 +15,7 @@ _PAPER = (251, 250, 248)
 _FRAME = (141, 137, 128)
 _FRAME_WIDTH = 2
 _MARGIN = 28
-"""Pixels between the picture and the upper edge, at least."""
+"""Pixels between the picture and each edge of the paper, at least."""
 _FOG = (51, 64, 95)
 """Colour of pixels that are not drawn yet, as on the page's canvas."""
 _BLUE = (61, 99, 221)
@@ -24,19 +27,18 @@ as its middle."""
 
 def preview_of(picture: bytes) -> bytes:
     """Return a PNG of WIDTH x HEIGHT with the picture in its middle, enlarged as much
-    as fits.
-
-    picture: bytes of a file that Pillow can read, at most HEIGHT pixels high.
-    """
+    as fits; of a larger one only the middle. picture: a complete image file."""
     with Image.open(io.BytesIO(picture)) as small:
-        return _on_paper(small.convert("RGB"))
+        return _on_paper(_cropped(small))
 
 
-def half_preview_of(picture: bytes) -> bytes:
-    """Return the preview, a PNG, of a picture whose lower half is covered, as if it were
-    not drawn yet. picture: a complete image file."""
-    with Image.open(io.BytesIO(picture)) as whole:
-        half = whole.convert("RGB")
+def half_preview_of(canvas: Canvas) -> bytes:
+    """Return the preview, a PNG, of the first picture, whose lower half is covered, as
+    if it were not drawn yet. Raises NoRowsYetError if it has no row yet."""
+    picture = picture_of(canvas, 0)
+    if canvas.palette:
+        picture = with_palette(picture, canvas.palette)
+    half = _cropped(picture)
     half.paste(_FOG, (0, half.height // 2, half.width, half.height))
     return _on_paper(half)
 
@@ -52,8 +54,20 @@ def plain_preview() -> bytes:
     return _on_paper(sign)
 
 
+def _cropped(picture: Image.Image) -> Image.Image:
+    """Return a copy of the middle of a picture, as much as fits on the paper."""
+    width = min(picture.width, WIDTH - 2 * _MARGIN)
+    height = min(picture.height, HEIGHT - 2 * _MARGIN)
+    left = (picture.width - width) // 2
+    top = (picture.height - height) // 2
+    return picture.crop((left, top, left + width, top + height)).convert("RGB")
+
+
 def _on_paper(small: Image.Image) -> bytes:
-    scale = max(1, (HEIGHT - 2 * _MARGIN) // small.height)
+    """small: a picture that fits on the paper."""
+    scale = min(
+        (WIDTH - 2 * _MARGIN) // small.width, (HEIGHT - 2 * _MARGIN) // small.height
+    )
     size = (scale * small.width, scale * small.height)
     large = small.resize(size, Image.Resampling.NEAREST)
     left = (WIDTH - large.width) // 2

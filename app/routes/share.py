@@ -21,17 +21,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from app.access.callers import Caller
 from app.dependencies import CallerDep, Services, ServicesDep
 from app.errors import RefusedError
-from app.imaging.preview import (
-    HEIGHT,
-    WIDTH,
-    half_preview_of,
-    plain_preview,
-    preview_of,
-)
-from app.imaging.render import PictureFormat
+from app.imaging.preview import HEIGHT, WIDTH, plain_preview, preview_of
 from app.routes import page_files
 from app.schema.request_bodies import MAX_IMAGES
-from worker.contract.events import Stage
 from worker.contract.jobs import MAX_SEED
 from worker.contract.kinds import KINDS, sample
 from worker.contract.pixel_options import pixel_options
@@ -222,12 +214,9 @@ async def _half_of(job: str, services: Services, caller: Caller) -> bytes | None
         record = await services.jobs.record(job, caller.owner)
         if record.spec.kind != sample.KIND.word:
             return None
-        picture = await services.pictures.picture(
-            record, Stage.FINAL, 0, 1, PictureFormat.PNG
-        )
+        return await services.pictures.half_preview(record)
     except RefusedError:
         return None
-    return await run_sync(half_preview_of, picture, limiter=services.imaging)
 
 
 # One result for each shipped picture. The names in links are not kept, so that nobody can

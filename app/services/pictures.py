@@ -23,6 +23,7 @@ from app.errors import (
 )
 from app.imaging.archive import Archive
 from app.imaging.cutouts import filled_canvas
+from app.imaging.preview import half_preview_of
 from app.imaging.render import Canvas, PictureFormat, grid_file, sample_file
 from app.schema.answers import MarginalMap, ScoreMap
 from app.store import Store
@@ -82,6 +83,12 @@ class Pictures:
             # One turn for all of it: a request that waits holds no large picture.
             async with self._imaging:
                 return await run_sync(file_of, await self._canvas(record, stage))
+
+    async def half_preview(self, record: JobRecord) -> bytes:
+        """Return the preview of a sample's first image, half covered. Raises what
+        `picture` raises."""
+        canvas = await self._canvas(record, Stage.FINAL)
+        return await run_sync(half_preview_of, canvas, limiter=self._imaging)
 
     async def initial_pixels(self, spec: JobSpec) -> bytes:
         """Return the pixels of an image before its first row, H*W*C bytes: black,

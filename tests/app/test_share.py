@@ -2,6 +2,8 @@
 
 import io
 import re
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,9 @@ from PIL import Image
 from pydantic import create_model
 
 from app.routes.share import Recipe
-from tests.app.hand_worker import HandWorker
+from tests.app.hand_worker import GREY, HandWorker
 from tests.app.holders import ALICE, BOB, SAMPLE, settings
-from tests.app.live import serving
+from tests.app.live import process_serving, serving
 
 PICTURES = Path(__file__).parents[2] / "app" / "playground" / "img"
 RECIPE = {"model": "grey", "seed": 7, "temperature": 1, "n": 4, "digest": "a" * 64}
@@ -92,6 +94,37 @@ def test_link_to_bets_shows_their_picture_half_drawn(
     plain = client.get("/s/preview.png", params={"model": "grey"}).content
     assert client.get(said["og:image"]).content == plain
     assert client.get("/s/bet", params={**bets, "job": "../x"}).status_code == 422
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("size", ["4096x1", "1x4096"])
+def test_preview_of_a_long_field_takes_little_memory(
+    redis_url: str, worker: HandWorker, size: str
+) -> None:
+    """Eight at once: enlarged by one side only, each would take gigabytes."""
+    shape = {"height": 1, "width": 1, "field": True, "field_step": 1}
+    worker.announce(GREY.model_copy(update=shape))
+    with (
+        process_serving(redis_url) as (process, url),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        asked = {"model": "grey", "size": size}
+        job = client.post("/sample", json=asked).raise_for_status().json()["id"]
+        worker.draw()
+        query = {"model": "grey", "job": job}
+        plain = client.get("/s/preview.png", params={"model": "grey"}).content
+        with ThreadPoolExecutor(8) as threads:
+            answers = threads.map(
+                lambda _: client.get("/s/preview.png", params=query), range(8)
+            )
+            for answer in answers:
+                with Image.open(io.BytesIO(answer.content)) as picture:
+                    assert picture.size == (1200, 630)
+                assert answer.content != plain
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    peak = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert peak is not None
+    assert int(peak[1]) / 1024 < 200
 
 
 def test_preview_of_a_key_holders_picture_is_kept_by_no_cache(
