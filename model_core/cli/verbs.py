@@ -107,6 +107,15 @@ def train(
             "\\[default: 5]",
         ),
     ] = None,
+    decay_from_here: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="UPDATES",
+            help="With --resume: let the learning rate fall to 0 over this many updates, "
+            "and end. For training.schedule=stable.",
+        ),
+    ] = None,
     json_: Json = False,
 ) -> None:
     """Train a network from pictures for some minutes, or from a recipe. Ctrl-C stops it
@@ -119,6 +128,10 @@ def train(
         from model_core.training.recipe import Recipe
         from model_core.training.run import RunRequest
 
+    if decay_from_here is not None and not resume:
+        raise typer.BadParameter(
+            "--decay-from-here is for a run that goes on: --resume"
+        )
     if are_pictures(config):
         if data is not None:
             raise typer.BadParameter(f"{config} is not a recipe: --data is for recipes")
@@ -147,7 +160,9 @@ def train(
     recipe = Recipe.load(config, changes)
     directory = runs_dir / (name or config.stem)
     command = _train_command(config, set_ or [], processes)
-    request = RunRequest(recipe, directory, resume, publish, command)
+    request = RunRequest(
+        recipe, directory, resume, publish, command, decay_updates=decay_from_here
+    )
     count = processes_for(request, processes)
     if processes is not None and count < processes:
         _say_once(

@@ -186,16 +186,36 @@ def resume(paths: RunPaths, learner: Learner, next_facts: dict[str, Any]) -> Tra
                 f"the run was started with {name} = {was}: it cannot go on with "
                 f"{now[name]}"
             )
+    state = TrainState.from_dict(facts["state"])
+    _expect_same_decay(state, facts, next_facts)
     try:
         learner.restore(tensors)
     except (KeyError, RuntimeError) as error:
         raise ModelError(
             f"{paths.last} does not fit this recipe's network and optimiser: {error}"
         ) from None
-    state = TrainState.from_dict(facts["state"])
+    learner.decay = state.decay
+    learner.earlier_updates = state.start.updates if state.start else 0
     _agree_on_best(paths, state, tensors, facts)
     state.end_sitting(facts)
     return state
+
+
+def _expect_same_decay(
+    state: TrainState, facts: dict[str, Any], next_facts: dict[str, Any]
+) -> None:
+    """Raise ConfigError if the rate is already falling and the recipe would change how
+    it falls."""
+    if state.decay is None:
+        return
+    was = facts["recipe"]["training"]
+    now = next_facts["recipe"]["training"]
+    for name in ("schedule", "epochs", "decay"):
+        if was[name] != now[name]:
+            raise ConfigError(
+                f"the learning rate falls since update {state.decay.first}: expected "
+                f"training.{name} = {was[name]}, as before, not {now[name]}"
+            )
 
 
 def _meaning(facts: dict[str, Any]) -> dict[str, Any]:
@@ -242,9 +262,7 @@ def _agree_on_best(
     ):
         return
 
-    epoch_end = state.epochs * updates_an_epoch(facts)
-    is_of_its_end = state.epochs > 0 and state.iteration == epoch_end
-    if is_of_its_end and state.best_epoch == state.epochs:
+    if state.is_validated and state.best_epoch == state.epochs:
         # The last checkpoint has the weights of the best epoch.
         write_checkpoint(paths.best, tensors, facts)
     elif best is not None:

@@ -1,4 +1,5 @@
-"""Begin a training with the weights of an existing model instead of random ones."""
+"""Begin a training with the weights of an existing model instead of random ones, or
+with all that a run's last checkpoint holds."""
 
 import os
 from dataclasses import fields
@@ -10,15 +11,18 @@ from torch import Tensor
 
 from model_core import shipped
 from model_core.data.labels import Labels
-from model_core.errors import ConfigError
+from model_core.errors import ConfigError, ModelError
 from model_core.layers.groups import colour_of
 from model_core.layers.lstm import GATES
 from model_core.models import Model, load_model
 from model_core.models_directory import RECORDS, default_models_dir, model_names
 from model_core.networks import Network
 from model_core.orientation import Orientation
+from model_core.training.checkpoint import read_checkpoint, read_facts
+from model_core.training.publish import model_from_checkpoint
 from model_core.training.recipe import Recipe
-from model_core.training.state import Sitting, Start
+from model_core.training.state import Sitting, Start, TrainState
+from model_core.training.step import Learner
 
 
 def starting_model(recipe: Recipe) -> Model | None:
@@ -140,9 +144,12 @@ def _places(few: int, many: int, parts: int, colours: int) -> Tensor:
 
 
 def named_model(name_or_path: str) -> Model:
-    """Return the model that training.start names: from a path if it contains a
-    separator, from the models directory or its records, or else from the shipped models
-    or their records. Raises ModelError if there is none or it is damaged."""
+    """Return the model that training.start names: that of a run's last checkpoint, from
+    a path if it contains a separator, from the models directory or its records, or else
+    from the shipped models or their records. Raises ModelError if there is none or it
+    is damaged."""
+    if is_run(name_or_path):
+        return model_from_checkpoint(_checkpoint_of(name_or_path))
     if os.sep in name_or_path:
         return load_model(Path(name_or_path).expanduser())
     for directory in (default_models_dir(), shipped.MODELS):
@@ -150,6 +157,31 @@ def named_model(name_or_path: str) -> Model:
         if name_or_path in names:
             return load_model(name_or_path, models_dir=directory)
     return load_model(name_or_path)
+
+
+def is_run(start: str) -> bool:
+    """Return True if training.start is the directory of a run, whose last checkpoint
+    also has the optimiser's state."""
+    return os.sep in start and _checkpoint_of(start).is_file()
+
+
+def _checkpoint_of(run: str) -> Path:
+    return Path(run).expanduser() / "last.safetensors"
+
+
+def restore_from_run(run: str, learner: Learner) -> None:
+    """Copy the weights, their average and the optimiser's state of a run's last
+    checkpoint into a learner. Raises ModelError if they do not fit it."""
+    path = _checkpoint_of(run)
+    tensors, _ = read_checkpoint(path)
+    try:
+        learner.restore(tensors)
+    except (KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"training.start = {run}: {path} has the optimiser's state of another "
+            f"network or rule ({error}); publish the run and name the model to begin "
+            "with its weights alone"
+        ) from None
 
 
 def _member_of(mixture: Model, orientation: Orientation, name: str) -> Model:
@@ -176,7 +208,13 @@ def origin_of(name_or_path: str, model: Model) -> Start:
     # A card that was written before cards had a history: one sitting, if it was trained.
     history = training.get("history") or ([training] if training else [])
     sittings = [_sitting(facts) for facts in history]
-    return Start(name_or_path, model.card.sha256, sittings, model.config.labels)
+    updates = 0
+    if is_run(name_or_path):
+        facts = read_facts(_checkpoint_of(name_or_path))
+        updates = TrainState.from_dict(facts["state"]).age
+    return Start(
+        name_or_path, model.card.sha256, sittings, model.config.labels, updates
+    )
 
 
 def _sitting(facts: dict[str, Any]) -> Sitting:

@@ -1,9 +1,11 @@
 """How long a sitting will take on this machine, computed from its own first updates."""
 
+import math
 import statistics
 from dataclasses import dataclass, field
 from typing import Self
 
+from model_core.training.learning_rate import updates_of_run
 from model_core.training.recipe import TrainingSection
 from model_core.training.state import TrainState
 
@@ -54,10 +56,11 @@ class Forecast:
         labels: number of the network's labels; it scores each image with each label.
             The weights and their average are both scored.
         """
+        updates = updates_of_run(training, per_epoch, state.decay)
         return cls(
-            updates=training.epochs * per_epoch - state.iteration,
+            updates=updates - state.iteration,
             batch=training.batch,
-            epochs=training.epochs - state.epochs,
+            epochs=math.ceil(updates / per_epoch) - state.epochs,
             passes=scored * max(1, labels) * (2 if training.ema else 1),
             is_rest=state.iteration > 0,
             may_end_early=training.patience > 0,

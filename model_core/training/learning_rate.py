@@ -1,21 +1,30 @@
-"""The learning rate as a function of the iteration, so that a checkpoint need not
-contain it."""
+"""The learning rate as a function of the update, and the number of updates of a run."""
 
 import math
 
 from model_core.training.recipe import AUTO_POWER, AUTO_RATE, TrainingSection
+from model_core.training.state import Decay
 
 
-def learning_rate(training: TrainingSection, iteration: int, per_epoch: int) -> float:
+def learning_rate(
+    training: TrainingSection,
+    iteration: int,
+    per_epoch: int,
+    decay: Decay | None = None,
+    earlier: int = 0,
+) -> float:
     """Return the learning rate of update number `iteration` (from 0), with warmup and
     schedule.
 
     per_epoch: updates of an epoch.
+    decay: the last part of a run with the schedule `stable`. Default: as planned.
+    earlier: updates before the run's first one that the optimiser has seen; they count
+        for the warmup.
     """
     highest = highest_rate(training, training.epochs * per_epoch)
-    rate = highest * _decay(training, iteration, per_epoch)
-    if iteration < training.warmup:
-        rate *= (iteration + 1) / training.warmup
+    rate = highest * _factor(training, iteration, per_epoch, decay)
+    if iteration + earlier < training.warmup:
+        rate *= (iteration + earlier + 1) / training.warmup
     return rate
 
 
@@ -25,7 +34,26 @@ def highest_rate(training: TrainingSection, updates: int) -> float:
     return training.learning_rate or AUTO_RATE * updates**AUTO_POWER
 
 
-def _decay(training: TrainingSection, iteration: int, per_epoch: int) -> float:
+def planned_decay(training: TrainingSection, per_epoch: int) -> Decay | None:
+    """Return the part of the run in which the rate of the schedule `stable` falls; None
+    for another schedule."""
+    if training.schedule != "stable":
+        return None
+    total = training.epochs * per_epoch
+    updates = max(1, round(training.decay * total))
+    return Decay(total - updates, updates)
+
+
+def updates_of_run(
+    training: TrainingSection, per_epoch: int, decay: Decay | None
+) -> int:
+    """Return the number of updates of the whole run. decay: if it has begun."""
+    return decay.end if decay else training.epochs * per_epoch
+
+
+def _factor(
+    training: TrainingSection, iteration: int, per_epoch: int, decay: Decay | None
+) -> float:
     """Return the factor of the schedule at this iteration, 0 to 1."""
     match training.schedule:
         case "constant":
@@ -37,3 +65,7 @@ def _decay(training: TrainingSection, iteration: int, per_epoch: int) -> float:
             done = min(1.0, iteration / (training.epochs * per_epoch))
             floor = training.final_factor
             return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * done))
+        case "stable":
+            decay = decay or planned_decay(training, per_epoch)
+            assert decay is not None
+            return min(1.0, (decay.end - iteration) / decay.updates)

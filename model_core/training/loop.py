@@ -18,6 +18,7 @@ from model_core.training.evaluate import (
 )
 from model_core.training.files import RunFiles
 from model_core.training.forecast import Forecast
+from model_core.training.learning_rate import planned_decay, updates_of_run
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import Recipe
 from model_core.training.state import TrainState
@@ -90,11 +91,8 @@ class Loop:
                 self._score_start(stop, display)
             except EvaluationStoppedError:
                 return self._save_stopped()
-        while (
-            self.state.epochs < self._recipe.training.epochs
-            and not self._is_patience_over
-        ):
-            if self.state.iteration == (self.state.epochs + 1) * self.per_epoch:
+        while not self._is_complete and not self._is_patience_over:
+            if self.state.iteration == self._next_validation:
                 try:
                     self._close_epoch(stop, display)
                 except EvaluationStoppedError:
@@ -111,6 +109,21 @@ class Loop:
                 "would help, or a lower training.learning_rate"
             )
         return True
+
+    @property
+    def updates(self) -> int:
+        """Number of updates of the whole run."""
+        return updates_of_run(self._recipe.training, self.per_epoch, self.state.decay)
+
+    @property
+    def _is_complete(self) -> bool:
+        return self.state.epochs >= math.ceil(self.updates / self.per_epoch)
+
+    @property
+    def _next_validation(self) -> int:
+        """The number of updates after which the current epoch ends: the last one may be
+        shorter, if the decay began early."""
+        return min((self.state.epochs + 1) * self.per_epoch, self.updates)
 
     @property
     def _is_patience_over(self) -> bool:
@@ -130,7 +143,7 @@ class Loop:
         epochs after a start are often worse."""
         assert self.state.start is not None
         with if_slow(display.say, "scoring the model that the training begins with"):
-            score = self._score(stop)
+            score = self._score(stop, self.state.start.updates > 0)
         nats = score.nats
         self.state.best_nats = nats
         self.state.best_error = score.standard_error
@@ -154,6 +167,7 @@ class Loop:
         """Make one update, and write what is due after it. Return True if a process was
         asked to stop."""
         started = time.perf_counter()
+        self._note_decay()
         report = self._learner.advance(self.state.iteration, stop)
         forecast = self.forecast.after_update(time.perf_counter() - started)
         batch = self._recipe.training.batch
@@ -169,6 +183,16 @@ class Loop:
         if self.state.iteration % self._recipe.output.checkpoint_every == 0:
             self._save()
         return report.stop
+
+    def _note_decay(self) -> None:
+        """Fix the last part of the run once the rate begins to fall, so that a resumed
+        run ends in the same way."""
+        planned = planned_decay(self._recipe.training, self.per_epoch)
+        if planned is None or self.state.decay is not None:
+            return
+        if self.state.iteration >= planned.first:
+            self.state.decay = planned
+            self._learner.decay = planned
 
     def _log_window(self, report: StepReport, display: Display) -> None:
         """Write a line of the log for the updates since the last one."""
@@ -220,14 +244,17 @@ class Loop:
         images."""
         scores = {"weights": self._score(stop)}
         if self._learner.average is not None:
-            average = self._learner.average.weights
-            with self._learner.parameters.other_weights(average):
-                scores["average"] = self._score(stop)
+            scores["average"] = self._score(stop, of_average=True)
         return scores
 
-    def _score(self, stop: Callable[[], bool]) -> Score:
-        """Return the score on the validation images. A network with labels is scored as
-        the sum over its labels, weighted by their priors."""
+    def _score(self, stop: Callable[[], bool], of_average: bool = False) -> Score:
+        """Return the score of the weights, or of their average, on the validation
+        images. A network with labels is scored as the sum over its labels, weighted by
+        their priors."""
+        average = self._learner.average
+        if of_average and average is not None:
+            with self._learner.parameters.other_weights(average.weights):
+                return self._score(stop)
         network = self._learner.network
         train_labels, labels = self._labels
         if train_labels is None or labels is None:

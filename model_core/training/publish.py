@@ -14,7 +14,7 @@ from model_core.errors import ModelError
 from model_core.measures.leaks import require_causal
 from model_core.models import Model, count_parameters, network_with, save_model
 from model_core.models_directory import WEIGHTS, check_name
-from model_core.training.checkpoint import read_checkpoint, updates_an_epoch
+from model_core.training.checkpoint import read_checkpoint
 from model_core.training.state import TrainState
 
 
@@ -118,7 +118,7 @@ def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
     weights = "last"
     if kind == "average":
         weights = f"moving average, decay {training['ema']}"
-    is_best = state.iteration == state.best_epoch * updates_an_epoch(facts)
+    is_best = state.is_validated and state.epochs == state.best_epoch
     start = None
     if state.start:
         start = {"model": state.start.model, "sha256": state.start.sha256}
@@ -126,6 +126,7 @@ def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
         "images": sum(sitting.images for sitting in history),
         "epochs": round(sum(sitting.epochs for sitting in history), 3),
         "hours": round(sum(sitting.hours for sitting in history), 3),
+        "core_hours": round(sum(sitting.core_hours for sitting in history), 3),
         "history": [asdict(sitting) for sitting in history],
         "valid_nats": state.best_nats if is_best else None,
         "valid_images": facts["valid_images"] or data["valid_images"],

@@ -129,8 +129,11 @@ class TrainingSection(_Section):
     ] = 1e-3
     """auto, or 0, is for Muon from random weights: AUTO_RATE times the run's updates to
     the power of AUTO_POWER."""
-    schedule: Literal["constant", "cosine", "step"] = "cosine"
-    """How the learning rate falls during the run."""
+    schedule: Literal["constant", "cosine", "step", "stable"] = "cosine"
+    """How the learning rate falls during the run. stable: it stays constant, and falls
+    linearly to 0 in the last part, `decay` (Haegele et al., 2024, arXiv:2405.18392)."""
+    decay: float = Field(default=0.25, gt=0, le=1)
+    """Stable schedule: the last part of the run's updates, in which the rate falls."""
     warmup: int = Field(default=0, ge=0)
     """Iterations over which the learning rate rises linearly from 0."""
     final_factor: float = Field(default=0.0, ge=0, le=1)

@@ -27,16 +27,18 @@ from model_core.training.files import RunFiles, RunPaths, resume
 from model_core.training.first_weights import (
     begin_with,
     expect_labels_of,
+    is_run,
     origin_of,
+    restore_from_run,
     starting_model,
 )
 from model_core.training.images import RunImages
 from model_core.training.loop import Loop
 from model_core.training.memory import explained_memory
 from model_core.training.ranks import Ranks, joined_ranks
-from model_core.training.recipe import Recipe
+from model_core.training.recipe import Recipe, TrainingSection
 from model_core.training.shares import expect_shares, shares_of_run
-from model_core.training.state import TrainState
+from model_core.training.state import Decay, TrainState
 from model_core.training.step import DivergedError, Learner
 from model_core.training.stop import stop_on_signals
 
@@ -58,6 +60,9 @@ class RunRequest:
     """The command that repeats the run, as a person types it, for the model's card."""
     cache: Path | None = None
     """Directory of decoded images. Default: `cache` beside the run."""
+    decay_updates: int | None = None
+    """Let the learning rate fall from now on, over this many updates, with which the
+    run ends. Only for a resumed run with the schedule `stable`."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +133,10 @@ def train(
         smallest_as_zero(),
     ):
         loop, files = prepare(request, ranks, device)
-        total = training.epochs * loop.per_epoch
         try:
-            with make_display(ranks.leads, loop.state.iteration, total) as display:
+            with make_display(
+                ranks.leads, loop.state.iteration, loop.updates
+            ) as display:
                 finished = loop.run(lambda: stop.is_made or is_over(), display)
         except DivergedError as error:
             way_on = RunPaths(request.directory).way_on(
@@ -223,8 +229,13 @@ def prepare(
 
     if request.resume:
         state = resume(paths, learner, facts)
+        if request.decay_updates is not None:
+            _begin_decay(state, learner, training, request.decay_updates)
     else:
         state = TrainState.fresh(origin_of(training.start, start) if start else None)
+        if is_run(training.start):
+            restore_from_run(training.start, learner)
+            learner.earlier_updates = state.age
     # The start of the run, even if it is resumed with a recipe that names another one.
     start_name = state.start.model if state.start else ""
     facts["recipe"]["training"]["start"] = start_name
@@ -270,6 +281,25 @@ def expect_new(directory: Path) -> None:
             f"{directory} already holds a run: add --resume to go on with it, or "
             "choose --name"
         )
+
+
+def _begin_decay(
+    state: TrainState, learner: Learner, training: TrainingSection, updates: int
+) -> None:
+    """Let the learning rate of a resumed run fall from now on. Raise ConfigError if it
+    falls already or has another schedule."""
+    if training.schedule != "stable":
+        raise ConfigError(
+            f"training.schedule = {training.schedule}: --decay-from-here is for the "
+            "schedule stable (--set training.schedule=stable)"
+        )
+    if state.decay is not None:
+        raise ConfigError(
+            f"the learning rate falls since update {state.decay.first} already, and "
+            f"the run ends with update {state.decay.end}: leave out --decay-from-here"
+        )
+    state.decay = Decay(state.iteration, updates)
+    learner.decay = state.decay
 
 
 def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Network:

@@ -48,6 +48,27 @@ class Sitting:
     """True if each image was drawn again from its grey original whenever it was
     used."""
 
+    @property
+    def core_hours(self) -> float:
+        """Hours times processes, whose number is written before the hardware."""
+        processes, times, _ = self.hardware.partition(" x ")
+        return self.hours * (int(processes) if times and processes.isdecimal() else 1)
+
+
+@dataclass(frozen=True)
+class Decay:
+    """The last part of a run with the schedule `stable`, in which the rate falls."""
+
+    first: int
+    """Number of its first update, from 0."""
+    updates: int
+    """Number of its updates; after the last one the rate is 0."""
+
+    @property
+    def end(self) -> int:
+        """Number of updates of the whole run."""
+        return self.first + self.updates
+
 
 @dataclass(frozen=True)
 class Start:
@@ -61,6 +82,8 @@ class Start:
     """The sittings in which it was trained, oldest first."""
     labels: int = 0
     """Number of its labels."""
+    updates: int = 0
+    """Updates that the optimiser had seen, if its state was taken too, otherwise 0."""
 
 
 @dataclass
@@ -87,8 +110,21 @@ class TrainState:
     """The epoch with the best score; 0: the starting model, or none yet."""
     start: Start | None = None
     """None if the first weights were random."""
+    decay: Decay | None = None
+    """The last part of the run; None before it has begun, and for schedules other than
+    `stable`."""
     sittings: list[Sitting] = field(default_factory=list)
     """The sittings of this run that have ended."""
+
+    @property
+    def age(self) -> int:
+        """Number of updates that the optimiser and the average have seen."""
+        return self.iteration + (self.start.updates if self.start else 0)
+
+    @property
+    def is_validated(self) -> bool:
+        """True if the last thing that the run did was to close an epoch."""
+        return self.epochs > 0 and self.epoch.images == 0
 
     @classmethod
     def fresh(cls, start: Start | None = None) -> Self:

@@ -18,6 +18,7 @@ from model_core.training.learning_rate import learning_rate
 from model_core.training.optimiser import Average, Optimiser
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import TrainingSection
+from model_core.training.state import Decay
 
 
 class DivergedError(PixelRNNError):
@@ -49,6 +50,8 @@ class Learner:
     optimiser: the recipe's rule.
     average: moving average of the weights; None if the recipe has none.
     per_epoch: updates of an epoch.
+    decay: the last part of the run, once it has begun (schedule `stable`).
+    earlier_updates: updates before iteration 0 that optimiser and average have seen.
     """
 
     def __init__(
@@ -74,6 +77,8 @@ class Learner:
         )
         self._training = training
         self._ranks = ranks
+        self.decay: Decay | None = None
+        self.earlier_updates = 0
 
     def advance(self, iteration: int, stop: bool) -> StepReport:
         """Make update number `iteration` (from 0), in all processes together, and
@@ -92,10 +97,12 @@ class Learner:
                 f"training diverged at iteration {iteration + 1}: the loss is no "
                 "longer finite"
             )
-        rate = learning_rate(self._training, iteration, self.per_epoch)
+        rate = learning_rate(
+            self._training, iteration, self.per_epoch, self.decay, self.earlier_updates
+        )
         self.optimiser.step(rate)
         if self.average is not None:
-            self.average.update(iteration)
+            self.average.update(iteration + self.earlier_updates)
         return StepReport(mean_nats, norm, rate, stops > 0)
 
     def _mean_over_shares(self, batch: Batch, stop: bool) -> tuple[float, float]:

@@ -18,9 +18,11 @@ from model_core.training.checkpoint import read_checkpoint, write_checkpoint
 from model_core.training.display import Display
 from model_core.training.launch import train_with
 from model_core.training.memory import OutOfMemoryError, explained_memory
+from model_core.training.publish import publish
 from model_core.training.ranks import Ranks
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, prepare, train
+from model_core.training.state import TrainState
 from model_core.training.step import DivergedError
 from tests.nursery import ended
 
@@ -105,6 +107,86 @@ def test_the_curve_of_muon_is_the_same_when_resumed(
     """Its momentum and squares are in the checkpoint."""
     muon = recipe.training.model_copy(update={"rule": "muon", "momentum": 0.9})
     stopped_and_resumed(recipe.model_copy(update={"training": muon}), tmp_path, (5,))
+
+
+def test_a_stable_run_is_the_same_when_resumed_and_can_be_longer_before_its_decay(
+    recipe_file: Path, tmp_path: Path
+) -> None:
+    """Of 12 updates 9 are constant. A run that was begun with 2 epochs and goes on with 3 equals one of 3."""
+    stable = ["training.schedule=stable"]
+    recipe = Recipe.load(recipe_file, stable)
+    stopped_and_resumed(recipe, tmp_path, (5, 11))
+    longer = Recipe.load(recipe_file, [*stable, "training.epochs=3"])
+    assert run(RunRequest(longer, tmp_path / "longer"), never)
+    early = tmp_path / "early"
+    assert not run(RunRequest(recipe, early), stop_at_question(9))
+    assert run(RunRequest(longer, early, resume=True), never)
+    assert curve(early) == curve(tmp_path / "longer")
+    late = tmp_path / "late"
+    assert not run(RunRequest(recipe, late), stop_at_question(13))
+    with pytest.raises(
+        ConfigError, match=r"since update 9: expected training\.epochs = 2"
+    ):
+        run(RunRequest(longer, late, resume=True), never)
+
+
+def test_the_decay_of_a_stopped_run_can_begin_at_once(
+    recipe_file: Path, tmp_path: Path
+) -> None:
+    """After 7 of 12 updates, over 3: 10 in all, however often the run is stopped; and once only."""
+    recipe = Recipe.load(recipe_file, ["training.schedule=stable"])
+    directory = tmp_path / "run"
+    assert not run(RunRequest(recipe, directory), stop_at_question(9))
+    cosine = Recipe.load(recipe_file, ["training.schedule=cosine"])
+    with pytest.raises(ConfigError, match="is for the schedule stable"):
+        run(RunRequest(cosine, directory, resume=True, decay_updates=3), never)
+    copy = tmp_path / "copy"
+    shutil.copytree(directory, copy)
+    begin = RunRequest(recipe, directory, resume=True, decay_updates=3)
+    assert run(begin, never)
+    assert not run(
+        RunRequest(recipe, copy, resume=True, decay_updates=3), stop_at_question(2)
+    )
+    with pytest.raises(ConfigError, match=r"since update 7 already.* with update 10"):
+        run(RunRequest(recipe, copy, resume=True, decay_updates=3), never)
+    assert run(RunRequest(recipe, copy, resume=True), never)
+    assert curve(copy) == curve(directory)
+    rates = [
+        line["learning_rate"] for line in curve(directory) if line["event"] == "train"
+    ]
+    assert rates[-2:] == pytest.approx([1e-2, 1e-2 / 3])
+    model = publish(directory / "best.safetensors", tmp_path / "models")
+    assert Card.read(model / "card.json").training["valid_nats"] is not None
+
+
+def test_a_run_can_begin_with_all_that_another_run_holds(
+    recipe_file: Path, tmp_path: Path
+) -> None:
+    """Raw weights, average and the optimiser's state: no warmup, the next update equals that of the run itself."""
+    constant = ["training.schedule=constant", "training.rule=muon", "training.epochs=1"]
+    first = tmp_path / "first"
+    assert train(RunRequest(Recipe.load(recipe_file, constant), first)).finished
+    start = f"training.start={first}"
+    second = tmp_path / "second"
+    assert train(
+        RunRequest(Recipe.load(recipe_file, [*constant, start]), second)
+    ).finished
+    rates = [
+        line["learning_rate"] for line in curve(second) if line["event"] == "train"
+    ]
+    assert rates == [1e-2] * 3
+    facts = read_checkpoint(second / "last.safetensors")[1]
+    assert TrainState.from_dict(facts["state"]).age == 12
+    with pytest.raises(
+        ModelError, match="optimiser's state of another network or rule"
+    ):
+        train(
+            RunRequest(
+                Recipe.load(recipe_file, [start, "training.centered=true"]),
+                tmp_path / "third",
+            )
+        )
+    assert not (tmp_path / "third" / "last.safetensors").exists()
 
 
 def stopped_and_resumed(recipe: Recipe, tmp_path: Path, numbers: Sequence[int]) -> None:

@@ -281,6 +281,10 @@ def test_schedules_rise_and_fall_as_named() -> None:
     assert [
         rate(i, schedule="step", step_epochs=1, step_factor=0.5) for i in (9, 10, 39)
     ] == [1.0, 0.5, 0.125]
+    stable = [rate(i, schedule="stable", decay=0.1) for i in (35, 36, 37, 39)]
+    assert stable == [1.0, 1.0, 0.75, 0.25]
+    whole = [rate(i, schedule="stable", decay=1) for i in (0, 20, 39)]
+    assert whole == [1.0, 0.5, 1 / 40]
 
 
 def test_an_epoch_sees_every_image_once_in_another_order_each_time() -> None:
