@@ -285,11 +285,19 @@ def _facts(card: Card) -> Iterator[str]:
         yield f"begun with the weights that `{start['model']}` had, sha256 {start['sha256'][:12]}..."
     if training:
         hardware = training.get("hardware") or "hardware not recorded"
-        effort = f"{_count(training['epochs'], 'epoch')}, {training['images']:,} images, {training['hours']:.2f} hours"
+        effort = f"{_count(training['epochs'], 'epoch')}, {training['images']:,} images, {_hours(training)}"
         yield f"trained: {effort}; {hardware}"
         yield from _history(training)
         yield from _validated(training)
     yield _measured(card)
+
+
+def _hours(training: dict[str, Any]) -> str:
+    """Hours by the clock and, if there was more than one process, those of all."""
+    text = f"{training['hours']:.2f} hours"
+    core_hours = training.get("core_hours") or training["hours"]
+    more = core_hours > training["hours"]
+    return f"{text}, {core_hours:.1f} core-hours" if more else text
 
 
 def _history(training: dict[str, Any]) -> Iterator[str]:

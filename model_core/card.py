@@ -81,6 +81,7 @@ class _Training(_Section):
     images: int
     epochs: float
     hours: float
+    core_hours: float | None = None
     valid_nats: float | None = None
     command: str = ""
     hardware: str = ""
