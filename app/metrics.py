@@ -100,6 +100,8 @@ class Metrics:
         self.added_bytes = gauge(
             "pixelrnn_added_bytes", "Bytes of added models, uploads and checkpoints."
         )
+        accepts_told = "1 = Redis accepts writes and has memory for another job."
+        self.accepts = gauge("pixelrnn_accepts", accepts_told)
         self.registry.register(_LogCollector())
         answers_told = "1 = Redis answers; 0 = what only it knows is left out here."
         self._redis_answers = gauge("pixelrnn_redis_answers", answers_told)

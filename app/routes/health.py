@@ -38,26 +38,28 @@ async def healthz() -> Alive:
 async def readyz(services: ServicesDep) -> Ready:
     """200 if Redis answers and at least one worker has a model that is ready, else 503.
 
-    It is 200 even if Redis accepts no writes, because existing jobs can be read;
-    `accepts` is then false, because no new job is accepted.
+    It is 200, with `accepts` false, while Redis is full or accepts no writes, because
+    existing jobs can be read. Workers cannot announce themselves then.
     """
     fleet = await services.fleet.fresh()
-    if not fleet.workers:
-        raise NoWorkerError("no worker has announced itself yet")
+    refusal = await services.submission.refusal(fleet)
     workers = [worker for worker in fleet.workers if worker.ready]
-    if not workers:
-        raise NoWorkerError("the workers are still loading or compiling their models")
+    if not workers and not refusal:
+        raise NoWorkerError(
+            "the workers are still loading or compiling their models"
+            if fleet.workers
+            else "no worker has announced itself yet"
+        )
     cards = [card for worker in workers for card in worker.models if not card.compiling]
-    names = sorted({card.name for card in cards if not card.owner})
     weaknesses = list(fleet.redis.weaknesses)
-    refusal = await services.store.refusal()
     return Ready(
         workers=len(workers),
-        models=names,
+        models=sorted({card.name for card in cards if not card.owner}),
         durable=not weaknesses,
         weaknesses=weaknesses,
         accepts=not refusal,
         refusal=refusal or None,
+        memory_free=fleet.memory_free(services.settings.redis_share),
         keys_unread_s=ceil(services.keys_unread_s()),
     )
 
@@ -86,10 +88,11 @@ async def info(services: ServicesDep) -> Info:
         queue_jobs=settings.queue_jobs,
         queue_values=settings.queue_work,
     )
-    threads = None
+    threads = memory_free = None
     with contextlib.suppress(*STORE_TROUBLE):
         fleet = await services.fleet.now()
         threads = sum(worker.threads for worker in fleet.workers)
+        memory_free = fleet.memory_free(settings.redis_share)
     return Info(
         version=version("pixelrnn"),
         python=python_version(),
@@ -98,6 +101,7 @@ async def info(services: ServicesDep) -> Info:
         training=services.added.is_offered,
         training_minutes=settings.training_minutes,
         drawing_threads=threads,
+        memory_free=memory_free,
         limits=limits,
     )
 
@@ -119,6 +123,9 @@ async def metrics(services: ServicesDep) -> Response:
     services.metrics.open_trainings.set(trainings)
     services.metrics.added_bytes.set(size)
     fleet = None
+    accepts = False
     with contextlib.suppress(*STORE_TROUBLE):
         fleet = await services.fleet.now()
+        accepts = not await services.submission.refusal(fleet)
+    services.metrics.accepts.set(accepts)
     return Response(services.metrics.text(fleet), media_type=CONTENT_TYPE_LATEST)

@@ -366,7 +366,8 @@ class Ready(Described):
     """The service has a model that is ready. `accepts` says whether it accepts jobs."""
 
     status: Literal["ready"] = "ready"
-    """Redis answers, and at least one worker has a model that is ready."""
+    """Redis answers, and at least one worker has a model that is ready or `accepts` is
+    false."""
     workers: int
     """Number of live workers that have a model ready."""
     models: list[str]
@@ -377,10 +378,13 @@ class Ready(Described):
     weaknesses: list[str]
     """How it may lose accepted jobs, a sentence for each."""
     accepts: bool
-    """True if Redis accepts writes; without them no job is accepted."""
+    """True if Redis accepts writes and has memory for another job."""
     refusal: str | None
-    """Redis's own word if it accepts no writes: it is full, a replica, or cannot write
-    its file. Else null."""
+    """Why no job is accepted, in Redis's own words if it accepts no writes: it is a
+    replica, or cannot write its file. Else null."""
+    memory_free: float | None
+    """Part of Redis's memory for jobs that is neither used nor reserved, 0 to 1; null
+    if it has no limit."""
     keys_unread_s: int
     """Seconds since this process could last read its file of keys; 0 if it can, or
     there is none."""
@@ -450,6 +454,9 @@ class Info(Described):
     drawing_threads: int | None
     """Number of drawing threads of all live workers together; null while Redis does not
     answer."""
+    memory_free: float | None
+    """Part of Redis's memory for jobs that is neither used nor reserved, 0 to 1; null
+    if it has no limit or does not answer."""
     limits: Limits
     """Upper bounds of requests."""
 

@@ -16,6 +16,7 @@ from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 from worker.contract.kinds.add import KIND as ADD
 from worker.contract.kinds.train import KIND as TRAIN
 from worker.contract.size import PUT_OFF
+from worker.contract.submission import LEAST_ROOM
 
 _log = structlog.get_logger("pixelrnn.api")
 _MAX_RETRY_S = 300
@@ -107,6 +108,19 @@ class Fleet:
             if self.redis.limit
             else None
         )
+
+    def is_full(self, share: float) -> bool:
+        """Return True if not even the smallest job has room, whoever submits it."""
+        memory = self.memory_for_jobs(share)
+        return memory is not None and memory - self.load.room < LEAST_ROOM
+
+    def memory_free(self, share: float) -> float | None:
+        """Return the part of the memory for jobs that is neither used nor reserved, 0
+        to 1; None if Redis has no limit."""
+        memory = self.memory_for_jobs(share)
+        if memory is None:
+            return None
+        return round(max(0, memory - self.load.room) / (share * self.redis.limit), 3)
 
     @property
     def estimates(self) -> Estimates:

@@ -35,6 +35,11 @@ from worker.contract import keys
 from worker.contract.jobs import MAX_SEED, JobRecord, JobSpec, JobStatus
 from worker.contract.submission import Allowance, SubmissionAnswer, SubmissionTerms
 
+_NO_MEMORY = (
+    "Redis has memory for the accepted jobs only; "
+    "finished ones make room as they expire"
+)
+
 ID_BYTES = 16
 """128 random bits: an id cannot be guessed, and never occurs twice."""
 
@@ -178,12 +183,19 @@ class Submission:
         StoreFullError, and QueueFullError if the queue of every live worker is full:
         which one the job would wait in is not known yet."""
         fleet = await self._fleet.now()
-        memory = fleet.memory_for_jobs(self._settings.redis_share)
-        if memory is not None and fleet.load.room > memory:
+        if fleet.is_full(self._settings.redis_share):
             raise self._no_memory()
         depths = fleet.depths_of_workers()
         if depths and min(depths) >= self._settings.queue_jobs:
             raise await self._full(0)
+
+    async def refusal(self, fleet: Fleet) -> str:
+        """Return why no job of any client is accepted now: what Redis says if it takes
+        no writes, or that its memory is used up. Empty if jobs are accepted."""
+        refused = await self._store.refusal()
+        if not refused and fleet.is_full(self._settings.redis_share):
+            return _NO_MEMORY
+        return refused
 
     async def submit(
         self,
@@ -262,7 +274,6 @@ class Submission:
             idempotency=identity.key,
             body=identity.body,
             retention=options.retention,
-            longest=settings.retention_s,
             webhook=options.webhook,
         )
 
@@ -325,10 +336,7 @@ class Submission:
 
     def _no_memory(self) -> StoreFullError:
         self._rejected("store-full")
-        return StoreFullError(
-            "Redis has memory for the accepted jobs only; "
-            "finished ones make room as they expire"
-        )
+        return StoreFullError(_NO_MEMORY)
 
     def _over_share(self, held: int) -> StoreFullError:
         self._rejected("store-full")

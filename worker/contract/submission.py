@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from worker.contract import keys
 from worker.contract.jobs import PRIORITY_WEIGHTS, JobSpec
 
-_RECORDS = 16 * 1024
+LEAST_ROOM = 16 * 1024
 """Bytes of a job without rows: its record, its queue entry, RQ's own records of it, and
 a stream, which takes at least 4 KiB."""
 _ROW = 64
@@ -59,8 +59,6 @@ class SubmissionTerms(Allowance):
     again."""
     retention: int = Field(default=keys.RESULT_TTL_S, ge=1)
     """Seconds for which the results are kept after the job's end."""
-    longest: int = Field(default=keys.RESULT_TTL_S, ge=1)
-    """Longest retention that any job of this service may ask for, in seconds."""
     webhook: str = ""
     """Address to call when the job ends; empty for none."""
 
@@ -121,7 +119,6 @@ def arguments(
         listed_key=keys.listed_ids(terms.owner),
         allowance_key=keys.allowance(terms.client),
         idempotency_key=keys.idempotency(terms.client, terms.idempotency),
-        listed_ttl=keys.ACTIVE_TTL_S + terms.longest,
     )
     # Lua's cjson decodes null as a value that is not nil, so absent fields are left out.
     terms_json = terms.model_dump_json(exclude_none=True)
@@ -154,7 +151,7 @@ def room_of(spec: JobSpec) -> int:
     They are reserved when it is accepted, so that it can end even if the server is full.
     `tests/worker/test_full_store.py` compares them with what is really written.
     """
-    return _RECORDS + rows_room(spec) + _rounded_up(spec.options.room(spec))
+    return LEAST_ROOM + rows_room(spec) + _rounded_up(spec.options.room(spec))
 
 
 def input_room(input_bytes: int) -> int:
@@ -200,4 +197,3 @@ class _JobFacts(BaseModel):
     listed_key: str
     allowance_key: str
     idempotency_key: str
-    listed_ttl: int

@@ -21,7 +21,7 @@ local function settle(status, error, result, pictures)
   redis.call('ZREMRANGEBYSCORE', keys.UNPACKED, '-inf', string.format('%.6f', tonumber(at) - keys.RESULT_TTL_S))
   redis.call('EXPIRE', keys.UNPACKED, keys.RESULT_TTL_S)
   close_books(KEYS[1], status, tonumber(at))
-  redis.call('SET', KEYS[4], client and keys.WAS_OF .. client or status, 'EX', result_ttl + keys.TOMBSTONE_TTL_S)
+  bury(KEYS[1], KEYS[4], client and keys.WAS_OF .. client or status, result_ttl + keys.TOMBSTONE_TTL_S, tonumber(at))
   if pictures then
     for i = pictures, #ARGV, 2 do redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 1]) end
   end

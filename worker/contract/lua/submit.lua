@@ -44,13 +44,16 @@ local function refusal(tokens)
   return nil
 end
 
--- Delete a few of the open jobs that are too old to end, and expired entries of this client.
+-- Delete a few of the open jobs that are too old to end, and expired entries of this client. Its list is in the order of
+-- acceptance, and jobs expire in another: a few random ones are looked at, which keeps at least three of four alive.
 local function prune()
   local limit = string.format('%.6f', at - keys.ACTIVE_TTL_S)
   for _, ticket in ipairs(redis.call('ZRANGEBYSCORE', keys.OPEN, '-inf', limit, 'LIMIT', 0, 10)) do
     settle_ticket(ticket, tonumber(string.match(ticket, '^%d+')))
   end
-  redis.call('ZREMRANGEBYSCORE', facts.listed_key, '-inf', string.format('%.6f', at - facts.listed_ttl))
+  for _, id in ipairs(redis.call('ZRANDMEMBER', facts.listed_key, 4)) do
+    if redis.call('EXISTS', keys.JOB .. id) == 0 then redis.call('ZREM', facts.listed_key, id) end
+  end
   forget_spans_over(terms.client, at)
 end
 
@@ -123,7 +126,7 @@ local function open_books(created, turn, behind)
   hold_bytes(KEYS[1], facts.room + facts.input, at + keys.ACTIVE_TTL_S, at)
   if terms.retention ~= keys.RESULT_TTL_S then redis.call('HSET', KEYS[1], 'retention', terms.retention) end
   redis.call('ZADD', facts.listed_key, created, facts.id)
-  redis.call('EXPIRE', facts.listed_key, facts.listed_ttl)
+  outlive(facts.listed_key, keys.ACTIVE_TTL_S + terms.retention)
   return ahead
 end
 
@@ -132,6 +135,7 @@ local function remember_key()
   if terms.idempotency == '' then return end
   redis.call('HSET', facts.idempotency_key, 'job', facts.id, 'body', terms.body)
   redis.call('EXPIRE', facts.idempotency_key, keys.IDEMPOTENCY_TTL_S)
+  charge(terms.client, keys.IDEMPOTENCY_BYTES, at + keys.IDEMPOTENCY_TTL_S, at)
 end
 
 -- Store the webhook, and have it checked in case a worker of an earlier version ends the job.
@@ -139,7 +143,7 @@ local function remember_webhook(created)
   if terms.webhook == '' then return end
   redis.call('HSET', KEYS[1], 'webhook', terms.webhook)
   redis.call('ZADD', keys.WEBHOOKS, string.format('%.6f', tonumber(created) + keys.WEBHOOK_LOOK_S), facts.id)
-  redis.call('EXPIRE', keys.WEBHOOKS, facts.listed_ttl)
+  outlive(keys.WEBHOOKS, keys.ACTIVE_TTL_S + terms.retention)
 end
 
 local answer = accepted_before() or known_key()
