@@ -4,8 +4,8 @@
 # make quick  check the code and run the tests that start no process: a minute
 # make page   check the page and the engine in JavaScript: needs Node and npm alone
 # make doctor look whether this machine can run it, before anything is installed
-# make release VERSION=X.Y.Z   all checks, then wheel, sdist and a tag (deploy/release.py)
-# make weights NAME=... DATA=... [RUN=...] [DIGITS=...] [RECIPE=...]   ship a run's best weights (docs/make_weights.py)
+# make release VERSION=X.Y.Z   all checks, then wheel, sdist and a tag (deploy/release/release.py)
+# make weights NAME=... DATA=... [RUN=...] [DIGITS=...] [RECIPE=...]   ship a run's best weights (docs/tools/make_weights.py)
 #
 # Needs Python 3.11 or newer. Everything is installed into .venv, once, and again when pyproject.toml changes.
 
@@ -53,7 +53,7 @@ weekly: loops weekly-page
 # The tests of the page over its bundle. The plain modules lie beside it, since tests ask some of them directly.
 weekly-page: loops tests/browser/node_modules
 	rm -rf build/bundled && mkdir -p build && cp -r app/playground build/bundled
-	node deploy/bundle_page.mjs build/page && cp -r build/page/. build/bundled/
+	node deploy/release/bundle_page.mjs build/page && cp -r build/page/. build/bundled/
 	env PIXELRNN_PAGE_DIR=build/bundled $(BIN)/python -m pytest tests/browser
 
 quick: check
@@ -84,7 +84,7 @@ bench: .venv/installed-all
 	$(BIN)/pixelrnn bench sampling --preset mnist-pixelcnn --batch 16 --threads 1
 
 weights: .venv/installed-all
-	$(BIN)/python docs/make_weights.py $(NAME) --data $(DATA) $(if $(RUN),--run $(RUN)) $(if $(DIGITS),--digits $(DIGITS)) \
+	$(BIN)/python docs/tools/make_weights.py $(NAME) --data $(DATA) $(if $(RUN),--run $(RUN)) $(if $(DIGITS),--digits $(DIGITS)) \
 	    $(if $(RECIPE),--recipe $(RECIPE))
 
 # Any Python from 3.8 on will do.
@@ -92,14 +92,14 @@ doctor:
 	@python3 pixelrnn/doctor.py $(PORT)
 
 release: .venv/installed-dev
-	$(BIN)/python deploy/release.py check "$(VERSION)"
+	$(BIN)/python deploy/release/release.py check "$(VERSION)"
 	$(MAKE) test
 	$(MAKE) weekly
-	$(BIN)/python deploy/release.py write "$(VERSION)"
+	$(BIN)/python deploy/release/release.py write "$(VERSION)"
 	$(PIP) --editable '.[dev]'
 	$(BIN)/python -m tests.worker.contract.released_options
 	$(BIN)/python -m app.openapi_file
-	$(BIN)/python deploy/release.py tag "$(VERSION)"
+	$(BIN)/python deploy/release/release.py tag "$(VERSION)"
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -115,7 +115,7 @@ clean:
 	echo "pixelrnn needs Python 3.11 or newer, and found $$(python3 -V 2>&1 || echo none)"; exit 1
 
 # Installing generates the blocking client from these, so it is repeated when a `git pull` changes them.
-CLIENT = openapi.json docs/make_client.py pixelrnn/client/asynchronous.py
+CLIENT = openapi.json docs/tools/make_client.py pixelrnn/client/asynchronous.py
 
 .venv/installed-all: pyproject.toml $(CLIENT) | .venv/bin/python
 	@echo "Installing into .venv (torch is large: the first time takes minutes)"

@@ -8,14 +8,14 @@ RUN npm ci --prefix tests/browser --no-audit --no-fund
 COPY app/playground app/playground
 # The page as one file holds the engine too.
 COPY engine engine
-COPY deploy/bundle_page.mjs deploy/
-RUN node deploy/bundle_page.mjs app/page
+COPY deploy/release/bundle_page.mjs deploy/release/
+RUN node deploy/release/bundle_page.mjs app/page
 
 FROM python:3.11-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/pixelrnn && python -m venv /opt/build
 WORKDIR /src
-# The libraries, by their hashes (deploy/lock.py), are a layer of their own, made again only when the locks change.
+# The libraries, by their hashes (deploy/release/lock.py), are a layer of their own, made again only when the locks change.
 COPY docker/api.lock docker/build.lock ./
 RUN /opt/build/bin/pip install --require-hashes -r build.lock && /opt/pixelrnn/bin/pip install --require-hashes -r api.lock
 COPY . .

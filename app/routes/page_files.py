@@ -1,7 +1,7 @@
 """The files of the page, ready to be sent: typed, tagged, compressed. Knows no HTTP.
 
 A checkout has the plain modules in app/playground, each of which is sent as it stands.
-A wheel has in their place the few files that deploy/bundle_page.mjs makes of them.
+A wheel has in their place the few files that deploy/release/bundle_page.mjs makes of them.
 """
 
 import gzip

@@ -2,7 +2,7 @@
 It opens by a double click, offline.
 
 A page of the scheme file: may fetch nothing and import nothing. So the code of the page
-and of the engine's worker are bundles (deploy/bundle_page.mjs), and every other file is
+and of the engine's worker are bundles (deploy/release/bundle_page.mjs), and every other file is
 in an element of its own, as base64. The content security policy in the page names the
 hashes of its two scripts and of its style, and allows no connection at all.
 """
@@ -128,7 +128,7 @@ def _bundled_page() -> Iterator[Path]:
         )
     with tempfile.TemporaryDirectory() as directory:
         page = Path(directory) / "page"
-        script = root / "deploy" / "bundle_page.mjs"
+        script = root / "deploy" / "release" / "bundle_page.mjs"
         done = subprocess.run(
             [node, script, page], capture_output=True, text=True, check=False
         )

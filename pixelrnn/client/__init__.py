@@ -27,7 +27,7 @@ try:
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         f"{error.name} is generated, and this checkout has not been built: run "
-        "`make .venv/installed-all`, or `pip install unasync` and `python docs/make_client.py`",
+        "`make .venv/installed-all`, or `pip install unasync` and `python docs/tools/make_client.py`",
         name=error.name,
     ) from error
 

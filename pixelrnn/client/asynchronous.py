@@ -1,6 +1,6 @@
 """`AsyncClient`, for asyncio: it executes the flows of flows.py.
 
-docs/make_client.py writes synchronous.py, with the blocking `Client`, from this file.
+docs/tools/make_client.py writes synchronous.py, with the blocking `Client`, from this file.
 What is stated here is true of both.
 """
 

@@ -29,7 +29,9 @@ pytestmark = needs_esbuild
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("bundle") / "page"
-    subprocess.run(["node", ROOT / "deploy" / "bundle_page.mjs", out], check=True)
+    subprocess.run(
+        ["node", ROOT / "deploy" / "release" / "bundle_page.mjs", out], check=True
+    )
     return out
 
 

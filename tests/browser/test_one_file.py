@@ -248,7 +248,9 @@ main()
 def test_installed_copy_needs_no_node(models: Path, file: Path, tmp_path: Path) -> None:
     """A wheel that was built with Node has the bundle; of one that was not, a sentence says so."""
     bundle = tmp_path / "page"
-    subprocess.run(["node", ROOT / "deploy" / "bundle_page.mjs", bundle], check=True)
+    subprocess.run(
+        ["node", ROOT / "deploy" / "release" / "bundle_page.mjs", bundle], check=True
+    )
     written = tmp_path / "written.html"
 
     def exported() -> subprocess.CompletedProcess[str]:

@@ -108,7 +108,7 @@ def test_404_for_everything_that_is_no_file_of_the_page(
 
 
 def test_every_shipped_model_has_its_picture() -> None:
-    """The cards of a fresh machine show what each model draws (docs/make_page_pictures.py)."""
+    """The cards of a fresh machine show what each model draws (docs/tools/make_page_pictures.py)."""
     shipped = {
         card.parent.name for card in (ROOT.parents[1] / "models").glob("*/card.json")
     }

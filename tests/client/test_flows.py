@@ -429,8 +429,8 @@ def test_every_call_says_who_is_told_of_the_end() -> None:
 
 def test_documents_are_those_of_the_schema(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every document that the service sends has its type here, and both clients are one. If this fails, run `python
-    docs/make_client.py`."""
-    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    docs/tools/make_client.py`."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs" / "tools"))
     make_client = importlib.import_module("make_client")
     assert make_client.PAGE.read_text(encoding="utf-8") == make_client.text(SCHEMAS)
     assert make_client.BLOCKING.read_text(encoding="utf-8") == make_client.blocking()

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
-LOCK = runpy.run_path(str(ROOT / "deploy" / "lock.py"))
+LOCK = runpy.run_path(str(ROOT / "deploy" / "release" / "lock.py"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
     "project"
 ]
@@ -82,7 +82,13 @@ def test_base_images_are_pinned_where_their_registry_answers(
     )
     docker.chmod(0o755)
     ended = subprocess.run(
-        [sys.executable, ROOT / "deploy" / "lock.py", "images", "--root", tmp_path],
+        [
+            sys.executable,
+            ROOT / "deploy" / "release" / "lock.py",
+            "images",
+            "--root",
+            tmp_path,
+        ],
         env={**os.environ, "PATH": f"{docker.parent}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,

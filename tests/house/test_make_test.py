@@ -12,7 +12,7 @@ SOURCES = (
     "pyproject.toml",
     "judge/pyproject.toml",
     "openapi.json",
-    "docs/make_client.py",
+    "docs/tools/make_client.py",
     "pixelrnn/client/asynchronous.py",
     "tests/client/programs/package.json",
 )

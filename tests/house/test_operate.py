@@ -10,7 +10,7 @@ import app.settings
 import worker.settings
 from app.redis_connections import READ_BLOCK_S
 from app.services import row_reader
-from docs.make_settings import PAGE, with_table
+from docs.tools.make_settings import PAGE, with_table
 from tests.house.kustomize import built, containers, named
 from tests.house.told_metrics import metric_names, names_in
 from worker.contract.keys import LEASE_S
@@ -44,7 +44,7 @@ MANIFESTS = [ROOT / "docker-compose.yml", *sorted((ROOT / "deploy").rglob("*.y*m
 
 
 def test_the_table_of_settings_is_current() -> None:
-    """As `python docs/make_settings.py` writes it."""
+    """As `python docs/tools/make_settings.py` writes it."""
     page = PAGE.read_text(encoding="utf-8")
     assert page == with_table(page)
 

@@ -199,7 +199,9 @@ def _bundle(directory: Path) -> dict[str, bytes]:
     node = shutil.which("node")
     if node is None or not (ROOT / "tests/browser/node_modules/esbuild").is_dir():
         return {}
-    subprocess.run([node, ROOT / "deploy/bundle_page.mjs", directory], check=True)
+    subprocess.run(
+        [node, ROOT / "deploy/release/bundle_page.mjs", directory], check=True
+    )
     return {
         path.relative_to(directory).as_posix(): path.read_bytes()
         for path in directory.rglob("*")

@@ -1,4 +1,4 @@
-"""deploy/release.py: what can be released, and what a release writes."""
+"""deploy/release/release.py: what can be released, and what a release writes."""
 
 import runpy
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-RELEASE = runpy.run_path(str(ROOT / "deploy" / "release.py"))
+RELEASE = runpy.run_path(str(ROOT / "deploy" / "release" / "release.py"))
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def git(root: Path, *arguments: str) -> str:
 
 
 def run(checkout: Path, step: str, version: str) -> subprocess.CompletedProcess[str]:
-    script = str(ROOT / "deploy" / "release.py")
+    script = str(ROOT / "deploy" / "release" / "release.py")
     command = [sys.executable, script, step, version, "--root", str(checkout)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 

@@ -17,7 +17,7 @@ from tests.model_core.causality import (
 )
 
 DOCS = Path(__file__).parents[2] / "docs"
-MAKER = runpy.run_path(str(DOCS / "make_causality.py"))
+MAKER = runpy.run_path(str(DOCS / "tools" / "make_causality.py"))
 SIZES = {
     "one colour": (1, 2, 7, 13),
     "three colours": (3, 3, 5, 11),
@@ -113,7 +113,7 @@ def test_the_page_says_what_is_measured(config: NetworkConfig) -> None:
 
 
 def test_the_page_is_the_one_that_is_written() -> None:
-    """Its words are those of docs/make_causality.py, and it has a row for each network."""
+    """Its words are those of docs/tools/make_causality.py, and it has a row for each network."""
     page = (DOCS / "internals" / "causality.md").read_text(encoding="utf-8")
     assert page.startswith("\n".join([MAKER["HEAD"], *MAKER["table_head"]()]))
     assert page.endswith(MAKER["FIELDS"])

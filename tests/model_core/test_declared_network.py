@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from docs.make_results import describe_network
+from docs.tools.make_results import describe_network
 from model_core import load_model, log_likelihood, sample, save_model
 from model_core.card import Card
 from model_core.config import NetworkConfig

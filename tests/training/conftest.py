@@ -71,5 +71,5 @@ def recipe(recipe_file: Path) -> Recipe:
 @pytest.fixture
 def readme_table(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The maker of the README's table, imported as its neighbours import it."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "docs"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "docs" / "tools"))
     return importlib.import_module("readme_table")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from docs.make_results import render
+from docs.tools.make_results import render
 from model_core.card import Card
 from model_core.cli.list_models import describe_models, print_models
 from model_core.errors import PixelRNNError

@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from docs.make_results import render, reported
+from docs.tools.make_results import render, reported
 from model_core import load_model, save_model, untrained
 from model_core.card import Card, CardMember
 from model_core.config import preset
@@ -55,7 +55,7 @@ def checkout(tmp_path: Path) -> Path:
 def ship(root: Path, *words: object) -> subprocess.CompletedProcess[str]:
     command = [
         sys.executable,
-        ROOT / "docs" / "make_weights.py",
+        ROOT / "docs" / "tools" / "make_weights.py",
         *words,
         "--root",
         root,

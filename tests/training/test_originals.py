@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from docs.make_results import render
+from docs.tools.make_results import render
 from model_core.card import Card
 from model_core.data.originals import best_originals, draw_pixels, greys_to_redraw
 from model_core.data.splits import Pixels, Values

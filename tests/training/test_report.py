@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.make_results import (
+from docs.tools.make_results import (
     MEMORY,
     TABLES,
     WHERE_READ,

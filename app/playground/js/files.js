@@ -1,7 +1,7 @@
 /**
  * Addresses and contents of the page's other files.
  *
- * This module lies in js/, as the bundle's files do (deploy/bundle_page.mjs), so
+ * This module lies in js/, as the bundle's files do (deploy/release/bundle_page.mjs), so
  * relative addresses are the same for both. A page that is one file (`pixelrnn export
  * --one-file`) contains its other files in elements of its own, in base64.
  */

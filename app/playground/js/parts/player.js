@@ -491,7 +491,7 @@ export class Player {
 }
 
 /**
- * Return a recorded drawing with its forecasts; docs/make_films.py describes the files.
+ * Return a recorded drawing with its forecasts; docs/tools/make_films.py describes the files.
  *
  * @param {number} number - Number of the film; they repeat.
  * @returns {Promise<{drawing: Drawing, forecasts: Forecasts}>}

@@ -3,7 +3,7 @@
  * nothing is fetched.
  *
  * Only the bundle of that page imports this module, before main.js
- * (deploy/bundle_page.mjs).
+ * (deploy/release/bundle_page.mjs).
  */
 
 import { loadInWorker } from "../../../../engine/in_worker.js";

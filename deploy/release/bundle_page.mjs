@@ -1,7 +1,7 @@
 /**
  * Make the page of few files: what wheels, images and folders deliver. A checkout serves the plain modules.
  *
- *     node deploy/bundle_page.mjs OUT
+ *     node deploy/release/bundle_page.mjs OUT
  *
  * OUT is laid out as app/playground is: index.html, css/page.css, js/main.js with the chunks that it shares with what it
  * imports later, and all other files as they are. Needs esbuild: npm ci --prefix tests/browser. The engine is not part of
@@ -14,7 +14,7 @@ import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 const PAGE = path.join(ROOT, "app", "playground");
 const STYLE = /(?:<link rel="stylesheet" href="\/playground\/css\/\w+\.css">\n)+/;
 const MARK = "<!-- modules -->";

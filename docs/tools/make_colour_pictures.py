@@ -1,6 +1,6 @@
 """Make the picture of what a colour model draws from test images: enlarged ones, or completed ones.
 
-    python docs/make_colour_pictures.py cifar10-small-pixelcnn DIRECTORY_OF_CIFAR10
+    python docs/tools/make_colour_pictures.py cifar10-small-pixelcnn DIRECTORY_OF_CIFAR10
 
 docs/img/upsampling-NAME.png, of a Multi-Scale model: 48 test images, or 12 where they have 256 values, spread evenly;
 below each other a small one (every pixel enlarged), the image that it was taken from, and a draw at each temperature.

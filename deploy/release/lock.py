@@ -1,9 +1,9 @@
 """Make builds repeat: the libraries of the images with their hashes, their base images by digest, and what is in them.
 
-    python deploy/lock.py libraries    write docker/*.lock anew, from the ranges of pyproject.toml (pip install uv)
-    python deploy/lock.py images       pin the base images in docker/*.Dockerfile, where their registry answers (docker)
-    python deploy/lock.py parts        write build/parts-*.json, lists of parts in CycloneDX (pip install cyclonedx-bom)
-    python deploy/lock.py audit        ask for known holes of the locked versions (pip install pip-audit)
+    python deploy/release/lock.py libraries    write docker/*.lock anew, by pyproject.toml (pip install uv)
+    python deploy/release/lock.py images       pin the base images in docker/*.Dockerfile (docker, and their registry)
+    python deploy/release/lock.py parts        write build/parts-*.json in CycloneDX (pip install cyclonedx-bom)
+    python deploy/release/lock.py audit        ask for known holes of the locked versions (pip install pip-audit)
 
 PyTorch is not in the locks: each of its builds, for processors and for CUDA, has other files under one version. The
 worker's Dockerfile names that version.
@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LOCKS = ("api", "worker", "build")
 """What the images of the API and of the worker hold, and what makes our own wheel."""
 _OF_TORCH = re.compile(r"(torch|triton|nvidia-|cuda-)")

@@ -18,7 +18,9 @@ class Build(BuildHookInterface[Any]):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         root = Path(self.root)
-        runpy.run_path(str(root / "docs" / "make_client.py"), run_name="__main__")
+        runpy.run_path(
+            str(root / "docs" / "tools" / "make_client.py"), run_name="__main__"
+        )
         if version == "editable":
             return  # a checkout serves the plain modules
 
@@ -47,6 +49,8 @@ class Build(BuildHookInterface[Any]):
             return None
         target = root / "build" / "page"
         subprocess.run(
-            [node, root / "deploy" / "bundle_page.mjs", target], cwd=root, check=True
+            [node, root / "deploy" / "release" / "bundle_page.mjs", target],
+            cwd=root,
+            check=True,
         )
         return target

@@ -1,6 +1,6 @@
 """Make the pictures that the playground brings along.
 
-    python docs/make_page_pictures.py --characters characters.npz --plans plans.npz --emoji emoji.npz \
+    python docs/tools/make_page_pictures.py --characters characters.npz --plans plans.npz --emoji emoji.npz \
         --sprites sprites.npz
 
 app/playground/img/digits.png: the test digits of docs/img/completions.png, side by side. scenes.webp: six small colour

@@ -1,6 +1,6 @@
 """Take the pictures of the playground, and the recording of its first view, from a running service.
 
-    python docs/make_screenshots.py http://127.0.0.1:8000
+    python docs/tools/make_screenshots.py http://127.0.0.1:8000
 
 docs/img/page-VIEW-light.webp and -dark.webp: each view after its work is done, on a wide screen. page-phone-*.webp: all
 of them on a small one, side by side. watch.gif: a picture that is drawn; what is seen there is what the page shows.

@@ -1,7 +1,7 @@
 """Ship weights: publish the best of a run, score them, and renew everything that shows them.
 
     make weights NAME=mnist-row-lstm DATA=data/binarized-mnist RUN=runs/mnist-row-lstm
-    python docs/make_weights.py mnist-row-lstm --data data/binarized-mnist --run runs/mnist-row-lstm
+    python docs/tools/make_weights.py mnist-row-lstm --data data/binarized-mnist --run runs/mnist-row-lstm
 
 NAME may be that of a model which is there, or a new one. Without a run the weights in models/NAME stay, as for a
 mixture that was put together from others. One after another, each line saying what was written:
@@ -17,7 +17,7 @@ mixture that was put together from others. One after another, each line saying w
 At last it names the measured tables that are of older weights.
 
 What remains to be done by hand: a line in CHANGELOG.md, because seeds give other images now, and the pictures of the
-page itself (docs/make_screenshots.py needs a browser).
+page itself (docs/tools/make_screenshots.py needs a browser).
 """
 
 import hashlib

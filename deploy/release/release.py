@@ -1,10 +1,10 @@
 """Cut a release. `make release VERSION=X.Y.Z` runs these steps in this order:
 
-    python deploy/release.py check VERSION    refuse a version or a tree that cannot be released
+    python deploy/release/release.py check VERSION    refuse a version or a tree that cannot be released
     make test weekly                          all checks
-    python deploy/release.py write VERSION    write the version wherever it stands, and the changelog
+    python deploy/release/release.py write VERSION    write the version wherever it stands, and the changelog
     (files that are made from the version are made again)
-    python deploy/release.py tag VERSION      commit, build wheel and sdist into dist/, and tag
+    python deploy/release/release.py tag VERSION      commit, build wheel and sdist into dist/, and tag
 
 Nothing is published.
 """
@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 _UNRELEASED = "## [Unreleased]\n"
 

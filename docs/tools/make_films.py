@@ -1,6 +1,6 @@
 """Make the films that the playground plays until an engine is ready.
 
-    python docs/make_films.py
+    python docs/tools/make_films.py
 
 app/playground/img/film-NAME.webp: a picture that a model in models/ drew, and what could still have become of it. It is
 squares, one below the other: the picture; what each of its pixels cost, in 4096ths of a bit, the high byte and then the

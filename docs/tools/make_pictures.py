@@ -1,6 +1,6 @@
 """Make the README's pictures from a trained model and MNIST's test images.
 
-    python docs/make_pictures.py models/mnist-diagonal-bilstm DIRECTORY_OF_MNIST
+    python docs/tools/make_pictures.py models/mnist-diagonal-bilstm DIRECTORY_OF_MNIST
 
 docs/img/completions.png: 8 test digits (left) and 8 completions of the lower half of
 each; the pixels that the model was given are blue, those that it drew are white. docs/img/digit.png and

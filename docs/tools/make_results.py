@@ -1,6 +1,6 @@
 """Make docs/results.md: the paper's tables 2 to 6 (paper.toml), and beside them our measured scores.
 
-    python docs/make_results.py
+    python docs/tools/make_results.py
 
 They are those of the cards of models/ and models/records/.
 """
@@ -106,11 +106,11 @@ mixture some, that were trained in the end on images drawn anew from their grey 
 the noise of one draw by heart, as it can with the data set's files. Such scores, and those of mixtures, have lines of
 their own, with no number of the paper beside them. Test images are the files' in every line.
 
-`python docs/make_results.py` writes this page from the cards in models/ and models/records/, which holds weights that
-only prove a line: they are not served. {_NOTHING} means that nothing was trained. Of several models that match a line,
-the one with the best validation score stands there. The record of one layer had 81.05 on test images, and was trained
-on to 80.57; that of seven had 79.28 and 79.26 before 79.19. Each is one lineage of weights, begun with one seed; others
-are in the history.
+`python docs/tools/make_results.py` writes this page from the cards in models/ and models/records/; weights in
+records/ only prove a line: they are not served. {_NOTHING} means that nothing was trained. Of several models that
+match a line, the one with the best validation score stands there. The record of one layer had 81.05 on test images, and
+was trained on to 80.57; that of seven had 79.28 and 79.26 before 79.19. Each is one lineage of weights, begun with one
+seed; others are in the history.
 
 `cifar10-row-lstm-deep` was scored twice, too: it had 3.211 bits/dim, and was trained on to 3.177. An even mixture with
 its own mirror image takes no training and no other weights, so no record holds it. It has 3.171 ± 0.007 bits/dim on all
@@ -363,7 +363,7 @@ def _evaluation(card: Card, split: str) -> str:
 
 
 if __name__ == "__main__":
-    place = Path(__file__).with_name("results.md")
+    place = Path(__file__).parents[1] / "results.md"
     print(
-        f"wrote {place}: {write_report(Path(__file__).parents[1] / 'models', place)} scored models"
+        f"wrote {place}: {write_report(Path(__file__).parents[2] / 'models', place)} scored models"
     )

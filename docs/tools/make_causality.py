@@ -1,6 +1,6 @@
 """Measure what every network sees, and write docs/internals/causality.md.
 
-python docs/make_causality.py
+python docs/tools/make_causality.py
 """
 
 from pathlib import Path
@@ -19,8 +19,8 @@ HEAD = """# What each network sees
 
 A network is causal if the logits of a variable never depend on the variable itself or on one that is drawn later
 (equation 2 of the paper: row by row, left to right, and red, green, blue within a pixel). This page measures whether
-that is so, and on how many of the earlier variables the logits do depend. `python docs/make_causality.py` writes it,
-with `tests/model_core/causality.py`; the tests in `tests/model_core/test_causality.py` compare the page with the code.
+that is so, and on how many of the earlier variables the logits do depend. `python docs/tools/make_causality.py` writes
+it, with `tests/model_core/causality.py`; `tests/model_core/test_causality.py` compares the page with the code.
 
 Each network has three layers, random weights and biases, and double precision. Every variable of an image is set to
 every other value in turn, and all logits are compared with those of the unchanged image, bit by bit.

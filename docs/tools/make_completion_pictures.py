@@ -1,6 +1,6 @@
 """docs/img/completion-families.png: eight test digits with each family of holes, clamped and by the posterior.
 
-    python docs/make_completion_pictures.py data/binarized-mnist
+    python docs/tools/make_completion_pictures.py data/binarized-mnist
 
 Every row is one family of benchmarks/completion.py: for each digit the picture with its hole in blue, the clamped
 completion, and the one drawn from the posterior; seed 2016, none left out.
@@ -19,10 +19,10 @@ from PIL import Image
 from model_core import complete, load_model
 from model_core.data.datasets import read_dataset
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from completion import holes  # pyright: ignore[reportMissingImports]
 
-OUT = Path(__file__).parent / "img" / "completion-families.png"
+OUT = Path(__file__).parents[1] / "img" / "completion-families.png"
 DIGITS, SEED, SCALE, GAP = 8, 2016, 2, 2
 HOLE, BACK = (64, 96, 160), (90, 90, 90)
 

@@ -1,6 +1,6 @@
 """Make docs/models.md, a section for each model in models/, and the picture of its samples that stands there.
 
-    python docs/make_models.py
+    python docs/tools/make_models.py
 
 The words are those of the cards, and of benchmarks/sampling.json, where a network of these sizes was timed.
 docs/img/samples-NAME.png: samples of the model, and in the file the digest of the weights that drew them. Only pictures
@@ -50,7 +50,7 @@ curl -fs http://127.0.0.1:8000/sample -H 'Prefer: wait' -H 'Accept: image/png' \
 
 What else the models do has its place in [api.md](api.md), by task.
 
-`make weights` writes this page from the cards when it ships weights; `python docs/make_models.py` does so by itself.
+`make weights` writes this page from the cards when it ships weights; `python docs/tools/make_models.py` does so alone.
 """
 
 

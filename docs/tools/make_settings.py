@@ -1,4 +1,4 @@
-"""Writes the table of settings into docs/settings.md: `python docs/make_settings.py`."""
+"""Writes the table of settings into docs/settings.md: `python docs/tools/make_settings.py`."""
 
 import ast
 import inspect
@@ -15,8 +15,11 @@ import app.settings
 import worker.settings
 from worker.contract.environment import RedisSettings
 
-PAGE = Path(__file__).with_name("settings.md")
-BEGIN, END = "<!-- settings: docs/make_settings.py -->", "<!-- end of settings -->"
+PAGE = Path(__file__).parents[1] / "settings.md"
+BEGIN, END = (
+    "<!-- settings: docs/tools/make_settings.py -->",
+    "<!-- end of settings -->",
+)
 PROCESSES: dict[str, type[BaseSettings]] = {
     "API": app.settings.Settings,
     "worker": worker.settings.Settings,

@@ -1,6 +1,6 @@
 """Take pictures of an exported folder, on Python's own web server, in Debian's Chromium and Firefox.
 
-    python docs/make_folder_pictures.py
+    python docs/tools/make_folder_pictures.py
 
 docs/img/folder-chromium.png and folder-firefox.png, of a page that has drawn one digit of each label: what each drew is
 compared with what `model_core.sample` draws. Firefox is asked by WebDriver BiDi.

@@ -1,7 +1,7 @@
 """Write two modules of pixelrnn/client: documents.py, the documents of openapi.json that the client reads as types of
 Python, and synchronous.py, the client that blocks, from asynchronous.py.
 
-python docs/make_client.py
+python docs/tools/make_client.py
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 import unasync
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CLIENT = ROOT / "pixelrnn" / "client"
 PAGE = CLIENT / "documents.py"
 BLOCKING = CLIENT / "synchronous.py"
@@ -29,7 +29,7 @@ READ = (
 """Answers of the client's calls; the documents that these refer to are written before them."""
 HEAD = '''"""Types of the service's JSON documents, which the client reads as plain dictionaries.
 
-Written by docs/make_client.py from openapi.json, which describes each field.
+Written by docs/tools/make_client.py from openapi.json, which describes each field.
 """
 
 from typing import Literal, NotRequired, TypedDict
