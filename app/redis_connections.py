@@ -33,9 +33,11 @@ class StoreRefusesError(redis_errors.RedisError):
 STORE_TROUBLE = (
     redis_errors.ConnectionError,
     redis_errors.TimeoutError,
+    redis_errors.InvalidResponse,
     StoreRefusesError,
 )
-"""Errors of a server that does not respond or refuses. A later attempt may succeed."""
+"""Errors of a server that does not respond, refuses, or is not Redis, such as a load
+balancer in front of it. A later attempt may succeed."""
 _COMMON: dict[str, Any] = {"socket_connect_timeout": 1.0, "protocol": 2}
 
 

@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from redis.exceptions import InvalidResponse
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -106,6 +107,8 @@ def _sentence_of_trouble(error: Exception) -> str:
             "Redis refuses: it is full, read-only or cannot write its file, or a right "
             "is missing; try again soon"
         )
+    if isinstance(error, InvalidResponse):
+        return "the server at REDIS_URL does not answer as Redis does"
     return "Redis did not answer in time; try again soon"
 
 

@@ -1,10 +1,11 @@
 """A Redis that answers and will not do it: that is no fault of the request."""
 
 import shutil
+import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import httpx
@@ -142,6 +143,41 @@ def test_answer_is_503_when_redis_will_not_write(
                 assert int(answer.headers["retry-after"]) > 0
                 assert answer.headers.get("connection") != "close"
         assert client.post(f"{link}/cancel").status_code == 202
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x01\x00\x02\x02\x0a"],
+    ids=["HTTP", "TLS alert"],
+)
+def test_server_that_is_not_redis_is_store_trouble(reply: bytes) -> None:
+    """A load balancer or a TLS port in front of Redis: 503, and no defect."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while self.request.recv(4096):
+                self.request.sendall(reply)
+
+    with (
+        socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as other,
+        ExitStack() as stack,
+    ):
+        other.daemon_threads = True
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        stack.callback(other.shutdown)
+        redis_url = f"redis://127.0.0.1:{other.server_address[1]}/0"
+        url, _ = stack.enter_context(serving(Settings(redis_url=redis_url, port=0)))
+        client = stack.enter_context(httpx.Client(base_url=url, timeout=60))
+        answers = [
+            client.get(path) for path in ("/readyz", "/models", "/jobs", "/jobs/x")
+        ]
+        answers.append(client.post("/sample", json={"model": "grey"}))
+        for answer in answers:
+            problem = is_problem(answer, 503)
+            assert problem["type"] == "urn:pixelrnn:problem:store-down"
+            assert "REDIS_URL" in problem["detail"]
+            assert int(answer.headers["retry-after"]) > 0
+        assert metric(client, "pixelrnn_server_errors_total") == 0
 
 
 def test_wrong_password_is_named_when_redis_asks_for_one(
