@@ -98,7 +98,8 @@ class Metrics:
         self.keys_unread = gauge("pixelrnn_keys_unread_seconds", unread_told)
         self.open_trainings = gauge("pixelrnn_open_trainings", "Trainings not ended.")
         self.added_bytes = gauge(
-            "pixelrnn_added_bytes", "Bytes of added models, uploads and checkpoints."
+            "pixelrnn_added_bytes",
+            "Bytes of added models, uploads, checkpoints and models for browsers.",
         )
         accepts_told = "1 = Redis accepts writes and has memory for another job."
         self.accepts = gauge("pixelrnn_accepts", accepts_told)

@@ -158,7 +158,8 @@ class Settings(RedisSettings):
     """Directory for the models that are added through the API, and workers' PIXELRNN_ADDED_DIR: all of them need it in
     common. None: none are taken."""
     added_mib: int = Field(default=2048, ge=1)
-    """MiB that all added models may have together, with the pictures and checkpoints of trainings."""
+    """MiB that all added models may have together, with the pictures and checkpoints of trainings, and with everything
+    in `portable_dir`."""
     training: Annotated[bool | None, BeforeValidator(_none_if_empty)] = None
     """Take models, and pictures to train on, from others: with keys from those with the right `train`, else from
     everybody. Unset: without keys only where the server listens on this machine alone. 0: from nobody."""

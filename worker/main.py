@@ -5,6 +5,7 @@ engine link      hears rows and ends from the engine's process, which loads the 
 publisher        rows out, jobs settled     finisher      tells RQ how jobs ended
 heartbeat        leases and announcement    cancellation  hears of cancels       recovery  jobs of dead workers
 names            reserves the names of the models directory
+portable         removes models for browsers that nobody serves
 """
 
 import sys
@@ -27,6 +28,7 @@ from worker.jobs.announcement import Announcement, ReservedNames, live_workers
 from worker.jobs.cancellation import Cancellation
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.ledger import Ledger
+from worker.jobs.portable_folder import PortableFolder
 from worker.jobs.publisher import Publisher
 from worker.jobs.spans import JobSpans
 from worker.jobs.watch import Watch
@@ -119,6 +121,11 @@ class Worker:
         models_dir = settings.models_dir or default_models_dir()
         self._names = ReservedNames(names, models_dir)
         self._naming = TurnThread("names", self._names.turn)
+        self._cleaning = list[TurnThread]()
+        if settings.portable_dir is not None and not info.is_trainer:
+            live = partial(live_workers, names)
+            portable = PortableFolder(settings.portable_dir, info.name, live)
+            self._cleaning.append(TurnThread("portable", portable.turn))
         self._heartbeat = TurnThread("heartbeat", heartbeat.turn)
         self._cancellation = TurnThread("cancellation", cancellation.turn)
         self._recovery = TurnThread("recovery", recovery.turn)
@@ -162,6 +169,7 @@ class Worker:
         self._names.turn()
         for part in (
             self._naming,
+            *self._cleaning,
             self._publisher,
             self._finisher,
             self._heartbeat,
@@ -190,7 +198,8 @@ class Worker:
         self._publisher.stop(STOP_S)
         self._finisher.stop(STOP_S)
         self._cancellation.stop()
-        self._naming.stop()
+        for thread in (self._naming, *self._cleaning):
+            thread.stop()
         self._heartbeat.stop(STOP_S)
         self._ending.give_all_back(
             but=self._engine.exhausted, counted=not self._engine.has_given_up

@@ -38,17 +38,22 @@ async def get_portable_model(
     """Addresses of this model and of the engine that draws from it in a browser or in
     Node, with the same bytes as here.
 
-    Both are on this server, need no key, and their files never change. 404 if the
-    operator does not offer this; with keys it has to be allowed.
+    Both are on this server, need no key, and their files never change; those of the
+    model are there as long as a worker serves it. 404 if the operator does not offer
+    this; with keys it has to be allowed.
     """
     model = await services.models.find(name, caller, field="name")
     return await run_sync(services.portable.of, model)
 
 
 @router.get(PREFIX + "{path:path}", include_in_schema=False)
-async def portable_file(path: str, services: ServicesDep) -> FileResponse:
-    """Return a file of the engine or of a model. Raises HTTPException (404) if there is
-    none at this path."""
+async def portable_file(
+    path: str, services: ServicesDep, caller: CallerDep
+) -> FileResponse:
+    """Return a file of the engine, or of a model that a worker serves. Without workers
+    a model's file is 503 and not 404: it may be served again in a moment."""
+    if identity := services.portable.identity_in(path):
+        await services.models.expect_served(identity, caller)
     found = await run_sync(services.portable.file, path)
     if found is None:
         raise HTTPException(404)

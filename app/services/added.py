@@ -211,20 +211,22 @@ class AddedModels:
             )
 
     def expect_room(self, more: int = 0) -> None:
-        """Raise AddedFullError if added models and the files of trainings, with `more`
-        bytes, exceed the limit of the settings."""
-        if _size(self._folder().parent) + more > self._settings.added_mib * _MIB:
+        """Raise AddedFullError if added models, the files of trainings and the models
+        for browsers, with `more` bytes, exceed the limit of the settings."""
+        if self.figures()[1] + more > self._settings.added_mib * _MIB:
             raise AddedFullError(
                 f"added models may have {self._settings.added_mib} MiB: delete one first"
             )
 
     def figures(self) -> tuple[int, int]:
-        """Return the number of open trainings, and the bytes of all added models and
-        uploads; (0, 0) without a directory."""
+        """Return the number of open trainings, and the bytes of all added models,
+        uploads and models for browsers; (0, 0) without a directory."""
         if self._models is None:
             return 0, 0
         trainings = list(uploads_in(self._models.parent).glob("[!.]*"))
-        return len(trainings), _size(self._models.parent)
+        portable = self._settings.portable_dir
+        size = _size(self._models.parent) + (_size(portable) if portable else 0)
+        return len(trainings), size
 
     def delete(self, name: str, caller: Caller) -> None:
         """Delete the caller's own model. Raises UnknownModelError for any other, or if

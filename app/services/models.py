@@ -96,6 +96,29 @@ class Models:
         is_seen = name in _names(workers, caller)
         return True, _merged(name, workers).identity if is_seen else None
 
+    async def expect_served(self, identity: str, caller: Caller) -> None:
+        """Raise NoWorkerError if there is no worker, and UnknownModelError if none
+        serves a model of this identity that the caller sees.
+
+        identity: the model's, or the SHA-256 of its weights. An added model counts only
+        until it is deleted, which workers notice seconds later.
+        """
+        for look in (self._fleet.now, self._fleet.fresh):
+            workers = (await look()).workers
+            if not workers:
+                raise _nobody()
+            cards = (card for worker in workers for card in worker.models)
+            for card in cards:
+                is_it = card.identity_or_digest == identity
+                if is_it and await self._is_there(card, caller):
+                    return
+        raise UnknownModelError("no worker serves this model")
+
+    async def _is_there(self, card: ModelCard, caller: Caller) -> bool:
+        if not _sees(caller, card.owner):
+            return False
+        return not card.job or await run_sync(self._is_added, card.name, caller)
+
     async def reserved_names(self) -> dict[str, str]:
         """Return the identities of all shipped models by name. No user may take these
         names, whether the models are served or not.

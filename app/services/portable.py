@@ -10,8 +10,9 @@ from app.schema.answers import Model, PortableModel
 PREFIX = "/portable/"
 _RELEASE = re.compile(r"[0-9a-f]{16}")
 _PATH = re.compile(
-    r"[0-9a-f]{16}/(engine(/posterior)?|models/[0-9a-f]{64})/[A-Za-z0-9_-][A-Za-z0-9._-]*"
+    r"[0-9a-f]{16}/(?:engine(?:/posterior)?|models/([0-9a-f]{64}))/[A-Za-z0-9_-][A-Za-z0-9._-]*"
 )
+"""Path of a file; the group is the model's identity, unless it is one of the engine."""
 
 
 class PortableModels:
@@ -62,6 +63,13 @@ class PortableModels:
             and bool(release)
             and (self._folder / file).is_file()
         )
+
+    @staticmethod
+    def identity_in(path: str) -> str | None:
+        """Return the identity of the model to which a path below PREFIX belongs; None
+        if it is not one of a model."""
+        found = _PATH.fullmatch(path)
+        return found and found[1]
 
     def file(self, path: str) -> Path | None:
         """Return the file at a path below PREFIX, or None if there is none, or the path

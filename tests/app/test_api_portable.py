@@ -1,5 +1,6 @@
 """GET /models/{name}/portable, and the files to which it leads."""
 
+import shutil
 from pathlib import Path
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 
 from app.settings import Settings
 from tests.app.answers import is_problem
-from tests.app.hand_worker import GREY, HandWorker
+from tests.app.hand_worker import COLOUR, GREY, HandWorker
 from tests.app.holders import ALICE, settings
 from tests.app.live import serving
 
@@ -56,6 +57,42 @@ def test_cards_of_the_same_weights_have_addresses_of_their_own(
             renamed.identity,
             f"/portable/{RELEASE}/models/{'e' * 64}/",
         )
+
+
+def test_files_of_a_model_are_given_only_while_a_worker_serves_it(
+    redis_url: str, worker: HandWorker, laid_out: Path, tmp_path: Path
+) -> None:
+    """Those of a deleted one are gone before workers have noticed; a model with the
+    same weights keeps them. The engine's are always there."""
+    mine = GREY.model_copy(update={"name": "mine", "job": "job"})
+    private = GREY.model_copy(update={"name": "theirs", "owner": "alice"})
+    added = tmp_path / "models" / "mine"
+    added.mkdir(parents=True)
+    (added / "card.json").write_text("{}")
+    file = f"/portable/{RELEASE}/models/{GREY.digest}/portable.json"
+    given = without_keys(redis_url, laid_out)
+    given = given.model_copy(update={"added_dir": tmp_path, "fleet_age_s": 0})
+    with (
+        serving(given) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        worker.announce(COLOUR, mine)
+        assert client.get(file).status_code == 200
+        shutil.rmtree(added)
+        is_problem(client.get(file), 404)
+        worker.announce(GREY, mine)
+        assert client.get(file).status_code == 200
+        worker.announce(COLOUR)
+        is_problem(client.get(file), 404)
+        worker.leave()
+        is_problem(client.get(file), 503)
+        assert client.get(f"/portable/{RELEASE}/engine/index.js").status_code == 200
+
+    open_to_all = settings(redis_url, portable_dir=laid_out, portable_open=True)
+    with serving(open_to_all) as (url, _):
+        for card, status in ((private, 404), (GREY, 200)):
+            worker.announce(COLOUR, card)
+            assert httpx.get(f"{url}{file}", timeout=60).status_code == status
 
 
 def without_keys(redis_url: str, folder: Path | None) -> Settings:

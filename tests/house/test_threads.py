@@ -405,6 +405,7 @@ THREADS: dict[str, Callable[[Logs], None]] = {
     "heartbeat": turns_go_on,
     "names": turns_go_on,
     "offering": offering_goes_on,
+    "portable": turns_go_on,
     "publisher": publisher_goes_on,
     "recovery": turns_go_on,
     "sweeper": turns_go_on,

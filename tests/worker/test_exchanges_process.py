@@ -1,4 +1,4 @@
-"""Exchanges of added models by a real API and a real worker."""
+"""Exchanges and deletions of added models by a real API and a real worker."""
 
 import json
 from collections.abc import Iterator
@@ -27,9 +27,9 @@ class Service:
         self.models = added / "models"
         self._shelf = shelf
 
-    def version(self, seed: int) -> Path:
-        """Return the directory of a model called mine, of these random weights."""
-        place = self._shelf / str(seed) / "mine"
+    def version(self, seed: int, name: str = "mine") -> Path:
+        """Return the directory of a model of these random weights."""
+        place = self._shelf / str(seed) / name
         save_model(untrained("mnist-pixelcnn", seed=seed, **SIZE), place)
         return place
 
@@ -40,7 +40,8 @@ class Service:
             "weights": (model / "weights.safetensors").read_bytes(),
         }
         headers = {"If-Match": f'"{former}"'} if former else {}
-        answer = self.api.put("/models/mine", files=files, headers=headers)
+        address = f"/models/{model.name}"
+        answer = self.api.put(address, files=files, headers=headers)
         assert answer.status_code == 202, answer.text
         job_id = answer.json()["id"]
 
@@ -76,8 +77,13 @@ def service(
 ) -> Iterator[Service]:
     added = tmp_path / "added"
     (added / "models").mkdir(parents=True)
-    given = settings(redis_url, api_keys=(), added_dir=added)
-    how = {"models_look_s": "0.2", "kept_dir": str(tmp_path / "kept")}
+    portable = tmp_path / "portable"
+    given = settings(redis_url, api_keys=(), added_dir=added, portable_dir=portable)
+    how: dict[str, Any] = {
+        "models_look_s": "0.2",
+        "kept_dir": str(tmp_path / "kept"),
+        "portable_dir": str(portable),
+    }
     start_worker(added_dir=str(added), **how)
     with serving(given) as (url, _), httpx.Client(base_url=url, timeout=90) as api:
         yield Service(api, added, tmp_path / "shelf")
@@ -110,3 +116,25 @@ def test_bad_version_of_a_model_replaces_nothing(service: Service) -> None:
     assert service.served() == identity_of(second)
     service.draw()
     service.wait_for_only(second)
+
+
+def test_weights_of_a_deleted_model_have_no_address(
+    service: Service, tmp_path: Path
+) -> None:
+    """Not even the one for browsers, which needs no key, from that moment on, unless
+    another model has the same weights; they are removed from the disk soon."""
+    for name in ("mine", "twin"):
+        assert service.put(service.version(11, name))["status"] == "succeeded"
+
+    def address() -> str | None:
+        answer = service.api.get("/models/mine/portable")
+        return answer.json()["model"] if answer.is_success else None
+
+    place = wait_for(address, "the model to be written for browsers", 200)
+    for name, status in (("mine", 200), ("twin", 404)):
+        assert service.api.get(f"{place}portable.json").status_code == 200
+        assert service.api.delete(f"/models/{name}").status_code == 204
+        assert service.api.get(f"{place}portable.json").status_code == status
+    on_disk = tmp_path / place.removeprefix("/")
+    assert on_disk.exists()
+    wait_for(lambda: not on_disk.exists(), "its removal")
