@@ -317,13 +317,11 @@ def whole_or_not(draft: Path, what: str) -> Iterator[None]:
     its name is no longer there.
 
     draft: a directory. what: what messages call it. Raises AddedFullError for an
-    OSError inside the block, and NameTakenError if the name has been taken meanwhile.
+    OSError inside the block.
     """
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOTEMPTY:
-            raise NameTakenError("another model has just taken this name") from None
         is_full = error.errno in (None, errno.ENOSPC, errno.EDQUOT)
         why = "no room" if is_full else error.strerror
         raise AddedFullError(f"{what} cannot be kept: {why}") from None

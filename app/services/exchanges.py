@@ -38,6 +38,7 @@ from worker.contract.added import (
     JobFiles,
     drafts_in,
     formers_in,
+    is_trained,
     models_in,
     name_of,
     owner_of,
@@ -142,6 +143,19 @@ def begin(files: JobFiles, former_job: str) -> None:
         if not files.model.is_dir() or owner_of(files.model).job != former_job:
             raise OtherIdentityError("the model was exchanged or deleted meanwhile")
         wait_as_draft(files)
+
+
+def take_name(files: JobFiles, written: Path, place: Path) -> None:
+    """Rename a directory to a place with which the job has the model's name.
+
+    written: a complete new model, or the uploads of a training. place: `files.model` or
+    `files.place`. Raises NameTakenError if another job has taken the name since it was
+    found free.
+    """
+    with _locked(files.added):
+        if files.model.exists() or is_trained(files.added, files.name):
+            raise NameTakenError("another model has just taken this name")
+        written.rename(place)
 
 
 def wait_as_draft(files: JobFiles) -> None:

@@ -18,13 +18,18 @@ from typing import Any, BinaryIO
 
 from anyio.to_thread import run_sync
 
-from app.errors import BadParameterError, NothingToKeepError, RefusedError
+from app.errors import (
+    BadParameterError,
+    NameTakenError,
+    NothingToKeepError,
+    RefusedError,
+)
 from app.imaging.training_set import LEAST_PICTURES, write_training_set
 from app.redis_connections import STORE_TROUBLE
 from app.schema.answers import Job
 from app.schema.job_options import JobOptions
 from app.services.added import AddedModels, sweep, whole_or_not
-from app.services.exchanges import Exchanges, wait_as_draft
+from app.services.exchanges import Exchanges, take_name, wait_as_draft
 from app.services.exchanges import begin as begin_exchange
 from app.services.jobs import Jobs
 from app.services.models import Models
@@ -196,10 +201,9 @@ class Trainings:
                 rmtree(model.draft, ignore_errors=True)
             elif not is_exchange:
                 try:
-                    model.part.rename(model.model)
-                except OSError:
-                    # Another upload has taken the name since it was checked. The job
-                    # was accepted, and can add nothing any more.
+                    await run_sync(take_name, model, model.part, model.model)
+                except (OSError, NameTakenError):
+                    # The job was accepted, and can add nothing any more.
                     with suppress(*STORE_TROUBLE):  # a worker ends it then
                         await self._jobs.cancel(job_id, ANYONE)
                     raise
@@ -256,7 +260,7 @@ class Trainings:
             self._added.expect_room()
             # Its age counts from now on: a trainer deletes old files without a job.
             os.utime(draft)
-            draft.rename(training.place)
+            take_name(training, draft, training.place)
         return {
             "found": written.pictures,
             "unreadable": written.unreadable,

@@ -6,6 +6,7 @@ import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from app.services import added
 from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.holders import settings
-from tests.app.live import serving
+from tests.app.live import process_serving, serving
 from tests.app.pictures import with_preview
 from worker.contract import keys
 from worker.contract.added import AddedCard, JobFiles, is_trained
@@ -402,6 +403,38 @@ def test_names_are_taken_only_while_those_of_the_service_are_known(
         assert list(tmp_path.rglob("*.png")) == []
         worker.announce()
         assert send(client, picture()).status_code == 202
+
+
+def test_of_two_trainings_for_one_name_one_is_accepted(
+    redis_url: str,
+    worker: HandWorker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also if two APIs receive them at the same moment, from two addresses."""
+    monkeypatch.setenv("PIXELRNN_ADDED_DIR", str(tmp_path))
+    with (
+        process_serving(redis_url) as (_, first_url),
+        process_serving(redis_url) as (_, second_url),
+        client_at(first_url, "127.0.0.1") as first,
+        client_at(second_url, "127.0.0.2") as second,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        for pair in range(50):
+            answers = threads.map(
+                lambda at, name=f"pair{pair}": send(at, picture(), name=name),
+                (first, second),
+            )
+            accepted, late = sorted(answers, key=lambda answer: answer.status_code)
+            assert (accepted.status_code, late.status_code) == (202, 409), late.text
+            first.post(f"/jobs/{accepted.json()['id']}/cancel").raise_for_status()
+        assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def client_at(url: str, address: str) -> httpx.Client:
+    """A client that calls from this address of this machine."""
+    transport = httpx.HTTPTransport(local_address=address)
+    return httpx.Client(base_url=url, transport=transport, timeout=60)
 
 
 def test_an_open_training_is_no_work(

@@ -283,7 +283,7 @@ def uploads_in(added: Path) -> Path:
 
 def is_trained(added: Path, name: str) -> bool:
     """Return True if an open training is going to make a model of this name."""
-    return any(uploads_in(added).glob(f"*/run/{name}"))
+    return any(uploads_in(added).glob(f"[!.]*/run/{name}"))
 
 
 def remove(directory: Path) -> None:
