@@ -8,7 +8,8 @@ The files of an exchange by the job JOB, in the directory of added models:
     NAME  .JOB.former      the new version has the name and waits to be served
     NAME                   done, or undone
 
-A new model waits as a draft too if Redis did not say whether its job was accepted.
+A new model waits as a draft too if Redis did not say whether its job was accepted. A
+new model whose job has failed is deleted, so that its name is free again.
 
 Workers may see the directory read-only. They announce the result of examining a draft,
 and any API makes the next step, under a lock that all APIs share. The next step depends
@@ -41,6 +42,7 @@ from worker.contract.added import (
     is_trained,
     models_in,
     name_of,
+    names_in,
     owner_of,
     remove,
 )
@@ -86,17 +88,25 @@ class Exchanges:
         """Jobs whose exchange has met an error of the disk, which is logged once."""
 
     async def run(self) -> None:
-        """Search for exchanges that need a step, and make it, until cancelled; return
-        at once if there is no directory of added models. Errors are logged."""
+        """Search for exchanges that need a step, and for new models that failed, and
+        make the step, until cancelled; return at once if there is no directory of added
+        models. Errors are logged."""
         while self._added is not None:
             try:
                 open_ones = await run_sync(_open_ones, models_in(self._added))
-            except OSError as error:  # the disk may work again at the next search
+                open_ones += await self._refused_ones()
+            except STORE_TROUBLE:  # requests report it
+                open_ones = []
+            except Exception as error:  # the disk may work again at the next search
                 _log.error("exchanges not looked at", exc_info=error)
                 open_ones = []
             for job_id in open_ones:
                 await self._settle_or_log(job_id)
             await asyncio.sleep(_LOOK_S)
+
+    async def _refused_ones(self) -> list[str]:
+        workers = (await self._fleet.now()).workers
+        return [one.job for worker in workers for one in worker.refused if one.job]
 
     async def _settle_or_log(self, job_id: str) -> None:
         try:
@@ -223,6 +233,8 @@ def _do(added: Path, job_id: str, step: _Step) -> None:
         former = formers_in(models).get(job_id)
         place = draft or former
         if place is None:
+            if step is _Step.UNDO:
+                _remove_new(models, job_id)
             return
         name = name_of(place)
         if name is None:  # damaged by hand, so an operator has to decide
@@ -276,6 +288,14 @@ def _undo(files: JobFiles) -> None:
         files.former.rename(files.model)
         _log.info("exchange_undone", model=files.name, job_id=files.job_id)
     _remove_if_there(files.draft)
+
+
+def _remove_new(models: Path, job_id: str) -> None:
+    """Delete the model that this failed job has put in place, if there is one."""
+    for name in names_in(models):
+        if owner_of(models / name).job == job_id:
+            remove(models / name)
+            _log.info("model_not_added", model=name, job_id=job_id)
 
 
 def _jobs_of(models: Path, name: str) -> list[str]:

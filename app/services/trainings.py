@@ -109,6 +109,7 @@ class Trainings:
             own["start_identity"] = await self._models.start_identity(
                 own["start"], caller
             )
+        await self._free_failed(name)
         reserved = await self._models.reserved_names()
         served, _ = await self._models.served_identity(name, caller)
         self._added.expect_name(name, caller, reserved, served, None, None)
@@ -159,6 +160,7 @@ class Trainings:
         identity = await _with_key(identity, key, ADD, name, options, files)
         if known := await self._submission.earlier_job(identity):
             return known
+        await self._free_failed(name)
         is_exchange = if_match is not None
         former_job = self._added.job_of(name) if is_exchange else ""
         reserved = await self._models.reserved_names()
@@ -208,6 +210,11 @@ class Trainings:
                         await self._jobs.cancel(job_id, ANYONE)
                     raise
         return submitted
+
+    async def _free_failed(self, name: str) -> None:
+        """Free the name of a new model whose job has failed a moment ago."""
+        if job_id := self._added.job_of(name):
+            await self._exchanges.settle(job_id)
 
     async def finish(self, job_id: str, owner: str) -> Job:
         """Ask a training to end and to publish its best weights; return its job.

@@ -122,6 +122,24 @@ def test_former_model_is_served_until_the_new_one_is(exchange: Exchange) -> None
     exchange.wait_for_only(SECOND)
 
 
+def test_a_first_upload_that_failed_leaves_its_name_free(
+    redis_url: str, worker: HandWorker, tmp_path: Path
+) -> None:
+    """For the same request again at once; and nothing of it stays on the disk."""
+    with (
+        serving(given(redis_url, tmp_path)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        for _ in range(2):
+            answer = put(client, FIRST)
+            assert answer.status_code == 202, answer.text
+            job = answer.json()["id"]
+            bad = RefusedModel(name="mine", reason="bad", job=job)
+            worker.announce(GREY, refused=[bad])
+            worker.settle(worker.take(), "failed", ERROR)
+        eventually(lambda: not list((tmp_path / "models").iterdir()))
+
+
 @pytest.mark.parametrize("status", ["failed", "canceled"])
 @pytest.mark.parametrize("is_exchanged", [False, True])
 def test_former_model_stays_when_the_job_does_not_succeed(

@@ -32,7 +32,7 @@ from worker.contract.cards import ExaminedDraft, ModelCard, RefusedModel
 from worker.contract.fairness import Shares
 from worker.engine.cohort import Cohort
 from worker.engine.examination import Examination, Repeats
-from worker.engine.examiner import TimedOutError
+from worker.engine.examiner import InconclusiveError
 from worker.engine.failures import is_card_error
 from worker.engine.kept import KeptWeights
 from worker.engine.model_pool import FullPoolError, ModelPool
@@ -382,7 +382,7 @@ class Arrivals:
         that keeps it from being served."""
         began = time.monotonic()
         source = self._directory.place(name)
-        read = Card.read(source / CARD)
+        read = self._examination.card(source)
         if read.name != name:
             raise ModelError(f"its card says {read.name!r}, and it lies in {name!r}")
         cohort = None
@@ -406,7 +406,7 @@ class Arrivals:
 
     def _examined(self, place: Path) -> ExaminedDraft | None:
         """Examine a draft and leave its files unchanged. Return the result, or None if
-        the examination took too long and will be repeated.
+        the examination was inconclusive and will be repeated.
 
         The model that it is to replace is served meanwhile. A good draft is kept as
         known good, so that it is not examined again once it has the model's name.
@@ -414,7 +414,7 @@ class Arrivals:
         name = name_of(place) or ""
         reason = ""
         try:
-            read = Card.read(place / CARD)
+            read = self._examination.card(place)
             if self._pool.engine_name(name, read.identity) is None:
                 card = self._in_memory(name, read.identity, place)
                 try:
@@ -452,7 +452,7 @@ class Arrivals:
     def _in_memory(self, name: str, identity: str, source: Path) -> ModelCard:
         """Load a model, after an examiner's process has loaded it; return its card.
 
-        Raises the error that keeps it from being served, and TimedOutError if there is
+        Raises the error that keeps it from being served, and InconclusiveError if there is
         no room for it: then it is examined again later.
         """
         if self._pool.is_full_for_good:
@@ -472,7 +472,7 @@ class Arrivals:
             except FullPoolError as full:
                 if time.monotonic() >= until:
                     why = f"{full}, and jobs use all of them that could be unloaded"
-                    late = TimedOutError(why, is_busy=True)
+                    late = InconclusiveError(why, is_passing=True)
                     raise self._examination.repeats.note(source.name, late) from None
             self._put("make_room")
             time.sleep(ASK_FOR_ROOM_S)

@@ -23,9 +23,11 @@ from model_core.examined import is_examined
 from model_core.measures.leaks import require_causal
 from model_core.models import Model
 from model_core.models_directory import CARD, weights_in
-from worker.engine.examiner import BACKGROUND, Examiner, TimedOutError, bound_memory
+from worker.engine.examiner import BACKGROUND, Examiner, InconclusiveError, bound_memory
+from worker.engine.failures import is_passing
 from worker.engine.kept import KeptWeights
 from worker.engine.model_pool import MIB, ModelPool, SlotPlan
+from worker.engine.refusals import reason_of
 
 LOAD_LIMIT_S = 120.0
 """Processor seconds for loading."""
@@ -34,9 +36,9 @@ LIMIT_S = 900.0
 may take to load."""
 
 FIRST_REPEAT_S = 60.0
-LAST_REPEAT_S = 3600.0
-"""Seconds from an examination that took too long to the next one: FIRST_REPEAT_S, then
-twice as long each time, up to LAST_REPEAT_S."""
+LAST_REPEAT_S = 600.0
+"""Seconds from an inconclusive examination to the next one: FIRST_REPEAT_S, then twice
+as long each time, up to LAST_REPEAT_S."""
 MOST_OF_PROCESSOR = 2
 """Examinations of a model that may use up their processor seconds. A busy machine makes
 them slower, so a single one proves little, but a model that is too slow is not examined
@@ -52,7 +54,7 @@ and where they are measured."""
 
 @dataclass
 class _LateModel:
-    """A model whose examination took too long."""
+    """A model whose examination was inconclusive."""
 
     delay_s: float
     """Seconds until its next examination."""
@@ -63,7 +65,7 @@ class _LateModel:
 
 
 class Repeats:
-    """Which models are examined again because their examination took too long.
+    """Which models are examined again because their examination was inconclusive.
 
     They are known by the names of their directories, because a draft and the model that
     it is to replace have the same name. Two threads share it: the one that makes models
@@ -73,7 +75,7 @@ class Repeats:
     def __init__(self) -> None:
         self._late: dict[str, _LateModel] = {}
 
-    def note(self, name: str, error: TimedOutError) -> TimedOutError:
+    def note(self, name: str, error: InconclusiveError) -> InconclusiveError:
         """Decide whether the model is examined again, and return the error for its
         owner, which says so.
 
@@ -81,14 +83,14 @@ class Repeats:
         processor seconds MOST_OF_PROCESSOR times.
         """
         late = self._late.setdefault(name, _LateModel(FIRST_REPEAT_S))
-        late.of_processor += not error.is_busy
+        late.of_processor += not error.is_passing
         late.again_at = math.inf
         if late.of_processor >= MOST_OF_PROCESSOR:
             return error
         late.again_at = time.monotonic() + late.delay_s
         reason = f"{error}; it is looked at again in {late.delay_s:.0f} s"
         late.delay_s = min(2 * late.delay_s, LAST_REPEAT_S)
-        return TimedOutError(reason, error.is_busy)
+        return InconclusiveError(reason, error.is_passing)
 
     def will_come(self, name: str) -> bool:
         """Return True if the model will be examined again."""
@@ -153,23 +155,43 @@ class Examination:
         known good.
 
         waiting: called every second meanwhile. Raises ModelError if it must not be
-        served, and TimedOutError if it took too long (see `repeats`).
+        served, and InconclusiveError if it will be examined again (see `repeats`).
         """
-        weights_bytes(place, self._most_mib)
-        if not self.knows(place):
-            self._examine(_load, name, place, LOAD_LIMIT_S, waiting)
-        return _load_bounded(name, place, self._most_mib, device)
+        with self._noting(place):
+            weights_bytes(place, self._most_mib)
+            if not self.knows(place):
+                self._examine(_load, name, place, LOAD_LIMIT_S, waiting)
+            return _load_bounded(name, place, self._most_mib, device)
 
     def measure(self, name: str, place: Path) -> None:
         """Measure a model and draw a few rows with it in another process, unless it is
-        known good; then forget earlier examinations that took too long.
+        known good; then forget earlier examinations that were inconclusive.
 
-        Raises ModelError if the model must not be served, and TimedOutError if
-        measuring took too long (see `repeats`).
+        Raises what `load` raises.
         """
-        if not self.knows(place):
-            self._examine(_measure, name, place, LIMIT_S)
+        with self._noting(place):
+            if not self.knows(place):
+                self._examine(_measure, name, place, LIMIT_S)
         self.repeats.forget(place.name)
+
+    def card(self, place: Path) -> Card:
+        """Return the card of the model in this directory. Raises what `load` raises."""
+        with self._noting(place):
+            return Card.read(place / CARD)
+
+    @contextmanager
+    def _noting(self, place: Path) -> Iterator[None]:
+        """Let the model be examined again after an error that proves little about
+        it."""
+        try:
+            yield
+        except InconclusiveError as error:
+            raise self.repeats.note(place.name, error) from None
+        except (ModelError, OSError) as error:
+            if not is_passing(error):
+                raise
+            passing = InconclusiveError(reason_of(error), is_passing=True)
+            raise self.repeats.note(place.name, passing) from None
 
     def _examine(
         self,
@@ -179,19 +201,16 @@ class Examination:
         limit_s: float,
         waiting: Callable[[], object] = lambda: None,
     ) -> None:
-        try:
-            with self._free_examiner() as examiner:
-                examiner.call(
-                    look,
-                    name,
-                    place,
-                    self._most_mib,
-                    self._slot_memory_mib,
-                    limit_s=limit_s,
-                    waiting=waiting,
-                )
-        except TimedOutError as error:
-            raise self.repeats.note(place.name, error) from None
+        with self._free_examiner() as examiner:
+            examiner.call(
+                look,
+                name,
+                place,
+                self._most_mib,
+                self._slot_memory_mib,
+                limit_s=limit_s,
+                waiting=waiting,
+            )
 
     @contextmanager
     def _free_examiner(self) -> Iterator[Examiner]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from model_core.data_memory import data_bytes
 from model_core.errors import ModelError
+from worker.engine.failures import is_passing
 from worker.engine.refusals import reason_of
 from worker.process import processors
 
@@ -37,17 +38,17 @@ CLOCK_PER_PROCESSOR = 20
 process gets a small part of a processor, but one that hangs must end at last."""
 
 
-class TimedOutError(ModelError):
-    """The call took too long.
+class InconclusiveError(ModelError):
+    """The call failed in a way that proves little about the model.
 
-    `is_busy` is True if the process got too little of a processor to prove anything
-    about the model, and False if it used up its processor seconds.
+    `is_passing` is True if the machine was too busy, lacked memory or had trouble with
+    its files, and False if the process used up its processor seconds.
     """
 
-    def __init__(self, reason: str, is_busy: bool) -> None:
-        """reason: the message. is_busy: see the class."""
+    def __init__(self, reason: str, is_passing: bool) -> None:
+        """reason: the message. is_passing: see the class."""
         super().__init__(reason)
-        self.is_busy = is_busy
+        self.is_passing = is_passing
 
 
 class Examiner:
@@ -75,22 +76,19 @@ class Examiner:
         limit_s: processor seconds that it may use. clock_s: seconds by the clock; by
         default CLOCK_PER_PROCESSOR times as many. waiting: called every second until
         the call is over. Raises ModelError, with the reason, if the call raises
-        anything or ends the process, and TimedOutError if it takes too long.
+        anything or ends the process, and InconclusiveError if that may have had
+        another reason than the model.
         """
         if clock_s is None:
             clock_s = CLOCK_PER_PROCESSOR * limit_s
         if self._process is None:
             self._process = self._start_process()
+        question = look, arguments, limit_s
         try:
-            reason = self._answer(
-                self._process, (look, arguments, limit_s), limit_s, clock_s, waiting
-            )
-        except TimedOutError:
-            self.end()
-            raise
-        if reason:
+            self._answer(self._process, question, limit_s, clock_s, waiting)
+        except ModelError:
             self.end()  # the failed call may have left it in any state
-            raise ModelError(reason)
+            raise
 
     def _answer(
         self,
@@ -99,28 +97,26 @@ class Examiner:
         limit_s: float,
         clock_s: float,
         waiting: Callable[[], object],
-    ) -> str:
-        """Return the reason of the failure; empty if the call succeeded."""
+    ) -> None:
         until = time.monotonic() + clock_s
         try:
             self._connection.send(question)
             while not self._connection.poll(LOOK_S):
                 waiting()
                 if time.monotonic() > until:
-                    raise TimedOutError(
+                    raise InconclusiveError(
                         f"looking at it was not done after {clock_s / 60:.0f} minutes: "
                         "it hangs, or this machine is too busy",
-                        is_busy=True,
+                        is_passing=True,
                     )
-            return self._connection.recv()
+            reason, may_pass = self._connection.recv()
         except (EOFError, OSError):
             process.join()
-            if process.exitcode == -signal.SIGXCPU:
-                raise TimedOutError(
-                    f"looking at it took more than {limit_s:.0f} s of a processor",
-                    is_busy=False,
-                ) from None
-            return f"the process that looked at it ended with status {process.exitcode}"
+            raise _ended_with(process.exitcode, limit_s) from None
+        if may_pass:
+            raise InconclusiveError(reason, is_passing=True)
+        if reason:
+            raise ModelError(reason)
 
     def another(self) -> "Examiner":
         """Return a new examiner for the same processors, with a process of its own."""
@@ -145,6 +141,21 @@ class Examiner:
         return process
 
 
+def _ended_with(status: int | None, limit_s: float) -> ModelError:
+    """Return the error for a process that ended with this status during a call."""
+    if status == -signal.SIGXCPU:
+        return InconclusiveError(
+            f"looking at it took more than {limit_s:.0f} s of a processor",
+            is_passing=False,
+        )
+    if status == -signal.SIGKILL:
+        return InconclusiveError(
+            "the process that looked at it was killed: this machine lacks memory",
+            is_passing=True,
+        )
+    return ModelError(f"the process that looked at it ended with status {status}")
+
+
 def _serve(connection: "Connection[Any, Any]", usable: Collection[int]) -> None:
     begin(usable)
     if sys.platform == "linux":
@@ -157,9 +168,9 @@ def _serve(connection: "Connection[Any, Any]", usable: Collection[int]) -> None:
             try:
                 look(*arguments)
             except Exception as error:  # what is examined may come from any user
-                connection.send(reason_of(error))
+                connection.send((reason_of(error), is_passing(error)))
             else:
-                connection.send("")
+                connection.send(("", False))
 
 
 def begin(usable: Collection[int]) -> None:

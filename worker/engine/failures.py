@@ -1,5 +1,7 @@
-"""Recognises errors that are not the fault of the job that met them: a lack of memory,
-and a failed GPU."""
+"""Recognises errors that are not the fault of the job or model that met them: a lack of
+memory, a failed GPU, and errors of files that may pass."""
+
+import errno
 
 _MEMORY_NAMES = frozenset({"MemoryError", "OutOfMemoryError"})
 """Names of exceptions of Python, numpy and numba, and of torch for CUDA."""
@@ -34,6 +36,23 @@ _CARD_WORDS = (
     "no cuda gpus",
 )
 """Words of torch, cuDNN and cuBLAS in a RuntimeError."""
+
+
+_PASSING = frozenset(
+    {errno.ENOMEM, errno.EIO, errno.ESTALE, errno.ENOSPC, errno.EMFILE}
+)
+"""Errors of files that may be gone the next time."""
+
+
+def is_passing(error: BaseException) -> bool:
+    """Return True if the error is, or was raised while handling, an OSError that may be
+    gone the next time."""
+    earlier: BaseException | None = error
+    while earlier is not None:
+        if isinstance(earlier, OSError) and earlier.errno in _PASSING:
+            return True
+        earlier = earlier.__cause__ or earlier.__context__
+    return False
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -32,7 +32,7 @@ from worker.contract.jobs import JobSpec, JobStatus
 from worker.engine import process
 from worker.engine.arrivals import Arrivals, Directory
 from worker.engine.examination import Examination, Repeats
-from worker.engine.examiner import Examiner, TimedOutError
+from worker.engine.examiner import Examiner, InconclusiveError
 from worker.engine.kept import FORGOTTEN_AFTER_S, KEPT_FOR_S, USED, KeptWeights
 from worker.engine.model_pool import ModelPool, SlotPlan
 from worker.settings import Settings
@@ -290,7 +290,7 @@ class BusyExaminer(TrustingExaminer):
 
     def call(self, *arguments: Any, **limits: Any) -> None:
         if self.is_busy:
-            raise TimedOutError("this machine is too busy", is_busy=True)
+            raise InconclusiveError("this machine is too busy", is_passing=True)
 
 
 def test_draft_whose_examination_took_too_long_is_examined_again(
@@ -407,6 +407,9 @@ def test_model_that_comes_is_laid_out_for_browsers(served: Path) -> None:
 
     class Examiner:
         repeats = Repeats()
+
+        def card(self, place: Path) -> Card:
+            return Card.read(place / "card.json")
 
         def end(self) -> None:
             return None
