@@ -12,7 +12,7 @@ import { EngineError } from "./files.js";
 import { Chooser } from "./noise.js";
 import { placesOf, turn, turnBack } from "./orientation.js";
 import { pixelsOf, readPng } from "./png.js";
-import { cut, hasColours, recipeOf, sheetOf, toByte } from "./recipe.js";
+import { colourAt, cut, recipeOf, sheetOf } from "./recipe.js";
 import { Stage } from "./stage.js";
 
 /** Images that are drawn side by side. */
@@ -260,9 +260,6 @@ export class Model {
         `the picture was drawn with the weights ${digest?.slice(0, 12)}..., which are not those of ${this.name}`,
       );
     }
-    if (!hasColours(file, this.palette, samples > 1)) {
-      throw new EngineError(`the picture has other colours than ${this.name}: another program has saved it`);
-    }
     // Unpacked last: a small file of another model or size can hold many pixels.
     const sheet = sheetOf(file, samples, this);
     const { images, foreign } = cut(await pixelsOf(file), sheet, this);
@@ -290,21 +287,16 @@ export class Model {
   }
 
   /**
-   * Return the places at which the drawn values differ from the bytes of a file.
+   * Return the places at which the colours of the drawn values differ from those of a
+   * file.
    *
    * @param {Uint8Array} values
-   * @param {ArrayLike<number>} pixels - Bytes (channels, height, width); indices of
-   *     colours if the model has a palette.
+   * @param {Float64Array} colours
    * @param {number} sample
    * @returns {Verdict["changed"]}
    */
-  #changed(values, pixels, sample) {
-    const size = this.height * this.width;
-    const places = Array.from({ length: size }, (_, i) => i).filter((place) => {
-      for (let at = place; at < values.length; at += size)
-        if ((this.palette.length ? values[at] : toByte(values[at], this.values)) !== pixels[at]) return true;
-      return false;
-    });
+  #changed(values, colours, sample) {
+    const places = Array.from(colours.keys()).filter((place) => colourAt(values, place, this) !== colours[place]);
     return places.map((place) => ({ sample, x: place % this.width, y: Math.floor(place / this.width) }));
   }
 

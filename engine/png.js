@@ -1,131 +1,222 @@
 /**
- * Read PNG files as the service and `pixelrnn` write them: 8 bits for each colour, grey
- * or RGB; or with a palette and up to 8 bits for each pixel.
+ * Read PNG files of drawn samples: what each says of how it was drawn, and what it shows.
+ *
+ * A file may have only chunks that let no program show anything else than its pixels, as
+ * in worker/contract/drawn_picture.py. Some that the service reads are refused here.
  */
 
+import { crc32 } from "./container.js";
 import { EngineError } from "./files.js";
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
 /** Pixels of a file, at most: a small file could otherwise unpack to any size. */
 const MOST_PIXELS = 2 ** 26;
+/** The chunks of the picture itself, in their order. */
+const PICTURE = ["IHDR", "PLTE", "tRNS", "IDAT", "IEND"];
 /**
- * Chunks that decide what a picture shows, in the order of the specification. Only the
- * last of them may stand in a file several times.
+ * Further chunks that a picture may have, with the only numbers that leave its colours as
+ * they are, those of sRGB; none: any content.
+ *
+ * @type {Record<string, number[]>}
  */
-const ORDER = ["IHDR", "PLTE", "tRNS", "IDAT"];
-/** Colour type of a picture with a palette. */
-const INDEXED = 3;
-/**
- * Bits of an index in a picture with a palette. Some versions of Pillow write no more of
- * them than the number of colours needs.
- */
-const INDEX_BITS = [1, 2, 4, 8];
+const HARMLESS = {
+  tIME: [],
+  bKGD: [],
+  sRGB: [],
+  gAMA: [45_455],
+  cHRM: [31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000],
+};
+/** Colour types of the specification. */
+const [GREY, RGB, INDEXED, GREY_ALPHA, RGBA] = [0, 2, 3, 4, 6];
+/** Numbers of a pixel, by colour type. */
+const CHANNELS = { [GREY]: 1, [RGB]: 3, [INDEXED]: 1, [GREY_ALPHA]: 2, [RGBA]: 4 };
+const ELSEWHERE = "the service and `pixelrnn verify` can";
 
 /**
- * What a file says of its picture. `depth`: bits of each colour or index. `channels`: 3
- * for RGB, else 1. `data`: parts of the packed pixels, which `pixelsOf` unpacks.
- * `palette`: six hexadecimal digits for each colour, one after the other; empty if the
- * picture is not indexed. `opacity`: of the first colours of the palette, 0 to 255; the
- * others are opaque. `text`: value of each tEXt and iTXt chunk by its keyword (of a
- * compressed one, its raw bytes; zTXt chunks are left out).
+ * What a file says of its picture. `depth`: bits of each number. `palette`: red, green and
+ * blue of each colour, `opacity` of the first ones; the others are opaque. `data`: parts of
+ * the packed pixels, which `pixelsOf` unpacks. `text`: texts by keyword.
  *
- * @typedef {{text: Record<string, string>, palette: string, opacity: Uint8Array, width: number, height: number, channels: number, depth: number, data: Uint8Array<ArrayBuffer>[]}} Png
+ * @typedef {{text: Record<string, string>, width: number, height: number, type: number, depth: number, palette: Uint8Array, opacity: Uint8Array, data: Uint8Array<ArrayBuffer>[]}} Png
  */
 
 /**
- * Read a PNG without its pixels: its text chunks, its palette and its size.
+ * Read a PNG without its pixels. The numbers of filters are not verified.
  *
- * @param {Uint8Array<ArrayBuffer>} bytes - The file: 8 bits for each colour, grey or
- *     RGB, or indexed with 1, 2, 4 or 8 bits for each pixel; not interlaced. Checksums
- *     and the numbers of filters are not verified.
+ * @param {Uint8Array<ArrayBuffer>} bytes - The file.
  * @returns {Png}
- * @throws {EngineError} if the bytes are no PNG, a PNG of another kind, or too large.
+ * @throws {EngineError} if the bytes are no complete PNG, if some program may show
+ *     another picture than its pixels, or if the file is of a rare kind or too large.
  */
 export function readPng(bytes) {
   if (!SIGNATURE.every((byte, i) => bytes[i] === byte)) throw new EngineError("this is not a PNG file");
-  const { header, text, data, palette, opacity } = chunks(bytes);
-  const view = new DataView(header.buffer, header.byteOffset, header.length);
-  const [width, height] = [view.getUint32(0), view.getUint32(4)];
-  const [depth, colour, , , interlaced] = header.subarray(8);
-  // Colour types of the specification: 0 is grey, 2 RGB.
-  const channels = { 0: 1, 2: 3, [INDEXED]: 1 }[colour];
-  const isIndexed = colour === INDEXED;
-  if (
-    !(isIndexed ? INDEX_BITS.includes(depth) : depth === 8) ||
-    !channels ||
-    interlaced ||
-    isIndexed !== (palette !== "") ||
-    !(width * height > 0 && width * height < MOST_PIXELS)
-  ) {
-    throw new EngineError("the PNG was changed after it was written: expected 8 bits a colour, grey, RGB or a palette");
+  /** @type {Omit<Png, "width" | "height" | "type" | "depth">} */
+  const found = { text: {}, palette: new Uint8Array(), opacity: new Uint8Array(), data: [] };
+  /** @type {DataView} */
+  let header = new DataView(new ArrayBuffer(13));
+  let [last, rank] = ["", -1];
+  for (const [name, content] of chunksOf(bytes)) {
+    if (!last !== (name === "IHDR" && content.length === 13)) throw new EngineError("the PNG has no header");
+    if (PICTURE.includes(name)) {
+      const before = rank;
+      rank = PICTURE.indexOf(name);
+      const isRepeated = rank === before && !(name === "IDAT" && last === "IDAT");
+      if (rank < before || isRepeated) throw changed(name, "in a wrong place");
+    }
+    const isColours = name === "PLTE" || name === "tRNS";
+    if (name === "IHDR") header = viewOf(content);
+    else if (isColours && header.getUint8(9) !== INDEXED)
+      throw changed(name, "although its pixels are no indices of a palette");
+    else if (name === "PLTE") found.palette = content;
+    else if (name === "tRNS") found.opacity = content;
+    else if (name === "IDAT") found.data.push(content);
+    else if (["tEXt", "zTXt", "iTXt"].includes(name)) Object.assign(found.text, textOf(name, content));
+    else if (name !== "IEND" && !isHarmless(name, content))
+      throw changed(name, "with which a program may show something else than its pixels");
+    last = name;
   }
-  return { text, palette, opacity, width, height, channels, depth, data };
+  checkProfiles(found.text);
+  return { ...found, ...factsOf(header) };
 }
 
 /**
- * Unpack the pixels of a PNG, in the order (height, width, channels): bytes of colours,
- * or indices into the palette.
+ * Unpack what a PNG shows: for each pixel, row by row, its colour as `packed` returns it.
  *
  * A small file can hold many pixels, so check the size of the picture before.
  *
  * @param {Png} png
- * @returns {Promise<Uint8Array>}
- * @throws {EngineError} if pixels are missing or cannot be unpacked.
+ * @returns {Promise<Uint32Array>}
+ * @throws {EngineError} if pixels are missing, cannot be unpacked, or have no colour.
  */
-export async function pixelsOf({ width, height, channels, depth, data }) {
+export async function pixelsOf({ width, height, type, depth, palette, opacity, data }) {
+  const channels = CHANNELS[type];
   const length = Math.ceil((width * channels * depth) / 8);
   const raw = await inflated(data, height * (1 + length));
-  return unpacked(unfiltered(raw, height, length, channels), height, width * channels, depth);
+  const step = Math.ceil((channels * depth) / 8);
+  const values = unpacked(unfiltered(raw, height, length, step), height, width * channels, depth);
+  return Uint32Array.from({ length: width * height }, (_, i) => {
+    const [a, b, c, d] = values.subarray(i * channels, (i + 1) * channels);
+    if (type === RGB) return packed(a, b, c, 255);
+    if (type === RGBA) return packed(a, b, c, d);
+    if (type === GREY_ALPHA) return packed(a, a, a, b);
+    if (type === GREY) {
+      const grey = (a * 255) / (2 ** depth - 1);
+      return packed(grey, grey, grey, 255);
+    }
+    if (3 * a >= palette.length) throw new EngineError("the PNG is damaged: a pixel has no colour of its palette");
+    return packed(palette[3 * a], palette[3 * a + 1], palette[3 * a + 2], opacity[a] ?? 255);
+  });
 }
 
 /**
- * Collect the chunks that this module reads. The chunk IEND ends the search, and so does
- * one that is cut off.
+ * Return a colour as one number, 0xrrggbbaa. All completely transparent ones are 0.
+ *
+ * @param {number} red
+ * @param {number} green
+ * @param {number} blue
+ * @param {number} opacity
+ */
+export const packed = (red, green, blue, opacity) =>
+  opacity ? ((red << 24) | (green << 16) | (blue << 8) | opacity) >>> 0 : 0;
+
+/** @param {Uint8Array} bytes */
+const viewOf = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+
+/**
+ * Yield the name and the content of each chunk. Raise EngineError where one is damaged or
+ * missing, and if something follows the last one.
  *
  * @param {Uint8Array<ArrayBuffer>} bytes
- * @throws {EngineError} if a chunk of ORDER stands behind a later one of them, or twice:
- *     programs that show the picture may use another one than this module.
+ * @returns {Generator<[string, Uint8Array<ArrayBuffer>]>}
  */
-function chunks(bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const latin = new TextDecoder("latin1");
-  /** @type {Record<string, string>} */
-  const text = {};
-  /** @type {Uint8Array<ArrayBuffer>[]} */
-  const data = [];
-  let header = new Uint8Array(13);
-  let palette = "";
-  let opacity = new Uint8Array();
-  let lastRank = -1;
-  for (let at = SIGNATURE.length; at + 12 <= bytes.length; ) {
-    const length = view.getUint32(at);
-    // A chunk has 4 bytes of length, 4 of type and 4 of checksum around its content.
-    if (at + 12 + length > bytes.length) break;
-    const kind = latin.decode(bytes.subarray(at + 4, at + 8));
-    const content = bytes.subarray(at + 8, at + 8 + length);
-    if (kind === "IEND") break;
-    if (ORDER.includes(kind)) {
-      const rank = ORDER.indexOf(kind);
-      const isRepeated = rank === lastRank && kind !== "IDAT";
-      if (rank < lastRank || isRepeated) {
-        throw new EngineError(`the PNG was changed after it was written: it has a chunk ${kind} in a wrong place`);
-      }
-      lastRank = rank;
-    }
-    if (kind === "IHDR" && length === 13) header = content;
-    if (kind === "IDAT") data.push(content);
-    if (kind === "PLTE") palette = Array.from(content, (byte) => byte.toString(16).padStart(2, "0")).join("");
-    if (kind === "tRNS") opacity = content;
-    const decoder = { tEXt: latin, iTXt: new TextDecoder() }[kind];
-    if (decoder) {
-      const [name, ...values] = decoder.decode(content).split("\0");
-      // tEXt is "keyword\0text", iTXt has flags and languages between the two.
-      text[name] = values.at(-1) ?? "";
-    }
-    at += 12 + length;
+function* chunksOf(bytes) {
+  const view = viewOf(bytes);
+  let at = SIGNATURE.length;
+  for (let name = ""; name !== "IEND"; ) {
+    // A chunk has 4 bytes of length, 4 of name and 4 of checksum around its content.
+    const end = at + 12 <= bytes.length ? at + 8 + view.getUint32(at) : Infinity;
+    const isWhole = end + 4 <= bytes.length && crc32(bytes.subarray(at + 4, end)) === view.getUint32(end);
+    if (!isWhole) throw new EngineError("the PNG is damaged or cut off");
+    name = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
+    yield [name, bytes.subarray(at + 8, end)];
+    at = end + 4;
   }
-  return { header, text, data, palette, opacity };
+  if (at < bytes.length) throw new EngineError("bytes follow after the end of the PNG, such as a second picture");
 }
+
+/**
+ * Return width, height, colour type and depth. Raise EngineError for those that are not
+ * read here.
+ *
+ * @param {DataView} header
+ */
+function factsOf(header) {
+  const [width, height] = [header.getUint32(0), header.getUint32(4)];
+  const [depth, type, , , interlaced] = Array.from({ length: 5 }, (_, i) => header.getUint8(8 + i));
+  if (depth === 16 || interlaced) {
+    throw new EngineError(`this engine reads no PNG that is interlaced or has 16 bits a colour: ${ELSEWHERE}`);
+  }
+  const depths = { [GREY]: [1, 2, 4, 8], [INDEXED]: [1, 2, 4, 8] }[type] ?? [8];
+  if (!(type in CHANNELS) || !depths.includes(depth)) throw new EngineError("the PNG is damaged: its header");
+  if (!(width * height > 0 && width * height < MOST_PIXELS)) {
+    throw new EngineError(`the PNG has ${width}x${height} pixels, which are none or too many`);
+  }
+  return { width, height, type, depth };
+}
+
+/**
+ * Return the text of a chunk, by its keyword. Raise EngineError for a compressed or
+ * damaged one.
+ *
+ * @param {string} name
+ * @param {Uint8Array} content
+ */
+function textOf(name, content) {
+  const isLatin = name === "tEXt";
+  let text = "";
+  try {
+    text = new TextDecoder(isLatin ? "latin1" : "utf-8", { fatal: true }).decode(content);
+  } catch {
+    throw new EngineError("the PNG is damaged: one of its texts");
+  }
+  // An iTXt chunk has two flags, a language and a translated keyword before its text.
+  const parts = text.match(isLatin ? /^([^\0]*)\0(.*)$/s : /^([^\0]*)\0\0.[^\0]*\0[^\0]*\0(.*)$/s);
+  if (!parts) throw new EngineError(`this engine reads no compressed text in a PNG: ${ELSEWHERE}`);
+  return { [parts[1]]: parts[2] };
+}
+
+/**
+ * Raise EngineError for texts by which some programs turn or recolour a picture: profiles
+ * in the form of ImageMagick, and an XMP packet with an orientation.
+ *
+ * @param {Record<string, string>} text
+ */
+function checkProfiles(text) {
+  const isProfile = Object.keys(text).some((key) => key.startsWith("Raw profile type "));
+  if (isProfile || text["XML:com.adobe.xmp"]?.includes("Orientation"))
+    throw new EngineError("another program saved the PNG: one of its texts may turn or recolour it");
+}
+
+/**
+ * @param {string} name
+ * @param {Uint8Array} content
+ */
+function isHarmless(name, content) {
+  const view = viewOf(content);
+  // Pixels that are not square would be stretched.
+  if (name === "pHYs") return content.length === 9 && view.getUint32(0) === view.getUint32(4);
+  const numbers = HARMLESS[name];
+  if (!numbers) return false;
+  return (
+    !numbers.length || (content.length === 4 * numbers.length && numbers.every((n, i) => view.getUint32(4 * i) === n))
+  );
+}
+
+/**
+ * @param {string} name
+ * @param {string} reason
+ */
+const changed = (name, reason) => new EngineError(`another program saved the PNG: it has a chunk ${name} ${reason}`);
 
 /**
  * Unpack the pixels' zlib stream. Raise EngineError if it is damaged, or has another
@@ -169,6 +260,7 @@ function unfiltered(raw, rows, length, step) {
   const pixels = new Uint8Array(rows * length);
   for (let y = 0; y < rows; y++) {
     const filter = raw[y * (length + 1)];
+    if (filter > 4) throw new EngineError("the PNG is damaged: a row has an unknown filter");
     for (let i = 0; i < length; i++) {
       const at = y * length + i;
       const left = i < step ? 0 : pixels[at - step];

@@ -7,6 +7,7 @@
 
 import { EngineError } from "./files.js";
 import { PIXEL_OPTIONS, VERSION } from "./pixel_options.js";
+import { packed } from "./png.js";
 
 /** @import {SampleOptions} from "./types" */
 /** @import {Png} from "./png.js" */
@@ -15,10 +16,10 @@ import { PIXEL_OPTIONS, VERSION } from "./pixel_options.js";
 const NUMERICS = "cpu-compiled";
 /** Width of the lines between the images of a sheet, in pixels before enlarging. */
 const LINE = 1;
-const LINE_GREY = 128;
+const LINE_GREY = packed(128, 128, 128, 255);
 /**
- * Colours of a palette, at most. The grey of the lines stands behind a palette that has
- * room for it; otherwise the lines have the palette's first colour.
+ * Colours of a palette, at most. Such a palette has no room for the grey of the lines,
+ * which then have its first colour.
  */
 const MOST_COLOURS = 256;
 
@@ -124,19 +125,18 @@ function namesIn(text) {
  *
  * @param {Png} png
  * @param {number} count - Number of images on the sheet.
- * @param {{channels: number, height: number, width: number}} image - Shape of one image.
+ * @param {{height: number, width: number}} image - Size of one image.
  * @returns {Sheet}
  * @throws {EngineError} if the picture does not have the size of a sheet of so many
- *     images, or a multiple of it, or if it has another number of channels than the
- *     images.
+ *     images, or a multiple of it.
  */
-export function sheetOf(png, count, { channels, height, width }) {
+export function sheetOf(png, count, { height, width }) {
   const columns = Math.ceil(Math.sqrt(count));
   const rows = Math.ceil(count / columns);
   const high = rows * (height + LINE) - LINE;
   const wide = columns * (width + LINE) - LINE;
   const scale = Math.max(1, Math.floor(png.width / wide));
-  if (png.width !== wide * scale || png.height !== high * scale || png.channels !== channels) {
+  if (png.width !== wide * scale || png.height !== high * scale) {
     throw new EngineError(`the picture is ${png.width}x${png.height}, expected ${wide}x${high} or a multiple of that`);
   }
   return { count, columns, high, wide, scale };
@@ -145,84 +145,76 @@ export function sheetOf(png, count, { channels, height, width }) {
 /**
  * Cut a sheet into its images.
  *
- * @param {Uint8Array} pixels - Those of the whole sheet, in the order (height, width,
- *     channels).
+ * @param {Uint32Array} pixels - Colours of the whole sheet, as `pixelsOf` returns them.
  * @param {Sheet} sheet
- * @param {{channels: number, height: number, width: number, palette: string[]}} image -
- *     Shape of one image; `palette` is empty for a model without categories.
- * @returns {{images: Int16Array[], foreign: {x: number, y: number}[]}} `images`: bytes
- *     or indices of colours of each image in the order (channels, height, width), -1 if
- *     the square of an enlarged pixel has several colours. `foreign`: places outside
- *     the images, in pixels before enlarging, that do not have the colour of the lines.
+ * @param {{height: number, width: number, palette: string[]}} image - Shape of one image.
+ * @returns {{images: Float64Array[], foreign: {x: number, y: number}[]}} `images`: the
+ *     colours of each image, -1 if the square of an enlarged pixel has several.
+ *     `foreign`: places outside the images, in pixels before enlarging, that do not have
+ *     the colour of the lines.
  */
-export function cut(pixels, { count, columns, high, wide, scale }, { channels, height, width, palette }) {
-  const whole = { pixels, width: wide * scale, channels };
-  const at = (/** @type {number} */ y, /** @type {number} */ x, /** @type {number} */ colour) =>
-    square(whole, y * scale, x * scale, colour, scale);
+export function cut(pixels, { count, columns, high, wide, scale }, { height, width, palette }) {
+  const at = (/** @type {number} */ y, /** @type {number} */ x) =>
+    square(pixels, wide * scale, y * scale, x * scale, scale);
 
   const images = Array.from({ length: count }, (_, i) => {
     const top = Math.floor(i / columns) * (height + LINE);
     const left = (i % columns) * (width + LINE);
-    return Int16Array.from({ length: channels * height * width }, (_, place) => {
-      const colour = Math.floor(place / (height * width));
-      const y = Math.floor(place / width) % height;
-      return at(top + y, left + (place % width), colour);
-    });
+    return Float64Array.from({ length: height * width }, (_, place) =>
+      at(top + Math.floor(place / width), left + (place % width)),
+    );
   });
 
-  // With 256 colours there is no room for the grey, and 256 % 256 is the index of the
-  // first colour.
-  const between = palette.length ? palette.length % MOST_COLOURS : LINE_GREY;
+  const between = palette.length === MOST_COLOURS ? colourOf(palette[0]) : LINE_GREY;
   const foreign = [];
   for (let y = 0; y < high; y++) {
     for (let x = 0; x < wide; x++) {
       const cell = Math.floor(y / (height + LINE)) * columns + Math.floor(x / (width + LINE));
       const isLine = y % (height + LINE) >= height || x % (width + LINE) >= width;
       if (!isLine && cell < count) continue;
-      const colours = Array.from({ length: channels }, (_, colour) => at(y, x, colour));
-      if (colours.some((value) => value !== between)) foreign.push({ x, y });
+      if (at(y, x) !== between) foreign.push({ x, y });
     }
   }
   return { images, foreign };
 }
 
 /**
- * Return true if a picture has the colours of a model: those of its palette or, for a
- * model without one, no palette.
+ * Return the colour of one enlarged pixel; -1 if the pixels of its square differ.
  *
- * @param {Png} png - Its palette and opacity are compared.
- * @param {string[]} palette - Colours #rrggbb or #rrggbbaa, one for each value; empty
- *     for a model without categories.
- * @param {boolean} isSheet - True if the picture has lines between images, whose grey
- *     stands behind the palette if there is room.
- * @returns {boolean}
+ * @param {Uint32Array} pixels
+ * @param {number} width - Of the sheet.
+ * @param {number} top - Row of the square's first pixel.
+ * @param {number} left
+ * @param {number} scale - Side of the square in pixels.
  */
-export function hasColours({ palette: colours, opacity }, palette, isSheet) {
-  if (!palette.length) return colours === "";
-  const hasGrey = isSheet && palette.length < MOST_COLOURS;
-  const expected = hasGrey ? [...palette, "#808080"] : palette;
-  return expected.every((colour, value) => {
-    const alpha = colour.length > 7 ? parseInt(colour.slice(7), 16) : 255;
-    if ((opacity[value] ?? 255) !== alpha) return false;
-    return alpha === 0 || colours.slice(6 * value, 6 * value + 6) === colour.slice(1, 7).toLowerCase();
-  });
+function square(pixels, width, top, left, scale) {
+  const first = pixels[top * width + left];
+  for (let y = top; y < top + scale; y++) {
+    for (let x = left; x < left + scale; x++) if (pixels[y * width + x] !== first) return -1;
+  }
+  return first;
 }
 
 /**
- * Return the byte of one enlarged pixel; -1 if the pixels of its square differ.
+ * Return the colour that a picture shows for a pixel of values, as `packed` returns it.
  *
- * @param {{pixels: Uint8Array, width: number, channels: number}} whole - The sheet.
- * @param {number} top - Row of the square's first pixel.
- * @param {number} left
- * @param {number} colour
- * @param {number} scale - Side of the square in pixels.
+ * @param {Uint8Array} values - (channels, height, width).
+ * @param {number} place - Index of the pixel.
+ * @param {{channels: number, height: number, width: number, values: number, palette: string[]}} model
  */
-function square({ pixels, width, channels }, top, left, colour, scale) {
-  const first = pixels[(top * width + left) * channels + colour];
-  for (let y = top; y < top + scale; y++) {
-    for (let x = left; x < left + scale; x++) if (pixels[(y * width + x) * channels + colour] !== first) return -1;
-  }
-  return first;
+export function colourAt(values, place, { channels, height, width, values: levels, palette }) {
+  if (palette.length) return colourOf(palette[values[place]]);
+  const size = height * width;
+  const [red, green, blue] = [0, 1, 2].map((colour) => toByte(values[place + (colour % channels) * size], levels));
+  return packed(red, green, blue, 255);
+}
+
+/**
+ * @param {string} colour - #rrggbb or #rrggbbaa.
+ */
+function colourOf(colour) {
+  const [red, green, blue, opacity = 255] = (colour.slice(1).match(/../g) ?? []).map((pair) => parseInt(pair, 16));
+  return packed(red, green, blue, opacity);
 }
 
 /**
@@ -232,4 +224,4 @@ function square({ pixels, width, channels }, top, left, colour, scale) {
  * @param {number} levels - Number of values V of the model, at least 2.
  * @returns {number}
  */
-export const toByte = (value, levels) => Math.floor((value * 255 + Math.floor((levels - 1) / 2)) / (levels - 1));
+const toByte = (value, levels) => Math.floor((value * 255 + Math.floor((levels - 1) / 2)) / (levels - 1));

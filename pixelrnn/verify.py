@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model_core.data.images import LINE_GREY, Sheet, cut, read_drawn
+from model_core.data.damaged import PICTURE_ERRORS
+from model_core.data.images import LINE_GREY, Sheet, cut
 from model_core.data.palette import (
     gap_of,
     one_transparent,
@@ -19,6 +20,7 @@ from model_core.image_request import ways_of
 from model_core.measures.verification import changed_pixels
 from model_core.models import Model, load_by_digest
 from model_core.sampling.stages import numerics_of
+from worker.contract.drawn_picture import DrawnPicture
 from worker.contract.provenance import Provenance, ProvenanceError, expect_numerics
 from worker.contract.size import sides
 
@@ -42,17 +44,18 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
     drawn with other arithmetic than this machine's, so that its bytes may differ;
     ModelError if no model has its weights, or it cannot be loaded.
     """
-    text, pixels = read_drawn(picture)
     try:
-        provenance = Provenance.of(text)
+        file = DrawnPicture.of(_content(picture))
+        provenance = Provenance.of(file.text)
         model = load_by_digest(
             provenance.digest, models_dir, device, provenance.identity
         )
         expect_numerics(provenance.numerics, numerics_of(model))
         provenance.expect_labels([label.name for label in model.card.labels])
-        sheet = _sheet_of(picture, pixels, provenance, model)
+        pixels = _pixels(picture, file, model)
     except ProvenanceError as error:
         raise DataError(f"{picture} cannot be verified: {error}") from None
+    sheet = _sheet_of(pixels, provenance, model)
 
     samples = [provenance.sample + i for i in range(provenance.samples)]
     inside = _changed(sheet, samples, provenance, model)
@@ -72,21 +75,33 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
     }
 
 
-def _sheet_of(
-    picture: Path, pixels: NDArray[np.uint8], provenance: Provenance, model: Model
-) -> Sheet:
-    """Cut a picture into its images. Raises DataError if its colours or its size are
-    not those with which it was written.
+def _content(picture: Path) -> bytes:
+    try:
+        return picture.read_bytes()
+    except OSError as error:
+        raise _unreadable(picture, error) from None
 
-    pixels: (H', W', C), of the whole picture.
-    """
+
+def _pixels(picture: Path, file: DrawnPicture, model: Model) -> NDArray[np.uint8]:
+    """Return the pixels (H', W', C) of a picture: with a palette, C is 4."""
+    channels = 4 if model.card.palette else model.config.channels
+    try:
+        return np.atleast_3d(np.asarray(file.pixels(channels)))
+    except ProvenanceError:
+        raise
+    except PICTURE_ERRORS as error:
+        raise _unreadable(picture, error) from None
+
+
+def _unreadable(picture: Path, error: Exception) -> DataError:
+    return DataError(f"cannot read the image {picture}: {error}")
+
+
+def _sheet_of(pixels: NDArray[np.uint8], provenance: Provenance, model: Model) -> Sheet:
+    """Cut a picture (H', W', C) into its images. Raises DataError if it has another size
+    than it was written with."""
     config = model.config
     palette = model.card.palette
-    if pixels.shape[2] != (4 if palette else config.channels):
-        raise DataError(
-            f"{picture} has other colours than it was written with: another program "
-            "saved it"
-        )
     width, height = config.width, config.height
     if provenance.options.size:
         width, height = sides(provenance.options.size)

@@ -13,14 +13,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from PIL import ExifTags, Image, ImageFile, PngImagePlugin
+from PIL import Image, ImageFile, ImageOps, PngImagePlugin
 
 from app.errors import BadUploadError, TooLargeError, UnusableImageError
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 2048 * 2048
 """Most pixels of an uploaded picture."""
-_PIXEL_BYTES = 4
+PIXEL_BYTES = 4
 """Bytes of a pixel in memory: Pillow stores colours in words of 32 bits."""
 _LARGE_BYTES = 4 * 2**20
 """Files, or pixels, of more bytes are decoded one at a time: Pillow and its libraries
@@ -49,19 +49,6 @@ _HIGH_BYTES = {
 }
 """Places of the upper byte of 16-bit grey values, by mode; Pillow's own conversion
 would clip such values to white."""
-
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""Operation that makes a picture upright, by the orientation in its EXIF data (tag 0x0112).
-Pillow's `exif_transpose` also writes the EXIF data anew, which fails for some that
-cameras write."""
 
 Role = Literal["image", "mask"]
 
@@ -98,7 +85,7 @@ def decode(data: bytes, role: Role) -> Decoded:
                     f"the {role} is cut off: the end of its PNG data is missing"
                 )
             has_more_bits = ";16" in str(image.tile)
-            with one_large_at_a_time(image.width * image.height * _PIXEL_BYTES):
+            with one_large_at_a_time(image.width * image.height * PIXEL_BYTES):
                 return Decoded(_upright(image, role, has_more_bits), has_more_bits)
     except BOMB:
         raise _too_many_pixels(role) from None
@@ -116,8 +103,8 @@ def decoded_size(files: Iterable[bytes]) -> int:
     The result is at most that of two pictures of MAX_PIXELS, because `read_given`
     refuses more. Arrays, and files that `decode` refuses, count with their own length.
     """
-    sizes = (_pixels_by_header(data) * _PIXEL_BYTES or len(data) for data in files)
-    return min(sum(sizes), 2 * MAX_PIXELS * _PIXEL_BYTES)
+    sizes = (_pixels_by_header(data) * PIXEL_BYTES or len(data) for data in files)
+    return min(sum(sizes), 2 * MAX_PIXELS * PIXEL_BYTES)
 
 
 def _pixels_by_header(data: bytes) -> int:
@@ -154,8 +141,12 @@ def _upright(image: Image.Image, role: Role, has_more_bits: bool) -> Image.Image
         raise BadUploadError(
             f"the {role} has a pixel whose index is beyond its palette"
         )
-    method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    return _eight_bits(image if method is None else image.transpose(method), role)
+    # Pillow would write the EXIF data anew, which fails for some that cameras write.
+    image.getexif()
+    for place in ("exif", "Raw profile type exif"):
+        image.info.pop(place, None)
+    ImageOps.exif_transpose(image, in_place=True)
+    return _eight_bits(image, role)
 
 
 def _check_header(image: Image.Image, role: Role) -> None:

@@ -12,20 +12,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from PIL import Image, ImageChops
+from PIL import Image
 
 from app.errors import (
     BadParameterError,
     NotExactError,
     NothingToFillError,
-    NotVerifiableError,
     RefusedError,
     TooLargeError,
-    UnusableImageError,
     WrongSizeError,
 )
 from app.imaging.arrays import Shape, count_of, pictures_of
 from app.imaging.decode import MAX_PIXELS, Decoded, Role, decode
+from app.imaging.drawn import drawn_pixels
 from app.imaging.palette import has_transparent, palette_values
 from app.schema.answers import Model
 from app.schema.job_options import PictureTerms
@@ -98,6 +97,8 @@ def read_given(
     if wanted is Input.CODED_FILE:
         return GivenPixels(files["file"][0])
     shape = Shape.of(model)
+    if wanted is Input.DRAWN_PICTURE:
+        return GivenPixels(drawn_pixels(files["image"][0], shape))
     if wanted is Input.SMALL_PICTURE:
         shape = replace(shape, height=model.small_height, width=model.small_width)
     may_have_holes = wanted in (Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART)
@@ -113,10 +114,7 @@ def read_given(
     if wanted in (Input.PICTURE, Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART):
         each = list(_of_each(wanted, images, count, files, shape, terms, model))
         return combine(each, shape)
-    image = _only(images).image
-    if wanted is Input.DRAWN_PICTURE:
-        return GivenPixels(_as_drawn(shape, image))
-    return in_colours_of(shape, image, terms)
+    return in_colours_of(shape, _only(images).image, terms)
 
 
 def _only(pictures: Iterator[Decoded]) -> Decoded:
@@ -152,40 +150,6 @@ def _exact(
             f"{colours}, 8 bits a colour, not transparent"
         )
     return GivenPixels(shown.tobytes())
-
-
-def _as_drawn(shape: Shape, image: Image.Image) -> bytes:
-    """Return the pixels of a drawn picture, in which each pixel may be a square. Raises
-    WrongSizeError or NotVerifiableError if another program changed it."""
-    scale = image.width // shape.width
-    if not scale or image.size != (scale * shape.width, scale * shape.height):
-        raise WrongSizeError(
-            f"the image is {image.width}x{image.height} (width x height), expected "
-            f"{shape.width}x{shape.height} or a multiple of that, as it was written"
-        )
-    written_mode = "L" if shape.channels == 1 else "RGB"
-    if shape.palette:
-        written_mode = "RGBA"  # how `decode` returns pictures with a palette
-    if image.mode != written_mode:
-        raise NotVerifiableError(
-            "the image has other colours than it was written with; "
-            "another program saved it"
-        )
-    small = image.resize(shape.size, Image.Resampling.NEAREST)
-    differs = ImageChops.difference(
-        image, small.resize(image.size, Image.Resampling.NEAREST)
-    ).getbbox()
-    if differs is not None:
-        x, y = differs[0] // scale, differs[1] // scale
-        raise NotVerifiableError(
-            f"the image was changed: pixel ({x}, {y}) is no square of one colour any more"
-        )
-    if not shape.palette:
-        return small.tobytes()
-    try:
-        return palette_values(small, shape.palette, nearest=False).values
-    except UnusableImageError as error:
-        raise NotVerifiableError(str(error)) from None
 
 
 class _PixelBudget:

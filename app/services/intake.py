@@ -24,8 +24,8 @@ from app.errors import (
 from app.imaging.arrays import count_of, size_of
 from app.imaging.cutouts import cutouts_of
 from app.imaging.decode import decoded_size
+from app.imaging.drawn import read_provenance
 from app.imaging.given import Files, GivenPixels, naming_picture, read_given
-from app.imaging.provenance import read_provenance
 from app.imaging.render import expect_side
 from app.imaging.zipped import BEGINNING, MAX_DRAWING_ENTRIES, Allowance, files_in
 from app.schema.answers import Model
@@ -195,7 +195,9 @@ class Intake:
             )
             return model, _facts_of_coded_file(file, model)
         if kind.input is Input.DRAWN_PICTURE:
-            provenance = read_provenance(files["image"][0])
+            provenance = await run_sync(
+                read_provenance, files["image"][0], limiter=self._imaging
+            )
             model = await self._model_that_drew(kind, provenance, caller)
             return model, _facts_of_provenance(provenance, model)
 

@@ -220,26 +220,6 @@ def _has_deep_colours(file: ImageFile) -> bool:
     return False
 
 
-def read_drawn(path: Path) -> tuple[dict[str, str], Pixels]:
-    """Return the texts of a PNG by keyword, and its pixels (H', W', C), bytes 0..255: C
-    is 1 for a grey picture, 4 with opacity for one with a palette, else 3. Raises
-    DataError for another file, or one that cannot be read."""
-    try:
-        with Image.open(path, formats=("PNG",)) as image:
-            mode = "RGBA" if image.mode == "P" else "L" if image.mode == "L" else "RGB"
-            pixels = np.asarray(image.convert(mode))
-            text = {
-                str(key): str(value)
-                for key, value in image.info.items()
-                if isinstance(value, str)
-            }
-    except UnidentifiedImageError:
-        raise DataError(f"{path} is not a PNG") from None
-    except PICTURE_ERRORS as error:
-        raise DataError(f"cannot read the image {path}: {error}") from None
-    return text, np.atleast_3d(pixels)
-
-
 def read_keep(
     path: Path,
     config: NetworkConfig,

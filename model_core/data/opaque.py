@@ -2,20 +2,7 @@
 network. The service does the same (app/imaging/given.py)."""
 
 import numpy as np
-from PIL import ExifTags, Image
-
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""Operation that makes a picture upright, by the orientation in its EXIF data (tag 0x0112)."""
-_ORIENTED = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")
-"""Facts about a picture, by Pillow's names, in which it looks for an orientation."""
+from PIL import Image, ImageOps
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -38,20 +25,14 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def turned(image: Image.Image) -> Image.Image:
-    """Return a copy of a picture, turned by the orientation in its EXIF data. A turned
-    copy has no such data, so that it is not turned again.
-
-    Pillow's `exif_transpose` also writes the EXIF data anew, which fails for some that
-    cameras write.
-    """
+    """Return a copy of a picture, turned by the orientation in its EXIF data."""
     image.load()  # EXIF data may stand behind the pixels
-    method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    if method is None:
-        return image.copy()
-    picture = image.transpose(method)
-    for place in _ORIENTED:
-        picture.info.pop(place, None)
-    return picture
+    image.getexif()
+    # Pillow would write the EXIF data anew, which fails for some that cameras write.
+    for place in ("exif", "Raw profile type exif"):
+        image.info.pop(place, None)
+    ImageOps.exif_transpose(image, in_place=True)
+    return image.copy()
 
 
 def _upper_eight_bits(image: Image.Image, file_format: str | None) -> Image.Image:

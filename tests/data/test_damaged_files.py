@@ -13,11 +13,12 @@ from PIL import Image
 
 from model_core.config import preset
 from model_core.data.datasets import read_dataset
-from model_core.data.images import read_drawn, read_exact_values, read_keep, read_values
+from model_core.data.images import read_exact_values, read_keep, read_values
 from model_core.data.options import ReadOptions
 from model_core.data.picture_names import SUFFIXES, find_pictures
 from model_core.data.survey import survey
 from model_core.errors import DataError
+from pixelrnn.verify import verify_file
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # Pillow's, of what it passes over
 CHANGES = 60
@@ -64,7 +65,7 @@ def test_changed_picture_is_read_or_refused(tmp_path: Path, suffix: str) -> None
             with contextlib.suppress(DataError):
                 reader(file, GREY)
         with contextlib.suppress(DataError):
-            read_drawn(file)
+            verify_file(file, None, "cpu")
         read_values(file, GREY)
 
     assert find_pictures(tmp_path) == [file.name]

@@ -985,7 +985,10 @@ def test_png_that_unpacks_to_more_than_it_states_is_not_unpacked(
     # The stream has no end, so a reader that unpacks all of it finds it damaged.
     streams = data, zlib.compress(bytes(2)), zlib.compress(bytes(1))
     begin = PNG_SIGNATURE + _chunk(b"IHDR", header)
-    files = [(begin + _chunk(b"IDAT", stream)).hex() for stream in streams]
+    files = [
+        (begin + _chunk(b"IDAT", stream) + _chunk(b"IEND", b"")).hex()
+        for stream in streams
+    ]
     known = f"const files = {json.dumps(files)};"
     outcomes = run_page(
         known
