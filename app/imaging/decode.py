@@ -153,8 +153,11 @@ def _check_header(image: Image.Image, role: Role) -> None:
     if image.width * image.height > MAX_PIXELS:
         raise _too_many_pixels(role)
     # The pictures of an MPO file are no frames (see `format_of`).
-    if image.format != "MPO" and getattr(image, "n_frames", 1) != 1:
-        raise UnusableImageError(f"the {role} is animated; expected a single picture")
+    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    if frames != 1:
+        raise UnusableImageError(
+            f"the {role} has {frames} frames: expected a single picture"
+        )
 
 
 def format_of(image: Image.Image) -> str:

@@ -183,18 +183,13 @@ def read_exact_values(
 
 def _shown_by(path: Path) -> bytes | None:
     """Return the pixels of a file as bytes of mode RGBA, upright; None if it has more
-    than eight bits per colour. Raise DataError if it cannot be read, or has several
-    frames."""
+    than eight bits per colour. Raise DataError if it cannot be read."""
     try:
         with Image.open(path) as file:
-            # The further pictures of an MPO file are no frames, but previews and the
-            # like, which phones append to a JPEG.
-            if file.format != "MPO" and getattr(file, "n_frames", 1) != 1:
-                raise DataError(f"{path} is animated; expected a single picture")
             if _has_deep_colours(file):
                 return None
             return turned(file).convert("RGBA").tobytes()
-    except PICTURE_ERRORS as error:  # in a later frame
+    except PICTURE_ERRORS as error:
         raise DataError(
             f"cannot read the image {path}: {error or type(error).__name__}"
         ) from None
@@ -493,10 +488,17 @@ def tile(pixels: Pixels, line: int = 1, between: int = LINE_GREY) -> Pixels:
 
 def _open(path: Path) -> Image.Image:
     """Return the picture in a file, with eight bits per colour, and turned as its
-    camera recorded. Raise DataError if it cannot be read, or has a palette index
-    without a colour."""
+    camera recorded. Raise DataError if it cannot be read, has several frames, or has a
+    palette index without a colour."""
     try:
         with Image.open(path) as image:
+            # The further pictures of an MPO file are no frames, but previews and the
+            # like, which phones append to a JPEG.
+            frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+            if frames != 1:
+                raise DataError(
+                    f"{path} has {frames} frames: expected a single picture"
+                )
             picture = upright(image)
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image") from None

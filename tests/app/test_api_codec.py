@@ -248,7 +248,7 @@ def test_pictures_may_come_as_json(client: httpx.Client, worker: HandWorker) -> 
         ),
         (grey16(*[[257, 258, 259]] * 4), 422, "would not come back as it is"),
         (deep_png(3, 4, 3), 422, "would not come back as it is"),
-        (animated("PNG"), 422, "is animated"),
+        (animated("PNG"), 422, "frames: expected a single picture"),
         (png(PICTURES[0])[:-20], 400, "cut off"),
         (b"", 400, "not a readable"),
         (bomb(), 413, "too many pixels"),

@@ -293,6 +293,7 @@ def test_answer_is_422_when_a_picture_moves(
     """Which frame would it be?"""
     problem = is_problem(send(client, pictures.animated(kind), png(MASK)), 422)
     assert problem["type"] == "urn:pixelrnn:problem:unusable-image"
+    assert "the image has 3 frames" in problem["detail"]
 
 
 def test_answer_is_413_when_a_file_is_too_large(

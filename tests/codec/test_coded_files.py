@@ -111,7 +111,7 @@ def test_pictures_that_would_not_come_back_are_refused(
             {},
             "would not come back as it is",
         ),
-        ("frames", Image.fromarray(black), frames, "is animated"),
+        ("frames", Image.fromarray(black), frames, "frames: expected a single picture"),
         (
             "large",
             Image.fromarray(np.zeros((28, 28), np.uint8)),

@@ -260,16 +260,20 @@ def test_a_deep_sgi_file_is_not_encoded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["frames.gif", "frames.png", "frames.webp"])
-def test_an_animated_picture_of_a_palette_is_not_encoded(
-    tmp_path: Path, name: str
-) -> None:
-    """Its first frame would come back alone. With `nearest`, too."""
+def test_an_animated_picture_is_refused(tmp_path: Path, name: str) -> None:
+    """Its first frame would be scored, completed or encoded alone. With `nearest`, too."""
     first, *others = (Image.new("RGB", (3, 4), name) for name in ("black", "red"))
     path = tmp_path / name
     first.save(path, save_all=True, append_images=others, lossless=True)
-    for nearest in (False, True):
-        with pytest.raises(DataError, match="is animated"):
-            read_exact_values(path, TILES, TILE_COLOURS, nearest)
+    reads = (
+        lambda: read_exact_values(path, TILES, TILE_COLOURS),
+        lambda: read_exact_values(path, TILES, TILE_COLOURS, nearest=True),
+        lambda: read_values(path, COLOUR),
+        lambda: read_keep(path, COLOUR),
+    )
+    for read in reads:
+        with pytest.raises(DataError, match="has 2 frames: expected a single picture"):
+            read()
     first.save(path, lossless=True)
     assert (read_exact_values(path, TILES, TILE_COLOURS) == 0).all()
 
