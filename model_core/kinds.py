@@ -2,11 +2,11 @@
 network is.
 
 A part is named as "module:object" and imported when it is first used, because parts
-import this table: a stepper imports networks, a network its config, and the config the
-kinds. A kind that is declared in another file may give the object itself.
+import this table: a network imports its config, and the config the kinds. A kind that
+is declared in another file may give the object itself.
 
 `fused` and `compiled` are optional fast implementations. Without them the network runs
-in plain torch.
+in plain torch, and an image is drawn by one pass for each variable.
 """
 
 from collections.abc import Callable
@@ -38,8 +38,6 @@ class Kind:
     field: Part
     """field(config) returns bool (C, H, W, C, H, W): which variables the logits of each
     variable depend on (layers/field.py)."""
-    stepper: Part
-    """A sampling.plain.stepper.Stepper: runs the layers one pixel at a time."""
     fused: Part | None = None
     """A networks.pixel_network.FusedPass: a faster teacher-forced pass on a CPU, or
     None."""
@@ -73,7 +71,6 @@ KINDS: dict[str, Kind] = {
         layer="model_core.layers.pixel_cnn:PixelCNNLayer",
         lag=input_lag,
         field="model_core.layers.pixel_cnn:field",
-        stepper="model_core.sampling.plain.pixel_cnn:PixelCNNStepper",
         fused="model_core.fused.pixel_cnn:FUSED",
         compiled="model_core.sampling.compiled.pixel_cnn:COMPILED",
     ),
@@ -82,7 +79,6 @@ KINDS: dict[str, Kind] = {
         layer="model_core.layers.row_lstm:RowLSTM",
         lag=input_lag,
         field="model_core.layers.row_lstm:field",
-        stepper="model_core.sampling.plain.row_lstm:RowLSTMStepper",
         fused="model_core.fused.row_lstm:FUSED",
         compiled="model_core.sampling.compiled.row_lstm:COMPILED",
     ),
@@ -91,7 +87,6 @@ KINDS: dict[str, Kind] = {
         layer="model_core.layers.diagonal_bilstm:DiagonalBiLSTM",
         lag=whole_row,
         field="model_core.layers.diagonal_bilstm:field",
-        stepper="model_core.sampling.plain.diagonal_bilstm:DiagonalBiLSTMStepper",
         fused="model_core.fused.diagonal_bilstm:FUSED",
         compiled="model_core.sampling.compiled.diagonal_bilstm:COMPILED",
     ),

@@ -213,8 +213,8 @@ class Job(_JobFields):
     """When its results are deleted; then the job answers 410. Null while it is open."""
     numerics: str | None = Field(
         description="The arithmetic that drew it: `cpu-compiled`, on processors "
-        "and GPUs, or `cpu-torch`. The same arithmetic always gives the same bytes. "
-        "Earlier versions drew with `cuda-torch` on GPUs. Several, in their order, "
+        "and GPUs, or `cpu-pass`. The same arithmetic always gives the same bytes. "
+        "Earlier versions had `cpu-torch` and `cuda-torch`. Several, in their order, "
         "if a worker of another kind took the job over; null until a worker takes "
         "it."
     )

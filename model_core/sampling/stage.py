@@ -7,7 +7,7 @@ rows of its own. It knows slots and pixels, but not who requested an image.
         BlockStage       blocks/     on a GPU
         CompiledStage    compiled/   on processors, in one thread
         ThreadedStage    compiled/   on processors, in several threads
-        PlainStage       plain/      in torch, on any device, for every network
+        PlainStage       plain.py    by whole passes, for every network
 
 An image of a Multi-Scale model passes through two stages, one after the other; every
 other image through one.
@@ -173,7 +173,7 @@ class Stage(Protocol):
     """
 
     numerics: ClassVar[str]
-    """Name of the arithmetic with which it draws: `cpu-compiled` or `cpu-torch`. Stages
+    """Name of the arithmetic with which it draws: `cpu-compiled` or `cpu-pass`. Stages
     of the same name draw the same bytes."""
 
     stops_within_rows: ClassVar[bool]

@@ -15,7 +15,7 @@ from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.compiled.threaded import SPARE, ThreadedStage, threaded_bytes
 from model_core.sampling.compiled.threads import threads_in_use
 from model_core.sampling.main_memory import in_main_memory
-from model_core.sampling.plain.stage import PlainStage
+from model_core.sampling.plain import PlainStage
 from model_core.sampling.stage import Stage
 
 STAGES: tuple[type[Stage], ...] = (BlockStage, CompiledStage, PlainStage)
@@ -113,7 +113,7 @@ def coding_stage(network: PixelNetwork, slots: int) -> CodingStage:
 
 def numerics_of(model: Model) -> str:
     """Return the name of the arithmetic that draws from a model: `cpu-compiled` or
-    `cpu-torch`.
+    `cpu-pass`.
 
     Both draw with the same noise, and with either of them the bytes of a request are
     always the same, whether processors or a card draw. The last digits of their logits

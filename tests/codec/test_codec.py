@@ -248,7 +248,7 @@ def test_other_models_and_machines_are_refused_before_anything_is_decoded(
         small_layers=1,
         small_hidden=6,
     )
-    for other, words in ((double, "cpu-torch numerics"), (scales, "Multi-Scale")):
+    for other, words in ((double, "cpu-pass numerics"), (scales, "Multi-Scale")):
         with pytest.raises(ConfigError, match=words):
             encode(other, noise_of(other, 1))
 

@@ -7,7 +7,7 @@ from model_core import untrained
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.sampling.noise import image_noise
-from model_core.sampling.plain.stage import PlainStage
+from model_core.sampling.plain import PlainStage
 from model_core.sampling.stage import Drawing
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]

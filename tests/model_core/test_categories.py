@@ -24,7 +24,7 @@ from model_core.errors import ConfigError, ModelError
 from model_core.measures.leaks import require_causal
 from model_core.networks import PixelNetwork, build_network
 from model_core.sampling.compiled.stage import CompiledStage
-from model_core.sampling.plain.stage import PlainStage
+from model_core.sampling.plain import PlainStage
 from tests.labelled_models import chi_square
 from tests.model_core.causality import moved_pairs, predicted_field
 from tests.model_core.reference import reference_sample

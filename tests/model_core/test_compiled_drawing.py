@@ -13,7 +13,7 @@ from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.compiled.weights import prepared
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import image_noise
-from model_core.sampling.plain.stage import PlainStage
+from model_core.sampling.plain import PlainStage
 from model_core.sampling.prefill import SharedPrefill
 from model_core.sampling.stage import Drawing
 from model_core.sampling.windowed import WindowedStage

@@ -15,7 +15,6 @@ from model_core.distribution import Categorical
 from model_core.fused.network import FusedNetwork
 from model_core.kinds import INPUT_REACH, KINDS, part
 from model_core.sampling.compiled.kind import CompiledKind
-from model_core.sampling.plain.stepper import Stepper
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +30,6 @@ def test_every_part_of_a_record_is_there_and_of_its_type(name: str) -> None:
     """Parts are named by strings, which nothing else would check before they are used."""
     kind = KINDS[name]
     assert issubclass(part(kind.layer), nn.Module)
-    assert issubclass(part(kind.stepper), Stepper)
     assert isinstance(part(kind.fused), FusedNetwork)
     assert isinstance(part(kind.compiled), CompiledKind)
     config = next(

@@ -12,11 +12,9 @@ from model_core.distribution import Categorical
 from model_core.errors import DataError
 from model_core.image_request import ImageRequest
 from model_core.models import Model
-from model_core.networks import PixelNetwork
 from model_core.sampling import offline
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.noise import WORDS, image_noise
-from model_core.sampling.plain.step import StaticStep
 from tests.model_core.reference import reference_sample
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
@@ -68,33 +66,6 @@ def test_completion_equals_the_reference_and_keeps_what_is_given(
     drawn = sample(model, 2, 4, temperature=0.7, known=known, keep=keep)
     assert torch.equal(drawn, reference_sample(model, 2, 4, 0.7, known, keep))
     assert torch.equal(drawn[:, :, keep], known[:, keep].expand(2, -1, -1))
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_stepped_logits_equal_the_teacher_forced_pass(preset: str) -> None:
-    """What the engine draws from, in float32, is within 2e-5 of the dense pass at every variable."""
-    model = untrained(
-        preset, seed=2, layers=3, hidden=16, height=7, width=6, channels=3, values=8
-    )
-    seen = {}
-
-    class Listening(StaticStep):
-        def _place(self, where, drawn, logits, colour) -> None:  # type: ignore[no-untyped-def]
-            for place in drawn.nonzero()[:, 0].tolist():
-                seen[int(where.y[place]), int(where.x[place]), colour] = logits[place]
-            super()._place(where, drawn, logits, colour)
-
-    assert isinstance(model.network, PixelNetwork)
-    step = Listening(model.network, slots=1)
-    step.noise[0] = torch.from_numpy(image_noise(1, 0, 7, 6, 3))
-    step.stepper.open(0)
-    step.schedule.begin(0, first=0, end=7)
-    for _ in range(7 * 6):
-        step()
-    dense = model.network(step.values[:1])[0]
-    for (y, x, c), logits in seen.items():
-        torch.testing.assert_close(logits, dense[:, c, y, x], rtol=0, atol=2e-5)
-    assert len(seen) == 7 * 6 * 3
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -38,7 +38,7 @@ def test_picture_is_verified_only_as_it_was_drawn(served: Client, models_dir) ->
         assert found(name, pixels) == VerifySummary(
             verified=True, sample=3, changed_pixels=0, changed=()
         )
-        assert found(name, pixels, drawn_with="cpu-torch, cpu-compiled").verified
+        assert found(name, pixels, drawn_with="cpu-pass, cpu-compiled").verified
         forged = VerifySummary(
             verified=False, sample=3, changed_pixels=1, changed=(Pixel(x=1, y=2),)
         )
@@ -52,7 +52,7 @@ def test_picture_is_verified_only_as_it_was_drawn(served: Client, models_dir) ->
 
 def test_picture_of_other_numerics_cannot_be_told(served: Client) -> None:
     """The job fails, and says why, instead of calling an honest picture a forgery."""
-    for drawn_with in ("cuda-torch", "cpu-torch, cuda-torch"):
+    for drawn_with in ("cuda-torch", "cpu-pass, cuda-torch"):
         spec = served.submit(bytes(30), b"", kind="verify", drawn_with=drawn_with)
         record = served.wait_end(spec.id)
         assert record.status is JobStatus.FAILED

@@ -73,7 +73,7 @@ def test_arithmetic_is_named_when_models_are_loaded() -> None:
     exact.network.double()
     assert (
         ModelPool({"m": exact}, SlotPlan(1, 0, slot_memory_mib=64)).numerics
-        == "cpu-torch"
+        == "cpu-pass"
     )
 
 
