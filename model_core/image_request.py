@@ -1,29 +1,12 @@
 """A request for one image. This file does not import torch, so that a process that only
 plans images stays small."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_core.windows import Windows
-
-
-class Ways(TypedDict, total=False):
-    """Further options of how an image is drawn, named like the options of a job.
-
-    A field here is also a field of `ImageRequest`. Samples, verifications and the verbs
-    that draw without a service pass all of them on.
-    """
-
-
-def ways_of(options: Mapping[str, Any]) -> Ways:
-    """Return those options of a job that are fields of `Ways`."""
-    return Ways(
-        **{name: options[name] for name in Ways.__annotations__ if name in options}
-    )  # type: ignore[typeddict-item]
 
 
 @dataclass(frozen=True)

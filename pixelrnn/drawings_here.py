@@ -24,7 +24,6 @@ from model_core.data.images import (
     save_picture,
 )
 from model_core.errors import DataError
-from model_core.image_request import ways_of
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model
 from model_core.posterior.completion import Completion, complete, share_of_rows
@@ -112,8 +111,7 @@ def draw(model: Model, options: Options, how: How, work: Work) -> Done:
         values = upsample(model, tensor_of(small), **what)
     else:
         word = "sample"
-        ways = ways_of(_job_options(word, model, options).drawing())
-        values = sample(model, **what, size=options.get("size"), **ways)
+        values = sample(model, **what, size=options.get("size"))
 
     picture = grid(values.cpu().numpy(), config, how.scale, model.card.palette)
     facts = _write(word, picture, model, options, how, started)

@@ -16,7 +16,6 @@ from model_core.data.palette import (
     values_of_pixels,
 )
 from model_core.errors import DataError
-from model_core.image_request import ways_of
 from model_core.measures.verification import changed_pixels
 from model_core.models import Model, load_by_digest
 from model_core.sampling.stages import numerics_of
@@ -129,7 +128,6 @@ def _changed(
         provenance.seed,
         provenance.temperature,
         labels,
-        **ways_of(provenance.options.drawing()),
     )
     return [
         {"sample": samples[i], "x": int(x), "y": int(y)}

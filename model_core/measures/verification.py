@@ -2,13 +2,12 @@
 must be the same."""
 
 from collections.abc import Sequence
-from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_core.data.pixels import values_to_pixels
-from model_core.image_request import ImageRequest, Ways
+from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.sampling.offline import draw
 
@@ -20,7 +19,6 @@ def changed_pixels(
     seed: int,
     temperature: float,
     labels: Sequence[int | None] = (),
-    **ways: Unpack[Ways],
 ) -> NDArray[np.bool_]:
     """Draw pictures again, and return which of their pixels differ from the result,
     bool (n, H, W).
@@ -31,7 +29,6 @@ def changed_pixels(
     seed, temperature: with which they were drawn.
     labels: for each picture the index of the label with which it was requested, or
         None; empty if there were none.
-    ways: the other options with which they were drawn.
 
     A pixel that was edited later is True. A picture of another seed has many. The
     result is meaningful only for pictures that were drawn with this model's numerics.
@@ -40,7 +37,7 @@ def changed_pixels(
     """
     size = pixels.shape[3], pixels.shape[2]  # width, height
     requests = [
-        ImageRequest(seed, sample, temperature, label=label, **ways)
+        ImageRequest(seed, sample, temperature, label=label)
         for sample, label in zip(samples, labels or [None] * len(samples), strict=True)
     ]
     drawn = draw(model, requests, size=size)

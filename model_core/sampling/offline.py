@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Unpack
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from model_core.config import NetworkConfig
 from model_core.errors import DataError
-from model_core.image_request import ImageRequest, Ways
+from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks.pixel_network import WeightVersions
 from model_core.sampling.compiled.threads import threads_in_use
@@ -44,7 +44,6 @@ def sample(
     label: int | str | Sequence[int | str] | None = None,
     size: tuple[int, int] | None = None,
     log_p: NDArray[np.float64] | None = None,
-    **ways: Unpack[Ways],
 ) -> Tensor:
     """Draw n images, and return their values (n, C, H, W), int64.
 
@@ -68,8 +67,6 @@ def sample(
         then has this size.
     log_p: float array (n,) that receives ln p of each image, as `draw_weighed` returns
         it. It is left as it is if `known` is given.
-    ways: the fields of `Ways` (image_request.py), options that change pixels; there are
-        none at present.
 
     Raises DataError if known and keep are not given together or have other shapes, if
     known is given with a size, or if the number of labels is not n; ConfigError for a
@@ -91,7 +88,6 @@ def sample(
                 temperature,
                 label=labels[i],
                 weighed=log_p is not None,
-                **ways,
             )
             for i in range(n)
         ]
@@ -110,7 +106,7 @@ def sample(
         for i in range(n)
     ]
     requests = [
-        ImageRequest(seed, first + i, temperature, member=member, **given[i], **ways)
+        ImageRequest(seed, first + i, temperature, member=member, **given[i])
         for i in range(n)
     ]
     return draw(model, requests, on_row)

@@ -5,7 +5,6 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -17,7 +16,6 @@ from app.imaging.render import Canvas, grid_file, origin_of
 from app.routes.share import Recipe
 from app.schema.answers import NOT_SHOWN, Job
 from model_core import load_model, shipped
-from model_core.image_request import ImageRequest, Ways
 from pixelrnn.drawings_here import _provenance, with_defaults
 from tests.tiny_models import save_tiny_models
 from worker.contract.jobs import VERSION, JobSpec
@@ -25,7 +23,6 @@ from worker.contract.kind import FOUND, Options
 from worker.contract.kinds import KINDS
 from worker.contract.pixel_options import pixel_options, type_of
 from worker.contract.provenance import Provenance, ProvenanceError
-from worker.contract.sampling import SamplingOptions
 
 PAGE = shipped.PAGE / "js"
 DRAWING = {word: kind.options for word, kind in KINDS.items() if kind.draws}
@@ -216,16 +213,8 @@ def _check_verification(name: str, value: Any, text: dict[str, str]) -> None:
     else:
         assert provenance.options.drawing() == {name: value}
         assert name in pixel_options(KINDS["verify"].options)
-    if name not in ("first", "label", "size"):
-        assert name in Ways.__annotations__
     query = {"model": "m", "seed": 9, name: value}
     assert getattr(Recipe.model_validate(query), name) == value
-
-
-def test_options_of_an_image_are_fields_of_its_request() -> None:
-    """`Ways` names fields of `ImageRequest`, and options of samples."""
-    assert set(Ways.__annotations__) <= {field.name for field in fields(ImageRequest)}
-    assert set(Ways.__annotations__) == {*pixel_options(SamplingOptions)} - {"size"}
 
 
 def test_lists_for_javascript_are_those_of_the_contract() -> None:

@@ -1,81 +1,13 @@
 """Cohorts: the images of one model that are drawn together, one in each slot of an
 engine. Jobs are known only by their claims' tokens."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from model_core.image_request import ImageRequest
+from model_core.sampling.engine import DrawnRow
+from model_core.sampling.model_engine import Engine
 from worker.orders.images import PlannedImage
-
-
-class EngineRow(Protocol):
-    """The attributes of model_core.sampling.engine.DrawnRow that are used here."""
-
-    @property
-    def ticket(self) -> int:
-        """The image, as `Engine.admit` numbered it."""
-        ...
-
-    @property
-    def y(self) -> int:
-        """Index of the row, from the top."""
-        ...
-
-    @property
-    def values(self) -> NDArray[np.uint8]:
-        """The row's values (C, W)."""
-        ...
-
-    @property
-    def of_small(self) -> bool:
-        """True for a row of the small image of a Multi-Scale model."""
-        ...
-
-    @property
-    def is_last(self) -> bool:
-        """True for the last row of an image, which leaves the engine with it."""
-        ...
-
-    @property
-    def log_p(self) -> float | None:
-        """ln p of the image, with its last row, if the request asked for it."""
-        ...
-
-
-class Engine(Protocol):
-    """The methods of model_core.sampling.engine.Engine that are used here."""
-
-    @property
-    def free(self) -> int:
-        """Number of free slots."""
-        ...
-
-    @property
-    def busy(self) -> int:
-        """Number of images in slots."""
-        ...
-
-    @property
-    def load(self) -> int:
-        """Number of images that the busiest thread draws."""
-        ...
-
-    def admit(self, request: ImageRequest, /) -> int:
-        """Give an image a free slot; return its ticket."""
-        ...
-
-    def withdraw(self, ticket: int, /) -> None:
-        """Free an image's slot."""
-        ...
-
-    def step(self) -> Sequence[EngineRow]:
-        """Advance all images; return the rows that became final."""
-        ...
 
 
 @dataclass
@@ -93,7 +25,7 @@ class Seat:
     weighed."""
 
 
-CohortRow = tuple[Seat, EngineRow]
+CohortRow = tuple[Seat, DrawnRow]
 """A new row, and the image that it belongs to."""
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.data.pixels import pixels_to_values, values_to_pixels
-from model_core.image_request import ImageRequest, ways_of
+from model_core.image_request import ImageRequest
 from model_core.orientation import Orientation, check_orientation, turn
 from model_core.posterior.plan import given_behind
 from worker.contract.cards import ModelCard
@@ -237,7 +237,6 @@ def _plan(
         member=drawer.member,
         known_small=rows if first is None else None,
         weighed=weighed,
-        **ways_of(spec.options.drawing()),
     )
     skip = len(final)
     if rows is not None and first is None:

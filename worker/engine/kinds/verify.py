@@ -4,7 +4,6 @@ from typing import cast
 
 import numpy as np
 
-from model_core.image_request import ways_of
 from model_core.measures.verification import changed_pixels
 from model_core.models import Model
 from model_core.sampling.stages import numerics_of
@@ -39,7 +38,6 @@ def verify(order: PictureOrder, model: Model) -> Outcome:
         [options.sample],
         job.seed,
         job.temperature,
-        **ways_of(options.drawing()),
     )
     places = [Pixel(x=int(x), y=int(y)) for y, x in np.argwhere(changed)]
     summary = VerifySummary(
