@@ -110,7 +110,7 @@ def main() -> None:
         print("| request | files | functions | API | worker | engine |")
         print("| --- | --- | --- | --- | --- | --- |")
         with (
-            Stack(MODEL, 1, None, **profiled) as stack,
+            Stack(MODEL, 1, **profiled) as stack,
             httpx.Client(timeout=WAIT_S) as client,
         ):
             requests = {

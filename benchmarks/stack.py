@@ -21,15 +21,9 @@ START_LIMIT_S = 180.0
 
 
 class Stack:
-    """The embedded server, workers and the API. `redis`: the server, to watch without troubling the API. place: another
-    checkout, whose own .venv runs it."""
+    """The embedded server, workers and the API. `redis`: the server, to watch without troubling the API."""
 
-    def __init__(
-        self, model: str, workers: int = 1, place: Path | None = None, **settings: str
-    ) -> None:
-        own = place and place / ".venv" / "bin" / "python"
-        self._python = str(own) if own and own.exists() else sys.executable
-        self._place = place
+    def __init__(self, model: str, workers: int = 1, **settings: str) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="pixelrnn-")
         self._data = Path(self._directory.name)
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -49,12 +43,11 @@ class Stack:
     def __enter__(self) -> Self:
         port = self.url.rpartition(":")[2]
         options = ["--port", port, "--data-dir", str(self._data), *self._workers]
-        command = [self._python, "-m", "pixelrnn", "up", *options]
+        command = [sys.executable, "-m", "pixelrnn", "up", *options]
         with (self._data / "up.log").open("wb") as log:
             self._process = subprocess.Popen(
-                command, cwd=self._place, env=self._environment, stdout=log, stderr=log
+                command, env=self._environment, stdout=log, stderr=log
             )
-        self.pid = self._process.pid
         deadline = time.monotonic() + START_LIMIT_S
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
