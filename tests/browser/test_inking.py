@@ -6,17 +6,17 @@ from typing import Any
 
 from tests.browser.site import Site
 
-COLOURS = """node => {
+COLOURS = """(node, [W, H]) => {
   const {width, height} = node;
   const brush = node.getContext("2d");
-  return Array.from({length: 30}, (_, i) =>
-    [...brush.getImageData((i % 5 + 0.5) * width / 5, (Math.floor(i / 5) + 0.5) * height / 6, 1, 1).data].slice(0, 3));
+  return Array.from({length: W * H}, (_, i) =>
+    [...brush.getImageData((i % W + 0.5) * width / W, (Math.floor(i / W) + 0.5) * height / H, 1, 1).data].slice(0, 3));
 }"""
 
 
 def _given(site: Site) -> list[str]:
     """Of each pixel of the paper: w, b, or ? where the fog is seen."""
-    colours = site.view.locator("canvas.paper").evaluate(COLOURS)
+    colours = site.view.locator("canvas.paper").evaluate(COLOURS, [5, 6])
     return [
         "w" if c == [255, 255, 255] else "b" if c == [0, 0, 0] else "?" for c in colours
     ]

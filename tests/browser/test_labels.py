@@ -1,15 +1,19 @@
 """Labels on the page: a row of them under the model, and bars that move as pixels are painted over."""
 
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
+from PIL import Image
 
 from tests.browser.axe import findings
 from tests.browser.site import Site
+from tests.browser.test_inking import COLOURS
 from tests.data.serving import serving
 from tests.house.running import ForkedUp, Up
 from tests.portable.exporting import export
@@ -37,6 +41,44 @@ def service(
     running.wait_until_ready()
     yield running
     running.output()
+
+
+def test_bars_under_the_pen_are_of_what_is_painted(site: Site, service: Up) -> None:
+    """After each of ten strokes they are what /classify says with the unknown pixels masked."""
+    site.page.goto("/#ink")
+    site.view.locator(".kinds input[value=tiny-labelled]").check(force=True)
+    paper = site.view.locator("canvas.paper")
+    for stroke in range(10):
+        site.view.get_by_role("button", name=["White", "Black"][stroke % 2]).click()
+        with site.page.expect_response("**/classify"):
+            site.click_pixel(paper, stroke % 3, 3 - stroke // 3, (3, 4))
+        site.view.locator(".label-bars .first").wait_for()
+        shown = site.view.locator(".share").evaluate_all(
+            "bars => bars.map((bar) => Number(getComputedStyle(bar).getPropertyValue('--share')))"
+        )
+        colours = paper.evaluate(COLOURS, [3, 4])
+        known = [colour in ([255] * 3, [0] * 3) for colour in colours]
+        assert known.count(True) >= stroke + 1
+        white = [255 * (colour == [255] * 3) for colour in colours]
+        assert shown == pytest.approx(_classified(service, white, known), abs=1e-6)
+
+
+def _classified(service: Up, white: list[int], known: list[bool]) -> list[float]:
+    """Return what the service says of each label, asked apart from the page."""
+    files = {}
+    for name, values in (
+        ("image", white),
+        ("mask", [255 * (not one) for one in known]),
+    ):
+        file = io.BytesIO()
+        Image.frombytes("L", (3, 4), bytes(values)).save(file, "png")
+        files[name] = (f"{name}.png", file.getvalue(), "image/png")
+    asked = httpx.post(
+        f"{service.url}/classify", data={"model": "tiny-labelled"}, files=files
+    )
+    done = service.get(f"/jobs/{asked.json()['id']}?wait=20")
+    beliefs = {one["label"]: one["p"] for one in done["result"]["labels"]}
+    return [beliefs[label] for label in range(len(beliefs))]
 
 
 def test_mixture_that_is_watched_is_sampled(site: Site, service: Up) -> None:

@@ -79,6 +79,9 @@ def test_folder_becomes_a_model_that_draws(
             .startswith(f"{COUNT} pictures in black and white")
         )
         assert other.job_id == site.job_id
+        assert "Then it is your turn." in other.view.locator(".standing").inner_text()
+        assert not other.view.get_by_role("button", name="Finish now").is_visible()
+        assert not other.view.get_by_role("button", name="Cancel").is_visible()
     site.view.locator(".training-board img").wait_for()
     assert "The model: 0." in site.view.locator("figure").inner_text()
     assert findings(site) == []

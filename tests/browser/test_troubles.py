@@ -168,3 +168,25 @@ def test_answer_that_is_cut_off_is_no_answer(site: Site) -> None:
     fleet = site.page.get_by_text("Not connected")
     fleet.wait_for()
     assert "does not answer" in (fleet.get_attribute("title") or "")
+
+
+def test_trouble_that_is_over_is_no_longer_said(site: Site) -> None:
+    """A view whose code could not be fetched is opened when the server is back, and the notice goes."""
+    site.open("sample")
+    site.context.set_offline(True)
+    site.page.evaluate("location.hash = 'teach'")
+    notice = site.page.locator("#notice")
+    notice.get_by_text("does not answer").wait_for()
+    site.context.set_offline(False)
+    notice.wait_for(state="hidden")
+    site.view.get_by_text("Nothing is chosen yet.").wait_for(state="attached")
+
+
+def test_images_of_the_picture_before_do_not_stand_beside_another(site: Site) -> None:
+    """Whoever chooses another picture sees no completion of the former one."""
+    site.open("complete")
+    site.fill("n", "1")
+    site.submit()
+    site.wait_for_standing("Done")
+    site.view.locator(".example input").nth(1).check(force=True)
+    site.view.locator(".board").wait_for(state="hidden")

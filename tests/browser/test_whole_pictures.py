@@ -13,6 +13,20 @@ from tests.browser.site import Site
 SIZE = (40, 30)
 ONLY = "Only a service fills holes in larger pictures, and none is there now."
 
+KEEP_PAINTED = """() => {
+  window.painted = [];
+  const draw = CanvasRenderingContext2D.prototype.drawImage;
+  CanvasRenderingContext2D.prototype.drawImage = function (part, left, top, ...rest) {
+    if (!rest.length && this.canvas.closest(".tile")) {
+      const { data } = part.getContext("2d").getImageData(0, 0, part.width, part.height);
+      for (let i = 0; i < part.width * part.height; i += 1)
+        if (data[4 * i + 3]) painted.push([left + i % part.width, top + Math.floor(i / part.width), part.width, part.height]);
+    }
+    return draw.call(this, part, left, top, ...rest);
+  };
+}"""
+"""Keeps the pixels that parts of a picture paint on the tiles while it is drawn."""
+
 
 @pytest.fixture
 def own(tmp_path: Path) -> Path:
@@ -47,6 +61,7 @@ def test_holes_of_a_larger_picture_are_filled_where_they_are(
     _open(site, own)
     _paint(site, (10, 8), (30, 20))
     site.fill("n", "2")
+    site.page.evaluate(KEEP_PAINTED)
     with site.page.expect_response("**/complete") as asked:
         site.submit()
     assert len(asked.value.json()["cutouts"]) == 2
@@ -66,6 +81,8 @@ def test_holes_of_a_larger_picture_are_filled_where_they_are(
         "() => document.querySelector('button.tile canvas').className === 'whole'"
     )
     assert site.pixels(0) == list(after.getchannel("R").tobytes())
+    painted = site.page.evaluate("painted")
+    assert {(x, y) for x, y, _, _ in painted} <= {(10, 8), (30, 20)}
     dialog = site.open_large(0)
     assert "40 × 30" in dialog.inner_text()
     assert "-F fit=crop" in dialog.locator("[data-code=curl]").inner_text()

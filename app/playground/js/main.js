@@ -13,7 +13,7 @@ import { Api, untilVisible } from "./service/api.js";
 import { Backend } from "./service/backend.js";
 import { Folder } from "./service/folder.js";
 import { History } from "./service/history.js";
-import { explain } from "./service/problems.js";
+import { explain, Unreachable } from "./service/problems.js";
 import { settingsOf } from "./service/settings.js";
 import { recipeFrom } from "./service/share.js";
 import { Signal } from "./signal.js";
@@ -60,8 +60,8 @@ const instances = new Map();
 const lastPlaces = new Map();
 /** Name of the view that is shown. */
 let currentPlace = FIRST;
-/** Whether the notice is about the address at which it appeared. */
-let isNoticeOfAddress = false;
+/** What has to change before the notice no longer holds: the address, or the connection. */
+let noticeHangsOn = /** @type {"" | "address" | "connection"} */ ("");
 api.askForKey = askForKey;
 
 /**
@@ -149,6 +149,7 @@ function instanceOf(name) {
       // The next attempt may find the code.
       instances.delete(element);
       note(explain(error).text);
+      if (error instanceof Unreachable && !error.message) noticeHangsOn = "connection";
       return null;
     },
   );
@@ -195,7 +196,7 @@ function keepPlace(place, address) {
 async function route() {
   const address = location.hash;
   const { name, jobId, further, query, wanted } = addressParts();
-  if (isNoticeOfAddress) hideNotice();
+  if (noticeHangsOn === "address") hideNotice();
   if (section(wanted).hidden) scrollTo(0, 0);
   currentPlace = wanted;
   for (const other of new Set(sections.values())) {
@@ -214,7 +215,7 @@ async function route() {
   if (recipe) view?.follow?.(recipe);
   else if (query !== undefined) {
     note(t("This link does not say what is to be drawn: a part of it is missing or wrong."));
-    isNoticeOfAddress = true;
+    noticeHangsOn = "address";
   }
 }
 
@@ -445,14 +446,14 @@ function note(text, ...pictures) {
   const notice = find(document, "#notice");
   notice.hidden = false;
   notice.replaceChildren(text, ...pictures);
-  isNoticeOfAddress = false;
+  noticeHangsOn = "";
   announce(text);
 }
 
 /** Hide the notice. */
 function hideNotice() {
   find(document, "#notice").hidden = true;
-  isNoticeOfAddress = false;
+  noticeHangsOn = "";
 }
 
 /**
@@ -504,5 +505,10 @@ new ResizeObserver(() => {
 // index.html shows this notice until all modules are loaded.
 find(document, "#late").remove();
 route();
+world.isOnline.watch((isBack) => {
+  if (!isBack || noticeHangsOn !== "connection") return;
+  hideNotice();
+  route();
+});
 world.models.watch(() => showRoom(currentPlace));
 pollModels();

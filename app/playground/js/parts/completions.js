@@ -7,7 +7,7 @@ import { receiptOf } from "../service/api.js";
 import { similarModels, bestForHole } from "../service/choice.js";
 import { announce, el } from "./dom.js";
 import { CurrentQuestion } from "../service/current_question.js";
-import { Bars } from "./label_bars.js";
+import { Bars, QUALITIES } from "./label_bars.js";
 import { t } from "../lang.js";
 import { friendlySeed } from "../service/requests.js";
 import { Tiles } from "./tiles.js";
@@ -41,8 +41,8 @@ const NOTHING = {
  * Completions of the ink on a pad, drawn while the person paints.
  *
  * The Draw view makes one and puts `element`, `strip` and `bars` into the page. It
- * calls `suit` with the models, `begin` when other ink is laid, `stroke` and `rest`
- * while the person paints, `look` and `leave` when the view is shown or hidden. Errors
+ * calls `suit` with the models, `begin` when other ink is laid, `rest` when the pen is
+ * lifted, `look` and `leave` when the view is shown or hidden. Errors
  * of the backend are shown as sentences.
  */
 export class Completions {
@@ -52,10 +52,12 @@ export class Completions {
    */
   constructor(shared, pad) {
     this.#backend = shared.backend;
+    this.#hasService = shared.api.hasService;
     this.#pad = pad;
     this.#tiles.onOpen = (sample) => this.#tell({ large: this.#state.large === sample ? -1 : sample });
     this.#harder.addEventListener("click", () => this.#finish(this.#state.effort + 1));
     this.strip = el("div", { class: "completions" }, this.#tiles.element);
+    this.labels = el("div", { class: "guesses" }, this.#bars.element, this.#doubt);
     const actions = el("p", { class: "actions" }, this.#harder, this.#use);
     this.element = el("div", { class: "answers" }, this.#sentence, this.strip, this.#standing, this.#receipt, actions);
     this.#question = new CurrentQuestion(
@@ -65,12 +67,13 @@ export class Completions {
     );
   }
 
-  /** Bars with the probability of each label. */
-  bars = new Bars();
+  /** Bars with the probability of each label. @type {HTMLElement} */
+  labels;
   /** The completions side by side; the view puts them where the screen has room. @type {HTMLElement} */
   strip;
 
   #backend;
+  #hasService;
   #pad;
   #sentence = el("p", { class: "sentence" });
   #tiles = new Tiles();
@@ -79,14 +82,12 @@ export class Completions {
   #harder = el("button", { type: "button" }, t("Try harder"));
   #use = el("a", { class: "button" }, t("Open in Complete"));
   #question;
+  #bars = new Bars();
+  #doubt = el("p", { class: "hint" });
   /** Models that draw the kind of picture on the pad. @type {Model[]} */
   #models = [];
   #state = NOTHING;
   #timer = 0;
-  /** True while labels are being computed. */
-  #isGuessing = false;
-  /** True if the ink has changed since the computation began. */
-  #isDrawnOn = false;
 
   /**
    * Use the models that draw the same kind of picture as this one.
@@ -96,7 +97,7 @@ export class Completions {
    */
   suit(models, model) {
     this.#models = similarModels(models, model);
-    this.bars.lay((this.#reader?.labels ?? []).map(({ name }) => name));
+    this.#clearLabels();
   }
 
   /** Remove the answers, which belong to other ink. */
@@ -105,13 +106,8 @@ export class Completions {
     this.#tiles.stop();
     this.#tiles.paintings = [];
     this.#tiles.element.replaceChildren();
+    this.#clearLabels();
     this.#tell(NOTHING);
-  }
-
-  /** Remove the answers and compute the labels of the new ink. */
-  stroke() {
-    this.begin();
-    this.#guess();
   }
 
   /** Request completions after a moment: the pen was lifted. */
@@ -139,29 +135,32 @@ export class Completions {
     this.#question.giveUp();
   }
 
-  /**
-   * Show the label that the strokes look like, while the pen is down. Unknown pixels
-   * count as black.
-   */
-  async #guess() {
-    this.#isDrawnOn = true;
-    if (this.#isGuessing) return;
-    this.#isGuessing = true;
-    // One computation at a time: strokes that come meanwhile lead to a single further one.
-    while (this.#isDrawnOn) {
-      this.#isDrawnOn = false;
-      const reader = this.#reader;
-      const never = new AbortController().signal;
-      const found = reader && this.#backend.classifyHere(reader, { picture: this.#pad.picture }, { signal: never });
-      const labels = (await found?.catch(() => null))?.labels;
-      if (labels && reader === this.#reader) this.bars.show(labels);
-    }
-    this.#isGuessing = false;
+  /** Return a model with labels that somebody can ask about holes; null without a service. */
+  get #reader() {
+    if (!this.#hasService) return null;
+    return this.#models.find(({ can, labels }) => labels.length && can.includes("classify")) ?? null;
   }
 
-  /** Return a model with labels that this browser can ask, or null. */
-  get #reader() {
-    return this.#models.find((model) => model.labels.length && this.#backend.browser.can("classify", model)) ?? null;
+  /** Show bars without a number, so that nothing moves when the numbers come. */
+  #clearLabels() {
+    this.#bars.lay((this.#reader?.labels ?? []).map(({ name }) => name));
+    this.#doubt.textContent = "";
+  }
+
+  /**
+   * Show the probability of each label, given the known pixels only.
+   *
+   * @param {ImageData} picture
+   * @param {Uint8Array} hole
+   * @param {AbortSignal} signal
+   */
+  async #guess(picture, hole, signal) {
+    const reader = this.#reader;
+    const found = reader && (await this.#backend.classify(reader, { picture, hole }, { signal }).catch(() => null));
+    if (!found || signal.aborted) return;
+    this.#bars.show(found.labels);
+    const isSure = ["exact", "good"].includes(found.quality);
+    this.#doubt.textContent = isSure ? "" : t("Labels: {quality}", { quality: QUALITIES[found.quality] });
   }
 
   /**
@@ -180,7 +179,9 @@ export class Completions {
       if (unknown.includes(1))
         await this.#complete(model, { picture, hole: unknown, ...effortOf(model, effort) }, signal);
       else await this.#judge(model, picture, signal);
-      if (!signal.aborted) this.#tell({ effort, isAnswered: true });
+      if (signal.aborted) return;
+      this.#tell({ effort, isAnswered: true });
+      await this.#guess(picture, unknown, signal);
     });
   }
 

@@ -30,6 +30,8 @@ export class DrawingCanvas {
   #canvas;
   #above = blankCanvas(1, 1);
   #fog = new Fog();
+  /** @type {Drawing | null} */
+  #drawing = null;
 
   /**
    * Paint a drawing up to a pixel.
@@ -47,6 +49,9 @@ export class DrawingCanvas {
     const { width, height } = drawing.picture;
     const side = Math.max(1, Math.floor(SIDE / width));
     this.#fit(width, height, side);
+    // A drawing that is drawn anew from a pixel on keeps the fog, since its beginning is the same.
+    if (drawing !== this.#drawing && at === 0) this.#fog.reset();
+    this.#drawing = drawing;
     const isMoving = this.#fog.ease(forecast && forecast.mean, drawing.isBinary, isStill);
     const brush = contextOf(this.#canvas);
     brush.imageSmoothingEnabled = true;

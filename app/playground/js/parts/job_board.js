@@ -12,7 +12,7 @@ import { icon } from "./icons.js";
 import { t } from "../lang.js";
 import { Lightbox } from "./lightbox.js";
 import { explain } from "../service/problems.js";
-import { dataUrlOfFile, pictureOfEstimate, gridOf, pictureOf, pixelsOf, pngOf, save } from "../pixels/raster.js";
+import { dataUrlOfFile, gridOf, pictureOf, pixelsOf, pngOf, save } from "../pixels/raster.js";
 import { fingerprint, linkTo, previewAddress } from "../service/share.js";
 import { thumbnailOf } from "../pixels/thumbnail.js";
 import { Tiles } from "./tiles.js";
@@ -237,9 +237,8 @@ export class JobBoard {
    * @param {Job} job
    */
   #expect(estimate, job) {
-    const mean = pictureOfEstimate(estimate, job);
-    this.#tiles.paintings[estimate.sample]?.showMean(mean);
-    this.onExpect(mean, job);
+    const mean = this.#tiles.showMean(estimate, job);
+    if (mean) this.onExpect(mean, job);
     this.#progress(job);
   }
 

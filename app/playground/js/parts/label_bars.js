@@ -12,7 +12,12 @@ import { percent } from "../service/words.js";
 /** @import {Classification, Model, Shared} from "../types" */
 
 /** Quality of the probabilities -> words. */
-const QUALITIES = { exact: t("exact"), good: t("well known"), rough: t("roughly known"), poor: t("hardly known") };
+export const QUALITIES = {
+  exact: t("exact"),
+  good: t("well known"),
+  rough: t("roughly known"),
+  poor: t("hardly known"),
+};
 
 /**
  * The section "Which label?" of the Inspect view.

@@ -294,6 +294,7 @@ export class Pad {
     // A larger picture shows no fog, and one of its size would take much memory.
     if (this.isWhole) this.#fog.fit(1, 1);
     else this.#fog.fit(width, height);
+    this.#fog.reset();
     this.#ground = ground;
     this.#mean = null;
     this.#completion = null;

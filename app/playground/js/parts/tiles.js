@@ -7,10 +7,19 @@ import { el } from "./dom.js";
 import { formatFixed, t } from "../lang.js";
 import { outlineOf } from "../pixels/outline.js";
 import { Painting } from "../pixels/painting.js";
-import { canvasOf, cropTo, holeOf, load, pixelsOf, smallSize } from "../pixels/raster.js";
+import {
+  canvasOf,
+  cropTo,
+  holeOf,
+  load,
+  pictureOfEstimate,
+  pixelsOf,
+  smallSize,
+  writeBytes,
+} from "../pixels/raster.js";
 import { ordinal } from "../service/words.js";
 
-/** @import {JobInput, Job, RankedImage, RowEvent, Size} from "../types" */
+/** @import {EstimateEvent, JobInput, Job, RankedImage, RowEvent, Size} from "../types" */
 
 /** Milliseconds of a replay, at most. */
 const REPLAY_MS = 4000;
@@ -109,12 +118,41 @@ export class Tiles {
    * @param {RowEvent} row
    */
   put(row) {
-    // Rows of cut-outs have their places in the larger picture, which only the service knows.
-    if (this.#job?.cutouts) return;
+    if (this.#job?.cutouts) return this.#putPart(this.#job, row);
     if (row.stage !== "small" && row.y < (this.paintings[row.sample]?.large.next ?? 0)) return;
     this.#rows.push(row);
     this.paintings[row.sample]?.put(row);
     this.#frame ||= requestAnimationFrame(() => this.#show());
+  }
+
+  /**
+   * Show the expected values of an image, or of a cut-out of it, while it is drawn.
+   *
+   * @param {EstimateEvent} estimate
+   * @param {Job} job
+   * @returns {ImageData | null} The expected values of a whole image.
+   */
+  showMean(estimate, job) {
+    const mean = pictureOfEstimate(estimate, job);
+    const painting = this.paintings[estimate.sample];
+    const place = job.cutouts?.[estimate.cutout ?? 0];
+    if (place) painting?.showPart(mean, place.x, place.y);
+    else painting?.showMean(mean);
+    return place ? null : mean;
+  }
+
+  /**
+   * Paint a row of a cut-out at its place in the larger picture.
+   *
+   * @param {Job} job
+   * @param {RowEvent} row
+   */
+  #putPart(job, { sample, cutout, y, pixels }) {
+    const place = job.cutouts?.[cutout ?? 0];
+    if (!place) return;
+    const part = new ImageData(job.width, 1);
+    writeBytes(part, pixels, job);
+    this.paintings[sample]?.showPart(part, place.x, place.y + y);
   }
 
   /** Paint what has arrived and remove the marks: no more rows come. */

@@ -9,7 +9,7 @@ import { FollowedJob } from "../service/followed_job.js";
 import { explain } from "../service/problems.js";
 import { statusLine } from "../service/words.js";
 import { LatestRequest } from "../signal.js";
-import { passing } from "../storage.js";
+import { lasting, passing } from "../storage.js";
 import { dataUrlOf, dataUrlOfFile, save } from "../pixels/raster.js";
 import { svg } from "./belief_plot.js";
 import { announce, el } from "./dom.js";
@@ -18,6 +18,8 @@ import { announce, el } from "./dom.js";
 
 /** Beginning of the keys of learning curves in the tab's storage. */
 const POINTS = "pixelrnn.curve.";
+/** Key of the id of the training that this browser began last. */
+export const OWN_TRAINING = "pixelrnn.training";
 const [WIDTH, HEIGHT] = [400, 300];
 
 /**
@@ -221,10 +223,13 @@ export class TrainingBoard {
     if (result?.warning) words = t("It has learned too little to draw well");
     if (status === "running" && !progress) words = t("It looks at the pictures…");
     if (missing) words = t("It waits for a trainer: “pixelrnn up” starts one by itself, “pixelrnn trainer” anywhere.");
+    // With keys, a service lists a reader's own trainings only.
+    const isOwn = this.#shared.api.hasKey || lasting.get(OWN_TRAINING) === this.#jobId;
+    if (!isOwn && !end) words = t("Somebody else's: {state}. Then it is your turn.", { state: words });
     if (isLost) words = t("The connection is lost. Trying again; nothing that is learned gets lost…");
     this.#status.textContent = words;
     this.#bar.value = progress;
-    for (const part of [this.#finish, this.#cancel]) part.hidden = Boolean(end);
+    for (const part of [this.#finish, this.#cancel]) part.hidden = !isOwn || Boolean(end);
   }
 
   /**

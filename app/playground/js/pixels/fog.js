@@ -13,8 +13,8 @@ const DEEP = [27, 36, 66];
 const BRIGHT = [196, 210, 255];
 /** Share of an expected colour that shows through the paper. */
 const CLEAR = 0.75;
-/** Share of the distance to a new forecast that one animation frame covers. */
-const EASE = 0.14;
+/** Milliseconds in which the distance to a new forecast is halved. */
+const HALF_MS = 76;
 /** Distance in a byte's units below which a colour jumps to its aim. */
 const NEAR = 0.6;
 
@@ -31,6 +31,7 @@ export class Fog {
 
   /** Red, green and blue of each pixel as it is now, 0 to 255. */
   #colours = new Float32Array(0);
+  #paintedAt = 0;
 
   /**
    * Set the size of the picture; if it differs from before, start with plain paper.
@@ -41,6 +42,12 @@ export class Fog {
   fit(width, height) {
     if (this.canvas.width === width && this.canvas.height === height && this.#colours.length) return;
     this.canvas = blankCanvas(width, height);
+    this.reset();
+  }
+
+  /** Start with plain paper: another picture begins, of which the former fog says nothing. */
+  reset() {
+    const { width, height } = this.canvas;
     this.#colours = Float32Array.from({ length: 3 * width * height }, (_, i) => PAPER[i % 3]);
   }
 
@@ -58,10 +65,13 @@ export class Fog {
   ease(mean, isBinary, isStill) {
     const wanted = mean && fogColours(mean, isBinary);
     const picture = new ImageData(this.canvas.width, this.canvas.height);
+    const now = performance.now();
+    const ease = 1 - 2 ** ((this.#paintedAt - now) / HALF_MS);
+    this.#paintedAt = now;
     let farthest = 0;
-    this.#colours.forEach((now, i) => {
-      const way = (wanted ? wanted[i] : PAPER[i % 3]) - now;
-      this.#colours[i] = isStill || Math.abs(way) < NEAR ? now + way : now + EASE * way;
+    this.#colours.forEach((colour, i) => {
+      const way = (wanted ? wanted[i] : PAPER[i % 3]) - colour;
+      this.#colours[i] = colour + (isStill || Math.abs(way) < NEAR ? way : ease * way);
       farthest = Math.max(farthest, Math.abs(way));
       picture.data[4 * Math.floor(i / 3) + (i % 3)] = this.#colours[i];
     });

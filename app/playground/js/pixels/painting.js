@@ -3,7 +3,7 @@
  * each animation frame.
  */
 
-import { blankCanvas, writeBytes, contextOf } from "./raster.js";
+import { blankCanvas, canvasOf, writeBytes, contextOf } from "./raster.js";
 
 /** @import {Job, RowEvent, ScoreResult, Stage} from "../types" */
 
@@ -63,12 +63,14 @@ export class Painting {
     this.small = job.small_height ? new Rows(job.small_width, job.small_height, job) : null;
     this.#pen = contextOf(this.canvas);
     if (ground) this.#pen.putImageData(ground, 0, 0);
+    this.#ground = ground;
   }
 
   /** Score of the finished image; undefined until a view asked for it. @type {ScoreResult | undefined} */
   score;
 
   #pen;
+  #ground;
   #shownRows = 0;
   #shownSmallRows = 0;
 
@@ -103,6 +105,23 @@ export class Painting {
    */
   showMean(mean) {
     if (!this.large.next) this.#pen.putImageData(mean, 0, 0);
+  }
+
+  /**
+   * Show a part of the picture in the hole of the ground, as far as it is known.
+   *
+   * @param {ImageData} part - It is changed: what is given becomes transparent.
+   * @param {number} left - Its place in the picture.
+   * @param {number} top
+   */
+  showPart(part, left, top) {
+    if (!this.#ground) return;
+    const { data, width } = this.#ground;
+    for (let i = 0; i < part.width * part.height; i += 1) {
+      const at = (top + Math.floor(i / part.width)) * width + left + (i % part.width);
+      if (data[4 * at + 3]) part.data[4 * i + 3] = 0;
+    }
+    this.#pen.drawImage(canvasOf(part), left, top);
   }
 
   /**

@@ -50,8 +50,6 @@ export class Backend {
   scoreMap = (model, wish, how) => this.#answer("scoreMap", model, wish, how);
   /** Compute the probability of each label. @type {ServiceBackend["classify"]} */
   classify = (model, wish, how) => this.#answer(wish.hole?.includes(1) ? "covered" : "classify", model, wish, how);
-  /** The same, only by this browser: the pad asks with each stroke, too often for a service. @type {ServiceBackend["classify"]} */
-  classifyHere = (model, wish, how) => this.browser.classify(model, wish, how);
   /** Compute the distribution of one pixel. @type {ServiceBackend["pixel"]} */
   pixel = (model, wish, how) => this.#answer("pixel", model, wish, how);
 

@@ -55,7 +55,7 @@ export class DrawView {
     this.#models = new ModelPicker(kindFor(mode), shared.models, isFitFor(mode));
     this.#fields = new DrawFields(USUAL[0], shared.info);
     this.#completions = new Completions(shared, this.#pad);
-    this.#hole = group("mask", t("Picture"), this.#pad.element, this.#completions.bars.element);
+    this.#hole = group("mask", t("Picture"), this.#pad.element, this.#completions.labels);
     this.#kinds.onChoose = (name) => this.#models.turnTo(name);
     this.#fields.element.append(this.#method.element);
     this.#pictures.others = this.#models;
@@ -96,6 +96,7 @@ export class DrawView {
       this.#method.set(job);
     };
     this.#drawing.onRefill = async ({ mask }) => {
+      this.#element.dataset.used = "";
       const hole = mask && holeOf(await pixelsOf(mask));
       if (!hole) return;
       this.#pad.fill((i) => hole[i]);
@@ -142,7 +143,7 @@ export class DrawView {
    */
   #arrange() {
     const [pad, paper] = [this.#pad.element, find(this.#pad.element, ".paper")];
-    const bars = this.#completions.bars.element;
+    const bars = this.#completions.labels;
     if (this.#narrow.matches) {
       pad.prepend(paper, this.#completions.strip, bars);
       return;
@@ -268,6 +269,8 @@ export class DrawView {
   #lay(picture) {
     const { model } = this.#models;
     this.#isInkOfJob = false;
+    // The images beside it are of another picture.
+    delete this.#element.dataset.used;
     if (this.#isLive) return this.#pad.copy(picture);
     if (this.#mode === ENLARGE || !model) return this.#pad.sketch(picture);
     const wasWhole = this.#pad.isWhole;
@@ -280,7 +283,7 @@ export class DrawView {
   #onInk() {
     clearTrouble(this.#hole);
     this.#isInkOfJob = false;
-    if (this.#isLive) this.#completions.stroke();
+    if (this.#isLive) this.#completions.begin();
     else this.#pad.showMean(null);
   }
 

@@ -4,10 +4,11 @@ import { formatNumber, t } from "../lang.js";
 import { el, find } from "../parts/dom.js";
 import { clearTrouble, field, clearTroubleOnChange, group, showTrouble, submitRow } from "../parts/fields.js";
 import { FormCode } from "../parts/form_code.js";
-import { TrainingBoard } from "../parts/training_board.js";
+import { OWN_TRAINING, TrainingBoard } from "../parts/training_board.js";
 import { assetUrl } from "../files.js";
 import { blankCanvas, load, contextOf } from "../pixels/raster.js";
 import { zipArchive } from "../pixels/zip.js";
+import { lasting } from "../storage.js";
 import { FieldTrouble, Unreachable } from "../service/problems.js";
 
 /** @import {Info, Job, Shared} from "../types" */
@@ -201,6 +202,7 @@ export class TeachView {
     try {
       const body = this.#body(await packFiles(this.#found));
       const { id } = await this.#shared.api.submit("/train", body);
+      lasting.set(OWN_TRAINING, id);
       this.#shared.onJob(id);
       this.open(id);
       this.#board.element.scrollIntoView({ block: "nearest" });
