@@ -38,14 +38,11 @@ VIEWS = {
     "bet": ".easel canvas",
     "ink": "canvas.paper",
     "complete": "canvas.paper",
-    "upsample": "canvas.paper",
     "real": ".glyphs",
     "inspect": ".stage",
     "sight": ".sights",
     "sample": ".stage",
-    "compare": ".stage",
     "history": ".stage",
-    "panorama": ".stage",
     "teach": ".stage",
 }
 """Each view's address, and the element in which something is drawn."""

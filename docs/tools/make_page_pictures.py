@@ -4,7 +4,7 @@
         --sprites sprites.npz
 
 app/playground/img/digits.png: the test digits of docs/img/completions.png, side by side. scenes.webp: six small colour
-pictures, drawn here, side by side. doodles.png: eight of 8 x 8 pixels, likewise. model-NAME.webp: samples of each model
+pictures, drawn here, side by side. model-NAME.webp: samples of each model
 in models/, drawn with seed 2016. characters.webp: 64 characters of the test split of characters.npz
 (examples/characters), which no shipped network has been trained on, side by side; their names, which are printed, stand
 in app/playground/js/service/examples.js. plans.webp, emoji.png and sprites.png: six test plans of examples/maps, spread
@@ -20,7 +20,7 @@ from typing import Annotated
 import numpy as np
 import typer
 from make_pictures import pixels_of
-from PIL import Image, ImageColor, ImageDraw
+from PIL import Image, ImageDraw
 
 from model_core.data.palette import indexed
 from model_core.data.pixels import values_to_pixels
@@ -83,7 +83,6 @@ def main(
         ).quantize(64),
         OUT / "scenes.webp",
     )
-    save(_beside([doodle(rows) for rows in DOODLES]), OUT / "doodles.png")
     for card in sorted(models_dir.glob("*/card.json")):
         save(samples(card.parent), OUT / f"model-{card.parent.name}.webp")
 
@@ -232,33 +231,6 @@ SCENES: tuple[Callable[[Pen], None], ...] = (
     _house,
     _peaks,
 )
-
-
-PALETTE = {
-    ".": "#fff", "k": "#222", "n": "#853", "r": "#e23", "y": "#fc3", "g": "#4a4", "c": "#9df", "b": "#38e", "i": "#f9b"
-}  # fmt: skip
-DOODLES = (
-    "........ ..yyyyy. .yyyyyyy .ykyyyky .yyyyyyy .ykyyyky .yykkkyy ..yyyyy.",
-    "........ ..rr.rr. .rrrrrrr .rrrrrrr .rrrrrrr ..rrrrr. ...rrr.. ....r...",
-    "........ ....ng.. ..rrnrr. .rrrrrrr .rrrrrrr .rrrrrrr ..rrrrr. ...r.r..",
-    "........ ..ii.ii. .iiiiiii ..iiyii. .iiiiiii ..ii.ii. ....g... ...gg...",
-    "........ ....g... ...ggg.. ..ggggg. ..ggggg. .ggggggg ....n... ....n...",
-    "........ ........ ..bbb..b .bbbbbbb .kbbbbb. .bbbbbbb ..bbb..b ........",
-    "........ ....r... ...rrr.. ..rrrrr. .rrrrrrr ..yyyyy. ..yncyy. ..ynyyy.",
-    "........ ....y... ....y... .yyyyyyy ..yyyyy. ..yyyyy. ..yy.yy. .yy...yy",
-)
-"""Smiley, heart, apple, flower, tree, fish, house, star. The first row and column are free: each pixel is the upper
-left one of its square of the large picture."""
-
-
-def doodle(rows: str) -> Image.Image:
-    """A picture of which each letter is a pixel, and each word a row."""
-    lines = rows.split()
-    picture = Image.new("RGB", (len(lines[0]), len(lines)))
-    picture.putdata(
-        [ImageColor.getrgb(PALETTE[letter]) for line in lines for letter in line]
-    )
-    return picture
 
 
 def _beside(tiles: list[Image.Image]) -> Image.Image:

@@ -113,9 +113,6 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
     _submit(page, "complete")
     page.locator("#view-draw .original .caption", has_text="bits").wait_for()
     yield "complete", page
-    page.goto("/#upsample")
-    _submit(page, "upsample")
-    yield "upsample", page
     _begin(page, "inspect", COLOUR_MODEL)
     page.locator("#view-inspect").get_by_label("Boat").check()
     page.locator("#view-inspect button.primary").click()
@@ -124,14 +121,6 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
     page.goto("/#sight")
     page.get_by_text("earlier pixels").nth(2).wait_for()
     yield "sight", page
-    page.goto("/#compare")
-    page.locator(
-        "#view-sample [data-field=model] input[type=checkbox]"
-    ).first.wait_for()
-    page.locator("#view-sample [data-field=seed] input").first.fill(str(SEED))
-    page.locator("#view-sample button.primary").click()
-    page.get_by_role("button", name="Save as one picture").wait_for()
-    yield "compare", page
 
 
 def record(page: Any) -> None:

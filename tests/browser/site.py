@@ -85,7 +85,7 @@ class Site:
     def open(self, view: str = "sample") -> None:
         """The view with its model cards, or with its jobs."""
         self.page.goto(f"/#{view}")
-        if view in ("complete", "upsample"):
+        if view == "complete":
             self.page.locator(f"#view-draw[data-mode={view}]").wait_for()
             self._unfold()
         if view not in (
@@ -94,9 +94,7 @@ class Site:
             "bet",
             "ink",
             "real",
-            "compare",
             "sight",
-            "panorama",
             "teach",
         ):
             self.view.locator(".card").first.wait_for()

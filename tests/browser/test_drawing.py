@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -109,7 +110,6 @@ def test_image_opens_large_with_its_likelihood_and_recipe(site: Site) -> None:
     [
         ("sample", "tiny-rgb", []),
         ("complete", "tiny-cnn", ["given.png", "mask.png"]),
-        ("upsample", "tiny-scales", ["given.png"]),
     ],
 )
 def test_lines_to_copy_draw_the_same_image(
@@ -445,43 +445,25 @@ def test_hole_is_painted_erased_and_undone(site: Site) -> None:
         assert count.inner_text().startswith(f"{left} pixels")
 
 
-@pytest.mark.parametrize(
-    ("view", "model", "size"),
-    [("complete", "tiny-rgb", (4, 5)), ("upsample", "tiny-scales", (2, 3))],
-)
-def test_own_picture_is_fitted_to_the_model(
-    site: Site, tmp_path: Path, view: str, model: str, size: tuple[int, int]
-) -> None:
+def test_own_picture_is_fitted_to_the_model(site: Site, tmp_path: Path) -> None:
     """A picture of any size is cut and shrunk in the page; it stands among the examples, and stays for other models."""
     own = tmp_path / "own.jpg"
     Image.new("RGB", (301, 97), (255, 0, 0)).save(own)
-    site.open(view)
-    site.choose_model(model)
+    site.open("complete")
+    site.choose_model("tiny-rgb")
     site.view.locator(".example").first.wait_for()
     site.drop("#view-draw .drop", own, "image/jpeg")
     site.view.get_by_label("Your picture").wait_for()
-    if view == "complete":  # which would take it whole
-        site.view.get_by_label("Size of the picture").select_option("fitted to 4 × 5")
+    # which would be taken whole
+    site.view.get_by_label("Size of the picture").select_option("fitted to 4 × 5")
     site.fill("n", "1")
     site.submit()
     site.wait_for_standing("Done")
     given = site.view.locator(".tile.original canvas")
-    assert given.evaluate("node => [node.width, node.height]") == list(size)
+    assert given.evaluate("node => [node.width, node.height]") == [4, 5]
     assert given.evaluate(
         "node => [...node.getContext('2d').getImageData(0, 0, 1, 1).data]"
     ) == [255, 0, 0, 255]
-
-
-def test_upsampling_shows_both_stages(site: Site) -> None:
-    """The small picture stands beside the large ones, and in the large view."""
-    site.open("upsample")
-    site.choose_model("tiny-scales")
-    site.fill("n", "2")
-    site.submit()
-    site.wait_for_standing("Done")
-    assert "2 × 3" in site.view.locator(".tile.original").inner_text()
-    site.view.locator("button.tile").first.click()
-    assert "First stage, 2 × 3" in site.page.get_by_role("dialog").inner_text()
 
 
 def test_sampling_in_two_stages_shows_both(site: Site) -> None:
@@ -504,3 +486,49 @@ def test_cancel_ends_the_job(site: Site) -> None:
         site.view.get_by_role("button", name="Cancel").click()
     site.wait_for_standing("Canceled at")
     assert site.service.get(f"/jobs/{site.job_id}")["status"] == "canceled"
+
+
+def test_examples_are_what_the_model_knows(site: Site) -> None:
+    """A photograph says nothing of a model of emoji, a digit nothing of one of floor plans."""
+    _claim(
+        site,
+        "tiny-rgb",
+        {
+            "plans": "floor plans by rules (...)",
+            "emoji": "emoji of six open sets (...)",
+        },
+    )
+    site.open("complete")
+    for kind, example in (("Floor plans", "Floor plan 1"), ("Emoji", "Mushroom")):
+        site.view.locator(".card", has_text=kind).click()
+        site.view.get_by_label(example).wait_for()
+
+
+def test_settings_are_folded_until_they_are_wanted(site: Site) -> None:
+    """The pad, its examples and the button are seen; the fold names the model, and opens where a field is wrong."""
+    site.page.goto("/#complete")
+    fold = site.view.get_by_text("Settings: ")
+    fold.wait_for()
+    number = site.view.locator("[data-field=n] input")
+    assert not number.is_visible()
+    assert site.view.locator("canvas.paper").is_visible()
+    number.evaluate("node => (node.value = '')")
+    site.submit()
+    site.trouble("n")
+    assert number.is_visible()
+
+
+def _claim(site: Site, model: str, data: dict[str, str]) -> None:
+    """Let the page believe in copies of one model, by their names, that were trained on other data."""
+
+    def told_otherwise(route: Any) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        (real,) = [one for one in told["models"] if one["name"] == model]
+        route.fulfill(
+            response=answer,
+            json=told
+            | {"models": [real | {"name": k, "data": v} for k, v in data.items()]},
+        )
+
+    site.page.route("**/models", told_otherwise)

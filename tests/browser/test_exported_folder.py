@@ -120,7 +120,7 @@ def test_rooms_live_without_a_service(
             "bet": "form:visible",
             "inspect": ".belief",
         }
-        shown |= {"sample": ".board button.tile", "compare": ".comparison button.tile"}
+        shown |= {"sample": ".board button.tile"}
         shown |= {
             "ink": ".standing:text('Vier Fortsetzungen')",
             "sight": "#view-watch[data-live=true]",
@@ -148,7 +148,6 @@ def test_words_outside_folds_are_plain(
         shown |= {
             "ink": ".sentence:not(:empty)",
             "complete": "canvas",
-            "compare": ".comparison button.tile",
         }
         shown |= {
             "sample?model=mnist-diagonal-bilstm&seed=7&n=2&temperature=1": ".afterwards:visible"

@@ -51,7 +51,6 @@ def _run(fold: Any, language: str, folder: Path) -> str:
     [
         ("sample", "tiny-rgb", []),
         ("complete", "tiny-cnn", ["given.png", "mask.png"]),
-        ("upsample", "tiny-scales", ["given.png"]),
     ],
 )
 def test_lines_draw_what_the_form_draws(
@@ -124,9 +123,6 @@ def test_lines_follow_the_form(site: Site) -> None:
     site.fill("n", "0")
     fold.get_by_text("Choose 1 to").wait_for()
     assert fold.locator("pre").count() == 0
-    site.fill("n", "2")
-    site.view.get_by_label("Compare").select_option("temperatures")
-    fold.locator("pre").first.wait_for(state="detached")
 
 
 def test_lines_are_copied(site: Site) -> None:

@@ -130,25 +130,6 @@ def test_label_is_chosen_under_the_model(site: Site, service: Up) -> None:
         assert [other.pixels(i) for i in range(3)] == drawn
 
 
-def test_a_doodle_is_enlarged_as_what_it_is_said_to_be(site: Site, service: Up) -> None:
-    """The label under the model goes with the small picture; Inspect, which asks about parts, tells no labels of it."""
-    site.open("upsample")
-    site.view.locator("[data-field=label]").get_by_label("cat").check()
-    site.submit()
-    site.wait_for_standing("Done")
-    job = service.get(f"/jobs/{site.job_id}")
-    assert (job["kind"], job["model"], job["label"]) == (
-        "upsample",
-        "tiny-labelled-scales",
-        "cat",
-    )
-    site.open_large(0).get_by_role("button", name="Inspect it").click()
-    site.page.wait_for_url(re.compile("#inspect$"))
-    site.submit()
-    site.view.locator(".belief").first.wait_for()
-    assert site.page.locator("#view-inspect .which").is_hidden()
-
-
 def test_links_open_at_a_service_and_in_an_exported_folder(
     site: Site, browser: Any, service: Up, models_dir_labelled: Path, tmp_path: Path
 ) -> None:

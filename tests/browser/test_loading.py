@@ -204,3 +204,23 @@ def test_icons_are_drawn_for_a_training(site: Site) -> None:
     assert icon.size == (32, 32)
     assert icon.getpixel((16, 16)) == (255, 0, 0, 255)
     assert icon.getpixel((16, 2))[3] == 0  # pyright: ignore[reportIndexIssue, reportOptionalSubscript]
+
+
+@pytest.mark.parametrize(
+    ("address", "seed"),
+    [
+        ("compare/by=models&models=grey&n=3&seed=41&temperature=1", "41"),
+        ("panorama/model=grey&width=96&seed=42&temperature=1", "42"),
+        ("upsample", ""),
+    ],
+)
+def test_view_that_is_gone_leaves_its_settings(
+    site: Site, address: str, seed: str
+) -> None:
+    """The call that does the same is named, and the form of new images has the seed."""
+    site.page.goto(f"/#{address}")
+    site.page.locator("#notice", has_text="POST /").wait_for()
+    field = site.view.locator("[data-field=seed] input").first
+    field.wait_for()
+    if seed:
+        assert field.input_value() == seed

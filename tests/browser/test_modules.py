@@ -182,19 +182,6 @@ def test_nothing_is_read_from_what_is_no_whole_png(site: Site) -> None:
     assert found == [{}, {}, None, None]
 
 
-def test_models_of_one_network_are_told_apart_by_name(site: Site) -> None:
-    """One that knows labels says so."""
-    site.open("history")
-    plain, labelled = site.page.evaluate(
-        """async () => {
-          const {titleOf} = await import("/playground/js/service/kinds.js");
-          const model = {name: "m", data: "binarized MNIST", title: "Row LSTM", members: ["none"], labels: []};
-          return [model, {...model, labels: [{name: "1", prior: 1}]}].map(titleOf);
-        }"""
-    )
-    assert (plain, labelled) == ("Digits · Row LSTM", "Digits · Row LSTM with labels")
-
-
 def test_hole_is_filled_by_the_fittest_of_its_kind(site: Site) -> None:
     """From the top a network of one order, for which it is exact; else the mixture; what is compiled before what is
     not. Another kind of picture is never drawn."""

@@ -108,7 +108,6 @@ def test_every_room_lives(browser: Any, file: Path, locale: str, width: int) -> 
         "complete": ".paper",
         "inspect": ".belief",
         "sample": ".board button.tile",
-        "compare": ".comparison button.tile",
     }
     size = {"width": width, "height": 800}
     with opened(browser, file, locale=locale, viewport=size) as (page, url):

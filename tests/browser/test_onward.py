@@ -1,6 +1,5 @@
 """Every result is an input: it goes on to other views, to the clipboard, and to the disk at any size."""
 
-import io
 import re
 
 import pytest
@@ -47,28 +46,8 @@ def test_image_goes_on_with_the_model_that_drew_it(site: Site, view: str) -> Non
     site.choose_model("tiny-cnn")
     site.page.go_back()
     dialog = site.open_large(0)
-    assert not dialog.get_by_role("button", name="Upsample it").count()
-    assert (
-        "Pictures of 2 × 3 pixels can be enlarged here; this one has 4 × 5."
-        in dialog.inner_text()
-    )
     dialog.get_by_role("button", name=f"{view.title()} it").click()
     _expect_given(site, view, "tiny-rgb", (4, 5), reds)
-
-
-def test_first_stage_of_an_image_is_upsampled(site: Site) -> None:
-    """The small image has the size that the model takes; other large images are drawn from it."""
-    _draw(site, "tiny-scales")
-    job = site.job_id
-    dialog = site.open_large(0)
-    dialog.get_by_role("button", name="Upsample its first stage").click()
-    site.page.wait_for_url(re.compile("#upsample$"))
-    small = Image.open(
-        io.BytesIO(site.page.request.get(f"/jobs/{job}/image?stage=small").body())
-    ).convert("RGB")
-    _expect_given(site, "upsample", "tiny-scales", (2, 3), list(small.tobytes()[::3]))
-    site.submit()
-    site.wait_for_standing("Done")
 
 
 def test_inspected_picture_is_completed(site: Site) -> None:

@@ -45,7 +45,7 @@ def test_what_is_drawn_comes_first(
         base_url=site.service.url, viewport=viewport, has_touch=True, is_mobile=True
     )
     phone = Site(context, site.service)
-    for view in ("watch", "bet", "ink", "complete", "upsample"):
+    for view in ("watch", "bet", "ink", "complete"):
         phone.page.goto("about:blank")
         phone.page.goto(f"/#{view}")
         phone.page.locator("#fleet[data-state=ready]").wait_for()

@@ -216,8 +216,9 @@ def test_words_of_trouble_go_when_their_cause_goes(site: Site, tmp_path: Path) -
     assert "cannot be read" in site.trouble("image")
     site.view.locator("input[type=file]").set_input_files(right)
     site.view.locator("[data-field=image] .trouble").wait_for(state="hidden")
-    site.open("upsample")  # which this browser cannot do instead
-    for path in ("**/upsample", "**/models"):
+    site.open("sample")
+    site.choose_model("tiny-scales")  # which this browser cannot do instead
+    for path in ("**/sample", "**/models"):
         site.page.route(path, lambda route: route.abort())
     site.submit()
     assert "does not answer" in site.trouble("form")

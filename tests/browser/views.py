@@ -19,11 +19,8 @@ VIEWS = (
     "real",
     "sample",
     "complete",
-    "upsample",
     "inspect",
     "sight",
-    "compare",
-    "panorama",
     "teach",
     "history",
 )

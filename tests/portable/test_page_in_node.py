@@ -338,31 +338,6 @@ def test_link_whose_picture_is_cut_off_is_explained(run_page: RunPage) -> None:
     ).startswith("This link does not say what is to be drawn")
 
 
-def test_comparison_that_follows_another_can_be_canceled(run_page: RunPage) -> None:
-    """The end of the one before hides nothing of it; and none is left to cancel after an error."""
-    running, failed = run_page(
-        SHARED
-        + """
-        const {Comparison} = await page("parts/comparison");
-        const sample = (model, wish, {signal}) => new Promise((resolve, reject) => {
-          signal.addEventListener("abort", () => reject(signal.reason));
-          if (model.name === "fails") setTimeout(() => reject(new Error("no")), 10);
-          if (model.name === "fast") resolve({job: {...job, result: null}});
-        });
-        const comparison = new Comparison(sharedWith({backend: {sample}}));
-        const cancel = comparison.element.children[0].children[1];
-        const row = (name) => ({label: name, note: "", model: {...job, name}, wish: {n: 1, seed: 1}});
-        comparison.draw([row("slow")]);
-        comparison.draw([row("slow")]);
-        await settle();
-        const running = cancel.hidden;
-        await comparison.draw([row("fast"), row("fails")]).catch(() => {});
-        return [running, cancel.hidden];
-        """
-    )
-    assert (running, failed) == (False, True)
-
-
 BET = (
     SHARED
     + """
@@ -785,38 +760,6 @@ def test_kind_of_picture_stays_chosen_while_its_model_is_away(
         """
     )
     assert (chosen, told) == ([None, "e"], ["e", "e"])
-
-
-def test_compared_models_stay_chosen_when_others_come_and_go(
-    run_page: RunPage,
-) -> None:
-    """One of them, too, and all, as in a restart of the only worker; whoever chose them."""
-    by_link, by_hand = run_page(
-        SHARED
-        + MODEL
-        + """
-        const {ModelPicker} = await page("parts/model_picker");
-        const [a, b, c] = ["a", "b", "c"].map((name) => modelOf({name}));
-        models.value = [a, b, c];
-        const picker = new ModelPicker("sample", models);
-        picker.areSeveral = true;
-        const names = () => picker.chosen.map(({name}) => name).join("");
-        const chosen = () => [[a, b, modelOf({...c, parameters: 2})], [a, c], [], [a, b, c]].map((offered) => {
-          models.value = offered;
-          return names();
-        });
-        picker.choose("a", "b");
-        const byLink = chosen();
-        const inputs = picker.element.querySelectorAll("input");
-        inputs.find(({value}) => value === "a").checked = false;
-        const box = inputs.find(({value}) => value === "c");
-        box.checked = true;
-        for (const place of [picker.element, ...picker.element.children]) place.fire?.("change");
-        return [byLink, chosen()];
-        """
-    )
-    assert by_link == ["ab", "a", "", "ab"]
-    assert by_hand == ["bc", "c", "", "bc"]
 
 
 def test_link_of_incomplete_images_states_no_bytes(run_page: RunPage) -> None:

@@ -30,6 +30,8 @@ const STARTING_MS = 30_000;
 const FIRST = "watch";
 /** Ending of files of coded pictures. */
 const CODED = ".pxrn";
+/** Earlier views -> the calls that do what they did. @type {Record<string, string>} */
+const EARLIER = { panorama: "POST /sample, size", upsample: "POST /upsample", compare: "POST /sample, seed" };
 /** Views that take a picture file, the preferred one first. */
 const WHERE_PICTURES_GO = ["complete", "inspect"];
 
@@ -211,6 +213,11 @@ async function route() {
   // The reader may have gone elsewhere while the code was fetched.
   if (location.hash !== address) return;
   view?.open(jobId, further, name);
+  if (EARLIER[name]) {
+    note(t("This page no longer has that view; the API does it: {call}.", { call: EARLIER[name] }));
+    noticeHangsOn = "address";
+    return;
+  }
   const recipe = query ? recipeFrom(name, query) : null;
   if (recipe) view?.follow?.(recipe);
   else if (query !== undefined) {
@@ -375,7 +382,7 @@ async function useFile(file) {
   const text = textOf(await file.slice(0, 65536).arrayBuffer());
   const settings = settingsOf(text);
   // A score's picture states settings, too, and an exported folder has fewer views.
-  if (settings && (!settings.kind || viewAt(settings.kind))) {
+  if (settings && (!settings.kind || (viewAt(settings.kind) && !EARLIER[settings.kind]))) {
     const jobs = history.drawnWith(settings);
     const isCompletion = settings.kind === "complete";
     const kept = isCompletion ? await bestMatch(jobs, file, settings.n) : jobs[0];

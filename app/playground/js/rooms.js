@@ -15,7 +15,7 @@ import { WatchView } from "./views/watch_view.js";
 import { Unreachable } from "./service/problems.js";
 import { DRAW_MODES } from "./service/draw_modes.js";
 
-/** @import {ViewInstance, Shared, View} from "./types" */
+/** @import {ViewInstance, View} from "./types" */
 
 /** Explanation for code of a view that a server that answers does not deliver. */
 const NOT_LOADED = t(
@@ -58,19 +58,9 @@ export const ROOMS = [
       title: t("Sample"),
       lead: t("New images from nothing: each pixel is drawn given all those above it and to its left."),
       empty: t("Draw, and watch the rows arrive. The same seed draws the same images again, to the byte."),
-      aliases: ["compare", "history"],
+      aliases: ["history", "compare", "panorama", "upsample"],
       make: (element, shared) =>
         whenLoaded(import("./views/sample_view.js"), (view) => new view.SampleView(element, shared)),
-    },
-    {
-      place: "panorama",
-      needsService: true,
-      title: t("Panorama"),
-      lead: t("One wide picture that goes on below, drawn row by row for as long as you scroll."),
-      empty: t("The picture unrolls here. Its address opens the same one again, to the byte."),
-      isOffered: (models) => models.some(({ field }) => field),
-      make: (element, shared) =>
-        whenLoaded(import("./views/panorama_view.js"), (view) => new view.PanoramaView(element, shared)),
     },
     {
       place: "teach",

@@ -49,8 +49,6 @@ export interface HistoryEntry extends Settings {
   given: JobInput;
   /** Data URL of a small picture. */
   thumbnail: string;
-  /** Of a comparison, the part of its address behind #compare/. */
-  place?: string;
 }
 
 /**

@@ -3,9 +3,9 @@
 import { el } from "./dom.js";
 import { icon } from "./icons.js";
 import { t } from "../lang.js";
-import { dataUrlOf, smallSize } from "../pixels/raster.js";
+import { dataUrlOf } from "../pixels/raster.js";
 
-/** @import {Kind, Model, Shared, Size} from "../types" */
+/** @import {Shared} from "../types" */
 
 /** View, kind of job that a model must do for it, and text of its button. */
 const VIEWS = /** @type {const} */ ([
@@ -18,9 +18,7 @@ const VIEWS = /** @type {const} */ ([
  *
  * @typedef {object} Result
  * @property {string} model - Name of the model that the other view chooses, if it can.
- * @property {Size} size - Size in pixels.
- * @property {Size | null} small - Size of its first stage, of a Multi-Scale model.
- * @property {(stage: "final" | "small") => ImageData | null} whole - Returns the picture;
+ * @property {() => ImageData | null} whole - Returns the picture;
  *     null until it is complete.
  * @property {() => void} onGo - Called before the other view is shown.
  * @property {(text: string) => void} onTrouble - Called with a sentence if it is incomplete.
@@ -33,52 +31,22 @@ const VIEWS = /** @type {const} */ ([
  * picture is incomplete, it calls `result.onTrouble` with a sentence instead.
  *
  * @param {Shared} shared - State and services of the page.
- * @param {Result} result - The picture, its model and size, and the two functions that
- *     are called.
+ * @param {Result} result - The picture, its model, and the two functions that are called.
  * @param {string} here - Name of the view that shows it already. Default: none.
- * @returns {(Node | string)[]} New elements; instead of the button "Upsample it", a
- *     sentence that names the sizes that can be enlarged, or "".
+ * @returns {Node[]} New elements.
  */
 export function destinationButtons(shared, result, here = "") {
-  /** @param {string} view @param {"final" | "small"} stage @param {string} model */
-  const go = (view, stage, model) => () => {
-    const picture = result.whole(stage);
+  const go = (/** @type {string} */ view) => () => {
+    const picture = result.whole();
     if (!picture) return result.onTrouble(t("It can be used when it is complete."));
     result.onGo();
-    shared.onSend(view, dataUrlOf(picture), model);
+    shared.onSend(view, dataUrlOf(picture), result.model);
   };
   const models = shared.models.value ?? [];
-  const buttons = VIEWS.filter(([view, kind]) => view !== here && models.some(({ can }) => can.includes(kind))).map(
-    ([view, , text]) => button(text, go(view, "final", result.model)),
+  return VIEWS.filter(([view, kind]) => view !== here && models.some(({ can }) => can.includes(kind))).map(
+    ([view, , text]) => button(text, go(view)),
   );
-  const found = enlargerOf(models, result);
-  const text = found?.stage === "small" ? t("Upsample its first stage") : t("Upsample it");
-  if (found) return [...buttons, button(text, go("upsample", found.stage, found.model))];
-  return [...buttons, whyNotLarger(models, result)];
 }
-
-/**
- * Return a sentence that says which sizes can be enlarged; "" if no model enlarges
- * pictures of these colours.
- *
- * @param {Model[]} models
- * @param {Result} result
- */
-function whyNotLarger(models, { size, model: own }) {
-  const channels = models.find(({ name }) => name === own)?.channels;
-  const able = models.filter((one) => one.can.includes("upsample") && one.channels === channels);
-  const taken = [...new Set(able.map((one) => inWords(smallSize(one))))].join(", ");
-  const sizes = { taken, size: inWords(size) };
-  const text = t("Pictures of {taken} pixels can be enlarged here; this one has {size}.", sizes);
-  return able.length ? el("span", { class: "hint" }, text) : "";
-}
-
-/**
- * Return a size in words.
- *
- * @param {Size} size
- */
-const inWords = ({ width, height }) => `${width} × ${height}`;
 
 /**
  * Return a button with an arrow.
@@ -88,25 +56,4 @@ const inWords = ({ width, height }) => `${width} × ${height}`;
  */
 function button(text, click) {
   return el("button", { type: "button", on: { click } }, icon("right"), text);
-}
-
-/**
- * Return the model that can enlarge a picture or its first stage, preferring the
- * picture's own model; null if there is none.
- *
- * @param {Model[]} models
- * @param {Result} result
- */
-function enlargerOf(models, { size, small, model: own }) {
-  const able = models.filter(({ can }) => can.includes("upsample"));
-  able.sort((a, b) => Number(b.name === own) - Number(a.name === own));
-  for (const [stage, given] of /** @type {const} */ ([
-    ["final", size],
-    ["small", small],
-  ])) {
-    const isFit = (/** @type {Size} */ taken) => taken.width === given?.width && taken.height === given.height;
-    const model = able.find((one) => isFit(smallSize(one)));
-    if (model) return { model: model.name, stage };
-  }
-  return null;
 }

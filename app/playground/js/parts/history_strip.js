@@ -6,7 +6,7 @@ import { load } from "../pixels/raster.js";
 import { OPEN } from "../service/history.js";
 import { images, STATES } from "../service/words.js";
 
-/** @import {Model, HistoryEntry, Shared} from "../types" */
+/** @import {HistoryEntry, Shared} from "../types" */
 
 /** HTTP statuses of a job that the server no longer has. */
 const GONE = new Set([404, 410]);
@@ -18,7 +18,6 @@ const GONE = new Set([404, 410]);
 const KINDS = {
   sample: [t("Sample"), "sample"],
   complete: [t("Complete"), "complete"],
-  upsample: [t("Upsample"), "upsample"],
   score: [t("Inspect"), "inspect"],
 };
 
@@ -95,7 +94,7 @@ export class HistoryStrip {
    * @param {HistoryEntry} job
    */
   #line(job) {
-    const [verb, view] = job.place ? [t("Compare"), "compare"] : (KINDS[job.kind] ?? [job.kind, "sample"]);
+    const [verb, view] = KINDS[job.kind] ?? [job.kind, "sample"];
     const picture = el("span", { class: "job-picture" });
     if (job.thumbnail) load(job.thumbnail).then((image) => picture.append(image));
     const when = new Date(job.at).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
@@ -105,6 +104,6 @@ export class HistoryStrip {
     const facts = [el("strong", {}, verb), el("span", {}, job.kind === "score" ? "" : images(job.n))];
     const text = el("span", { class: "job-text" }, ...facts, el("span", { class: "when" }, STATES[job.status]));
     const title = `${job.model} · ${t("seed {seed}", { seed: job.seed })} · ${when}`;
-    return el("li", {}, el("a", { href: `#${view}/${job.place ?? job.id}`, title }, picture, text), forget);
+    return el("li", {}, el("a", { href: `#${view}/${job.id}`, title }, picture, text), forget);
   }
 }

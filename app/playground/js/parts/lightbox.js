@@ -10,7 +10,7 @@ import { destinationButtons } from "./destinations.js";
 import { Painting } from "../pixels/painting.js";
 import { modelOf } from "../service/choice.js";
 import { explain } from "../service/problems.js";
-import { blankCanvas, canvasOf, contextOf, pngOf, save, smallSize } from "../pixels/raster.js";
+import { blankCanvas, canvasOf, contextOf, pngOf, save } from "../pixels/raster.js";
 import { curlLine, pythonLine } from "../service/code_examples.js";
 import { LatestRequest } from "../signal.js";
 import { ordinal } from "../service/words.js";
@@ -305,14 +305,10 @@ export class Lightbox {
 
   /** Show buttons that send the image to other views. */
   #showDestinations() {
-    const { model, small_height: hasSmall } = this.#job;
     const painting = this.#painting;
-    const { width, height } = painting.canvas;
     const buttons = destinationButtons(this.#shared, {
-      model,
-      size: { width, height },
-      small: hasSmall ? smallSize(this.#job) : null,
-      whole: (stage) => painting.whole(stage),
+      model: this.#job.model,
+      whole: () => painting.whole("final"),
       onGo: () => this.#dialog.close(),
       onTrouble: (text) => this.#say(text),
     });

@@ -1,4 +1,4 @@
-/** Choose a model, or several. */
+/** Choose a model. */
 
 import { similarModels, costOf, bestForHole } from "../service/choice.js";
 import { el, uniqueId } from "./dom.js";
@@ -16,11 +16,10 @@ import { modelFacts, modelOrigin, modelScore, NO_MODEL } from "../service/words.
 const CHOSEN = "pixelrnn.model";
 
 /**
- * Cards of the models that can do a kind of job, of which one or several are chosen.
+ * Cards of the models that can do a kind of job, of which one is chosen.
  *
  * Views make one and put `element` into their form. It follows the models that workers
- * load. `model` is the chosen one, null if there is none; `chosen` are all. `onChange`
- * is called with the chosen model now and after each change.
+ * load. `model` is the chosen one, null if there is none. `onChange` is called with the chosen model now and after each change.
  */
 export class ModelPicker {
   /**
@@ -42,13 +41,11 @@ export class ModelPicker {
   }
 
   /**
-   * Offer models for another kind of job.
+   * Offer models on another condition.
    *
-   * @param {Kind} kind
    * @param {(model: Model) => boolean} isFit
    */
-  offerFor(kind, isFit) {
-    this.#kind = kind;
+  offerFor(isFit) {
     this.#isFit = isFit;
     if (this.#models.value) this.#offer(this.#models.value, null);
   }
@@ -71,13 +68,10 @@ export class ModelPicker {
   /** Models that can be chosen, the preferred ones first. @type {Model[]} */
   offered = [];
   #wantedName = lasting.get(CHOSEN) ?? "";
-  /** Names of the models that were chosen for a comparison; some may be away for a moment. @type {string[]} */
-  #compared = [];
   /** The model that was chosen last, by whomever; it may be away for a moment. @type {Model | null} */
   #last = null;
   #isOffered = false;
   #listener = (/** @type {Model} */ model) => {};
-  #type = "radio";
 
   /**
    * Show the cards of the models that can do the job, and choose one.
@@ -93,52 +87,28 @@ export class ModelPicker {
     const next = able.find((model) => !like || kindOf(model) === kindOf(like));
     const wanted = [this.model?.name, this.#wantedName, this.#last?.name, next?.name];
     const isAble = (/** @type {string | undefined} */ name) => able.some((model) => model.name === name);
-    const compared = this.areSeveral ? this.#compared.filter(isAble) : [];
     this.offered = able;
-    const choice = (/** @type {string} */ value) => el("input", { type: this.#type, name: this.#name, value });
+    const choice = (/** @type {string} */ value) => el("input", { type: "radio", name: this.#name, value });
     this.#list.replaceChildren(...able.map((model) => modelCard(model, choice(model.name))));
     if (!able.length) this.#list.append(el("p", { class: "hint" }, NO_MODEL));
-    this.#check(...(compared.length ? compared : [wanted.find(isAble) ?? ""]));
-  }
-
-  /** Return true if several models can be chosen. */
-  get areSeveral() {
-    return this.#type === "checkbox";
-  }
-
-  /**
-   * Allow several models to be chosen, or only one. At first those similar to the
-   * chosen one are.
-   */
-  set areSeveral(areSeveral) {
-    const { model } = this;
-    this.#type = areSeveral ? "checkbox" : "radio";
-    const first =
-      areSeveral && model ? similarModels(this.offered, model).filter(({ members }) => members.length === 1) : [];
-    if (model) this.choose(...(first.length ? first : [model]).map(({ name }) => name));
-  }
-
-  /** Return all chosen models. */
-  get chosen() {
-    const checked = [...this.#list.querySelectorAll("input:checked")].map((box) => box.getAttribute("value"));
-    return this.offered.filter(({ name }) => checked.includes(name));
+    this.#check(wanted.find(isAble) ?? "");
   }
 
   /** Return the chosen model, or null. */
   get model() {
-    return this.chosen[0] ?? null;
+    const [box] = this.#list.querySelectorAll("input:checked");
+    return this.offered.find(({ name }) => name === box?.getAttribute("value")) ?? null;
   }
 
   /**
-   * Choose models by name, now or when they are offered.
+   * Choose a model by name, now or when it is offered.
    *
-   * @param {...string} names
-   * @returns {boolean} False if models are offered and none has such a name.
+   * @param {string} name
+   * @returns {boolean} False if models are offered and none has this name.
    */
-  choose(...names) {
-    this.#wantedName = names[0] ?? "";
-    this.#compared = names;
-    return !this.#isOffered || this.#check(...names);
+  choose(name) {
+    this.#wantedName = name;
+    return !this.#isOffered || this.#check(name);
   }
 
   /**
@@ -166,14 +136,14 @@ export class ModelPicker {
   }
 
   /**
-   * Select the cards of these models; return false if there are none.
+   * Select the card of a model; return false if there is none.
    *
-   * @param {...string} names
+   * @param {string} name
    */
-  #check(...names) {
+  #check(name) {
     const boxes = [...this.#list.querySelectorAll("input")];
-    if (!boxes.some(({ value }) => names.includes(value))) return false;
-    for (const box of boxes) Object.assign(box, { type: this.#type, checked: names.includes(box.value) });
+    if (!boxes.some(({ value }) => value === name)) return false;
+    for (const box of boxes) box.checked = box.value === name;
     this.#reveal();
     this.#last = this.model;
     if (this.model) this.#listener(this.model);
@@ -191,8 +161,7 @@ export class ModelPicker {
   /** Keep the person's choice and call the listener. */
   #onChosen() {
     if (!this.model) return;
-    this.#compared = this.chosen.map(({ name }) => name);
-    if (!this.areSeveral) this.#wantedName = this.model.name;
+    this.#wantedName = this.model.name;
     lasting.set(CHOSEN, this.#wantedName);
     this.#listener(this.model);
   }

@@ -2,11 +2,10 @@
  * The pad: a picture on which one paints with pen, finger or keyboard.
  *
  * Each pixel is as given, painted in a colour, or unknown; over unknown pixels a fog
- * shows what is expected. In a doodle, a small picture in any colours, every pixel is
- * known.
+ * shows what is expected.
  */
 
-import { announce, el, find, cloneTemplate, swatch } from "./dom.js";
+import { announce, find, cloneTemplate, swatch } from "./dom.js";
 import { Pointer, listenForUndo } from "./pointer.js";
 import { icon } from "./icons.js";
 import { formatNumber, t } from "../lang.js";
@@ -32,22 +31,6 @@ export const WHITE = 3;
 const WORDS = [t("as given"), t("unknown")];
 /** Colours of a model without a palette. */
 const PAPER = { palette: ["#000000", "#ffffff"], names: [t("black"), t("white")] };
-/** Colours of a doodle and their names; models with 16 values know each of them. */
-const COLOURS = new Map([
-  ["#222222", t("Black")],
-  ["#999999", t("Grey")],
-  ["#885533", t("Brown")],
-  ["#ee2233", t("Red")],
-  ["#ff9933", t("Orange")],
-  ["#ffcc33", t("Yellow")],
-  ["#44aa44", t("Green")],
-  ["#99ddff", t("Light blue")],
-  ["#3388ee", t("Blue")],
-  ["#8855cc", t("Purple")],
-  ["#ff99bb", t("Pink")],
-  ["#ffffff", t("White")],
-]);
-const DOODLE = { palette: [...COLOURS.keys()], names: [...COLOURS.values()] };
 /** Width of the nib at first, as a share of the picture's width. */
 const NIB = 2.5 / 28;
 /** The same in a larger picture, as a share of the largest hole's width. */
@@ -61,20 +44,16 @@ const THEIRS = [
   [27, 36, 66, 255],
   [157, 180, 255, 255],
 ];
-/** Number of the ink with which a doodle begins. */
-const RED = 5;
 /** Greys of the pattern for given transparent pixels, so that no fog shows through. */
 const CLEAR = [80, 104];
 const EDGE = "#6d8dff";
-const GRID = "#80808060";
 const STILL = "(prefers-reduced-motion: reduce)";
 
 /**
  * A picture on which one paints, and its tools.
  *
  * The Draw view makes one and puts `element` into the page. `open` clears it for a
- * model, `edit` lays a picture below the ink, `sketch` makes it a doodle, `copy` turns
- * a picture into ink. `picture` and `unknown` are what is painted now. `onInk` is
+ * model, `edit` lays a picture below the ink, `copy` turns a picture into ink. `picture` and `unknown` are what is painted now. `onInk` is
  * called when the person paints or uses a tool, and after `copy` and `fill`; `onRest`
  * is called when the pen is lifted and after tools, `copy` and `fill`. `showMean` and
  * `show` show a forecast or a completion where the picture is unknown.
@@ -119,13 +98,10 @@ export class Pad {
   #sizes = /** @type {Map<string, Mask<Uint32Array>>} */ (new Map());
   /** @type {Pick<Model, "palette" | "names">} */
   #look = PAPER;
-  #isDoodle = false;
   /** Whether the picture below is larger than the model: then only holes are painted, without fog. */
   isWhole = false;
   /** The largest hole that is allowed in a larger picture. @type {Size} */
   #most = { width: 0, height: 0 };
-  /** Size and inks with which the doodle began. */
-  #firstSketch = "";
   #canvas;
   #pointer;
   #nib;
@@ -150,14 +126,11 @@ export class Pad {
    * @param {Pick<Model, "palette" | "names">} look
    */
   #suit(look) {
-    const isSame =
-      this.#isDoodle === (look === DOODLE) && (this.#isDoodle || String(look.palette) === String(this.#look.palette));
-    this.#isDoodle = look === DOODLE;
-    if (isSame) return;
+    if (String(look.palette) === String(this.#look.palette)) return;
     this.#sizes.clear();
     this.#ground = null;
     this.ink = blank({ width: 1, height: 1 });
-    this.#offer(this.#isDoodle ? { palette: [...look.palette], names: look.names } : look);
+    this.#offer(look);
   }
 
   /**
@@ -167,33 +140,13 @@ export class Pad {
    */
   #offer(look) {
     this.#look = look;
-    this.element.classList.toggle("doodle", this.#isDoodle);
     const row = find(this.element, ".palette");
     row.hidden = this.#isPaper;
     row.replaceChildren(
       ...look.palette.map((colour, i) => swatch(colour, colourName(look, i), () => this.#take(BLACK + i), BLACK + i)),
-      ...(this.#isDoodle ? [this.#anyColour()] : []),
     );
     for (const button of this.element.querySelectorAll("[data-paper]")) button.toggleAttribute("hidden", !row.hidden);
     if (this.#brush >= BLACK) this.#take(UNKNOWN + look.palette.length);
-  }
-
-  /** Return a control that chooses any colour. */
-  #anyColour() {
-    const own = el("input", { type: "color", "aria-label": t("Any colour") });
-    own.addEventListener("input", () => this.#take(this.#inkOf(own.value)));
-    return el("label", { class: "any", title: t("Any colour") }, own);
-  }
-
-  /**
-   * Return the number of a colour, which is added to a doodle's palette if necessary.
-   *
-   * @param {string} colour
-   */
-  #inkOf(colour) {
-    const { palette } = this.#look;
-    if (!palette.includes(colour)) palette.push(colour);
-    return BLACK + palette.indexOf(colour);
   }
 
   /** Return true if the colours are black and white. */
@@ -252,27 +205,6 @@ export class Pad {
     this.#lay(ink, picture);
     if (isFirst || this.isWhole) this.#take(UNKNOWN);
     this.#sizes.set(keyOf(picture), ink);
-  }
-
-  /**
-   * Make the pad a doodle with this picture, unless it began with the same one. It can
-   * be undone.
-   *
-   * @param {ImageData} picture
-   */
-  sketch({ data, width, height }) {
-    const isFirst = !this.#isDoodle;
-    this.#suit(DOODLE);
-    const hex = (/** @type {number} */ part) => part.toString(16).padStart(2, "0");
-    const inkAt = (/** @type {number} */ i) =>
-      this.#inkOf(`#${[...data.subarray(4 * i, 4 * i + 3)].map(hex).join("")}`);
-    const inks = Uint32Array.from({ length: width * height }, (_, i) => inkAt(i));
-    const began = `${width} ${inks}`;
-    if (began === this.#firstSketch && !isFirst) return;
-    this.#firstSketch = began;
-    if (width === this.ink.width && height === this.ink.height) this.fill((i) => inks[i]);
-    else this.#lay(new Mask({ width, height }, inks), null);
-    if (isFirst) this.#take(RED);
   }
 
   /**
@@ -426,9 +358,8 @@ export class Pad {
   #apply(rule) {
     const { ink } = this;
     const { width, height } = ink;
-    // Clearing gives white in a doodle, the picture below if there is one, else clean
-    // paper.
-    const base = this.#isDoodle ? this.#inkOf("#ffffff") : this.#ground ? GIVEN : UNKNOWN;
+    // Clearing gives the picture below if there is one, else clean paper.
+    const base = this.#ground ? GIVEN : UNKNOWN;
     const known = (/** @type {number} */ now) => (now === UNKNOWN ? base : now);
     const rules = /** @type {Record<string, () => void>} */ ({
       undo: () => ink.undo(),
@@ -468,7 +399,7 @@ export class Pad {
    * @param {number[]} to
    */
   #stroke(from, to) {
-    const size = this.#isDoodle ? 0 : Number(this.#nib.value);
+    const size = Number(this.#nib.value);
     this.ink.stroke(from, to, size, this.#brush);
     // A white line gets known black sides; otherwise the likeliest completion is a fatter line.
     if (this.#isPaper && this.#brush === WHITE && !this.#ground) this.ink.sides(from, to, size, BLACK, UNKNOWN);
@@ -547,7 +478,6 @@ export class Pad {
   /** Paint the edge of the hole, the nib, and the place of the keyboard. */
   #drawLines() {
     const pointer = this.#pointer;
-    if (this.#isDoodle) pointer.line(this.#grid(), GRID, 2);
     this.#edge ??= new Path2D(edgeOf(this.unknown, this.ink));
     if (this.#ground || !this.#isPaper) pointer.line(this.#edge, EDGE, 3);
     if (pointer.hover && !this.#isBox) {
@@ -571,15 +501,6 @@ export class Pad {
     box.rect(x - width / 2, y - height / 2, width, height);
     this.#pointer.line(box, "#101010", 3);
     this.#pointer.line(box, EDGE, 2);
-  }
-
-  /** Return the lines between the pixels of a doodle. */
-  #grid() {
-    const { width, height } = this.ink;
-    const lines = new Path2D();
-    for (let x = 1; x < width; x += 1) lines.rect(x, 0, 0, height);
-    for (let y = 1; y < height; y += 1) lines.rect(0, y, width, 0);
-    return lines;
   }
 }
 

@@ -7,16 +7,7 @@ import { el } from "./dom.js";
 import { formatFixed, t } from "../lang.js";
 import { outlineOf } from "../pixels/outline.js";
 import { Painting } from "../pixels/painting.js";
-import {
-  canvasOf,
-  cropTo,
-  holeOf,
-  load,
-  pictureOfEstimate,
-  pixelsOf,
-  smallSize,
-  writeBytes,
-} from "../pixels/raster.js";
+import { canvasOf, holeOf, pictureOfEstimate, pixelsOf, writeBytes } from "../pixels/raster.js";
 import { ordinal } from "../service/words.js";
 
 /** @import {EstimateEvent, JobInput, Job, RankedImage, RowEvent, Size} from "../types" */
@@ -65,8 +56,6 @@ export class Tiles {
   #job = null;
   /** @type {ImageData | null} */
   #ground = null;
-  /** The small image that was given. @type {ImageData | null} */
-  #small = null;
   /** The edge of the hole. @type {Element | null} */
   #outline = null;
   #frame = 0;
@@ -83,23 +72,19 @@ export class Tiles {
     this.#rows = [];
     const isHoled = job.kind === "complete" && image && mask;
     const ground = isHoled ? await groundOf(job, image, mask) : null;
-    const small = job.kind === "upsample" && image ? cropTo(await load(image), smallSize(job)) : null;
     const original = isHoled ? await pixelsOf(image) : null;
     // Another job was laid while the pictures were decoded.
     if (this.#job !== job) return;
     this.#ground = ground;
-    this.#small = small;
     this.#outline = ground && outlineOf(holeIn(ground), ground);
     this.paintings = this.#blank(job);
     this.element.replaceChildren(...this.paintings.map((painting, sample) => this.#tile(painting, sample)));
-    const beside = Number(original !== null) + Number(small !== null) + Number(job.method === "posterior");
+    const beside = Number(original !== null) + Number(job.method === "posterior");
     const { columns, side, gap } = bestGrid(job.n + beside, ground?.width ?? job.width, this.#room);
     this.element.style.setProperty("--tile", `${side}px`);
     this.element.style.setProperty("--columns", String(columns));
     this.element.style.setProperty("--gap", `${gap}px`);
     if (original) this.element.prepend(figure("original", t("Original"), original));
-    const size = `${job.small_width} × ${job.small_height}`;
-    if (small) this.element.prepend(figure("original", t("Given, {size}", { size }), small));
   }
 
   /**
@@ -266,9 +251,7 @@ export class Tiles {
    */
   #blank(job) {
     const size = job.cutouts && this.#ground ? { width: this.#ground.width, height: this.#ground.height } : {};
-    const paintings = Array.from({ length: job.n }, () => new Painting({ ...job, ...size }, this.#ground));
-    if (this.#small) for (const painting of paintings) painting.setSmall(this.#small);
-    return paintings;
+    return Array.from({ length: job.n }, () => new Painting({ ...job, ...size }, this.#ground));
   }
 
   /** Paint the rows that have arrived. */

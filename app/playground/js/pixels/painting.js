@@ -85,20 +85,6 @@ export class Painting {
   }
 
   /**
-   * Set the whole small image, which was given or is known from elsewhere, and show it
-   * enlarged.
-   *
-   * @param {ImageData} picture
-   */
-  setSmall(picture) {
-    if (!this.small) return;
-    this.small.pixels = picture;
-    this.small.next = picture.height;
-    this.#shownSmallRows = picture.height;
-    this.#enlarge(this.small.pixels);
-  }
-
-  /**
    * Show the expected values of all pixels, until the first row arrives.
    *
    * @param {ImageData} mean

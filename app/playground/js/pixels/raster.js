@@ -174,17 +174,6 @@ export function pictureOfEstimate({ mean }, job) {
 }
 
 /**
- * Return the size of the small image that a Multi-Scale model draws first.
- *
- * @param {{small_width: number, small_height: number}} made - A model or a job.
- * @returns {{width: number, height: number}} Width and height in pixels, 0 for other
- *     models.
- */
-export function smallSize({ small_width, small_height }) {
-  return { width: small_width, height: small_height };
-}
-
-/**
  * Return a new canvas element that shows a picture at its own size.
  *
  * @param {ImageData} picture

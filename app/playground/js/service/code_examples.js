@@ -21,15 +21,8 @@ import { settingsIn } from "./settings.js";
  * @typedef {{origin: string, isGuarded: boolean}} Place
  */
 
-/**
- * Kind of job -> file name of each field with a picture.
- *
- * @type {Record<string, Record<string, string>>}
- */
-const FILES = {
-  complete: { image: "given.png", mask: "mask.png" },
-  upsample: { image: "given.png" },
-};
+/** File name of each field with a picture of a completion. */
+const FILES = { image: "given.png", mask: "mask.png" };
 /** Fields of a form that are numbers in Python. */
 const NUMBERS = ["n", "seed", "temperature", "first", "particles", "sweeps", "minutes"];
 /** Fields of a form that are booleans in Python. */
@@ -116,7 +109,7 @@ export function curlOf(call, place) {
  * @param {Call} call
  */
 function returnsPictures({ kind }) {
-  return ["sample", "complete", "upsample"].includes(kind);
+  return ["sample", "complete"].includes(kind);
 }
 
 /**
@@ -281,7 +274,7 @@ function callOfJob(job, n) {
   const { label } = settings;
   const labels = Array.isArray(label) ? { label: label.slice(0, n) } : {};
   const fit = job.cutouts ? { fit: "crop" } : {};
-  return { kind, fields: { ...settings, n, ...labels, ...fit }, files: FILES[kind] ?? {} };
+  return { kind, fields: { ...settings, n, ...labels, ...fit }, files: kind === "complete" ? FILES : {} };
 }
 
 /**

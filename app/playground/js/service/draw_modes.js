@@ -1,18 +1,16 @@
 /**
- * The three uses of the pad: declared apart from its code, which is fetched only when
+ * The two uses of the pad: declared apart from its code, which is fetched only when
  * the view is opened.
  */
 
 import { t } from "../lang.js";
-import { canEnlarge } from "./kinds.js";
 
 /** @import {View} from "../types" */
 
 /**
- * One use of the pad. verb: text of the form's button. usual: number of images and
- * temperature to begin with; at temperature 1, pixels between given ones look restless.
+ * One use of the pad. verb: text of the form's button.
  *
- * @typedef {Omit<View, "make"> & {verb?: string, usual?: [number, number]}} DrawMode
+ * @typedef {Omit<View, "make"> & {verb?: string}} DrawMode
  */
 
 /**
@@ -39,20 +37,4 @@ export const COMPLETE = {
   empty: t("The completions appear here beside the original, the likeliest first."),
   verb: t("Fill the hole"),
 };
-/**
- * Paint a small picture and let a Multi-Scale model enlarge it.
- *
- * @type {DrawMode}
- */
-export const ENLARGE = {
-  place: "upsample",
-  needsService: true,
-  title: t("Enlarge a doodle"),
-  lead: t("Paint a small picture, and the network makes large ones of it."),
-  empty: t("The large images appear here: the small picture shines through until its rows are drawn."),
-  isOffered: (models) => models.some(canEnlarge),
-  verb: t("Enlarge"),
-  usual: [4, 0.7],
-};
-
-export const DRAW_MODES = [BEGIN, COMPLETE, ENLARGE];
+export const DRAW_MODES = [BEGIN, COMPLETE];

@@ -16,10 +16,6 @@ const SCENES = {
   url: assetUrl("scenes.webp"),
   names: [t("Boat"), t("Dunes"), t("Night"), t("Tree"), t("House"), t("Mountains")],
 };
-const DOODLES = {
-  url: assetUrl("doodles.png"),
-  names: [t("Smiley"), t("Heart"), t("Apple"), t("Flower"), t("Tree"), t("Fish"), t("House"), t("Star")],
-};
 /** Real ones, that the shipped network has not been trained on: from GNU Unifont 15.1, whose licence is the SIL Open Font License 1.1. */
 const CHARACTERS = {
   url: assetUrl("characters.webp"),
@@ -82,8 +78,7 @@ function plan(name) {
  *     lost connection delays them.
  */
 export function examplesFor(model, size) {
-  const own = STRIPS.get(kindOf(model)) ?? (model.channels === 1 ? DIGITS : SCENES);
-  const strip = own === EMOJI && size.width < model.width ? DOODLES : own;
+  const strip = STRIPS.get(kindOf(model)) ?? (model.channels === 1 ? DIGITS : SCENES);
   return cut(strip, everyFew(strip.names.length), size);
 }
 

@@ -7,7 +7,7 @@ import { LatestRequest } from "../signal.js";
 import { completionsFrom } from "./drawing.js";
 
 /** @import {Backend} from "./backend.js" */
-/** @import {Model, Size} from "../types" */
+/** @import {Model} from "../types" */
 
 /**
  * What a picture can still become.

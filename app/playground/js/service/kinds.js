@@ -29,12 +29,6 @@ export function drawsPhotographs(model) {
 }
 
 /**
- * Bits per value of a Multi-Scale model above which its large pictures are only noise
- * in the small one's colours.
- */
-const GOOD_BITS = 3.6;
-
-/**
  * Return the kind of picture that a model draws, in the reader's language, such as
  * "Digits". Of a model with other data, such as the user's own, return its name.
  *
@@ -56,29 +50,6 @@ export function networkOf({ title, small_width: hasStages, members, labels }) {
   const scales = hasStages ? "Multi-Scale " : "";
   const orders = members.length > 1 ? ` ${t("in {count} orientations", { count: members.length })}` : "";
   return scales + title + orders + (labels.length ? ` ${t("with labels")}` : "");
-}
-
-/**
- * Return a title that tells a model from others of its kind: kind and network. Of a
- * model with other data, return its name.
- *
- * @param {Model} model
- * @returns {string}
- */
-export function titleOf(model) {
-  const kind = kindOf(model);
-  return kind === model.name ? kind : `${kind} · ${networkOf(model)}`;
-}
-
-/**
- * Return true if a model can do upsample jobs and does them well enough to be offered.
- * A model that was never measured is.
- *
- * @param {Model} model
- * @returns {boolean}
- */
-export function canEnlarge({ can, test_bits_per_dim: bits }) {
-  return can.includes("upsample") && (bits === null || bits < GOOD_BITS);
 }
 
 /**

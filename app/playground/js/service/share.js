@@ -15,7 +15,7 @@ const MOST_LENGTH = 2048;
 /** Beginning of links that have a page with a preview. */
 const FACED = "sample?";
 /** Kind of job -> view that draws it. */
-const VIEWS = /** @type {Record<string, string>} */ ({ sample: "sample", complete: "complete", upsample: "upsample" });
+const VIEWS = /** @type {Record<string, string>} */ ({ sample: "sample", complete: "complete" });
 
 /**
  * Return the link that draws a job's images again: the part of an address behind #,

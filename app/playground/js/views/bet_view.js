@@ -10,7 +10,7 @@ import { kindOf } from "../service/kinds.js";
 import { formatFixed, t } from "../lang.js";
 import { DrawingCanvas } from "../parts/drawing_canvas.js";
 import { friendlySeed } from "../service/requests.js";
-import { NO_MODEL, statusLine } from "../service/words.js";
+import { NO_MODEL } from "../service/words.js";
 import { drawPicture } from "../service/drawing.js";
 
 /** @import {Model, Shared} from "../types" */

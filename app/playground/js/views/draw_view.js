@@ -1,5 +1,5 @@
 /**
- * The view "Draw with it": a pad, and three uses of the picture on it
+ * The view "Draw with it": a pad, and two uses of the picture on it
  * (service/draw_modes.js).
  */
 
@@ -16,30 +16,30 @@ import { Pad } from "../parts/pad.js";
 import { PicturePicker } from "../parts/picture_picker.js";
 import { WholePicture } from "../parts/whole_picture.js";
 import { holesIn, MOST_HOLES, largestHole } from "../pixels/holes.js";
-import { quantise, dataUrlOf, holeOf, maskPicture, pixelsOf, pngOf, smallSize } from "../pixels/raster.js";
+import { holeOf, maskPicture, pixelsOf, pngOf } from "../pixels/raster.js";
 import { modelsFor } from "../service/choice.js";
 import { kindOf } from "../service/kinds.js";
 import { FieldTrouble, Unreachable } from "../service/problems.js";
-import { completionOf, cropOf, scoreForm } from "../service/requests.js";
-import { BEGIN, COMPLETE, ENLARGE, DRAW_MODES } from "../service/draw_modes.js";
+import { completionOf, cropOf } from "../service/requests.js";
+import { BEGIN, COMPLETE, DRAW_MODES } from "../service/draw_modes.js";
 import { NO_MODEL } from "../service/words.js";
 import { DrawingView } from "./drawing_view.js";
 
 /** @import {JobInput, Job, Model, Recipe, HistoryEntry, Settings, Shared} from "../types" */
 /** @import {DrawMode} from "../service/draw_modes.js" */
 
-/** Number of images and temperature at first. @type {[number, number]} */
-const USUAL = [8, 1];
+/** Number of images at first. */
+const USUAL = 8;
 /** The screen of a phone, as in css/media.css. */
 const NARROW = "(max-width: 700px)";
 /** Number of images at first, if they are larger than the model's. */
 const FEW = 2;
 
 /**
- * The views at #ink, #complete and #upsample, which share one section and one pad.
+ * The views at #ink and #complete, which share one section and one pad.
  *
  * rooms.js makes one when one of them is first opened. In the mode "ink" completions
- * are drawn while the person paints; in the others a form draws them. Methods: those of
+ * are drawn while the person paints; in the other a form draws them. Methods: those of
  * `ViewInstance` in types.d.ts. Errors are shown as sentences.
  */
 export class DrawView {
@@ -52,8 +52,8 @@ export class DrawView {
     this.#element = element;
     this.#shared = shared;
     this.#mode = mode;
-    this.#models = new ModelPicker(kindFor(mode), shared.models, isFitFor(mode));
-    this.#fields = new DrawFields(USUAL[0], shared.info);
+    this.#models = new ModelPicker("complete", shared.models, isFitFor(mode));
+    this.#fields = new DrawFields(USUAL, shared.info);
     this.#completions = new Completions(shared, this.#pad);
     this.#hole = group("mask", t("Picture"), this.#pad.element, this.#completions.labels);
     this.#kinds.onChoose = (name) => this.#models.turnTo(name);
@@ -88,11 +88,10 @@ export class DrawView {
     drawer.after(this.#drawing.code.element);
     this.#drawing.onDraw = () => (this.#isInkOfJob = true);
     this.#drawing.onExpect = (mean, job) => {
-      const isFit = this.#isInkOfJob && this.#mode === COMPLETE;
-      if (isFit) this.#pad.showMean(mean, job.channels === 1 && !job.palette?.length);
+      if (this.#isInkOfJob && !this.#isLive) this.#pad.showMean(mean, job.channels === 1 && !job.palette?.length);
     };
     this.#drawing.onRestore = (job) => {
-      this.#switchTo(job.kind === ENLARGE.place ? ENLARGE : COMPLETE);
+      this.#switchTo(COMPLETE);
       this.#method.set(job);
     };
     this.#drawing.onRefill = async ({ mask }) => {
@@ -118,11 +117,7 @@ export class DrawView {
   #labels = new LabelFields(false);
   #method = new MethodFields();
   #whole = new WholePicture();
-  #pictures = new PicturePicker(
-    t("Begin with one of these"),
-    (model) => this.#sizeFor(model),
-    t("Digit {name}", { name: "2" }),
-  );
+  #pictures = new PicturePicker(t("Begin with one of these"), (model) => model, t("Digit {name}", { name: "2" }));
   #title = el("summary", {}, t("Settings"));
   #kindRow = el("fieldset", { class: "kinds" }, el("legend", { class: "unseen" }, t("What is drawn")));
   #kinds = new KindPicker(this.#kindRow, uniqueId("kind"));
@@ -213,19 +208,19 @@ export class DrawView {
     this.#completions.leave();
     delete this.#element.dataset.used;
     this.#render();
-    this.#models.offerFor(kindFor(mode), isFitFor(mode));
+    this.#models.offerFor(isFitFor(mode));
     if (this.#models.model) this.#suit(this.#models.model);
   }
 
   /** Show the texts and fields of the present mode. */
   #render() {
-    const { place, title, lead = "", empty = "", verb = "", usual = USUAL } = this.#mode;
+    const { place, title, lead = "", empty = "", verb = "" } = this.#mode;
     const words = { h1: title, ".lead": lead, ".empty p": empty, "button.primary": verb };
     for (const [name, text] of Object.entries(words)) find(this.#element, name).textContent = text;
     this.#element.dataset.mode = place;
-    this.#fields.begin(...usual);
-    this.#method.element.hidden = this.#mode !== COMPLETE;
-    this.#whole.isWanted = this.#mode === COMPLETE;
+    this.#fields.begin(USUAL, 1);
+    this.#method.element.hidden = this.#isLive;
+    this.#whole.isWanted = !this.#isLive;
   }
 
   /**
@@ -236,8 +231,7 @@ export class DrawView {
   #suit(model) {
     const { offered } = this.#models;
     const kinds = firstOfEach(offered);
-    const { width, height } = this.#sizeFor(model);
-    const layout = `${kindOf(model)} ${width} ${height} ${model.channels} ${model.values}`;
+    const layout = `${kindOf(model)} ${model.width} ${model.height} ${model.channels} ${model.values}`;
     const isKept = layout === this.#layout && !(this.#isLive && this.#pad.isWhole);
     this.#title.textContent = t("Settings: {model}", { model: kindOf(model) });
     this.#kinds.offer(kinds, kinds.find((one) => kindOf(one) === kindOf(model)) ?? null);
@@ -253,15 +247,6 @@ export class DrawView {
   }
 
   /**
-   * Return the size of the picture on the pad for a model.
-   *
-   * @param {Model} model
-   */
-  #sizeFor(model) {
-    return this.#mode === ENLARGE ? smallSize(model) : model;
-  }
-
-  /**
    * Put a chosen picture on the pad.
    *
    * @param {ImageData} picture - The chosen picture.
@@ -272,11 +257,11 @@ export class DrawView {
     // The images beside it are of another picture.
     delete this.#element.dataset.used;
     if (this.#isLive) return this.#pad.copy(picture);
-    if (this.#mode === ENLARGE || !model) return this.#pad.sketch(picture);
+    if (!model) return;
     const wasWhole = this.#pad.isWhole;
     this.#pad.edit(picture, model);
     const { isWhole } = this.#pad;
-    if (wasWhole !== isWhole) this.#fields.begin(isWhole ? FEW : USUAL[0], USUAL[1]);
+    if (wasWhole !== isWhole) this.#fields.begin(isWhole ? FEW : USUAL, 1);
   }
 
   /** Handle a change of the ink. */
@@ -297,7 +282,6 @@ export class DrawView {
   async #request(model) {
     await this.#pictures.suiting;
     const settings = { ...this.#fields.read(), ...this.#labels.read() };
-    if (this.#mode === ENLARGE) return enlargement(model, quantise(this.#pad.picture, model), settings);
     Object.assign(settings, this.#method.read());
     const { unknown } = this.#pad;
     if (!unknown.includes(1))
@@ -337,13 +321,6 @@ export class DrawView {
 }
 
 /**
- * Return the kind of job that a model must do in a mode.
- *
- * @param {DrawMode} mode
- */
-const kindFor = (mode) => (mode === ENLARGE ? "upsample" : "complete");
-
-/**
  * Return a function that says whether a model suits a mode.
  *
  * @param {DrawMode} mode
@@ -351,17 +328,4 @@ const kindFor = (mode) => (mode === ENLARGE ? "upsample" : "complete");
  */
 function isFitFor(mode) {
   return (model) => mode !== BEGIN || modelsFor("draw", [model]).length > 0;
-}
-
-/**
- * Return the request that enlarges a picture.
- *
- * @param {Model} model
- * @param {ImageData} picture
- * @param {Record<string, any>} settings
- */
-async function enlargement(model, picture, settings) {
-  const body = await scoreForm(model, picture);
-  for (const [name, value] of Object.entries(settings)) body.set(name, String(value));
-  return { path: "/upsample", body, given: { image: dataUrlOf(picture) } };
 }

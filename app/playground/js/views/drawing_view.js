@@ -13,14 +13,11 @@ import { JobBoard } from "../parts/job_board.js";
 import { t } from "../lang.js";
 import { FieldTrouble } from "../service/problems.js";
 
-/** @import {Api} from "../service/api.js" */
 /** @import {DrawFields} from "../parts/draw_fields.js" */
-/** @import {History} from "../service/history.js" */
 /** @import {LabelFields} from "../parts/label_fields.js" */
 /** @import {ModelPicker} from "../parts/model_picker.js" */
 /** @import {PicturePicker} from "../parts/picture_picker.js" */
-/** @import {Signal} from "../signal.js" */
-/** @import {JobInput, Info, Job, Model, Recipe, HistoryEntry, Settings, Shared} from "../types" */
+/** @import {JobInput, Job, Model, Recipe, HistoryEntry, Settings, Shared} from "../types" */
 
 /**
  * The parts of a form.
@@ -71,7 +68,7 @@ export class DrawingView {
     const { models, labels, pictures } = parts;
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
-      this.onSubmit();
+      this.draw(null);
     });
     clearTroubleOnChange(this.#form, shared.isOnline);
     models.onChange = (model) => {
@@ -85,7 +82,7 @@ export class DrawingView {
       pictures.onTrouble = (error) => (error ? showTrouble(this.#form, error) : clearTrouble(pictures.element));
     this.code = new FormCode(shared, element, async () => {
       const { model } = models;
-      return model && this.hasOneCall() ? ask(model) : null;
+      return model && ask(model);
     });
     this.#board = new JobBoard(shared);
     this.#board.onFound = (job, given) => this.#onFound(job, given);
@@ -97,11 +94,6 @@ export class DrawingView {
       if (held) this.#begin();
     });
   }
-
-  /** Returns true if a single call does what the form does. */
-  hasOneCall = () => true;
-  /** Called when the form is submitted. @type {() => unknown} */
-  onSubmit = () => this.draw(null);
 
   /** Called when the form's request is made, before it is sent. */
   onDraw = () => {};

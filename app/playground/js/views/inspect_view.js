@@ -277,7 +277,7 @@ export class InspectView {
    */
   #destinationsFor({ name: model }, picture) {
     const onTrouble = (/** @type {string} */ text) => this.#sayTrouble(text);
-    const result = { model, size: picture, small: null, whole: () => picture, onGo: () => {}, onTrouble };
+    const result = { model, whole: () => picture, onGo: () => {}, onTrouble };
     return destinationButtons(this.#shared, result, "inspect");
   }
 

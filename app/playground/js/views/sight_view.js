@@ -13,7 +13,7 @@ import { explain, FieldTrouble } from "../service/problems.js";
 import { InfluencePanel } from "../parts/influence_panel.js";
 import { NO_MODEL } from "../service/words.js";
 
-/** @import {Model, PixelBelief, Shared} from "../types" */
+/** @import {Model, Shared} from "../types" */
 
 /** Milliseconds without an arrow key before the models are asked. */
 const REST_MS = 150;

@@ -11,7 +11,7 @@ import { zipArchive } from "../pixels/zip.js";
 import { lasting } from "../storage.js";
 import { FieldTrouble, Unreachable } from "../service/problems.js";
 
-/** @import {Info, Job, Shared} from "../types" */
+/** @import {Job, Shared} from "../types" */
 
 const PRIVACY = t("A model can draw pictures again that it learned from. The pictures are deleted after the training.");
 const CREDIT = t("The emoji are Noto Emoji, by Google (Apache-2.0), made small and of 16 colours.");
