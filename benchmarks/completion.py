@@ -1,4 +1,4 @@
-"""How close completions come to draws from p(hole | everything given): writes sections of docs/completion.md.
+"""How close completions come to draws from p(hole | everything given): writes sections of docs/internals/posterior.md.
 
     python benchmarks/completion.py --own --turns 18 --images 180 --log FILE    images that the models drew themselves
     python benchmarks/completion.py --data PATH --model NAME                    test images
@@ -40,7 +40,7 @@ from model_core.posterior.particles import StageParticles
 from model_core.posterior.targets import Target
 
 FIGURES = Path(__file__).with_suffix(".json")
-PAGE = Path(__file__).parents[1] / "docs" / "completion.md"
+PAGE = Path(__file__).parents[1] / "docs" / "internals" / "posterior.md"
 COUNTED = 1.0, 1.5, 2.5, 4.0, 8.0, 16.0, 257.0
 """Edges of the bins of how many particles counted."""
 SERVED = [

@@ -11,7 +11,7 @@ mean of the chains' particles, of what the networks predict along the chains' la
 pixels, the error of calibration, and how often pixels are white that are said to be with
 less than 0.002. Pixels of one hole hang together, so the error of calibration has a
 standard error over holes, and beside it stands the error that so few holes would show on
-average if every probability were right. docs/completion.md cites it. One thread; --log
+average if every probability were right. docs/internals/posterior.md cites it. One thread; --log
 keeps each hole and goes on.
 """
 

@@ -184,7 +184,7 @@ export interface Completion {
 
 export type Quality = "exact" | "good" | "rough" | "poor";
 
-/** How good completions are: `result.posterior` of the service. docs/completion.md explains the fields. */
+/** How good completions are: `result.posterior` of the service. docs/internals/posterior.md explains the fields. */
 export interface Receipt {
   exact: boolean;
   member: Orientation;

@@ -1,9 +1,12 @@
-"""docs/img/completion-families.png: eight test digits with each family of holes, clamped and by the posterior.
+"""Pictures of completions, from binarized MNIST and the shipped weights.
 
     python docs/tools/make_completion_pictures.py data/binarized-mnist
 
-Every row is one family of benchmarks/completion.py: for each digit the picture with its hole in blue, the clamped
-completion, and the one drawn from the posterior; seed 2016, none left out.
+docs/img/completion-families.png: every row is one family of benchmarks/completion.py: for each of eight test digits the
+picture with its hole in blue, the clamped completion, and the one drawn from the posterior; seed 2016, none left out.
+
+docs/img/shares.png: the upper rows of one test digit, and a completion of each of the four labels that suit them best,
+with p(label | given); docs/img/half.png: those rows, transparent below.
 """
 
 import sys
@@ -14,15 +17,21 @@ import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
-from model_core import complete, load_model
+from model_core import classify, complete, load_model
 from model_core.data.datasets import read_dataset
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from completion import holes  # pyright: ignore[reportMissingImports]
 
 OUT = Path(__file__).parents[1] / "img" / "completion-families.png"
+SHARES = OUT.with_name("shares.png")
+HALF = OUT.with_name("half.png")
+HALVED, GIVEN_ROWS = 9657, 12
+"""The test digit of SHARES and HALF, chosen because several labels suit its upper rows; rows that are given."""
+GIVEN_INK = (120, 170, 255)
+SHARES_SCALE, SHARES_GAP, CAPTION = 5, 8, 28
 DIGITS, SEED, SCALE, GAP = 8, 2016, 2, 2
 HOLE, BACK = (64, 96, 160), (90, 90, 90)
 
@@ -60,6 +69,39 @@ def main(
         OUT, format="PNG", optimize=True
     )
     typer.echo(OUT)
+    write_shares(torch.from_numpy(values[HALVED].astype(np.int64)))
+    typer.echo(SHARES)
+
+
+def write_shares(digit: torch.Tensor) -> None:
+    """Write SHARES and HALF. digit: values (1, 28, 28)."""
+    model = load_model("mnist-labelled")
+    keep = torch.zeros(digit.shape[1:], dtype=torch.bool)
+    keep[:GIVEN_ROWS] = True
+    given = np.where(keep.numpy(), digit[0].numpy() * 255, 0).astype(np.uint8)
+    alpha = (keep.numpy() * 255).astype(np.uint8)
+    Image.fromarray(np.stack([given, alpha], -1)).save(HALF, optimize=True)
+
+    chances = np.asarray(classify(model, digit[None], keep).p[0])
+    panels = [(_coloured(digit, keep), "given")]
+    for label in np.argsort(-chances)[:4]:
+        done = complete(model, digit, keep, 1, SEED, label=int(label))
+        picture = _coloured(done.values[0])
+        picture[(given > 0) & keep.numpy()] = GIVEN_INK
+        panels.append((picture, f"a {label}: {chances[label]:.0%}"))
+    panels[0][0][given > 0] = GIVEN_INK
+
+    side = digit.shape[2] * SHARES_SCALE
+    width = len(panels) * (side + SHARES_GAP) - SHARES_GAP
+    sheet = Image.new("RGB", (width, side + CAPTION), "white")
+    write = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(18)
+    for i, (picture, caption) in enumerate(panels):
+        x = i * (side + SHARES_GAP)
+        sheet.paste(Image.fromarray(picture).resize((side, side), 0), (x, 0))
+        middle = x + side / 2, side + CAPTION / 2
+        write.text(middle, caption, "black", font, anchor="mm")
+    sheet.quantize(64).save(SHARES, optimize=True)
 
 
 def _coloured(image: torch.Tensor, keep: torch.Tensor | None = None) -> Picture:

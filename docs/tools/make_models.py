@@ -134,8 +134,8 @@ def _upper_halves(card: Card) -> str:
         return ""
     return f"""![Upper halves by {card.name}](img/upper-halves-{card.name}.png)
 
-*Test images, spread evenly, what is given of them, and the upper half drawn without its [guide](completion.md#guides)
-and with it (the seeds after {SEED}, none left out).*
+*Test images, spread evenly, what is given of them, and the upper half drawn without its
+[guide](internals/posterior.md#guides) and with it (the seeds after {SEED}, none left out).*
 
 """
 

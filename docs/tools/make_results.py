@@ -114,7 +114,7 @@ seed; others are in the history.
 
 `cifar10-row-lstm-deep` was scored twice, too: it had 3.211 bits/dim, and was trained on to 3.177. An even mixture with
 its own mirror image takes no training and no other weights, so no record holds it. It has 3.171 ± 0.007 bits/dim on all
-test images ([how](completion.md#members)).
+test images ([how](internals/posterior.md#members)).
 
 Where a number of the paper was read, by its mark ([fidelity.md](internals/fidelity.md) says more):
 

@@ -18,7 +18,7 @@ import { exp, largest, log2 } from "../elementary.js";
 
 /** Images that are predicted along in one pass. */
 const BATCH = 8;
-/** Weights of the predictions and of the passed values, in chains; docs/completion.md has the measurement. */
+/** Weights of the predictions and of the passed values, in chains; docs/internals/posterior.md has the measurement. */
 const [PREDICTED, PASSED] = [1.5, 6];
 /**
  * In a hole with so few variables the particles explore well, and both weights are multiplied

@@ -34,11 +34,11 @@ pass at most."""
 PREDICTED, PASSED = 1.5, 6.0
 """Weights, in chains, of the predictions of a pixel, and of the first particles that
 had just drawn it. Of many pairs these had the smallest log-loss with a calibration
-error well below 0.005: docs/completion.md."""
+error well below 0.005: docs/internals/posterior.md."""
 SMALL_HOLE, OF_SMALL_HOLE = 64, 1 / 8
 """A hole with up to SMALL_HOLE variables is small: the particles of few chains explore
 it well. There both weights are multiplied by OF_SMALL_HOLE, because these estimates
-ignore the given pixels behind. docs/completion.md measures it, also without them."""
+ignore the given pixels behind. docs/internals/posterior.md measures it, also without them."""
 FLOOR = 0.002
 """Part of each estimated distribution that is uniform over the values. Few draws make
 extreme probabilities too extreme: values with an estimated probability of 0.00007 had a

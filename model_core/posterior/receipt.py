@@ -14,7 +14,7 @@ Quality = Literal["exact", "good", "rough", "poor"]
 """Words for how good an image is, the best one first. exact: draws from the model's
 posterior. good: the chains of each image agree, and enough of their first particles had
 weight. rough: not quite. poor: do not rely on them; more sweeps and particles may help.
-docs/completion.md measures what the words are worth."""
+docs/internals/posterior.md measures what the words are worth."""
 GOOD_APART, ROUGH_APART = 25.0, 50.0
 """Nats. Two images of one posterior hardly ever differ by more than the first
 number."""

@@ -1,4 +1,4 @@
-"""What docs/api.md shows works as it stands."""
+"""What docs/api.md and docs/completion.md show works as it stands."""
 
 import base64
 import os
@@ -19,9 +19,22 @@ from tests.house.running import ForkedUp
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```(sh|python|js)\n(.*?)```", PAGE, flags=re.DOTALL)
+COMPLETION = (ROOT / "docs" / "completion.md").read_text(encoding="utf-8")
+
+
+def blocks_of(page: str) -> list[tuple[str, str]]:
+    """Return (language, text) of each code block that can be pasted."""
+    return re.findall(r"```(sh|python|js)\n(.*?)```", page, flags=re.DOTALL)
+
+
+BLOCKS = blocks_of(PAGE)
 SECRET = f"whsec_{base64.b64encode(bytes(32)).decode()}"
-MODELS = ("mnist-diagonal-bilstm", "cifar10-small-multi-scale")
+MODELS = (
+    "mnist-diagonal-bilstm",
+    "cifar10-small-multi-scale",
+    "mnist-labelled",
+    "cifar10-small-pixelcnn",
+)
 PROGRAMS = {
     "python": "python -",
     "js": "node --experimental-eventsource --input-type=module -",
@@ -30,7 +43,7 @@ PROGRAMS = {
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """With the shipped weights that the page names, and no others."""
+    """With the shipped weights that the pages name, and no others."""
     models = tmp_path_factory.mktemp("models")
     for name in MODELS:
         (models / name).symlink_to(ROOT / "models" / name)
@@ -52,20 +65,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 )
 def test_every_block_works_when_pasted(service: str, tmp_path: Path) -> None:
     """In order, in one shell, each language by its own program; and what they leave is what the page says."""
-    (tmp_path / "docs").symlink_to(ROOT / "docs")
-    script = "".join(pasted(*block) for block in BLOCKS).replace(
-        "http://127.0.0.1:8000", service
-    )
-    settings = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-    }
-    shell = ["bash", "-euo", "pipefail", "-c", script]
-    ended = subprocess.run(
-        shell, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=600
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    ended = run_when_pasted(BLOCKS, service, tmp_path)
     for name, kind, size in (
         ("four.png", "PNG", (228, 228)),
         ("fourth.png", "PNG", (224, 224)),
@@ -102,6 +102,58 @@ def test_every_block_works_when_pasted(service: str, tmp_path: Path) -> None:
         "404 urn:pixelrnn:problem:unknown-model model: expected one of:" in ended.stdout
     )
     assert re.search(r"^alice:[0-9a-f]{64}$", ended.stdout, flags=re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_block_of_completion_works_when_pasted(
+    service: str, tmp_path: Path
+) -> None:
+    """The same of docs/completion.md, with a photograph, and a small model for it."""
+    Image.effect_noise((96, 64), 50).convert("RGB").save(tmp_path / "photo.png")
+    mask = Image.new("L", (96, 64))
+    mask.paste(255, (40, 20, 48, 26))
+    mask.save(tmp_path / "mask.png")
+    small = COMPLETION.replace("cifar10-row-lstm-deep", "cifar10-small-pixelcnn")
+    ended = run_when_pasted(blocks_of(small), service, tmp_path)
+    sizes = {
+        "filled.png": (28, 28),
+        "four.png": (228, 228),
+        "first.png": (28, 28),
+        "whole.png": (96, 64),
+    }
+    for name, size in sizes.items():
+        with Image.open(tmp_path / name) as picture:
+            assert picture.size == size, name
+    assert ended.stdout.count("exact\n") >= 2
+    # docs/img/shares.png shows these shares.
+    assert re.findall(r"^(\d) +0\.(\d\d)", ended.stdout, flags=re.MULTILINE)[:4] == [
+        ("0", "37"),
+        ("9", "32"),
+        ("8", "17"),
+        ("2", "08"),
+    ]
+
+
+def run_when_pasted(
+    blocks: list[tuple[str, str]], service: str, folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run all blocks in order, in one shell, in a folder that has the page's files."""
+    (folder / "docs").symlink_to(ROOT / "docs")
+    script = "".join(pasted(*block) for block in blocks).replace(
+        "http://127.0.0.1:8000", service
+    )
+    settings = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
+    shell = ["bash", "-euo", "pipefail", "-c", script]
+    ended = subprocess.run(
+        shell, cwd=folder, env=settings, capture_output=True, text=True, timeout=600
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended
 
 
 def pasted(language: str, block: str) -> str:

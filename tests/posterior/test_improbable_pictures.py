@@ -28,7 +28,7 @@ TEMPERATURES = (0.7, 0.9, 0.95, 1.0, 1.2)
 FLIPPED = (1, 1, 2, 3, 8)
 """How many of the given pixels are flipped, in turn."""
 GOOD_NATS = 2.0
-"""How far the evidence of a `good` completion may be off; docs/completion.md states it."""
+"""How far the evidence of a `good` completion may be off; docs/internals/posterior.md states it."""
 
 
 def with_quantiles(model: Model) -> Model:
