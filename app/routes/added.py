@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Request, Response
+from starlette.types import Message
 
 from app.access.callers import Caller
 from app.dependencies import CallerDep, Services, ServicesDep
@@ -185,20 +186,28 @@ async def _form_of(
     several: str,
     most_files: int,
 ) -> AsyncIterator[Form]:
-    """Read a form, whose files are open until the block ends.
+    """Read a form, whose files are open until the block ends. Once it has been received,
+    it waits for its turn.
 
     several: its field that may be several files. most_files: how many it may be.
-    Raises RequestValidationError, and what `limited` and `read_parts` raise.
+    Raises RequestValidationError, TooManyBytesError, and what `limited` and
+    `read_parts` raise.
     """
-    with services.added.place(request.scope["state"]["caller"].account):
-        receive = limited(request, MOST_BYTES + _OVERHEAD_BYTES)
+    receive = limited(request, MOST_BYTES + _OVERHEAD_BYTES)
+    with services.added.upload(request.scope["state"]["caller"].account) as count:
+
+        async def counted() -> Message:
+            message = await receive()
+            count(len(message.get("body", b"")))
+            return message
+
         parts = await read_parts(
-            Request(request.scope, receive).form(max_files=most_files, max_fields=16)
+            Request(request.scope, counted).form(max_files=most_files, max_fields=16)
         )
         try:
             await expect_lone_files(parts, model)
-            yield form_of(
-                model, {**parts, several: parts.getlist(several)}, "body", is_text=True
-            )
+            files = {**parts, several: parts.getlist(several)}
+            async with services.added.turn:
+                yield form_of(model, files, "body", is_text=True)
         finally:
             await parts.close()

@@ -6,13 +6,22 @@ card. A worker examines the model before it is served, like any model in a model
 directory.
 """
 
+import asyncio
 import errno
 import hashlib
+import math
 import os
 import shutil
 import time
 import zipfile
-from collections.abc import AsyncGenerator, Container, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Container,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -58,9 +67,11 @@ MOST_MODELS = 40
 """Most added models."""
 MOST_BYTES = 64 * 2**20
 """Most bytes of a model: its card and its weights."""
-PLACES = 2
-"""Uploads that are received at once: each may have MOST_BYTES, in memory or, for long
-files, in the directory for temporary files."""
+RECEIVED_BYTES = 200 * 2**20
+"""Bytes of all uploads that are received and not written yet, in memory or, for long
+files, in the directory for temporary files. Two owners may have MOST_BYTES each."""
+AT_ONCE = 2
+"""Uploads that are written at once."""
 _MIB = 2**20
 _BLOCK = 2**18
 """Bytes of a model that are read at once while it is sent."""
@@ -77,7 +88,11 @@ class AddedModels:
             None if settings.added_dir is None else models_in(settings.added_dir)
         )
         self._settings = settings
-        self._places = Shares(PLACES)
+        self._received = Shares(RECEIVED_BYTES)
+        self._until: dict[str, float] = {}
+        """Account with an upload -> time by which it must have been received."""
+        self.turn = asyncio.Semaphore(AT_ONCE)
+        """Held while an upload that has been received is checked and written."""
 
     @property
     def is_offered(self) -> bool:
@@ -115,21 +130,42 @@ class AddedModels:
             )
 
     @contextmanager
-    def place(self, account: str) -> Iterator[None]:
-        """Hold a place for one upload of this account inside the `with` block.
+    def upload(self, account: str) -> Iterator[Callable[[int], None]]:
+        """Count one upload of this account inside the `with` block, by a function that
+        is called with the length of each piece: a client that sends nothing takes
+        nothing from the others.
 
-        Raises TooManyBytesError if all places are in use, or this account has its
-        share.
+        Raises TooManyBytesError if an upload of this account is under way; the function
+        raises it for a piece beyond the account's share.
         """
-        if not self._places.take(account, 1):
-            whose = "an upload of this client is" if self._places.free else "others are"
+        if account in self._until:
             raise TooManyBytesError(
-                f"{whose} being received already; send this one again in a moment"
+                "an upload of this client is being received already; send this one again "
+                "when it is over",
+                retry_after_s=self._left_s(account),
             )
+        self._until[account] = time.monotonic() + self._settings.receive_s
+        size = 0
+
+        def count(more: int) -> None:
+            nonlocal size
+            if not self._received.take(account, more):
+                raise TooManyBytesError(
+                    "others are being received; send this one again when they are over",
+                    retry_after_s=self._left_s(*self._until),
+                )
+            size += more
+
         try:
-            yield
+            yield count
         finally:
-            self._places.give_back(account, 1)
+            del self._until[account]
+            self._received.give_back(account, size)
+
+    def _left_s(self, *accounts: str) -> int:
+        """Return the seconds until the first of these uploads is over, at least one."""
+        until = min(self._until[account] for account in accounts)
+        return max(1, math.ceil(until - time.monotonic()))
 
     def expect_name(
         self,

@@ -45,11 +45,11 @@ SLOW_UPLOAD = (
 )
 
 
-def trainers(redis_url: str, added: Path, **more: Any) -> Settings:
-    """Settings with the keys of alice, bob and carol, who may add models."""
+def trainers(redis_url: str, added: Path, *names: str, **more: Any) -> Settings:
+    """Settings with the keys of alice, bob, carol and others, who may add models."""
     entries = [
         KeyEntry(name=name, sha256=digest_of(f"{name}-key"), may=("train",))
-        for name in ("alice", "bob", "carol")
+        for name in ("alice", "bob", "carol", *names)
     ]
     return settings(redis_url, api_keys=tuple(entries), added_dir=added, **more)
 
@@ -109,35 +109,57 @@ def test_a_client_leaves_seats_for_the_others(
         is_refused(of_bob, BOB)
 
 
-def test_slow_uploads_of_one_client_leave_a_place_for_the_others(
+def test_slow_uploads_take_nothing_from_others(
     redis_url: str, worker: HandWorker, tmp_path: Path
 ) -> None:
-    """Two places are there, and its second upload is refused; others come in between, and
-    it has its place again when the slow one has left."""
+    """Ten clients send next to nothing; others upload at once, as often as they like.
+    A second upload of one of the ten is refused, which says for how long."""
+    slow_ones = [f"slow{at}" for at in range(10)]
+    with (
+        serving(trainers(redis_url, tmp_path, *slow_ones)) as (url, running),
+        ExitStack() as connections,
+    ):
+        app: Any = running.config.app
+        added = app.state.services.added
+        slow = [connections.enter_context(slow_upload(url, name)) for name in slow_ones]
+        eventually(lambda: len(added._until) == 10)
+        beyond = connections.enter_context(slow_upload(url, slow_ones[0]))
+        answer = b""
+        while b"}" not in answer:  # head and body may come in parts
+            answer += beyond.recv(4096)
+        assert b"503 Service Unavailable" in answer
+        assert b"an upload of this client is being received" in answer
+        left_s = int(answer.lower().split(b"retry-after: ")[1].split()[0])
+        assert 30 < left_s <= 60
+        for name in ("alice", "bob", "carol"):
+            assert put(url, name).status_code == 202
+        slow[0].close()
+        eventually(lambda: len(added._until) == 9)
+        assert put(url, slow_ones[0]).status_code == 202
+        for connection in slow:
+            connection.close()
+        eventually(lambda: (added._until, added._received.held) == ({}, 0))
+
+
+def test_uploads_of_many_clients_take_bounded_memory(
+    redis_url: str, worker: HandWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An upload that exceeds its share is refused while others hold theirs."""
+    monkeypatch.setattr("app.services.added.RECEIVED_BYTES", 4000)
     with (
         serving(trainers(redis_url, tmp_path)) as (url, running),
         ExitStack() as connections,
     ):
         app: Any = running.config.app
-        places = app.state.services.added._places
+        added = app.state.services.added
         slow = connections.enter_context(slow_upload(url, "alice"))
-        eventually(lambda: places.held == 1)
-        beyond = connections.enter_context(slow_upload(url, "alice"))
-        answer = b""
-        while b"}" not in answer:  # head and body may come in parts
-            answer += beyond.recv(4096)
-        assert b"503 Service Unavailable" in answer
-        assert b"retry-after: 1" in answer
-        assert b"an upload of this client is being received" in answer
-        for name in ("bob", "carol"):
-            assert put(url, name).status_code == 202
-        connections.enter_context(slow_upload(url, "bob"))
-        eventually(lambda: places.held == 2)
-        refused = put(url, "carol")
+        part = b'Content-Disposition: form-data; name="card"; filename="c"\r\n\r\n'
+        slow.sendall(part + bytes(1500))
+        eventually(lambda: added._received.held > 1500)
+        refused = put(url, "bob", bytes(3000))
         assert "others are being received" in is_problem(refused, 503)["detail"]
-        slow.close()
-        eventually(lambda: places.held == 1)
-        assert put(url, "alice").status_code == 202
+        assert int(refused.headers["retry-after"]) > 30
+        assert put(url, "bob").status_code == 202
 
 
 def test_slow_downloads_take_no_disk_and_a_clients_own_seats(
