@@ -32,7 +32,7 @@ from model_core.image_request import ImageRequest
 from model_core.measures.speed import percentile
 from model_core.models import Model
 from model_core.sampling.model_engine import Engine
-from worker.engine.model_pool import KEPT_STATES
+from worker.engine.slot_plan import KEPT_STATES
 from worker.process import processors
 
 MODELS = "mnist-diagonal-bilstm", "cifar10-small-pixelcnn"

@@ -11,7 +11,8 @@ from model_core import load_model, save_model, untrained
 from model_core.blocks.loop import PARAMETERS
 from model_core.blocks.program import KINDS
 from worker.engine.compiling import make_ready
-from worker.engine.model_pool import ModelPool, SlotPlan
+from worker.engine.model_pool import ModelPool
+from worker.engine.slot_plan import SlotPlan
 
 PRESETS = "mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"
 

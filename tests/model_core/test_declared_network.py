@@ -33,8 +33,9 @@ from tests.model_core.causality import moved_pairs, predicted_field
 from tests.model_core.reference import reference_sample
 from worker.engine.assessment import make_pass
 from worker.engine.cohort import Cohort
-from worker.engine.model_pool import ModelPool, SlotPlan
+from worker.engine.model_pool import ModelPool
 from worker.engine.runner import Runner
+from worker.engine.slot_plan import SlotPlan
 from worker.orders.claims import SUCCEEDED, Claim
 from worker.orders.drawing import DrawOrder
 from worker.orders.images import PlannedImage

@@ -15,7 +15,8 @@ from model_core.mixing import guide, mix, turned_copies
 from model_core.models_directory import weights_in
 from model_core.sampling.stages import guide_bytes, slot_bytes
 from worker.engine.kept import KeptWeights
-from worker.engine.model_pool import MIB, ModelPool, SlotPlan
+from worker.engine.model_pool import ModelPool
+from worker.engine.slot_plan import MIB, SlotPlan
 
 SIZE = {"height": 6, "width": 6, "layers": 1, "hidden": 4, "head": 4}
 

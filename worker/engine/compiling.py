@@ -25,8 +25,9 @@ from model_core.compiled.ahead import FUNCTIONS, compile_loop
 from model_core.processors import available
 from worker.contract.cards import FIRST
 from worker.engine.examiner import BACKGROUND, CLOCK_PER_PROCESSOR, begin
-from worker.engine.model_pool import ModelPool, SlotPlan
+from worker.engine.model_pool import ModelPool
 from worker.engine.refusals import log_refusal
+from worker.engine.slot_plan import SlotPlan
 from worker.process import machine_memory
 
 LIMIT_S = 900.0 * CLOCK_PER_PROCESSOR

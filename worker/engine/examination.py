@@ -26,8 +26,9 @@ from model_core.models_directory import CARD, weights_in
 from worker.engine.examiner import BACKGROUND, Examiner, InconclusiveError, bound_memory
 from worker.engine.failures import is_passing
 from worker.engine.kept import KeptWeights
-from worker.engine.model_pool import MIB, ModelPool, SlotPlan
+from worker.engine.model_pool import ModelPool
 from worker.engine.refusals import reason_of
+from worker.engine.slot_plan import MIB, SlotPlan
 
 LOAD_LIMIT_S = 120.0
 """Processor seconds for loading."""

@@ -5,46 +5,38 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from model_core.card import Card
-from model_core.codec.codec import NUMERICS, has_codec
+from model_core.codec.codec import NUMERICS
 from model_core.compiled.ahead import is_scoring_kept
 from model_core.errors import ModelError
 from model_core.image_request import ImageRequest
-from model_core.kinds import KINDS as NETWORKS
-from model_core.measures.picture_score import pass_bytes, score_picture
+from model_core.measures.picture_score import score_picture
 from model_core.models import Model, directory_of
 from model_core.models_directory import cards_in
-from model_core.posterior.chain import sizes_of
 from model_core.posterior.enumeration import EnumeratedRun, run_of
 from model_core.posterior.exact import ExactRun
-from model_core.posterior.islands import CHAINS, IslandsRun
-from model_core.posterior.particles import SWEEPS_AT_ONCE, Stages
+from model_core.posterior.islands import IslandsRun
+from model_core.posterior.particles import Stages
 from model_core.posterior.targets import Target
 from model_core.sampling.model_engine import Engine
 from model_core.sampling.stages import (
     compiled_loops,
-    draws_in_threads,
-    guide_bytes,
-    guide_scratch_bytes,
     is_cold,
     numerics_of,
-    reason_for_processors,
     scratch_bytes,
-    seats,
     slot_bytes,
 )
 from worker.contract.cards import ModelCard
-from worker.contract.kind import Kind, Label, Method
-from worker.contract.kinds import KINDS
-from worker.contract.kinds.complete import MAX_PARTICLES, PARTICLES
+from worker.contract.kinds.complete import PARTICLES
+from worker.engine.announced import announced_card, card_facts
 from worker.engine.cohort import Cohort
-from worker.engine.refusals import LONGEST, log_refusal
+from worker.engine.refusals import log_refusal
+from worker.engine.slot_plan import FEWEST_EACH, MIB, SlotPlan, most_slots, plan_for
 from worker.orders.catalogue import kept_name
 from worker.orders.kinds.complete import ParticleOrder
 
@@ -52,183 +44,20 @@ WARM_UP_ROWS = 2
 """Rows that a warm-up draws: enough to compile every kernel of a step, also those that
 first run in the second row."""
 
-MIB = 2**20
 MOST_LOADED = 64
 """Most models in memory, replaced weights included, unless PIXELRNN_LOADED_MODELS says
 otherwise."""
 MOST_REMEMBERED = 256
 """Most unloaded models whose plans are remembered."""
-KEPT_STATES = 4
-"""States that are kept after the given rows of completed pictures: more completions of
-the same picture begin after them."""
-
 FURTHER_PART = 4
 """Models that are added while the worker runs may have one part in so many of the
 memory for slots, in addition to it."""
-
-FEWEST_EACH = 4
-"""A model uses fewer threads rather than fewer slots than this in each, because four
-pixels are computed as fast as one."""
 
 FIELDS_PART = 4
 """Fields of one width may have one part in so many of a model's share, in addition to
 its slots."""
 MOST_FURTHER = 40
 """Number of added models for which memory is reserved."""
-
-LEAST_OF_PARTICLES = 3 / 4
-"""Several threads must leave this part of the particles that one thread allows;
-otherwise fewer threads are used."""
-PART_FOR_PARTICLES = 4
-"""Particles may have one in so many bytes of a model's share; slots have the rest."""
-PART_FOR_PASSES = 8
-"""Pictures that further threads score may have one in so many bytes, or what slots and
-particles leave."""
-PART_FOR_SWEEPS = 2
-"""The same of particles of which two sweeps are drawn at the same time."""
-
-
-@dataclass(frozen=True)
-class SlotPlan:
-    """How many images of one model are drawn at once, and in how many threads.
-
-    The worker's settings make a plan for all models; `fitted` adapts it to one model.
-    """
-
-    slots: int
-    """Slots for images of any job; in a plan for all models, 0 stands for as many as
-    each model draws fastest."""
-    express: int
-    """Further slots for the first images of jobs (Settings.express_slots)."""
-    slot_memory_mib: int
-    """MiB of memory for the slots of all models together."""
-    particles: int = 0
-    """Most particles of one image, in addition to the slots; 0 for a model without
-    `posterior`."""
-    kept: int = 0
-    """States after given rows that fit into the remaining memory."""
-    threads: int = 1
-    """Most threads in which one model is drawn."""
-    particle_threads: int = 1
-    """Threads in which its particles are."""
-    particle_sweeps: int = 1
-    """Sweeps of particles that are drawn at the same time."""
-    passes: int = 1
-    """Pictures that are scored at the same time."""
-
-    def share(self, models: int) -> int:
-        """Return the bytes for each of so many models."""
-        return self.slot_memory_mib * MIB // models
-
-    def fitted(
-        self,
-        slot_bytes: int,
-        share: int,
-        particle_bytes: int = 0,
-        begun_again: int = 0,
-        scratch_bytes: int = 0,
-        particle_scratch: int = 0,
-        pass_bytes: int = 0,
-    ) -> "SlotPlan":
-        """Return the plan for a model: as many particles as a quarter of its share
-        holds, and as many slots as the rest does.
-
-        scratch_bytes: of the arrays that each thread has beside those of its slots.
-        particle_scratch: the same of the networks that draw particles. That of their
-        first thread is left to the memory that a worker has beside its slots, and so are
-        the pass_bytes of the first of several pictures that are scored at the same time.
-        """
-        planned = _Particles()
-        if particle_bytes:
-            planned = _planned_particles(
-                share, particle_bytes, begun_again, particle_scratch, self.threads
-            )
-        particles, threads = planned.most, planned.threads
-        rest = share
-        if particles:
-            its_bytes = particle_bytes * planned.sweeps
-            rest -= max(particles, begun_again) * its_bytes + planned.beside
-        passes, of_passes = 1, 0
-        if pass_bytes and self.threads > 1:
-            room = max(share // PART_FOR_PASSES, rest - share // 2)
-            passes = min(self.threads, 1 + room // pass_bytes)
-            of_passes = (passes - 1) * pass_bytes
-        memory = max(slot_bytes, max(share // 2, rest) - of_passes)
-        room = most_slots(memory, slot_bytes, scratch_bytes, self.threads)
-        fit = min(self.slots + self.express, room)
-        express = min(self.express, fit - 1)
-        return replace(
-            self,
-            slots=fit - express,
-            express=express,
-            particles=particles,
-            kept=min(KEPT_STATES, room - fit),
-            particle_threads=threads,
-            particle_sweeps=planned.sweeps,
-            passes=passes,
-        )
-
-
-def most_slots(
-    memory: int, slot_bytes: int, scratch_bytes: int, threads: int = 1
-) -> int:
-    """Return how many slots fit into `memory` bytes, at least one.
-
-    Each thread has scratch arrays that do not grow with its slots, and each of several
-    threads has one slot more than its share (threaded.SPARE).
-    """
-    slots = (memory - threads * scratch_bytes) // slot_bytes
-    if threads > 1:
-        slots -= threads
-    return max(1, slots)
-
-
-class _Particles(NamedTuple):
-    """How a model's particles are drawn."""
-
-    most: int = 0
-    """Particles of an image."""
-    threads: int = 1
-    sweeps: int = 1
-    """Sweeps that are drawn at the same time, each by half of the particles: as many times
-    the memory."""
-    beside: int = 0
-    """Bytes beside those of the particles, in threads other than the first."""
-
-
-def _planned_particles(
-    share: int, particle_bytes: int, begun_again: int, scratch: int, threads: int
-) -> _Particles:
-    """Return how particles are drawn in at most so many threads. See SlotPlan.fitted.
-
-    One thread has a quarter of the share, which also counts how many there are. Two
-    sweeps at the same time take the memory twice: they may have half of the share,
-    which is left by the slots. Whatever is not enough for three quarters of the particles
-    of one thread is drawn in fewer threads.
-    """
-    most = _most_particles(share // PART_FOR_PARTICLES, particle_bytes)
-    least = most * LEAST_OF_PARTICLES
-    of_both = particle_bytes * SWEEPS_AT_ONCE
-    for several in range(threads - threads % SWEEPS_AT_ONCE, 1, -SWEEPS_AT_ONCE):
-        # Each thread may have a slot more than its share (particles.slots_of_sweeps).
-        beside = (several - 1) * scratch
-        beside += (several - SWEEPS_AT_ONCE) * particle_bytes * CHAINS
-        part = share // PART_FOR_SWEEPS - beside
-        particles = min(most, _most_particles(part, of_both))
-        if particles >= least and begun_again * of_both <= part:
-            return _Particles(particles, several, SWEEPS_AT_ONCE, beside)
-    for several in range(threads, 1, -1):
-        beside = (several - 1) * scratch
-        part = share // PART_FOR_PARTICLES - beside
-        particles = _most_particles(part, particle_bytes)
-        if particles >= least:
-            return _Particles(particles, several, 1, beside)
-    return _Particles(most)
-
-
-def _most_particles(memory: int, particle_bytes: int) -> int:
-    """Return how many particles fit into so many bytes."""
-    return min(MAX_PARTICLES, max(0, memory // particle_bytes))
 
 
 @dataclass
@@ -342,8 +171,8 @@ class ModelPool:
         """
         if name not in self._begun_with:
             self._lent[name] = self._share_of_a_further(name)
-        plan = _fitted(name, model, self._plan, self._lent.get(name, self._share))
-        self._loaded[name] = LoadedModel(model, plan, _card(name, model, plan))
+        plan = plan_for(name, model, self._plan, self._lent.get(name, self._share))
+        self._loaded[name] = LoadedModel(model, plan, announced_card(name, model, plan))
         self._numerics.add(numerics_of(model))
 
     def engine_name(self, name: str, identity: str) -> str | None:
@@ -391,7 +220,7 @@ class ModelPool:
         examined."""
         has_codec = not card.config.multi_scale and self.numerics in NUMERICS
         particles = 0 if card.config.multi_scale else PARTICLES
-        return _card_facts(card.name, card, has_codec, particles, is_cold=False)
+        return card_facts(card.name, card, has_codec, particles, is_cold=False)
 
     def is_new(self, card: ModelCard) -> bool:
         """Return True if no other weights of the model's name are in memory."""
@@ -408,7 +237,7 @@ class ModelPool:
         if loaded is None:
             return None
         loaded.model = replace(loaded.model, card=card)
-        loaded.card = _card(card.name, loaded.model, loaded.plan)
+        loaded.card = announced_card(card.name, loaded.model, loaded.plan)
         return loaded.card
 
     def add(self, model: Model) -> ModelCard:
@@ -429,7 +258,7 @@ class ModelPool:
         else:
             is_further = own not in self._begun_with
             share = self._share_of_a_further(own) if is_further else self._share
-            plan = _fitted(own, model, self._plan, share)
+            plan = plan_for(own, model, self._plan, share)
         numerics = numerics_of(model)
         if numerics not in self._numerics:
             raise ModelError(
@@ -437,7 +266,7 @@ class ModelPool:
                 "like the other models of this worker"
             )
         # It is announced only after its loops have been compiled and loaded.
-        card = _card(own, model, plan).model_copy(
+        card = announced_card(own, model, plan).model_copy(
             update={"compiling": False, "cold": False}
         )
         # The engine's thread and those that look for new models add models.
@@ -681,106 +510,3 @@ def models_at(directory: Path, names: Collection[str] = ()) -> dict[str, Path]:
     if found := {card.parent.name: card.parent for card in cards_in(directory)}:
         return found
     raise ModelError(f"no model to serve in {directory}: train one or copy one there")
-
-
-def _fitted(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
-    """Return the plan for one model. Raises ModelError if one image needs more than the
-    share."""
-    size = slot_bytes(model)
-    if size > share:
-        raise ModelError(
-            f"one image of {name} takes {size / MIB:.1f} MiB while it is drawn, "
-            f"and its share is {share / MIB:.1f}: "
-            "raise PIXELRNN_SLOT_MEMORY_MIB, or serve fewer models"
-        )
-    particle_bytes = (
-        0 if model.config.multi_scale else (size + guide_bytes(model)) // CHAINS
-    )
-    most = sizes_of(1, len(model.members), model.config.dimensions)[-1]
-    scratch = scratch_bytes(model)
-    of_model = size, share, particle_bytes, CHAINS * most, scratch
-    particle_scratch = scratch + guide_scratch_bytes(model)
-    threads = plan.threads if draws_in_threads(model) else 1
-    of_pass = pass_bytes(model)
-    while True:
-        slots = plan.slots or seats(model) * threads
-        wanted = replace(plan, slots=slots, threads=min(threads, slots + plan.express))
-        fitted = wanted.fitted(*of_model, particle_scratch, of_pass)
-        enough = min(FEWEST_EACH * threads, slots + plan.express)
-        if threads == 1 or fitted.slots + fitted.express >= enough:
-            return fitted
-        threads -= 1
-
-
-def _can(kind: Kind, card: Card, has_codec: bool) -> bool:
-    has_all = card.config.multi_scale or not kind.needs_scales
-    tells_labels = bool(card.labels) and not card.config.multi_scale
-    return (
-        has_all
-        and (has_codec or not kind.needs_codec)
-        and (tells_labels or not kind.needs_labels)
-    )
-
-
-def _reason_for_processors(name: str, model: Model) -> str:
-    """Return and log why the GPU does not draw from a model; return an empty string if
-    it does, or if there is no GPU."""
-    reason = reason_for_processors(model)
-    if reason is None:
-        return ""
-    log = structlog.get_logger("card")
-    log.critical("processors_draw", model=name, device=model.device, reason=reason)
-    return reason[:LONGEST]
-
-
-def _card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
-    """Return the announced card of a model that is not warmed up yet."""
-    facts = _card_facts(
-        name, model.card, has_codec(model), plan.particles, is_cold(model)
-    )
-    reason = _reason_for_processors(name, model)
-    return facts.model_copy(update={"on_processors": reason})
-
-
-def _card_facts(
-    name: str, card: Card, has_codec: bool, particles: int, is_cold: bool
-) -> ModelCard:
-    config = card.config
-    scores = card.scores if card.scores.get("split") == "test" else {}
-    members = tuple(member.orientation for member in card.members) or ("none",)
-    has_fields = not config.multi_scale and "none" in members
-    announced = ModelCard(
-        name=name,
-        network=config.network,
-        height=config.height,
-        width=config.width,
-        channels=config.channels,
-        small_height=config.small.height if config.multi_scale else 0,
-        small_width=config.small.width if config.multi_scale else 0,
-        values=config.values,
-        parameters=card.parameters,
-        data=card.data,
-        test_nats=scores.get("nats"),
-        test_bits_per_dim=scores.get("bits_per_dim"),
-        digest=card.sha256,
-        identity=card.identity,
-        can=tuple(word for word, kind in KINDS.items() if _can(kind, card, has_codec)),
-        title=NETWORKS[config.network].title,
-        members=members,
-        methods=(Method.POSTERIOR, Method.CLAMP) if particles else (Method.CLAMP,),
-        max_particles=particles,
-        labels=tuple(
-            Label(name=label.name, prior=label.prior) for label in card.labels
-        ),
-        field=card.field,
-        field_step=card.step if has_fields else 0,
-        palette=card.palette,
-        names=card.names,
-        compiling=True,
-        cold=is_cold,
-    )
-    try:
-        announced.model_dump_json()
-    except ValueError as error:
-        raise ModelError(f"its card cannot be told as JSON: {error}") from None
-    return announced

@@ -56,12 +56,12 @@ from worker.engine.kinds import OF_FILES
 from worker.engine.model_pool import (
     FullPoolError,
     ModelPool,
-    SlotPlan,
     load_pool,
     models_at,
 )
 from worker.engine.offering import in_page_order, log_not_laid_out, offer
 from worker.engine.runner import FetchedModel, Runner
+from worker.engine.slot_plan import SlotPlan
 from worker.engine.unloading import Unloading
 from worker.orders.catalogue import Catalogue, kept_name
 from worker.orders.claims import Outcome

@@ -34,7 +34,8 @@ from worker.engine.arrivals import Arrivals, Directory
 from worker.engine.examination import Examination, Repeats
 from worker.engine.examiner import Examiner, InconclusiveError
 from worker.engine.kept import FORGOTTEN_AFTER_S, KEPT_FOR_S, USED, KeptWeights
-from worker.engine.model_pool import ModelPool, SlotPlan
+from worker.engine.model_pool import ModelPool
+from worker.engine.slot_plan import SlotPlan
 from worker.settings import Settings
 
 SIZE: dict[str, Any] = {"layers": 2, "hidden": 5, "head": 8, "height": 6, "width": 5}

@@ -11,7 +11,8 @@ from model_core.sampling.compiled.threaded import ThreadedStage
 from model_core.sampling.offline import draw
 from tests.model_core.lively import lively
 from worker.engine.cohort import Cohort
-from worker.engine.model_pool import ModelPool, SlotPlan
+from worker.engine.model_pool import ModelPool
+from worker.engine.slot_plan import SlotPlan
 from worker.orders.images import PlannedImage
 
 IMAGES = 6

@@ -29,7 +29,8 @@ from worker.engine.compiling import make_ready
 from worker.engine.examination import Examination, Repeats
 from worker.engine.examiner import Examiner, InconclusiveError, bound_memory
 from worker.engine.kept import KeptWeights
-from worker.engine.model_pool import MOST_LOADED, ModelPool, SlotPlan, load_pool
+from worker.engine.model_pool import MOST_LOADED, ModelPool, load_pool
+from worker.engine.slot_plan import SlotPlan
 
 
 @pytest.mark.timeout(COLD_START_S)

@@ -17,7 +17,8 @@ from worker.engine.arrivals import Arrivals, Directory
 from worker.engine.examination import Examination
 from worker.engine.examiner import Examiner
 from worker.engine.kept import KeptWeights
-from worker.engine.model_pool import ModelPool, SlotPlan
+from worker.engine.model_pool import ModelPool
+from worker.engine.slot_plan import SlotPlan
 
 SIZE: dict[str, Any] = {"layers": 2, "hidden": 5, "head": 8, "height": 6, "width": 5}
 

@@ -9,7 +9,8 @@ from model_core import load_model, save_model, untrained
 from model_core.compiled import keeping
 from tests.worker.engine.bad_models import SIZE
 from worker.engine.compiling import COMPILER_BYTES, compilers_at_once, make_ready
-from worker.engine.model_pool import ModelPool, SlotPlan
+from worker.engine.model_pool import ModelPool
+from worker.engine.slot_plan import SlotPlan
 
 
 def test_model_that_a_job_waits_for_is_made_ready_before_the_others(

@@ -8,7 +8,8 @@ from model_core import untrained
 from model_core.errors import ModelError
 from model_core.sampling.stages import scratch_bytes, slot_bytes, stage_bytes
 from worker.contract.kind import Method
-from worker.engine.model_pool import MIB, MOST_FURTHER, ModelPool, SlotPlan
+from worker.engine.model_pool import MOST_FURTHER, ModelPool
+from worker.engine.slot_plan import MIB, SlotPlan
 
 TINY = {"layers": 1, "hidden": 2, "head": 2, "height": 5, "width": 4}
 

@@ -10,7 +10,8 @@ from tests.fakes import Outlet
 from worker.engine.activities.activity import Surroundings
 from worker.engine.activities.particles import ByParticles
 from worker.engine.deadlines import Deadlines
-from worker.engine.model_pool import ModelPool, SlotPlan
+from worker.engine.model_pool import ModelPool
+from worker.engine.slot_plan import SlotPlan
 from worker.engine.usage_reports import UsageReports
 from worker.orders.claims import Claim
 from worker.orders.drawing import Hole

@@ -15,7 +15,8 @@ from model_core.posterior.particles import slots_of_sweeps
 from model_core.sampling.compiled.stage import state_bytes
 from model_core.sampling.compiled.threaded import threaded_bytes
 from model_core.sampling.stages import networks_of, stage_bytes
-from worker.engine.model_pool import ModelPool, SlotPlan
+from worker.engine.model_pool import ModelPool
+from worker.engine.slot_plan import SlotPlan
 from worker.settings import Settings
 
 pytestmark = [pytest.mark.weekly, pytest.mark.timeout(1800)]

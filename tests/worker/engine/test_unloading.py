@@ -14,9 +14,10 @@ from worker.engine import process
 from worker.engine.arrivals import Directory
 from worker.engine.cohort import Cohort
 from worker.engine.kept import KeptWeights
-from worker.engine.model_pool import FullPoolError, ModelPool, SlotPlan
+from worker.engine.model_pool import FullPoolError, ModelPool
 from worker.engine.process import _bring
 from worker.engine.runner import FetchedModel, Runner
+from worker.engine.slot_plan import SlotPlan
 from worker.engine.unloading import FRESH_S, REST_S, Unloading
 from worker.orders.catalogue import kept_name
 from worker.orders.claims import Claim
