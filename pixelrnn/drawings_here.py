@@ -32,8 +32,8 @@ from model_core.sampling.stages import numerics_of
 from pixelrnn.kind_results import Done, How
 from pixelrnn.several import places
 from worker.contract.jobs import MAX_SEED
-from worker.contract.kind import Options as JobOptions
 from worker.contract.kinds import KINDS
+from worker.contract.options import Options as JobOptions
 from worker.contract.size import sides
 from worker.engine.assessment import receipt_fields
 

@@ -12,7 +12,8 @@ from pixelrnn.client.errors import ApiError
 from pixelrnn.kind_results import Done, How
 from pixelrnn.remote_job import RemoteError, picture_of
 from pixelrnn.several import Results, places
-from worker.contract.kind import MAX_IMAGES, Kind
+from worker.contract.kind import Kind
+from worker.contract.options import MAX_IMAGES
 
 if TYPE_CHECKING:
     from pixelrnn.client import Client, Job

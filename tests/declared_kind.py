@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from worker.contract.kind import Asked, Input, Kind, Options, Shows, Since, Summary
+from worker.contract.kind import Input, Kind, Shows, Summary
 from worker.contract.kinds import KINDS
+from worker.contract.options import Options, Since
+from worker.contract.traits import JobSize
 
 if TYPE_CHECKING:
     from model_core.models import Model
@@ -21,7 +23,7 @@ class WeighOptions(Options):
         default=False, description="Bits, and not nats."
     )
 
-    def work(self, job: Asked) -> int:
+    def work(self, job: JobSize) -> int:
         return job.width * job.channels
 
 

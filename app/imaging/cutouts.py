@@ -30,7 +30,7 @@ from app.imaging.render import Canvas, picture_of
 from app.schema.answers import Model
 from app.schema.job_options import PictureTerms
 from worker.contract.jobs import JobSpec
-from worker.contract.kind import MAX_IMAGES
+from worker.contract.options import MAX_IMAGES
 from worker.contract.size import MAX_SIDE
 
 APART = 4

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from worker.contract.jobs import Priority
 from worker.contract.keys import RESULT_TTL_S
-from worker.contract.kind import Options
+from worker.contract.options import Options
 
 FILES = "image", "mask"
 """All form fields that are pictures. No call that draws takes other files."""

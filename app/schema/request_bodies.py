@@ -15,8 +15,9 @@ from app.schema.job_options import FILES
 from app.webhooks.addresses import MAX_LENGTH as MAX_WEBHOOK_LENGTH
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from worker.contract.keys import MAX_RETENTION_S, MIN_RETENTION_S
-from worker.contract.kind import MAX_IMAGES, Input, Kind
+from worker.contract.kind import Input, Kind
 from worker.contract.kinds import ALL_KINDS, KINDS
+from worker.contract.options import MAX_IMAGES
 from worker.contract.record import Int64
 
 MULTIPART = "multipart/form-data"

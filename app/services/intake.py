@@ -37,7 +37,8 @@ from app.services.submission import RequestIdentity, Submission, Submitted
 from app.services.webhooks import Webhooks
 from worker.contract.coded_file import CodedFile, CodedFileError
 from worker.contract.jobs import Priority
-from worker.contract.kind import MAX_IMAGES, BadOptionError, Input, Kind
+from worker.contract.kind import Input, Kind
+from worker.contract.options import MAX_IMAGES, BadOptionError
 from worker.contract.provenance import Provenance, ProvenanceError
 
 _Read = TypeVar("_Read")

@@ -13,8 +13,8 @@ from app.schema.answers import Model, RefusedModel, WorkerPlace
 from app.services.fleet import FleetWatch
 from app.store import Store
 from worker.contract.cards import ModelCard, WorkerInfo
-from worker.contract.kind import Method
 from worker.contract.kinds import KINDS
+from worker.contract.traits import Method
 
 _ARRIVAL_S = 4.0
 """Seconds for which a call for an added model waits until a worker announces it: two

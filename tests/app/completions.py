@@ -11,7 +11,7 @@ from tests.app.hand_worker import GREY, HandWorker
 from worker.contract import keys
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.jobs import VERSION
-from worker.contract.kind import Method
+from worker.contract.traits import Method
 
 FOUR = ("none", "flip_top_bottom", "flip_left_right", "rotate_180")
 POSTERIOR = GREY.model_copy(

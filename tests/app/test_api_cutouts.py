@@ -20,9 +20,9 @@ from tests.app.live import events_of
 from tests.app.pictures import deep_png, png
 from worker.contract import keys
 from worker.contract.jobs import JobSpec
-from worker.contract.kind import Method
 from worker.contract.kinds.complete import CompletionSummary, Receipt
 from worker.contract.several import SeveralSummary
+from worker.contract.traits import Method
 
 ABLE = {
     "methods": tuple(Method),

@@ -13,8 +13,8 @@ from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, SCALES, HandWorker, image_bytes
 from tests.app.pictures import png
 from worker.contract import keys, scripts
-from worker.contract.kind import options_version
 from worker.contract.kinds import KINDS
+from worker.contract.options import options_version
 from worker.contract.size import PUT_OFF
 
 CAN = ("sample", "score", "verify", "complete")

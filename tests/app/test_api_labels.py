@@ -12,9 +12,9 @@ from tests.app.hand_worker import COLOUR, GREY, SCALES, HandWorker
 from tests.app.pictures import grey, png
 from worker.contract import keys
 from worker.contract.cards import ModelCard
-from worker.contract.kind import Label, Method
 from worker.contract.kinds import KINDS
 from worker.contract.kinds.sample import SampleSummary
+from worker.contract.traits import Label, Method
 
 NAMES = ("1", "0", "猫")
 LABELLED = GREY.model_copy(

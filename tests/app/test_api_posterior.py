@@ -20,9 +20,9 @@ from tests.app.live import events_of
 from worker.contract import keys, scripts
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import VERSION, JobSpec
-from worker.contract.kind import Method
 from worker.contract.kinds import complete
 from worker.contract.kinds.complete import CompletionSummary, Receipt
+from worker.contract.traits import Method
 
 
 @pytest.fixture

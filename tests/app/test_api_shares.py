@@ -36,7 +36,7 @@ from tests.app.holders import ALICE, BOB, SAMPLE, settings
 from tests.app.live import serving
 from tests.app.pictures import png
 from worker.contract import keys
-from worker.contract.kind import Method
+from worker.contract.traits import Method
 
 WEIGHTS = b"weights"
 SLOW_UPLOAD = (

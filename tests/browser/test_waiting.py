@@ -13,9 +13,9 @@ from tests.browser.site import Site
 from worker.contract import scripts
 from worker.contract.events import estimate_entry
 from worker.contract.jobs import VERSION
-from worker.contract.kind import Method
 from worker.contract.kinds.complete import CompletionSummary, Receipt
 from worker.contract.kinds.score import ColourBelief, PixelBelief, ScoreSummary
+from worker.contract.traits import Method
 
 ABLE = ("sample", "complete", "score")
 CNN = GREY.model_copy(

@@ -2,7 +2,7 @@
 
 from tests.app.hand_worker import COLOUR, GREY
 from worker.contract.cards import ModelCard
-from worker.contract.kind import Method
+from worker.contract.traits import Method
 
 ABLE = {
     "can": ("sample", "complete", "score"),

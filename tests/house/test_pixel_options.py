@@ -19,8 +19,8 @@ from model_core import load_model, shipped
 from pixelrnn.drawings_here import _provenance, with_defaults
 from tests.tiny_models import save_tiny_models
 from worker.contract.jobs import VERSION, JobSpec
-from worker.contract.kind import FOUND, Options
 from worker.contract.kinds import KINDS
+from worker.contract.options import FOUND, Options
 from worker.contract.pixel_options import pixel_options, type_of
 from worker.contract.provenance import Provenance, ProvenanceError
 

@@ -15,7 +15,7 @@ from app.store import Store
 from worker.contract import keys
 from worker.contract.events import row_entry
 from worker.contract.jobs import JobSpec, JobStatus
-from worker.contract.kind import Input, Method, Pixel
+from worker.contract.kind import Input, Pixel
 from worker.contract.kinds import KINDS
 from worker.contract.kinds.complete import CompletionSummary, Receipt
 from worker.contract.kinds.encode import EncodeSummary
@@ -27,6 +27,7 @@ from worker.contract.submission import (
     input_room,
     room_of,
 )
+from worker.contract.traits import Method
 from worker.jobs.ledger import Answer, Batch, Ledger, OpenedJob, SettleAnswer
 from worker.orders.claims import Outcome, StoredResult
 from worker.queue.ending import Ending

@@ -21,10 +21,10 @@ from tests.worker.harness import Client, StartWorker, wait_for
 from tests.worker.posterior_models import FOUR, SIDE, awake
 from worker.contract import keys
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
-from worker.contract.kind import Method
 from worker.contract.kinds.complete import CompletionSummary
 from worker.contract.kinds.score import ScoreSummary
 from worker.contract.maps import unpack_map
+from worker.contract.traits import Method
 
 SLOW = 0.03
 """Seconds after each step."""

@@ -18,10 +18,10 @@ from worker.contract.cards import (
 )
 from worker.contract.events import RowDrawn, row_entry
 from worker.contract.jobs import VERSION, JobRecord, JobSpec, JobStatus
-from worker.contract.kind import Method
 from worker.contract.kinds.complete import CompletionSummary
 from worker.contract.kinds.sample import SampleOptions
 from worker.contract.record import OtherVersionError, UnreadableError
+from worker.contract.traits import Method
 from worker.queue.recovery import Recovery
 
 CARD = fake_card()

@@ -9,10 +9,10 @@ from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 from worker.contract import keys
 from worker.contract.colours import levels
 from worker.contract.jobs import JobSpec
-from worker.contract.kind import Label, Method
 from worker.contract.kinds import KINDS
 from worker.contract.kinds.add import KIND as ADD
 from worker.contract.record import Int64, Record
+from worker.contract.traits import Label, Method
 
 FIRST = "mnist-diagonal-bilstm"
 """The model of README's first call and of the page's first view. Workers load it before

@@ -3,7 +3,7 @@ since the file was made."""
 
 from typing import Annotated, Any
 
-from worker.contract.kind import FOUND, Options, Since
+from worker.contract.options import FOUND, Options, Since
 from worker.contract.record import Described
 
 SINCE = Since(8)

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from worker.contract.kind import FOUND, Able, BadOptionError, Options, Since
+from worker.contract.options import FOUND, BadOptionError, Options, Since
 from worker.contract.pixel_options import PIXELS
 from worker.contract.record import Described
+from worker.contract.traits import ModelTraits
 
 SINCE = Since(8)
 LEVELS = 256
@@ -43,14 +44,14 @@ class ColourOptions(Options):
     moved_distance: Annotated[float, FOUND, SINCE] = Field(default=0.0, ge=0)
     """The largest distance between a pixel's colour and the one that it took."""
 
-    def for_model(self, model: Able, n: int) -> Self:
+    def for_model(self, model: ModelTraits, n: int) -> Self:
         """Return a copy in which `colours` is None unless it is `nearest`.
 
         Raises BadOptionError if `nearest` was asked for and the model has no palette.
         """
         return self.model_copy(update=self.colours_for(model))
 
-    def colours_for(self, model: Able) -> dict[str, Any]:
+    def colours_for(self, model: ModelTraits) -> dict[str, Any]:
         """Return what `for_model` changes: option -> value. Raises as it does."""
         if self.colours == "nearest":
             if not model.palette:

@@ -10,8 +10,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field
 
-from worker.contract.kind import FOUND, Able, Quality, Since
+from worker.contract.options import FOUND, Since
 from worker.contract.several import SeveralOptions, SeveralSummary
+from worker.contract.traits import ModelTraits, Quality
 
 Places = Sequence[tuple[int, int]]
 """The left and upper edge (x, y) of each cut-out in the picture, in pixels."""
@@ -32,7 +33,7 @@ class CutoutOptions(SeveralOptions):
         """The places of the cut-outs; empty if there are none."""
         return self.cutouts or ()
 
-    def for_model(self, model: Able, n: int) -> Self:
+    def for_model(self, model: ModelTraits, n: int) -> Self:
         """Return a copy in which `pictures` is n if there are cut-outs."""
         return self.model_copy(update=self.pictures_for(n))
 

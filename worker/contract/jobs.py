@@ -17,8 +17,9 @@ from pydantic import (
 )
 
 from worker.contract.cutouts import CutoutsSummary
-from worker.contract.kind import Options, Summary, options_version
+from worker.contract.kind import Summary
 from worker.contract.kinds import ALL_KINDS
+from worker.contract.options import Options, options_version
 from worker.contract.record import OtherVersionError, Record, UnreadableError
 from worker.contract.several import SeveralSummary
 

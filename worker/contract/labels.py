@@ -5,9 +5,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field
 
-from worker.contract.kind import Able, BadOptionError, Options, Since
+from worker.contract.options import BadOptionError, Options, Since
 from worker.contract.pixel_options import PIXELS
 from worker.contract.record import Described
+from worker.contract.traits import ModelTraits
 
 SINCE = Since(6)
 
@@ -33,18 +34,18 @@ class LabelOptions(Options):
         "their probability.",
     )
 
-    def for_model(self, model: Able, n: int) -> Self:
+    def for_model(self, model: ModelTraits, n: int) -> Self:
         """Return a copy with the label's name. Raises BadOptionError if the model does
         not have the label."""
         return self.model_copy(update=self.label_for(model))
 
-    def label_for(self, model: Able) -> dict[str, Any]:
+    def label_for(self, model: ModelTraits) -> dict[str, Any]:
         """Return what `for_model` changes: option -> value. Raises as it does."""
         if self.label is None:
             return {}
         return {"label": label_name(self.label, model)}
 
-    def fits(self, model: Able) -> bool:
+    def fits(self, model: ModelTraits) -> bool:
         """Return True if the model has the label, or none was requested."""
         return self.label is None or has_label(self.label, model)
 
@@ -66,7 +67,7 @@ class LabelField(Described):
     was requested."""
 
 
-def label_name(asked: str, model: Able) -> str:
+def label_name(asked: str, model: ModelTraits) -> str:
     """Return the name of a label that a client names by name or index; names win.
 
     Raises BadOptionError, which lists the model's labels, if it has no such label.
@@ -87,12 +88,12 @@ def label_name(asked: str, model: Able) -> str:
     )
 
 
-def has_label(name: str, model: Able) -> bool:
+def has_label(name: str, model: ModelTraits) -> bool:
     """Return True if the model has a label of this name."""
     return any(label.name == name for label in model.labels)
 
 
-def components(model: Able, is_given: bool = False) -> int:
+def components(model: ModelTraits, is_given: bool = False) -> int:
     """Return the number of distributions that a model consists of: one for each network
     and label, or one for each network if the label is given (`is_given`)."""
     return len(model.members) * (1 if is_given else len(model.labels) or 1)

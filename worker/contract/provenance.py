@@ -12,8 +12,9 @@ from worker.contract.jobs import (
     MIN_TEMPERATURE,
     VERSION,
 )
-from worker.contract.kind import MAX_FIRST, NO_PROVENANCE
+from worker.contract.kind import NO_PROVENANCE
 from worker.contract.kinds import KINDS
+from worker.contract.options import MAX_FIRST
 from worker.contract.pixel_options import pixel_options
 from worker.contract.record import Record
 from worker.contract.sampling import SamplingOptions

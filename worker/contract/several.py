@@ -7,14 +7,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, SerializeAsAny
 
-from worker.contract.kind import (
-    FOUND,
-    MAX_IMAGES,
-    BadOptionError,
-    Options,
-    Since,
-    Summary,
-)
+from worker.contract.kind import Summary
+from worker.contract.options import FOUND, MAX_IMAGES, BadOptionError, Options, Since
 
 
 class SeveralOptions(Options):

@@ -6,8 +6,9 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from worker.contract.kind import FOUND, Able, BadOptionError, Options, Since
+from worker.contract.options import FOUND, BadOptionError, Options, Since
 from worker.contract.pixel_options import PIXELS
+from worker.contract.traits import ModelTraits
 
 SINCE = Since(8)
 MAX_SIDE = 4096
@@ -45,7 +46,7 @@ class FieldOptions(Options):
         default=None, pattern=PATTERN, examples=["160x96"], description=SIZE_TEXT
     )
 
-    def for_model(self, model: Able, n: int) -> Self:
+    def for_model(self, model: ModelTraits, n: int) -> Self:
         """Return a copy in which `size` is None if it is the model's own.
 
         Raises BadOptionError if the model is a Multi-Scale one or has no upright
@@ -53,7 +54,7 @@ class FieldOptions(Options):
         """
         return self.model_copy(update=self.size_for(model))
 
-    def size_for(self, model: Able) -> dict[str, Any]:
+    def size_for(self, model: ModelTraits) -> dict[str, Any]:
         """Return what `for_model` changes: option -> value. Raises as it does."""
         if self.size is None or sides(self.size) == (model.width, model.height):
             return {"size": None}
@@ -73,11 +74,11 @@ class FieldOptions(Options):
             )
         return {}
 
-    def fits(self, model: Able) -> bool:
+    def fits(self, model: ModelTraits) -> bool:
         """Return True unless a field is wanted and the model draws none."""
         return self.size is None or model.field_step > 0
 
-    def shape(self, model: Able) -> tuple[int, int]:
+    def shape(self, model: ModelTraits) -> tuple[int, int]:
         """Return (height, width) of the field, or of the model's pictures."""
         width, height = sides(self.size) if self.size else (model.width, model.height)
         return height, width
@@ -87,7 +88,7 @@ class FieldOptions(Options):
         """True if the pictures are fields."""
         return self.size is not None
 
-    def windows(self, model: Able) -> int:
+    def windows(self, model: ModelTraits) -> int:
         """Return the number of windows in which a picture is drawn; 1 for the model's
         size."""
         height, _ = self.shape(model)

@@ -9,8 +9,9 @@ from model_core.kinds import KINDS as NETWORKS
 from model_core.models import Model
 from model_core.sampling.stages import is_cold, reason_for_processors
 from worker.contract.cards import ModelCard
-from worker.contract.kind import Kind, Label, Method
+from worker.contract.kind import Kind
 from worker.contract.kinds import KINDS
+from worker.contract.traits import Label, Method
 from worker.engine.refusals import LONGEST
 from worker.engine.slot_plan import SlotPlan
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from worker.contract.jobs import VERSION
-from worker.contract.kind import options_version
 from worker.contract.kinds import KINDS
+from worker.contract.options import options_version
 
 PLACE = Path(__file__).with_suffix(".json")
 _PROJECT = Path(__file__).parents[3] / "pyproject.toml"

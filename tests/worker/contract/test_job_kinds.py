@@ -5,9 +5,9 @@ import pytest
 from tests.app.hand_worker import SCORER
 from worker.contract.cards import Label
 from worker.contract.jobs import JobSpec
-from worker.contract.kind import BadOptionError, Options
 from worker.contract.kinds import ALL_KINDS, KINDS
 from worker.contract.kinds.classify import ClassifyOptions
+from worker.contract.options import BadOptionError, Options
 from worker.engine.kinds import OF_FILES, OF_PICTURES
 from worker.orders.build import BUILDERS
 

@@ -6,9 +6,9 @@ from typing import Annotated
 import pytest
 
 from tests.worker.contract.released_options import PLACE, project_version
-from worker.contract.kind import Since, options_version
 from worker.contract.kinds import KINDS
 from worker.contract.kinds.score import ScoreOptions
+from worker.contract.options import Since, options_version
 
 RELEASED = json.loads(PLACE.read_text(encoding="utf-8"))
 

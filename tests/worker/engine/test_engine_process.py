@@ -11,7 +11,7 @@ from model_core import save_model, untrained
 from model_core.posterior.plan import given_behind
 from tests.worker.harness import PROGRAM, Client, StartWorker, wait_for
 from worker.contract.jobs import JobStatus
-from worker.contract.kind import Method
+from worker.contract.traits import Method
 from worker.process.crash import EXIT_CRASHED
 
 VERY_SLOW = 1.0

@@ -7,7 +7,7 @@ import pytest
 from model_core import untrained
 from model_core.errors import ModelError
 from model_core.sampling.stages import scratch_bytes, slot_bytes, stage_bytes
-from worker.contract.kind import Method
+from worker.contract.traits import Method
 from worker.engine.model_pool import MOST_FURTHER, ModelPool
 from worker.engine.slot_plan import MIB, SlotPlan
 

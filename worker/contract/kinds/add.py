@@ -5,16 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from worker.contract.kind import (
-    FOUND,
-    Asked,
-    Input,
-    Kind,
-    Options,
-    Shows,
-    Since,
-    Summary,
-)
+from worker.contract.kind import Input, Kind, Shows, Summary
+from worker.contract.options import FOUND, Options, Since
+from worker.contract.traits import JobSize
 
 
 class AddOptions(Options):
@@ -29,7 +22,7 @@ class AddOptions(Options):
     draft: Annotated[bool, FOUND, Since(9)] = False
     """True if the model replaces a served one: workers then examine it as a draft."""
 
-    def work(self, job: Asked) -> int:
+    def work(self, job: JobSize) -> int:
         """Return 0: nothing is drawn."""
         return 0
 

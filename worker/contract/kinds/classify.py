@@ -7,19 +7,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from worker.contract.colours import ColourOptions
-from worker.contract.kind import (
-    FOUND,
-    Able,
-    Asked,
-    BadOptionError,
-    Input,
-    Kind,
-    Shows,
-    Summary,
-)
+from worker.contract.kind import Input, Kind, Shows, Summary
 from worker.contract.labels import components
+from worker.contract.options import FOUND, BadOptionError
 from worker.contract.record import Record
 from worker.contract.several import SeveralOptions
+from worker.contract.traits import JobSize, ModelTraits
 
 PARTICLES = 32
 """Default number of particles for each label and network."""
@@ -54,7 +47,7 @@ class ClassifyOptions(SeveralOptions, ColourOptions):
     member for which that is largest. If it is 0, the answer is exact and needs no
     particles."""
 
-    def for_model(self, model: Able, n: int) -> Self:
+    def for_model(self, model: ModelTraits, n: int) -> Self:
         """Return a copy with the number of particles and components for this model.
         Raises BadOptionError if more particles are asked for than the model and its
         labels allow."""
@@ -74,13 +67,13 @@ class ClassifyOptions(SeveralOptions, ColourOptions):
         }
         return self.model_copy(update=found)
 
-    def work(self, job: Asked) -> int:
+    def work(self, job: JobSize) -> int:
         """Return the cost: a pass of each distribution counts as one row of values; if
         particles are needed, all their values count."""
         by_particles = self.particles_needed * job.height
         return job.n * self.components * (by_particles or 1) * job.width * job.channels
 
-    def room(self, job: Asked) -> int:
+    def room(self, job: JobSize) -> int:
         """Return the bytes that the summaries of all pictures take, at most."""
         return job.n * (1024 + _LABEL * self.components)
 

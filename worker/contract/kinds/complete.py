@@ -7,24 +7,18 @@ from pydantic import Field
 
 from worker.contract.colours import ColourOptions
 from worker.contract.cutouts import Cutout, CutoutOptions, CutoutPlace
-from worker.contract.kind import (
+from worker.contract.kind import Input, Kind, Source, Summary
+from worker.contract.labels import LabelOptions
+from worker.contract.options import (
     FOUND,
-    Able,
-    Asked,
     BadOptionError,
-    Input,
-    Kind,
-    Method,
-    Quality,
     SeededOptions,
     Since,
-    Source,
-    Summary,
     drawn_values,
 )
-from worker.contract.labels import LabelOptions
 from worker.contract.pixel_options import PIXELS
 from worker.contract.record import Described, Record
+from worker.contract.traits import JobSize, Method, ModelTraits, Quality
 
 PARTICLES = 32
 """Default number of particles for each image."""
@@ -110,7 +104,7 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         """True if the method is `posterior`; only known after `for_model`."""
         return self.method == Method.POSTERIOR
 
-    def for_model(self, model: Able, n: int) -> Self:
+    def for_model(self, model: ModelTraits, n: int) -> Self:
         """Return a copy with the method and, for `posterior`, the number of particles
         for this model.
 
@@ -153,7 +147,7 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
             )
         return self.model_copy(update={"alone": True})
 
-    def _by_method(self, model: Able, n: int) -> Self:
+    def _by_method(self, model: ModelTraits, n: int) -> Self:
         method = self.method or next(iter(model.methods), Method.CLAMP)
         if method == Method.CLAMP:
             return self.model_copy(
@@ -177,7 +171,7 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
             raise BadOptionError(detail, "particles")
         return self.model_copy(update={"method": str(method), "particles": particles})
 
-    def fits(self, model: Able) -> bool:
+    def fits(self, model: ModelTraits) -> bool:
         """Return True if the model has the label, offers the method, and allows so many
         particles (if any are needed)."""
         if not LabelOptions.fits(self, model):
@@ -187,7 +181,7 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         has_room = not self.given_behind or self._particles <= model.max_particles
         return self.method in model.methods and has_room
 
-    def work(self, job: Asked) -> int:
+    def work(self, job: JobSize) -> int:
         """Return the number of computed values.
 
         Each particle also passes over the given pixels behind the hole: once at first,
@@ -201,7 +195,7 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         passes = self._particles * (1 + self.sweeps * sweep)
         return int(passes * drawn_values(job, filled + self.given_behind))
 
-    def room(self, job: Asked) -> int:
+    def room(self, job: JobSize) -> int:
         """Return the bytes that the maps and summaries take, at most."""
         pixels = job.height * job.width
         maps = _MAPS * pixels * job.channels if self.by_posterior else 0
@@ -242,7 +236,7 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         return self.particles or PARTICLES
 
 
-def has_few_fillings(missing: int, model: Able) -> bool:
+def has_few_fillings(missing: int, model: ModelTraits) -> bool:
     """Return True if so many missing pixels have few enough fillings to be enumerated
     by this model, whatever label a job asks for."""
     # Nine variables of two values exceed the limit; larger powers are not computed.
@@ -256,7 +250,7 @@ def _windows(share: float) -> float:
     return (1 + WINDOWS * share**0.5) ** 2
 
 
-def _why_no_posterior(model: Able) -> str:
+def _why_no_posterior(model: ModelTraits) -> str:
     if model.small_height:
         reason = "this is a Multi-Scale model, which has no posterior"
     else:

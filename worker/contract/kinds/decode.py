@@ -3,7 +3,8 @@
 from typing import Annotated
 
 from worker.contract.changed_card import SINCE, CardChangedField, ChangedCardOptions
-from worker.contract.kind import FOUND, DrawnOptions, Input, Kind
+from worker.contract.kind import Input, Kind
+from worker.contract.options import FOUND, DrawnOptions
 
 
 class DecodeOptions(ChangedCardOptions, DrawnOptions):

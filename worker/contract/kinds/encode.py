@@ -6,18 +6,11 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from worker.contract.colours import ColourOptions
-from worker.contract.kind import (
-    FOUND,
-    Able,
-    Asked,
-    Input,
-    Kind,
-    Shows,
-    Summary,
-    drawn_values,
-)
+from worker.contract.kind import Input, Kind, Shows, Summary
 from worker.contract.labels import LabelField, LabelOptions, components
+from worker.contract.options import FOUND, drawn_values
 from worker.contract.record import Described
+from worker.contract.traits import JobSize, ModelTraits
 
 _CODED = 3
 """Bytes of each variable in a file of coded images if the model gives every value no
@@ -34,7 +27,7 @@ class EncodeOptions(ColourOptions, LabelOptions):
     """How often each picture is scored first, to find the label with which its file is
     shortest."""
 
-    def for_model(self, model: Able, n: int) -> Self:
+    def for_model(self, model: ModelTraits, n: int) -> Self:
         """Return a copy with the number of networks and scoring passes of this model.
         Raises BadOptionError for a label or `colours` that the model does not have."""
         passes = components(model) if model.labels and self.label is None else 0
@@ -55,13 +48,13 @@ class EncodeOptions(ColourOptions, LabelOptions):
         """The coded file, `blob`."""
         return ("blob",)
 
-    def work(self, job: Asked) -> int:
+    def work(self, job: JobSize) -> int:
         """Return the number of coded values; each scoring pass over a picture counts as
         one row."""
         coded = self.members * drawn_values(job, job.height * job.width)
         return coded + self.passes * job.n * job.width * job.channels
 
-    def room(self, job: Asked) -> int:
+    def room(self, job: JobSize) -> int:
         """Return the bytes that the coded file and the summary take, at most."""
         variables = job.n * job.height * job.width * job.channels
         summary = 1024 + 40 * job.n

@@ -5,20 +5,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from worker.contract.kind import (
-    MAX_IMAGES,
-    Able,
-    Asked,
-    BadOptionError,
-    Input,
-    Kind,
-    SeededOptions,
-    Source,
-)
+from worker.contract.kind import Input, Kind, Source
 from worker.contract.labels import SINCE, AskedLabel, LabelField, has_label, label_name
+from worker.contract.options import MAX_IMAGES, BadOptionError, SeededOptions
 from worker.contract.pixel_options import PIXELS
 from worker.contract.probabilities import ROOM, ProbabilityAnswer, ProbabilitySummary
 from worker.contract.sampling import SamplingOptions
+from worker.contract.traits import JobSize, ModelTraits
 
 _LABEL = 3 * 72
 """Bytes of an image's label: once in the options, and twice in the summary."""
@@ -64,7 +57,7 @@ class SampleOptions(SamplingOptions, SeededOptions):
             )
         return len(self.label)
 
-    def for_model(self, model: Able, n: int) -> Self:
+    def for_model(self, model: ModelTraits, n: int) -> Self:
         """Return a copy with labels by name instead of index, and without a `size` that
         is the model's own. Raises BadOptionError if the model lacks a label or cannot
         draw the size."""
@@ -72,13 +65,13 @@ class SampleOptions(SamplingOptions, SeededOptions):
         label = names if isinstance(self.label, list) else next(iter(names), None)
         return self.model_copy(update={"label": label, **self.size_for(model)})
 
-    def fits(self, model: Able) -> bool:
+    def fits(self, model: ModelTraits) -> bool:
         """Return True if the model has all labels, and draws fields if `size` asks for
         one."""
         has_labels = all(has_label(label, model) for label in self.labels)
         return has_labels and SamplingOptions.fits(self, model)
 
-    def room(self, job: Asked) -> int:
+    def room(self, job: JobSize) -> int:
         """Return the bytes that labels and probabilities take."""
         return (_LABEL + ROOM) * job.n
 

@@ -7,22 +7,13 @@ from typing import Annotated, Any, Self
 from pydantic import Field
 
 from worker.contract.colours import ColourOptions
-from worker.contract.kind import (
-    FOUND,
-    Able,
-    Asked,
-    BadOptionError,
-    Input,
-    Kind,
-    Pixel,
-    Shows,
-    Since,
-    Summary,
-)
+from worker.contract.kind import Input, Kind, Pixel, Shows, Summary
 from worker.contract.labels import LabelField, LabelOptions, components
+from worker.contract.options import FOUND, BadOptionError, Since
 from worker.contract.record import Described, Record
 from worker.contract.several import SeveralOptions
 from worker.contract.size import FieldOptions, FoundSize
+from worker.contract.traits import JobSize, ModelTraits
 
 _NUMBERS = 24 * 1024
 """Bytes of a summary without an influence map, with the probabilities of all values of
@@ -87,7 +78,7 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
         """The option `against_identity`."""
         return self.against_identity
 
-    def for_model(self, model: Able, n: int) -> Self:
+    def for_model(self, model: ModelTraits, n: int) -> Self:
         """Return a copy with the number of passes for this model.
 
         Raises BadOptionError if x or y is missing or outside of the picture,
@@ -124,7 +115,7 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
             _expect_within("y", self.y, model.height)
         return found
 
-    def fits(self, model: Able) -> bool:
+    def fits(self, model: ModelTraits) -> bool:
         """Return True if the model has the label, and scores fields if `size` is one."""
         return LabelOptions.fits(self, model) and FieldOptions.fits(self, model)
 
@@ -132,7 +123,7 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
         """Return the fields of the Job about the label and about moved colours."""
         return {**LabelOptions.job_fields(self), **ColourOptions.job_fields(self)}
 
-    def work(self, job: Asked) -> int:
+    def work(self, job: JobSize) -> int:
         """Return the cost. One pass over a picture counts as one row of values, and
         each distribution takes one. The predictions at a pixel take another pass, and
         an influence map about ten: it runs the plain network forward and backward."""
@@ -145,7 +136,7 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
         )
         return job.n * passes * job.width * job.channels
 
-    def room(self, job: Asked) -> int:
+    def room(self, job: JobSize) -> int:
         """Return the bytes that maps and summaries take, at most."""
         pixels = job.height * job.width
         maps = _MAPS * pixels * job.channels

@@ -7,18 +7,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from worker.contract.added import NAME
-from worker.contract.kind import (
-    FOUND,
-    Asked,
-    Input,
-    Kind,
-    Options,
-    Shows,
-    Since,
-    Source,
-    Summary,
-)
+from worker.contract.kind import Input, Kind, Shows, Source, Summary
+from worker.contract.options import FOUND, Options, Since
 from worker.contract.record import Described
+from worker.contract.traits import JobSize
 
 SIZE_PATTERN = r"^([89]|[1-5]\d|6[0-4])x([89]|[1-5]\d|6[0-4])$"
 """Pattern of a size, each side from 8 to 64."""
@@ -89,12 +81,12 @@ class TrainOptions(Options):
     unsupported_names: Annotated[tuple[str, ...], FOUND] = ()
     """Names of the first of these."""
 
-    def work(self, job: Asked) -> int:
+    def work(self, job: JobSize) -> int:
         """Return 0: no image is drawn for a client, so estimates of waiting times
         ignore trainings."""
         return 0
 
-    def room(self, job: Asked) -> int:
+    def room(self, job: JobSize) -> int:
         """Return the bytes that the grid and the summary take."""
         return _ROOM
 

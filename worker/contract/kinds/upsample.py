@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from worker.contract.kind import Asked, Input, Kind, SeededOptions, Source
+from worker.contract.kind import Input, Kind, Source
 from worker.contract.labels import LabelField, LabelOptions
+from worker.contract.options import SeededOptions
 from worker.contract.probabilities import ROOM, ProbabilityAnswer, ProbabilitySummary
+from worker.contract.traits import JobSize
 
 
 class UpsampleOptions(LabelOptions, SeededOptions):
@@ -14,7 +16,7 @@ class UpsampleOptions(LabelOptions, SeededOptions):
         """Return the fields of the Job, with `label`."""
         return {**SeededOptions.job_fields(self), **LabelOptions.job_fields(self)}
 
-    def room(self, job: Asked) -> int:
+    def room(self, job: JobSize) -> int:
         """Return the bytes that the probabilities take."""
         return ROOM * job.n
 

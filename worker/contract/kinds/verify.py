@@ -5,19 +5,11 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from worker.contract.changed_card import CardChangedField, ChangedCardOptions
-from worker.contract.kind import (
-    FOUND,
-    Able,
-    Asked,
-    Input,
-    Kind,
-    Pixel,
-    Shows,
-    Summary,
-    drawn_values,
-)
+from worker.contract.kind import Input, Kind, Pixel, Shows, Summary
 from worker.contract.labels import SINCE, label_name
+from worker.contract.options import FOUND, drawn_values
 from worker.contract.sampling import SamplingOptions
+from worker.contract.traits import JobSize, ModelTraits
 
 
 class VerifyOptions(ChangedCardOptions, SamplingOptions):
@@ -31,7 +23,7 @@ class VerifyOptions(ChangedCardOptions, SamplingOptions):
     label: Annotated[str | None, FOUND, SINCE] = None
     """Name of the label that the picture names; None if it names none."""
 
-    def for_model(self, model: Able, n: int) -> Self:
+    def for_model(self, model: ModelTraits, n: int) -> Self:
         """Return a copy with the label by name. Raises BadOptionError if the model does
         not have it or cannot draw the size."""
         found = self.size_for(model)
@@ -39,11 +31,11 @@ class VerifyOptions(ChangedCardOptions, SamplingOptions):
             found["label"] = label_name(self.label, model)
         return self.model_copy(update=found)
 
-    def work(self, job: Asked) -> int:
+    def work(self, job: JobSize) -> int:
         """Return the number of values that are drawn again."""
         return drawn_values(job, job.height * job.width)
 
-    def room(self, job: Asked) -> int:
+    def room(self, job: JobSize) -> int:
         """Return the bytes that the summary takes, at most."""
         return 2 * 1024 + 40 * job.n
 
