@@ -58,3 +58,13 @@ def test_the_drawing_names_files() -> None:
             len([path for path in files if path.as_posix().endswith(f"/{name}")]) == 1
         ), name
     assert len(names) > 12
+
+
+def test_each_seam_is_there() -> None:
+    """The list that a line of seams.md names is in the file that it links to."""
+    page = (ROOT / "docs" / "seams.md").read_text(encoding="utf-8")
+    named = re.findall(r"\| [^|]*\]\(([^)]+)\): `(\w+)` \|", page)
+    assert len(named) >= 12
+    for path, name in named:
+        text = (ROOT / "docs" / path).read_text(encoding="utf-8")
+        assert re.search(rf"\b{name}\b", text), (path, name)
