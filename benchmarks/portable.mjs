@@ -1,13 +1,11 @@
 /**
  * Draws in Node for benchmarks/portable.py: node portable.mjs ENGINE MODEL_FOLDER FIRST END OUT
  *
- * Writes the values of image 0 of the seeds FIRST to END - 1, one after the other; prints milliseconds of processor. With the
- * first seed, it also codes the first images: OUT.coded.
+ * Writes the values of image 0 of the seeds FIRST to END - 1, one after the other; prints milliseconds of processor.
  */
 import { writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
-const MORE = 20;
 const [engine, folder, first, end, out] = process.argv.slice(2);
 const { load } = await import(pathToFileURL(`${engine}/index.js`).href);
 const model = await load(pathToFileURL(`${folder}/`));
@@ -20,7 +18,6 @@ for (let seed = Number(first); seed < Number(end); seed++) {
   ms.push((user + system) / 1000);
 }
 writeFileSync(out, Buffer.concat(pictures));
-if (first === "0") writeFileSync(`${out}.coded`, await model.encode(pictures.slice(0, MORE)));
 const sorted = ms.toSorted((a, b) => a - b);
 const { module } = model;
 console.log(JSON.stringify({ module, first: ms[0], best: sorted[0], median: sorted[sorted.length >> 1] }));

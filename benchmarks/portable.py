@@ -7,7 +7,7 @@
     python benchmarks/portable.py --completions           the completions alone, in Node or, with --browser, on a page
 
 Image 0 of each seed is drawn on both sides, and every value is compared; in Node also completions
-(portable_completions.py) and the file of 20 coded images. Kept in benchmarks/portable.json: the digest of all pictures
+(portable_completions.py). Kept in benchmarks/portable.json: the digest of all pictures
 of each side, how many values differ, and processor milliseconds of a picture drawn alone. A model at a time; what an
 earlier run found of the same weights stays.
 """
@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from portable_completions import Request, compared
 from sections import machine, table, weights_of, write_section
 
-from model_core import encode, load_model, sample
+from model_core import load_model, sample
 from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.models_directory import model_names
@@ -47,8 +47,6 @@ RELAXED = "--experimental-wasm-relaxed-simd"
 FIGURES = Path(__file__).with_suffix(".json")
 PAGE = HERE.parent / "docs" / "anywhere.md"
 SEEDS, IN_BROWSER, TIMED = 1000, 100, 20
-MORE = 20
-"""Images that are coded; so in portable.mjs."""
 AT_ONCE = 250
 """Seeds of one comparison, so that a run that is stopped has not drawn for nothing."""
 
@@ -147,7 +145,6 @@ def in_node(model: Model, folder: Path, seeds: int) -> Facts:
     ]
     facts = _compared(model, b"".join(values for values, _ in pieces), seeds)
     return facts | {
-        "coded": _is_coded_so(model, folder),
         "ms": pieces[0][1],
         "native_ms": _native_ms(model),
         "machine": machine(),
@@ -196,14 +193,6 @@ def _completed_in_node(
         input=asked,
     )
     return json.loads(done.stdout)
-
-
-def _is_coded_so(model: Model, folder: Path) -> bool:
-    """Are the coded images the same file that Node made?"""
-    images = draw(model, [ImageRequest(seed, 0) for seed in range(MORE)])
-    return (folder / f"{model.card.name}.values.coded").read_bytes() == encode(
-        model, images
-    )
 
 
 ON_PAGE = """<!doctype html><title>benchmark</title><script type="module">
@@ -343,7 +332,6 @@ def _lines(figures: dict[str, Facts]) -> list[str]:
                 *map(_pictures, (plain, fast)),
                 *(_pictures(sides.get(browser, {})) for browser in BROWSERS),
                 _completions(sides),
-                _coded(fast or plain),
                 *map(_ms, (plain, fast)),
                 f"{native['native_ms']:.1f} ms" if native else "",
             ]
@@ -355,7 +343,6 @@ def _lines(figures: dict[str, Facts]) -> list[str]:
         "Chromium",
         "Firefox",
         "completions",
-        "coded",
     ]
     heads += ["a picture, exact", "relaxed", "compiled loop"]
     sides = [facts for each in figures.values() for facts in each.values()]
@@ -370,19 +357,13 @@ def _lines(figures: dict[str, Facts]) -> list[str]:
 
 _SAID = (
     "Values that differ from the compiled loop's; `*`: by the relaxed module. Completions: images in holes of five "
-    "shapes, and how many figures differ of pixels, receipts and marginals together. Coded: the file of 20 images. "
+    "shapes, and how many figures differ of pixels, receipts and marginals together. "
     "Processor time of one picture drawn alone in Node."
 )
 
 
 def _ms(facts: Facts) -> str:
     return f"{facts['ms']['median']:.0f} ms" if facts else ""
-
-
-def _coded(facts: Facts) -> str:
-    return (
-        {True: "equal", False: "not equal"}[facts["coded"]] if "coded" in facts else ""
-    )
 
 
 def _completions(sides: Facts) -> str:

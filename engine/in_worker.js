@@ -61,8 +61,6 @@ export async function loadInWorker(url, embedded) {
     score: (values, options) => calls.call("score", { values, options }),
     surprise: (values, options) => calls.call("surprise", { values, options }),
     classify: (values) => calls.call("classify", values),
-    encode: (images, options) => calls.call("encode", { images, options }),
-    decode: (bytes) => calls.call("decode", bytes),
     verify: (png) => calls.call("verify", png),
     close: () => calls.end(new EngineError("the model was closed")),
     get isClosed() {

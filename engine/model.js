@@ -6,7 +6,6 @@
 /** @import {Component, CompleteOptions, Completion, Description, Draw, Drawing, Guide, LabelOptions, OnRow, Order, Picture, Program, SampleOptions, Verdict} from "./types" */
 
 import { drawingsOf, labelNumber, pictureOf } from "./validation.js";
-import { Codec } from "./codec.js";
 import { exactSum, log, logCount, logSum } from "./elementary.js";
 import { EngineError } from "./files.js";
 import { Chooser } from "./noise.js";
@@ -21,7 +20,7 @@ const SLOTS = 8;
 const TURN_MS = 16;
 
 /**
- * A model that draws, completes, scores, classifies, encodes and verifies pictures
+ * A model that draws, completes, scores, classifies and verifies pictures
  * here, without a service.
  *
  * `load` makes instances; its methods raise EngineError for invalid arguments.
@@ -38,7 +37,6 @@ export class Model {
   #description;
   #weights;
   #guides;
-  #codec;
 
   /**
    * @param {Program} program
@@ -51,7 +49,6 @@ export class Model {
     this.#description = description;
     this.#weights = weights;
     this.#guides = guides;
-    this.#codec = new Codec(description, (member, images) => this.#stage(member, images));
     this.name = description.name;
     this.channels = description.image.channels;
     this.height = description.image.height;
@@ -208,38 +205,6 @@ export class Model {
       const known = this.#turned(picture, orientation);
       return this.#stage(member, labels.length).logPOf({ known, keep }, labels, this.height);
     });
-  }
-
-  /**
-   * Encode images without loss; return the bytes of a file equal to that of `pixelrnn
-   * encode`.
-   *
-   * @deprecated It will be removed; the first call prints a warning.
-   * @param {ArrayLike<number>[]} images - Values (channels, height, width) of each
-   *     image.
-   * @param {LabelOptions} [options] - `label`: name or index of the label of all
-   *     images.
-   */
-  async encode(images, { label } = {}) {
-    warnAboutCodec();
-    if (!images?.length) throw new EngineError("there is no image to encode");
-    return this.#codec.encode(
-      Array.from(images, (values) => pictureOf(values, this)),
-      labelNumber(label, this.#description),
-    );
-  }
-
-  /**
-   * Return the images of a file that `encode`, `pixelrnn encode` or the service made
-   * with this model.
-   *
-   * @deprecated It will be removed; the first call prints a warning.
-   * @param {Uint8Array} bytes
-   * @returns {Promise<Picture[]>}
-   */
-  async decode(bytes) {
-    warnAboutCodec();
-    return (await this.#codec.decode(bytes)).map((values) => this.#picture(values));
   }
 
   /**
@@ -535,18 +500,6 @@ class Turns {
     }
     this.#signal?.throwIfAborted();
   }
-}
-
-let hasWarnedAboutCodec = false;
-
-/** Print a warning, once in a page, worker or process, that `encode` and `decode` will be removed. */
-function warnAboutCodec() {
-  if (hasWarnedAboutCodec) return;
-  hasWarnedAboutCodec = true;
-  console.warn(
-    "Model.encode and Model.decode are deprecated and will be removed from the JavaScript engine: " +
-      "encode and decode with the service or the command pixelrnn",
-  );
 }
 
 /**

@@ -5,7 +5,6 @@
  * in worker/contract/drawn_picture.py. Some that the service reads are refused here.
  */
 
-import { crc32 } from "./container.js";
 import { EngineError } from "./files.js";
 
 const SIGNATURE = [137, 80, 78, 71, 13, 10, 26, 10];
@@ -332,4 +331,22 @@ function nearest(left, up, corner) {
   const c = Math.abs(left + up - 2 * corner);
   if (a <= b && a <= c) return left;
   return b <= c ? up : corner;
+}
+
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, n) => {
+  for (let bit = 0; bit < 8; bit++) n = n & 1 ? (n >>> 1) ^ 0xedb88320 : n >>> 1;
+  return n;
+});
+
+/**
+ * Return the CRC-32 of some bytes (polynomial 0xedb88320, as in zip and PNG), from 0 to
+ * 2^32 - 1.
+ *
+ * @param {Uint8Array} bytes
+ * @returns {number}
+ */
+function crc32(bytes) {
+  let crc = -1;
+  for (const byte of bytes) crc = (crc >>> 8) ^ CRC_TABLE[(crc ^ byte) & 255];
+  return ~crc >>> 0;
 }

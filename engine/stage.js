@@ -5,7 +5,7 @@
  * place of its own in every array of the loop's memory.
  */
 
-/** @import {Coder, Description, Drawing, Program} from "./types" */
+/** @import {Description, Drawing, Program} from "./types" */
 
 import { exactSum } from "./elementary.js";
 import { EngineError } from "./files.js";
@@ -109,9 +109,8 @@ export class Stage {
     table.floats("state.temperature")[slot] = drawing.temperature;
     table.floats("state.log_p").fill(0, slot * height, (slot + 1) * height);
     const noise = table.addressOf("state.noise") + slot * height * width * channels * WORD;
-    if (!drawing.coder) this.#noise(drawing, noise);
+    this.#noise(drawing, noise);
     this.#give(slot, drawing);
-    this.#code(slot, drawing.coder);
   }
 
   /**
@@ -145,68 +144,6 @@ export class Stage {
     const map = this.table.floats("state.conditions").subarray(slot * size, (slot + 1) * size);
     map.fill(0);
     for (let at = label; at < size; at += labels) map[at] = 1;
-  }
-
-  /**
-   * Put a range coder in the place of the image's noise, or remove one.
-   *
-   * @param {number} slot
-   * @param {Coder} [coder]
-   */
-  #code(slot, coder) {
-    this.table.bytes("state.coded")[slot] = coder ? 1 : 0;
-    if (!coder) return;
-    this.table.words("state.coders").set(coder.registers, slot * coder.registers.length);
-    this.table.bytes("state.codes").set(coder.code, slot * this.table.shape("state.codes")[1]);
-  }
-
-  /**
-   * Return the range coder of an image after coding; `code` holds the output up to the
-   * place that a register names.
-   *
-   * @param {number} slot
-   * @returns {Coder}
-   */
-  coder(slot) {
-    const [, registers] = this.table.shape("state.coders");
-    const [, most] = this.table.shape("state.codes");
-    return {
-      registers: this.table.words("state.coders").slice(slot * registers, (slot + 1) * registers),
-      code: this.table.bytes("state.codes").slice(slot * most, (slot + 1) * most),
-    };
-  }
-
-  /**
-   * Return the state that the network keeps of an image for its later pixels: the bytes
-   * of each array.
-   *
-   * @param {number} slot
-   */
-  kept(slot) {
-    const table = this.table;
-    return table.kept.map((name) => {
-      const [layers, cells, width] = table.shape(name);
-      const own = Math.floor(cells / table.shape("front.first_row")[0]) * width;
-      const found = new Float32Array(layers * own);
-      for (let layer = 0; layer < layers; layer++) {
-        const first = layer * cells * width + slot * own;
-        found.set(table.floats(name).subarray(first, first + own), layer * own);
-      }
-      return new Uint8Array(found.buffer);
-    });
-  }
-
-  /**
-   * Return the noise (H, W, C) of an image. Overwrites the noise of slot 0, so nothing
-   * may be drawing there.
-   *
-   * @param {bigint} seed
-   * @param {number} sample
-   */
-  noiseOf(seed, sample) {
-    const { channels, height, width } = this.image;
-    this.#noise({ seed, sample }, this.table.addressOf("state.noise"));
-    return this.table.floats("state.noise").slice(0, height * width * channels);
   }
 
   /**

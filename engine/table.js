@@ -53,8 +53,8 @@ const product = (shape) => shape.reduce((a, b) => a * b, 1);
  * The arrays of one drawing loop in the memory of its instance, by name.
  *
  * A stage makes one. The constructor lays out the memory, grows it and writes the
- * table, the weights and the first values. `floats`, `integers`, `words` and `bytes`
- * return views of an array, which change the memory if they are written and become
+ * table, the weights and the first values. `floats`, `integers` and `bytes` return
+ * views of an array, which change the memory if they are written and become
  * invalid if the memory grows. An unknown name raises EngineError.
  */
 export class Table {
@@ -242,15 +242,6 @@ export class Table {
    */
   integers(name) {
     return /** @type {BigInt64Array} */ (this.#array(name));
-  }
-
-  /**
-   * Return a view of an array of uint64.
-   *
-   * @param {string} name
-   */
-  words(name) {
-    return /** @type {BigUint64Array} */ (this.#array(name));
   }
 
   /**

@@ -225,8 +225,6 @@ export interface Drawing extends Omit<StageOptions, "size"> {
   /** Mask of the pixels, given or drawn, whose ln p is summed. */
   weighed?: Uint8Array;
   label?: number;
-  /** Range coder that takes the place of the noise. */
-  coder?: Coder;
 }
 
 /** A label that images of a member may have, if the model has labels, and ln of its share of the model. */
@@ -240,12 +238,6 @@ export interface Order {
   member: number;
   index: number;
   drawing: Drawing;
-}
-
-/** The state of a range coder between two images: compiled/range_coder.py. */
-export interface Coder {
-  registers: BigUint64Array;
-  code: Uint8Array;
 }
 
 /** The compiled loop of a kind of network. */
@@ -279,10 +271,6 @@ export interface Portable {
   surprise(values: ArrayLike<number>, options?: LabelOptions): Promise<Float64Array>;
   /** Probability of each label, and -ln p of the picture in nats over all labels. */
   classify(values: ArrayLike<number>): Promise<{ p: number[]; nats: number }>;
-  /** @deprecated It will be removed: encode with the service or `pixelrnn encode`. */
-  encode(images: ArrayLike<number>[], options?: LabelOptions): Promise<Uint8Array>;
-  /** @deprecated It will be removed: decode with the service or `pixelrnn decode`. */
-  decode(bytes: Uint8Array): Promise<Picture[]>;
   /** Draw the images of a PNG of samples again and compare every pixel. */
   verify(png: Uint8Array): Promise<Verdict>;
 }

@@ -63,8 +63,6 @@ async function carriedOut(id, call, argument, signal) {
   if (call === "score") return loaded.score(argument.values, argument.options);
   if (call === "surprise") return loaded.surprise(argument.values, argument.options);
   if (call === "classify") return loaded.classify(argument);
-  if (call === "encode") return loaded.encode(argument.images, argument.options);
-  if (call === "decode") return loaded.decode(argument);
   if (call === "verify") return loaded.verify(argument);
   const onRow = (/** @type {any[]} */ ...row) => postMessage({ id, row });
   return call === "complete"

@@ -532,3 +532,43 @@ def _claim(site: Site, model: str, data: dict[str, str]) -> None:
         )
 
     site.page.route("**/models", told_otherwise)
+
+
+def test_service_decodes_a_coded_file_that_is_dropped(
+    site: Site, tmp_path: Path
+) -> None:
+    """The page shows its pictures, or says why it has none."""
+    url = site.service.url
+    coded = tmp_path / "a.pxrn"
+    pictures = []
+    files = []
+    for red in (85, 255):
+        picture = Image.new("RGB", (4, 5), (red, 0, 0))
+        picture.save(file := io.BytesIO(), "png")
+        pictures.append(list(picture.convert("RGBA").tobytes()))
+        files.append(("image", ("i.png", file.getvalue())))
+    answer = httpx.post(
+        f"{url}/encode",
+        data={"model": "tiny-rgb"},
+        files=files,
+        headers={"Prefer": "wait=30"},
+        timeout=90,
+    )
+    assert answer.status_code == 200, answer.text
+    job = answer.json()
+    blob = httpx.get(f"{url}/jobs/{job['id']}/blob", timeout=90)
+    coded.write_bytes(blob.content)
+    site.open("sample")
+    site.drop("main", coded, "")
+    notice = site.page.locator("#notice")
+    notice.get_by_text("2 pictures, without loss, decoded by tiny-rgb").wait_for()
+    shown = notice.locator("canvas").evaluate_all(
+        """all => all.map((canvas) => {
+          const context = canvas.getContext("2d");
+          return [...context.getImageData(0, 0, canvas.width, canvas.height).data];
+        })"""
+    )
+    assert shown == pictures
+    coded.write_bytes(b"nothing")
+    site.drop("main", coded, "")
+    notice.get_by_text("it does not begin with PXRN").wait_for()

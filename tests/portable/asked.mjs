@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 
 const { engine, script, given } = JSON.parse(readFileSync(0, "utf8"));
 const parts = {};
-for (const name of ["index", "container", "orientation", "png", "program", "rounding", "sha256"]) {
+for (const name of ["index", "orientation", "png", "program", "rounding", "sha256"]) {
   Object.assign(parts, await import(pathToFileURL(`${engine}/${name}.js`).href));
 }
 const at = (folder) => pathToFileURL(`${folder}/`);

@@ -14,7 +14,6 @@ import pytest
 
 from model_core import shipped
 from model_core.card import Card
-from model_core.codec.container import pack_labels
 from model_core.errors import ConfigError, ModelError
 from model_core.kinds import KINDS, part
 from model_core.models import load_model
@@ -292,20 +291,6 @@ def test_models_are_refused_whose_names_would_misplace_files(
     with pytest.raises(ConfigError, match="2 models have the name tiny-cnn"):
         to_export([model, again], target)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_labels_are_packed_as_in_python(ask: Ask) -> None:
-    """Those of a model with one label take no byte."""
-    cases = [([0, 0, 0], 1), ([1, 0, 1], 2), ([9] * 300, 10), ([63, 0], 64)]
-    packed = [list(pack_labels(np.array(labels), k)) for labels, k in cases]
-    script = "return given.cases.map(([labels, k]) => parts.packLabels(labels, k));"
-    assert ask(script, cases=cases) == packed
-    script = (
-        "return given.cases.map(([labels, k], i) =>"
-        "  parts.unpackLabels(Uint8Array.of(...given.packed[i], 7), labels.length, k));"
-    )
-    found = ask(script, cases=cases, packed=packed)
-    assert found == [[labels, [7]] for labels, _ in cases]
 
 
 def test_only_the_eight_names_are_orientations(ask: Ask) -> None:

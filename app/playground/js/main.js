@@ -414,18 +414,20 @@ async function useFile(file) {
 }
 
 /**
- * Decode a file of coded pictures in this browser and show the pictures, or say why
- * that failed.
+ * Let the service decode a file of coded pictures and show the pictures, or say why that
+ * failed.
  *
  * @param {File} file
  */
 async function showCodedFile(file) {
+  if (!api.hasService)
+    return note(t("A file of coded pictures is read by a service, or by the command: pixelrnn decode FILE"));
   try {
-    const { images, model } = await shared.backend.browser.decodeFile(file);
-    const facts = { count: formatNumber(images.length), model };
-    note(t("{count} pictures, without loss, decoded by {model} in this browser.", facts), ...images.map(canvasOf));
+    const { images, job } = await shared.backend.service.decode(file, { signal: new AbortController().signal });
+    const facts = { count: formatNumber(images.length), model: job?.model ?? "" };
+    note(t("{count} pictures, without loss, decoded by {model}.", facts), ...images.map(canvasOf));
   } catch (error) {
-    note(error instanceof Error ? error.message : String(error));
+    note(explain(error).text);
   }
 }
 

@@ -162,8 +162,8 @@ export class Api {
    * it never starts two jobs.
    *
    * @param {string} path - Path of the call, such as "/sample".
-   * @param {Record<string, any> | FormData} body - JSON for a sample, a form for calls
-   *     with files.
+   * @param {Record<string, any> | FormData | Blob} body - JSON for a sample, a form for
+   *     calls with pictures, a file of coded pictures as it is.
    * @param {number} waitS - Seconds that the server may wait for the job to end.
    * @param {AbortSignal} [signal] - Ends the wait.
    * @returns {Promise<Job>}
@@ -172,8 +172,9 @@ export class Api {
     this.#mayAsk = true;
     const headers = new Headers({ "Idempotency-Key": randomKey() });
     if (waitS) headers.set("Prefer", `wait=${waitS}`);
-    if (!(body instanceof FormData)) headers.set("Content-Type", "application/json");
-    const sent = body instanceof FormData ? body : JSON.stringify(body);
+    if (body instanceof Blob) headers.set("Content-Type", "application/octet-stream");
+    else if (!(body instanceof FormData)) headers.set("Content-Type", "application/json");
+    const sent = body instanceof FormData || body instanceof Blob ? body : JSON.stringify(body);
     const request = { method: "POST", headers, body: sent, signal };
     for (let tried = 1; ; tried += 1) {
       try {
@@ -190,7 +191,7 @@ export class Api {
    * canceled, so that it does not delay the next one.
    *
    * @param {string} path
-   * @param {Record<string, any> | FormData} body
+   * @param {Record<string, any> | FormData | Blob} body
    * @param {AbortSignal} signal - Gives up; the promise is rejected with its reason.
    * @param {(job: Job) => void} [onWait] - Called now and then with the state of the
    *     job.
@@ -207,7 +208,7 @@ export class Api {
    * Start a job and wait for its end.
    *
    * @param {string} path
-   * @param {Record<string, any> | FormData} body
+   * @param {Record<string, any> | FormData | Blob} body
    * @param {AbortSignal} signal
    * @param {(job: Job) => void} [onWait]
    * @returns {Promise<Job>}

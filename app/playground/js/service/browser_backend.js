@@ -15,11 +15,6 @@ import { dataUrlOf, holeOf, maskPicture, nearestColour, pixelsOf, rgbaOf } from 
 
 /** Name of the engine's arithmetic: only jobs drawn with it have the same bytes. */
 const ARITHMETIC = "cpu-compiled";
-/**
- * First and last byte of the weights' digest in a file of coded pictures:
- * engine/container.js.
- */
-const CODED_DIGEST = /** @type {const} */ ([11, 43]);
 /** Calls that the engine can answer for every model that this browser can fetch. */
 const CALLS = ["sample", "rows", "complete", "score", "scoreMap"];
 
@@ -28,9 +23,8 @@ const CALLS = ["sample", "rows", "complete", "score", "scoreMap"];
  *
  * `can(call, model)` and `canDraw(job)` say whether it can answer. `sample`,
  * `complete`, `score`, `scoreMap` and `classify` answer like those of `ServiceBackend`.
- * `redraw` draws a job's images again, `verificationOf` compares a PNG with them,
- * `decodeFile` reads a file of coded pictures. All of these fetch the model if
- * necessary and raise FieldTrouble if that fails, and otherwise the engine's errors;
+ * `redraw` draws a job's images again, `verificationOf` compares a PNG with them. All of
+ * these fetch the model if necessary and raise FieldTrouble if that fails, and otherwise the engine's errors;
  * `redraw` returns null instead. Models stay loaded for the lifetime of the page, each
  * in its own Web Worker; one whose worker has ended is loaded again.
  */
@@ -228,24 +222,6 @@ export class BrowserBackend {
     if (!found) return "";
     if (found.verified) return t("Drawn again in this browser: every pixel is the same.");
     return t("Drawn again in this browser: {count} pixels are not the same.", { count: found.changed.length });
-  }
-
-  /**
-   * Return the pictures of a file of coded pictures, and the name of the model whose
-   * weights it names.
-   *
-   * @param {File} file
-   * @throws {FieldTrouble} if no model here has these weights, or if they cannot be
-   *     fetched; EngineError if the file is damaged.
-   */
-  async decodeFile(file) {
-    const bytes = new Uint8Array(await file.arrayBuffer());
-    const digest = Array.from(bytes.subarray(...CODED_DIGEST), (byte) => byte.toString(16).padStart(2, "0")).join("");
-    const model = this.#models.value?.find((one) => one.digest === digest);
-    if (!model) throw new FieldTrouble("", t("No model here has the weights that this file names."));
-    const drawer = await this.#drawer(model);
-    const images = (await drawer.decode(bytes)).map(({ values }) => pictureOfValues(values, drawer));
-    return { images, model: model.name };
   }
 
   /**

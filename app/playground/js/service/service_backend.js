@@ -112,10 +112,20 @@ export class ServiceBackend {
   }
 
   /**
+   * Return the pictures of a file of coded pictures, with the job that decoded it.
+   *
+   * @param {Blob} file
+   * @param {AnswerOptions} how
+   */
+  decode(file, how) {
+    return this.#draw("/decode", file, {}, how);
+  }
+
+  /**
    * Start a job and return it when it has succeeded.
    *
    * @param {string} path
-   * @param {Record<string, any> | FormData} body
+   * @param {Record<string, any> | FormData | Blob} body
    * @param {AnswerOptions} how
    */
   async #finishedJob(path, body, { signal, onWait }) {
