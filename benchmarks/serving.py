@@ -31,7 +31,7 @@ from model_core import load_model
 from model_core.image_request import ImageRequest
 from model_core.measures.speed import percentile
 from model_core.models import Model
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 from worker.engine.slot_plan import KEPT_STATES
 from worker.process import processors
 

@@ -1,7 +1,7 @@
 """Write several published networks as one model, their even mixture, and lend networks
 to a model as guides.
 
-measures/likelihood.py computes a mixture's ln p, and sampling/model_engine.py draws
+measures/likelihood.py computes a mixture's ln p, and sampling/engine.py draws
 from it.
 """
 

@@ -64,7 +64,7 @@ class _Image:
 
 
 class FakeEngine:
-    """model_core.sampling.model_engine.Engine without a network: one pixel an image and step, given rows at once."""
+    """model_core.sampling.engine.Engine without a network: one pixel an image and step, given rows at once."""
 
     def __init__(self, slots: int = 4, fail_at_step: int | None = None) -> None:
         self._slots = slots

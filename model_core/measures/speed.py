@@ -25,7 +25,7 @@ from model_core.image_request import ImageRequest
 from model_core.layers.conditioning import subsample
 from model_core.models import Model, check_device, untrained
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 
 PEAK_SIDES = {"cpu": 1536, "cuda": 8192}
 """Side of the square matrices whose product measures the device's peak rate: large

@@ -17,7 +17,7 @@ from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.networks.pixel_network import WeightVersions
 from model_core.sampling.compiled.threads import threads_in_use
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 from model_core.sampling.stages import networks_of, seats
 
 OnRow = Callable[[int, int, Tensor], None]

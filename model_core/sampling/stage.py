@@ -61,8 +61,8 @@ class Drawing:
     rows are drawn."""
     windows: Windows | None = None
     """The windows of a field, a picture taller or wider than the network's images; None
-    for any other image. Only WindowedStage accepts them, which gives a stage one window
-    after the other."""
+    for any other image. Only Drawings accepts them, which gives a stage one window after
+    the other."""
 
     def with_noise(self, noise: Tensor, label: int | None) -> "Drawing":
         """Return a new drawing of another image, with this noise (H, W, C) and label,

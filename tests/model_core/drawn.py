@@ -14,7 +14,7 @@ from model_core.models import Model
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.compiled.threads import use_threads
 from model_core.sampling.compiled.weights import prepared
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 
 COUNTS = (1, 2, 3, 8)
 """Numbers of threads: one, as many as this machine may have, one that divides no batch,

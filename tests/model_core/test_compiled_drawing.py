@@ -11,12 +11,10 @@ from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.compiled.weights import prepared
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 from model_core.sampling.noise import image_noise
 from model_core.sampling.plain import PlainStage
-from model_core.sampling.prefill import SharedPrefill
 from model_core.sampling.stage import Drawing
-from model_core.sampling.windowed import WindowedStage
 from tests.model_core.reference import reference_sample
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
@@ -42,11 +40,8 @@ def lively(preset: str, **size: int | bool | str) -> Model:
 
 
 def stage_of(engine: Engine) -> object:
-    """The last stage of an engine's only network, without what draws windows and shares given rows before it."""
-    stage: object = engine._engines[0]._stages[-1]
-    while isinstance(stage, WindowedStage | SharedPrefill):
-        stage = stage._stage
-    return stage
+    """The last stage of an engine's only network."""
+    return engine._members[0].stages[-1]
 
 
 @pytest.mark.parametrize("preset", PRESETS)

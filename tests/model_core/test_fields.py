@@ -18,7 +18,7 @@ from model_core.measures.picture_score import score_picture
 from model_core.models import Model
 from model_core.networks import PixelNetwork
 from model_core.sampling.compiled.stage import PIECE, CompiledStage
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 from model_core.sampling.noise import chosen_member, image_noise
 from model_core.sampling.stage import Drawing
 from model_core.windows import Window, Windows

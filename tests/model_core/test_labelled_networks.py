@@ -23,7 +23,7 @@ from model_core.models import load_model
 from model_core.networks import PixelNetwork, build_network
 from model_core.sampling import label_choice
 from model_core.sampling.compiled.stage import CompiledStage
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 from model_core.sampling.stage import Stage
 from model_core.sampling.stages import new_stage
 from model_core.training.evaluate import evaluate_model

@@ -15,7 +15,7 @@ from model_core.measures.picture_score import score_picture
 from model_core.measures.pixel_belief import pixel_belief
 from model_core.measures.pixel_influence import pixel_influence
 from model_core.networks import MultiScaleNetwork, build_network
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 from tests.labelled_models import PRIORS, chi_square, labelled
 from tests.model_core.reference import reference_sample
 

@@ -19,7 +19,7 @@ from model_core.measures.pixel_belief import pixel_belief
 from model_core.mixing import mix, turned_copies
 from model_core.models import Member, Model
 from model_core.orientation import ORIENTATIONS, Orientation, turn, turn_back
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 from model_core.training.evaluate import evaluate_model
 
 SIDE = 3

@@ -12,7 +12,7 @@ from model_core.image_request import ImageRequest
 from model_core.layers.conditioning import Upsampler, subsample
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 from tests.model_core.reference import reference_sample
 
 BASES = ["pixel-cnn", "row-lstm", "diagonal-bilstm"]

@@ -14,10 +14,10 @@ from model_core.networks import MultiScaleNetwork, PixelNetwork
 from model_core.sampling.blocks.drivers import ProcessorDriver
 from model_core.sampling.blocks.stage import BlockStage
 from model_core.sampling.compiled.stage import CompiledStage
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.drawings import Drawings
+from model_core.sampling.engine import Engine
 from model_core.sampling.noise import image_noise
 from model_core.sampling.plain import PlainStage
-from model_core.sampling.prefill import SharedPrefill
 from model_core.sampling.stage import Drawing, Stage
 from model_core.sampling.stages import slot_bytes
 from tests.model_core.arrays import array_bytes
@@ -80,7 +80,7 @@ def drawing(i: int, given: int = GIVEN) -> Drawing:
     return Drawing(torch.from_numpy(image_noise(5, i, H, W, 3)), 1.0 + i, known, keep)
 
 
-def finish(stage: Stage | SharedPrefill) -> dict[int, np.ndarray]:
+def finish(stage: Stage | Drawings) -> dict[int, np.ndarray]:
     """The images (C, H, W) by slot, put together from rows that come in order."""
     rows: dict[int, list[np.ndarray]] = {}
     for row in (row for _ in range(10 * H * W) for row in stage.step()):
@@ -105,7 +105,7 @@ def test_images_are_the_same_when_they_share_their_given_rows(
 ) -> None:
     """One prefill for four images gives the bytes of four prefills; also where there is nothing to draw."""
     counting = Counting(kind(network, 4))
-    shared = SharedPrefill(counting)
+    shared = Drawings(counting)
     for slot, i in enumerate([2, 0, 3, 1]):
         shared.open(slot, drawing(i, given))
     images = finish(shared)
@@ -120,7 +120,7 @@ def test_images_are_the_same_when_the_first_is_withdrawn(
 ) -> None:
     """Another takes over its part, and one that waited and is withdrawn too is not drawn."""
     counting = Counting(kind(network, 4))
-    shared = SharedPrefill(counting)
+    shared = Drawings(counting)
     for slot in range(4):
         shared.open(slot, drawing(slot))
     shared.close(2)
@@ -138,7 +138,7 @@ def test_prefill_is_not_shared_when_images_begin_otherwise(
 ) -> None:
     """Another number of given rows, other values, or none: each does its own."""
     counting = Counting(kind(network, 4))
-    shared = SharedPrefill(counting)
+    shared = Drawings(counting)
     other = drawing(2)
     assert other.known is not None
     shared.open(0, drawing(0))
@@ -158,7 +158,7 @@ def test_state_stays_when_its_image_is_done(
     """What comes later begins after its given rows, in any slot, with the bytes of an image alone; the states that were
     used last stay. One that is withdrawn at once leaves no rows behind."""
     counting = Counting(kind(network, 4))
-    shared = SharedPrefill(counting, spare=[2, 3])
+    shared = Drawings(counting, spare=[2, 3])
     for i, (slot, given, opened) in enumerate(
         [(0, 2, 1), (0, 3, 2), (1, 2, 2), (0, 4, 3), (0, 2, 3), (0, 3, 4)]
     ):
@@ -177,7 +177,7 @@ def test_two_images_go_on_from_a_kept_state_at_once(
     kind: StageKind, network: PixelNetwork
 ) -> None:
     """Beside one that works off other rows."""
-    shared = SharedPrefill(counting := Counting(kind(network, 4)), spare=[3])
+    shared = Drawings(counting := Counting(kind(network, 4)), spare=[3])
     shared.open(0, drawing(0))
     finish(shared)
     shared.open(0, drawing(1))
@@ -203,7 +203,7 @@ def test_prefill_is_not_shared_when_conditions_differ() -> None:
     assert isinstance(network, MultiScaleNetwork)
     for other, expected in ((0.0, 1), (1.0, 2)):
         counting = Counting(PlainStage(network.large, 2))
-        shared = SharedPrefill(counting)
+        shared = Drawings(counting)
         for slot, value in enumerate([0.0, other]):
             keep = torch.zeros(H + 1, W, dtype=torch.bool)
             keep[:2] = True

@@ -13,7 +13,7 @@ from model_core.errors import DataError
 from model_core.image_request import ImageRequest
 from model_core.models import Model
 from model_core.sampling import offline
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 from model_core.sampling.noise import WORDS, image_noise
 from tests.model_core.reference import reference_sample
 

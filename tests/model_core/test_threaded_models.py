@@ -11,7 +11,7 @@ from model_core.codec.codec import has_codec
 from model_core.models_directory import cards_in, default_models_dir
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.compiled.threaded import ThreadedStage
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 from model_core.sampling.stages import stage_bytes
 from tests.model_core.drawn import (
     COUNTS,
@@ -65,7 +65,7 @@ def test_shipped_models_take_the_planned_memory(place: Path, count: int) -> None
     model = load_model(place)
     engine = Engine(model, 16, threads=count)
     made = 0
-    for part in (part for each in engine._engines for part in each._parts):
+    for part in (part for each in engine._members for part in each.stages):
         for stage in part._stages if isinstance(part, ThreadedStage) else [part]:
             assert isinstance(stage, CompiledStage)
             made += arrays_of(stage)

@@ -26,7 +26,7 @@ from model_core.sampling.compiled.threads import (
     threads_in_use,
     use_threads,
 )
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 from model_core.sampling.noise import image_noise
 from model_core.sampling.stage import Drawing
 from model_core.sampling.stages import compiled_stage
@@ -236,7 +236,7 @@ def test_images_are_spread_evenly_whoever_leaves(count: int) -> None:
             active.add(slot)
         else:
             slot = int(random.choice(sorted(active)))
-            if turn % 7 == 0:  # as SharedPrefill keeps the state after given rows
+            if turn % 7 == 0:  # as Drawings keeps the state after given rows
                 place = slots + turn % kept
                 stage.fork(slot, place, drawing(slot))
                 stage.close(place)

@@ -14,8 +14,7 @@ from model_core.components import Member
 from model_core.image_request import ImageRequest
 from model_core.measures.likelihood import log_likelihood
 from model_core.models import Model
-from model_core.sampling.engine import DrawnRow, NetworkEngine
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import DrawnRow, Engine
 from model_core.sampling.offline import draw, draw_weighed
 from tests.labelled_models import labelled
 
@@ -102,13 +101,13 @@ def test_a_step_scores_one_image_by_one_component(
     tickets = [engine.admit(each) for each in asked]
     steps = 0
 
-    def count(scorer: NetworkEngine) -> list[DrawnRow]:
+    def count(scorer: Engine) -> list[DrawnRow]:
         nonlocal steps
         steps += scorer in engine._scorers.values()
         return step(scorer)
 
-    step = NetworkEngine.step
-    monkeypatch.setattr(NetworkEngine, "step", count)
+    step = Engine.step
+    monkeypatch.setattr(Engine, "step", count)
     found: list[DrawnRow] = []
     while engine.busy:
         assert engine.load >= 1

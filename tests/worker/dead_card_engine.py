@@ -16,7 +16,7 @@ def break_the_card() -> None:
     """Let the engine's thread fail from its third step on."""
     import torch
 
-    from model_core.sampling.model_engine import Engine
+    from model_core.sampling.engine import Engine
 
     whole_step = Engine.step
     steps = 0

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from model_core.sampling.engine import DrawnRow
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import DrawnRow, Engine
 from worker.orders.images import PlannedImage
 
 

@@ -23,7 +23,7 @@ from model_core.posterior.exact import ExactRun
 from model_core.posterior.islands import IslandsRun
 from model_core.posterior.particles import Stages
 from model_core.posterior.targets import Target
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 from model_core.sampling.stages import (
     compiled_loops,
     is_cold,

@@ -10,8 +10,7 @@ import torch
 from model_core import untrained
 from model_core.image_request import ImageRequest
 from model_core.sampling.compiled.threaded import ThreadedStage
-from model_core.sampling.engine import DrawnRow
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import DrawnRow, Engine
 from tests.fakes import Outlet
 from tests.model_core.lively import lively
 from tests.worker.harness import Client, StartWorker, wait_for

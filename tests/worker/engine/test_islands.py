@@ -22,7 +22,7 @@ from model_core.posterior.receipt import Receipt
 from model_core.posterior.targets import Target
 from model_core.sampling.compiled.threaded import ThreadedStage
 from model_core.sampling.compiled.threads import use_threads
-from model_core.sampling.model_engine import Engine
+from model_core.sampling.engine import Engine
 from tests.fakes import Outlet
 from tests.model_core.lively import lively
 from tests.worker.harness import wait_for
@@ -36,9 +36,9 @@ from worker.engine.deadlines import Deadlines
 from worker.engine.runner import Runner
 from worker.engine.usage_reports import UsageReports
 from worker.orders.claims import Claim, Outcome
+from worker.orders.kinds.complete import ParticleOrder
 from worker.orders.drawing import DrawOrder, Hole
 from worker.orders.images import GivenImage, NewRow, PlannedImage
-from worker.orders.kinds.complete import ParticleOrder
 from worker.orders.pictures import PictureOrder
 
 HEIGHT, WIDTH = 8, 6
