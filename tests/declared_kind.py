@@ -68,7 +68,7 @@ def declare() -> None:
         from worker.orders import pictures
         from worker.orders.build import BUILDERS
 
-        BUILDERS[WEIGH.word] = pictures.build
+        BUILDERS[WEIGH.word] = pictures.picture_order
     if "worker.engine.start" in sys.orig_argv:
         from worker.engine.kinds import OF_PICTURES
 

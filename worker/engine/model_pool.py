@@ -38,7 +38,7 @@ from worker.engine.cohort import Cohort
 from worker.engine.refusals import log_refusal
 from worker.engine.slot_plan import FEWEST_EACH, MIB, SlotPlan, most_slots, plan_for
 from worker.orders.catalogue import kept_name
-from worker.orders.kinds.complete import ParticleOrder
+from worker.orders.completion import ParticleOrder
 
 WARM_UP_ROWS = 2
 """Rows that a warm-up draws: enough to compile every kernel of a step, also those that

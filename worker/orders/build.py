@@ -5,11 +5,13 @@ from collections.abc import Callable
 
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec
-from worker.orders import pictures
+from worker.orders.completion import complete_order
+from worker.orders.drawing import sample_order, upsample_order
 from worker.orders.faults import JobRefusedError, malformed_spec
+from worker.orders.files import decode_order, encode_order
 from worker.orders.images import check_spec
-from worker.orders.kinds import complete, decode, encode, sample, score, upsample
 from worker.orders.order import Material, Order
+from worker.orders.pictures import picture_order, score_order
 from worker.orders.several import of_each
 
 Build = Callable[[JobSpec, ModelCard, Material], Order]
@@ -17,14 +19,14 @@ Build = Callable[[JobSpec, ModelCard, Material], Order]
 sense."""
 
 BUILDERS: dict[str, Build] = {
-    "sample": sample.build,
-    "complete": complete.build,
-    "upsample": upsample.build,
-    "score": score.build,
-    "classify": pictures.build,
-    "verify": pictures.build,
-    "encode": encode.build,
-    "decode": decode.build,
+    "sample": sample_order,
+    "complete": complete_order,
+    "upsample": upsample_order,
+    "score": score_order,
+    "classify": picture_order,
+    "verify": picture_order,
+    "encode": encode_order,
+    "decode": decode_order,
 }
 """The builder of each kind's orders, by `Kind.word`. Kinds that ask no model have none.
 """

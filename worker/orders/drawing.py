@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.data.pixels import pixels_to_values
 from model_core.windows import Windows
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec, Priority
 from worker.orders.images import (
+    UPRIGHT,
     Drawer,
     GivenImage,
     PlannedImage,
+    any_member,
     drawn_images,
+    picture,
     plan_images,
     requested_label,
 )
@@ -89,6 +93,27 @@ class DrawOrder(Order):
         """Name of the slots that draw the images: the model's name, or the model's with
         the width of its fields."""
         return f"{self.model} {self.width} wide" if self.width else self.model
+
+
+def sample_order(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder:
+    """Return the order for new images. The noise of each chooses the member that draws
+    it."""
+    # Only upright members draw fields, so rows become final from the top down.
+    drawer = UPRIGHT if spec.options.is_field else any_member(card.members)
+    return draw_order(spec, card, material, None, drawer, weighed=True)
+
+
+def upsample_order(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder:
+    """Return the order for large images from a small one."""
+    given = small_image(spec, card.values, material.pixels)
+    drawer = any_member(card.members)
+    return draw_order(spec, card, material, given, drawer, weighed=True)
+
+
+def small_image(spec: JobSpec, values: int, pixels: bytes) -> GivenImage:
+    """Return the small image that a job is given, as values."""
+    small = picture(spec, pixels, spec.small_height, spec.small_width)
+    return GivenImage(small=pixels_to_values(small, values))
 
 
 def draw_order(

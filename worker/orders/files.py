@@ -8,8 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_core.data.pixels import nearest_values
+from worker.contract.cards import ModelCard
+from worker.contract.coded_file import CodedFile
+from worker.contract.jobs import JobSpec
 from worker.orders.claims import Outcome
-from worker.orders.order import Order
+from worker.orders.faults import JobRefusedError, not_encodable
+from worker.orders.images import requested_label, rows_published, whole_picture
+from worker.orders.order import Material, Order
 
 CodingSteps = Generator[int | NDArray[np.uint8], None, Outcome]
 """Pauses after every row or so. Yields each decoded image (C, H, W), in order, and an
@@ -36,3 +42,43 @@ class FileOrder(Order):
     label: int | None = None
     """Index of the label given which pictures are encoded; None if each picture takes
     the label with the shortest code."""
+
+
+def encode_order(spec: JobSpec, card: ModelCard, material: Material) -> FileOrder:
+    """Return the order for encoding the job's pictures. Raises JobRefusedError if one
+    has a colour that is none of the model's: decoding would not return it unchanged."""
+    size = len(material.pixels) // spec.n
+    parts = [material.pixels[i * size : (i + 1) * size] for i in range(spec.n)]
+    images = [_exact(spec, card.levels, pixels, i) for i, pixels in enumerate(parts)]
+    label = requested_label(spec, card)
+    return FileOrder(
+        material.claim,
+        spec.model,
+        spec.kind,
+        np.stack(images),
+        card.levels,
+        label=label,
+    )
+
+
+def decode_order(spec: JobSpec, card: ModelCard, material: Material) -> FileOrder:
+    """Return the order for decoding a file, whose pictures are the job's images."""
+    images = CodedFile.of(material.pixels).images
+    if images != spec.n:
+        raise ValueError(f"the file holds {images} pictures: expected {spec.n}")
+    published = rows_published(spec, material.rows)
+    return FileOrder(
+        material.claim, spec.model, spec.kind, material.pixels, card.levels, published
+    )
+
+
+def _exact(spec: JobSpec, values: int, pixels: bytes, number: int) -> NDArray[np.uint8]:
+    image, moved = nearest_values(whole_picture(spec, pixels), values)
+    if moved:
+        raise JobRefusedError(
+            not_encodable(
+                f"Picture {number}, counted from 0, has {moved} pixels of other colours "
+                f"than the model's {values} values"
+            )
+        )
+    return image

@@ -2,12 +2,15 @@
 steps of drawing."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.contract.cards import ModelCard
 from worker.contract.jobs import JobSpec
+from worker.contract.kinds.score import ScoreOptions
+from worker.orders.faults import JobRefusedError, malformed_spec
 from worker.orders.images import kept_pixels, whole_picture
 from worker.orders.order import Material, Order
 
@@ -29,9 +32,18 @@ class PictureOrder(Order):
     """(H, W), True = given; None if all pixels are given."""
 
 
-def build(spec: JobSpec, card: ModelCard, material: Material) -> PictureOrder:
-    """Return the order for the picture of a job. Raises JobRefusedError if picture or
-    mask do not have the job's size."""
+def score_order(spec: JobSpec, card: ModelCard, material: Material) -> PictureOrder:
+    """Return the order for a score, and perhaps one pixel of the picture."""
+    pixel = cast(ScoreOptions, spec.options).pixel
+    if pixel is not None and (pixel.x >= spec.width or pixel.y >= spec.height):
+        raise JobRefusedError(
+            malformed_spec("The requested pixel lies outside of the image.")
+        )
+    return picture_order(spec, card, material)
+
+
+def picture_order(spec: JobSpec, card: ModelCard, material: Material) -> PictureOrder:
+    """Return the order for the picture of a job, with its mask if there is one."""
     keep = kept_pixels(spec, material.keep) if material.keep else None
     return PictureOrder(
         material.claim, spec.model, spec, whole_picture(spec, material.pixels), keep

@@ -36,7 +36,7 @@ from worker.engine.deadlines import Deadlines
 from worker.engine.runner import Runner
 from worker.engine.usage_reports import UsageReports
 from worker.orders.claims import Claim, Outcome
-from worker.orders.kinds.complete import ParticleOrder
+from worker.orders.completion import ParticleOrder
 from worker.orders.drawing import DrawOrder, Hole
 from worker.orders.images import GivenImage, NewRow, PlannedImage
 from worker.orders.pictures import PictureOrder

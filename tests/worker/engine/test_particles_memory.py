@@ -14,9 +14,9 @@ from worker.engine.model_pool import ModelPool
 from worker.engine.slot_plan import SlotPlan
 from worker.engine.usage_reports import UsageReports
 from worker.orders.claims import Claim
+from worker.orders.completion import ParticleOrder
 from worker.orders.drawing import Hole
 from worker.orders.images import GivenImage
-from worker.orders.kinds.complete import ParticleOrder
 
 HEIGHT, WIDTH = 8, 6
 MODEL = untrained(

@@ -9,10 +9,10 @@ from model_core.data.pixels import nearest_values
 from tests.fakes import CHANNELS, HEIGHT, WIDTH, fake_card
 from worker.contract.events import RowDrawn, Stage, row_entry
 from worker.contract.jobs import JobSpec
+from worker.orders.completion import given_image
+from worker.orders.drawing import small_image
 from worker.orders.faults import JobRefusedError
 from worker.orders.images import check_spec, plan_images, row_pixels, whole_picture
-from worker.orders.kinds import upsample
-from worker.orders.kinds.complete import given_image
 
 C, H, W = 3, 3, 2
 
@@ -130,7 +130,7 @@ def test_small_image_is_given_when_all_its_rows_are_there(done: int) -> None:
 def test_small_image_is_the_clients_when_it_is_upsampled() -> None:
     """Every sample begins from it; rows drawn before are known."""
     job = two_scales("upsample", n=2)
-    given = upsample.given_image(job, 256, bytes([1, 2, 3, 4, 5, 6]))
+    given = small_image(job, 256, bytes([1, 2, 3, 4, 5, 6]))
     first, second = plan_images(job, 256, given, [drawn(0, 0, bytes(2 * C))])
     for plan in (first, second):
         np.testing.assert_array_equal(
@@ -138,7 +138,7 @@ def test_small_image_is_the_clients_when_it_is_upsampled() -> None:
         )
     assert (first.skip, second.skip) == (1, 0)
     with pytest.raises(JobRefusedError, match="image needs 6 bytes; there are 24"):
-        upsample.given_image(job, 256, bytes(24))
+        small_image(job, 256, bytes(24))
 
 
 def test_rows_of_all_stages_count_when_the_model_draws_both() -> None:

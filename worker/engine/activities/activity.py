@@ -14,9 +14,9 @@ from worker.engine.deadlines import Deadlines
 from worker.engine.failures import is_card_error, is_out_of_memory
 from worker.engine.usage_reports import UsageReports
 from worker.orders.claims import Claim, Outcome, failed
+from worker.orders.completion import ParticleOrder
 from worker.orders.files import FileOrder
 from worker.orders.images import NewRow, row_pixels
-from worker.orders.kinds.complete import ParticleOrder
 from worker.orders.usage import Usage
 
 ModelWord = Literal[

@@ -20,8 +20,8 @@ from worker.engine.activities.activity import Surroundings, publish_image
 from worker.engine.assessment import Assessment, Findings
 from worker.engine.scheduler import Scheduler
 from worker.orders.claims import failed
+from worker.orders.completion import ParticleOrder
 from worker.orders.faults import drawing_failed, impossible_picture
-from worker.orders.kinds.complete import ParticleOrder
 
 PARTICLES_OF = "particles of "
 """Prefix of the names under which this activity has work; the model's name follows."""

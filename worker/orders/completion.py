@@ -55,7 +55,7 @@ class ParticleOrder(Order):
         return max(1, len(self.published))
 
 
-def build(
+def complete_order(
     spec: JobSpec, card: ModelCard, material: Material
 ) -> DrawOrder | ParticleOrder:
     """Return the order for a completion: of images in slots for `clamp`, and for

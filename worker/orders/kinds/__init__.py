@@ -1,1 +1,0 @@
-"""Functions that make orders from jobs, one file for each kind that needs its own."""
