@@ -68,11 +68,8 @@ def sample(
     log_p: float array (n,) that receives ln p of each image, as `draw_weighed` returns
         it. It is left as it is if `known` is given.
 
-    Raises DataError if known and keep are not given together or have other shapes, if
-    known is given with a size, or if the number of labels is not n; ConfigError for a
-    label or a size that the model does not have; IndexError for such a member;
-    OverflowError for a seed out of bounds; FloatingPointError if logits are not finite.
-    For weights on a card: torch.AcceleratorError or RuntimeError if the card fails.
+    Raises DataError for arguments that do not fit each other, ConfigError for a label or
+    a size that the model does not have.
     """
     labels = [model.card.label_number(each) for each in _for_each(label, n)]
     if (known is None) != (keep is None):
@@ -137,10 +134,8 @@ def upsample(
     log_p: float array (n,) that receives ln p of each image given its small image,
         whose own ln p is not included.
 
-    Raises DataError for a model of one scale, for small images of another shape, and if
-    the number of labels is not n; ConfigError for a label that the model does not have;
-    OverflowError for a seed out of bounds; FloatingPointError if logits are not finite.
-    For weights on a card: torch.AcceleratorError or RuntimeError if the card fails.
+    Raises DataError for a model of one scale or small images of another shape,
+    ConfigError for a label that the model does not have.
     """
     config = model.config
     if not config.multi_scale:
@@ -180,8 +175,7 @@ def draw_weighed(
     That is ln of the probability of the whole image, given pixels included, under the
     distribution that drew it: at its temperature, under the mixture of all members (or
     the member that the request names), and given the label if the request or the model
-    names one; and given the small image if the request has one. Raises the errors of
-    `draw`.
+    names one; and given the small image if the request has one.
     """
     weighed = [replace(request, weighed=True) for request in requests]
     log_p = np.zeros(len(requests))
@@ -209,10 +203,7 @@ def draw(
     more, the next one begins when one has ended. An engine for single images is kept
     with the model.
 
-    Raises ConfigError for a size that the model cannot draw; IndexError for a member,
-    RuntimeError for a label that it does not have; OverflowError for a seed out of
-    bounds; FloatingPointError if logits are not finite. For weights on a card:
-    torch.AcceleratorError or RuntimeError if the card fails.
+    Raises ConfigError for a size that the model cannot draw.
     """
     if size is not None and size != (model.config.width, model.config.height):
         model, windows = model.field(*size)

@@ -65,8 +65,8 @@ class Drawing:
     the other."""
 
     def with_noise(self, noise: Tensor, label: int | None) -> "Drawing":
-        """Return a new drawing of another image, with this noise (H, W, C) and label,
-        that is otherwise the same; tensors are shared."""
+        """Return a drawing of another image with this noise (H, W, C) and label that is
+        otherwise the same; tensors are shared."""
         # The copy keeps `given_rows`, which takes time to count.
         _ = self.given_rows
         other = object.__new__(Drawing)
@@ -88,12 +88,9 @@ class Drawing:
 
 
 def condition_of(network: PixelNetwork, drawing: Drawing) -> Tensor | None:
-    """Return the map (H, W, c) that biases the network's layers at each pixel of an
-    image: the drawing's condition, or its label, one-hot, at every pixel, on the
-    network's device. None if it has neither.
-
-    Raises RuntimeError on a CPU if the label is not one of the network's.
-    """
+    """Return the map (H, W, c) that biases the network's layers at each pixel: the
+    drawing's condition, or its label, one-hot, at every pixel, on the network's device.
+    None if it has neither."""
     if drawing.label is None:
         return drawing.condition
     config, label = (
@@ -104,11 +101,8 @@ def condition_of(network: PixelNetwork, drawing: Drawing) -> Tensor | None:
 
 
 class SlotRow(NamedTuple):
-    """A row of the image in a slot that will not change any more. A slot is a numbered
-    place of a stage, in which one image is drawn.
+    """A row of the image in a slot that will not change any more.
 
-    slot: number of the slot.
-    y: index of the row, from the top.
     values: (C, W), 0..V-1.
     is_last: True if it is the last row of the image.
     """
@@ -120,35 +114,24 @@ class SlotRow(NamedTuple):
 
 
 class ByOneSlot:
-    """Base class of stages: implements the methods of a Stage that are for several slots
-    by its `open`, `fork`, `hold`, `step`, `log_p` and `image`, which are for one slot or
-    all. A slot is a numbered place for one image."""
+    """Base class of stages whose methods are for one slot: implements those for
+    several."""
 
     def open_all(
         self: "Stage", slots: Sequence[int], drawings: Sequence[Drawing]
     ) -> None:
-        """Do as `open` for several slots; see Stage.open_all."""
         for slot, drawing in zip(slots, drawings, strict=True):
             self.open(slot, drawing)
 
     def fork_all(
         self: "Stage", source: int, targets: Sequence[int], drawings: Sequence[Drawing]
     ) -> None:
-        """Do as `fork` for several slots `targets`; see Stage.fork_all."""
         for target, drawing in zip(targets, drawings, strict=True):
             self.fork(source, target, drawing)
 
     def advance(
         self: "Stage", slots: Sequence[int], y: int, x: int
     ) -> NDArray[np.float64]:
-        """Hold the images in `slots`, at least one, at row y, column x, then step all
-        images, those in other slots too, until none can go on. Return `log_p` of these
-        slots, (N, H); see Stage.advance.
-
-        Raises the errors of the stage's `hold` and `step`: FloatingPointError if logits
-        are not finite, torch.AcceleratorError if a card that draws fails,
-        AssertionError for a column x at which it cannot stop.
-        """
         for slot in slots:
             self.hold(slot, y, x)
         while self.step():
@@ -156,20 +139,18 @@ class ByOneSlot:
         return np.stack([self.log_p(slot) for slot in slots])
 
     def images(self: "Stage", slots: Sequence[int]) -> NDArray[np.int64]:
-        """Return a copy of the values (N, C, H, W) of the images in several slots, at
-        least one; pixels that are not drawn yet have any value."""
         return np.stack([self.image(slot).numpy() for slot in slots])
 
 
 class Stage(Protocol):
-    """What every kind of stage provides. A stage draws from one network, up to `slots`
-    images side by side, each in a slot, a place with a number from 0 on, and each at
-    rows of its own.
+    """One network that draws up to `slots` images side by side, each in a slot, a place
+    with a number from 0 on, and each at rows of its own.
 
     What is drawn in a slot depends only on the drawing and on the weights, not on the
-    other slots. The methods are called by one thread at a time. A stage whose network
-    is on a card that draws raises torch.AcceleratorError from its methods if the card
-    fails.
+    other slots. The methods are called by one thread at a time. They raise
+    torch.AcceleratorError if a GPU that draws fails, FloatingPointError if the network
+    gives logits that are not finite, and RuntimeError for a label that it does not
+    have.
     """
 
     numerics: ClassVar[str]
@@ -188,12 +169,10 @@ class Stage(Protocol):
         network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
     ) -> NDArray[np.floating]:
         """Return the logits (N, V, C, H, W) of whole images (N, C, H, W), computed with
-        the arithmetic of this stage.
+        the arithmetic of this stage. A stage in plain torch returns logits that are not
+        finite as they are.
 
         label: index of the label of all images, in a network with labels.
-
-        A stage in plain torch returns logits that are not finite as they are; the
-        others raise FloatingPointError.
         """
         ...
 
@@ -214,7 +193,7 @@ class Stage(Protocol):
 
     def open(self, slot: int, drawing: Drawing) -> None:
         """Begin an image in a slot that has none. Nothing is drawn yet. A stage in
-        plain torch raises AssertionError for a drawing with a range coder."""
+        plain torch takes no drawing with a range coder."""
         ...
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
@@ -254,11 +233,7 @@ class Stage(Protocol):
     def advance(self, slots: Sequence[int], y: int, x: int) -> NDArray[np.float64]:
         """Hold the images in `slots` at row y, column x, as `hold` does. Then advance
         all images, those in other slots too, until each is where it is held, or
-        complete. Return `log_p` of these slots, (N, H).
-
-        Raises FloatingPointError if logits are not finite, AssertionError if the stage
-        cannot stop there.
-        """
+        complete. Return `log_p` of these slots, (N, H)."""
         ...
 
     def copy(self, sources: Slots, targets: Slots) -> None:
@@ -287,9 +262,6 @@ class Stage(Protocol):
     def step(self) -> list[SlotRow]:
         """Advance every image until at least one row is complete, and return the rows
         that are. The list is empty if no image can go on; of fields (wide pictures) it
-        may also be empty before, so that a wide one does not hold up the others.
-
-        With its last row an image is closed. Raises FloatingPointError if the network
-        gives logits that are not finite.
-        """
+        may also be empty before, so that a wide one does not hold up the others. With
+        its last row an image is closed."""
         ...

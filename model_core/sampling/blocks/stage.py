@@ -82,11 +82,10 @@ def _prepared(network: PixelNetwork, device: torch.device) -> _Prepared:
 
 
 class BlockStage(ByOneSlot):
-    """A Stage (sampling/stage.py) on a card, or on another driver of block programs. It
-    draws images side by side, each in a slot, a numbered place, by one block of the
-    card's threads.
+    """A Stage on a GPU, or on another driver of block programs, which draws each image
+    by one block of threads.
 
-    Methods that use the device raise torch.AcceleratorError if the card fails. It is
+    Methods that use the device raise torch.AcceleratorError if the GPU fails. It is
     reported by whichever of them comes next after the failure.
     """
 
@@ -96,11 +95,9 @@ class BlockStage(ByOneSlot):
 
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
-        """Return True if block programs exist for the network, and the card that is
+        """Return True if block programs exist for the network, and the GPU that is
         registered for this device computes the same bits as the CPU. The first call for
-        a network runs the check of the card, which takes seconds and raises
-        torch.AcceleratorError if the card fails, FloatingPointError if the network
-        gives logits that are not finite."""
+        a network runs the check of the GPU, which takes seconds."""
         card = card_at(device)
         if card is None or not has_program(network):
             return False
@@ -108,15 +105,12 @@ class BlockStage(ByOneSlot):
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
-        """Return the bytes of one block's state and image on the card. Raises KeyError
-        if no card is registered for the network's device, or if its kind has no block
-        program."""
+        """Return the bytes of one block's state and image on the GPU."""
         return BlockStage.bytes_of(network, _driver(network))
 
     @staticmethod
     def bytes_of(network: PixelNetwork, driver: Driver) -> int:
-        """Return the same as `slot_bytes`, for any driver. Raises KeyError if the
-        network's kind has no block program."""
+        """Return the same as `slot_bytes`, for any driver."""
         layout = _prepared(in_main_memory(network), driver.device).layout
         return r.FLOAT_BYTES * layout.state_size + r.CELL_BYTES * layout.image_size
 
@@ -124,26 +118,15 @@ class BlockStage(ByOneSlot):
     def logits(
         network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
     ) -> Floats:
-        """Return the logits (N, V, C, H, W), float32, of images (N, C, H, W); see
-        Stage.logits.
-
-        Raises FloatingPointError if a logit is not finite, KeyError if no card is
-        registered for the network's device, RuntimeError for a label that the network
-        does not have.
-        """
         return block_logits(network, images, label, _driver(network))
 
     def __init__(
         self, network: PixelNetwork, slots: int, driver: Driver | None = None
     ) -> None:
-        """Take the memory of all slots on the device, without an image, and copy the
-        weights there, unless they are kept from another stage.
+        """Copy the weights to the device, unless they are kept from another stage.
 
-        driver: runs the programs. Default: that of the card of the network's device.
-
-        Raises KeyError if no card is registered for the network's device and no driver
-        is given, or if the network's kind has no block program; torch.OutOfMemoryError
-        if the card has no room.
+        driver: runs the programs. Default: that of the GPU of the network's device,
+            which must be registered.
         """
         self._driver = _driver(network) if driver is None else driver
         device = self._driver.device
@@ -170,9 +153,6 @@ class BlockStage(ByOneSlot):
         self._log_p: NDArray[np.float64] | None = None
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none; it is copied to the device, and
-        nothing is drawn yet. Raises RuntimeError for a label that the network does not
-        have."""
         self._take_up(slot, drawing, first_row=0)
         state = self._states[slot]
         state.copy_(self._shared.begin)
@@ -184,8 +164,6 @@ class BlockStage(ByOneSlot):
             self._given[slot] = drawing.given_rows
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """Begin an image in the slot `target` with the state of the slot `source`,
-        after its given rows; see Stage.fork."""
         self._take_up(target, drawing, drawing.given_rows)
         self._states[target].copy_(self._states[source])
 
@@ -201,19 +179,13 @@ class BlockStage(ByOneSlot):
         self._on_card = self._log_p = None
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot, in later steps, only the rows above y and the first
-        x pixels of row y; x = W means all of row y. A later call moves the stop on."""
         self._holds[slot] = (y + 1, 0) if x == self._width else (y, x)
 
     def copy(self, sources: Slots, targets: Slots) -> None:
-        """Give each image in `targets` the state of the image at the same place in
-        `sources`; see Stage.copy. Raises AssertionError if the two are not held at the
-        same place."""
         for source, target in zip(sources, targets, strict=True):
             self._copy_one(source, target)
 
     def _copy_one(self, source: int, target: int) -> None:
-        """Do as `copy` for one pair of slots."""
         y, x = self._holds[source]
         assert self._holds[target] == self._holds[source]
         self._states[target].copy_(self._states[source])
@@ -227,14 +199,10 @@ class BlockStage(ByOneSlot):
         self._first_rows[target] = self._first_rows[source]
 
     def close(self, slot: int) -> None:
-        """Stop drawing the image in a slot; do nothing if there is none. Its state
-        stays, so that others can be forked from it."""
         if slot in self._active:
             self._active.remove(slot)
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """Return ln p of the weighed pixels that an image has passed, summed for each
-        row, (H,), as a copy."""
         if self._log_p is None:
             # The sums of all slots, since the caller asks for those of the others next.
             span = self._layout.span(r.LOG_P)
@@ -250,8 +218,7 @@ class BlockStage(ByOneSlot):
         return Coder(registers.view(np.uint64).copy(), codes.view(np.uint8))
 
     def image(self, slot: int) -> Tensor:
-        """Return a copy of the values (C, H, W) of the image in a slot, on the CPU;
-        pixels that are not drawn yet have any value."""
+        """See Stage.image; it is a copy."""
         return self._image_of(slot).cpu().clone()
 
     def kept(self, slot: int) -> list[Floats]:
@@ -262,12 +229,6 @@ class BlockStage(ByOneSlot):
         return [self._layout.view(block, field) for field in _KEPT[self._layout.kind]]
 
     def step(self) -> list[SlotRow]:
-        """Advance every image until at least one row is complete, and return the rows
-        that are; see Stage.step. With its last row an image is closed.
-
-        Raises FloatingPointError if the network gives logits that are not finite,
-        torch.AcceleratorError if the card fails.
-        """
         for slot in [*self._given]:
             if self._first_rows[slot] >= self._given[slot]:
                 del self._given[slot]

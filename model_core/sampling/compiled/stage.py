@@ -56,8 +56,7 @@ _Index = slice | NDArray[np.int64]
 
 
 class StepWork(NamedTuple):
-    """What one step of a stage computes; `CompiledStage.begin_step` makes it, and
-    `compute` runs it. A slot is the numbered place of one image."""
+    """What one step of a stage computes."""
 
     given: NDArray[np.int64]
     """int64 (n,): slots whose next row is given whole; it is worked through at once."""
@@ -69,9 +68,7 @@ class StepWork(NamedTuple):
 
 
 class CompiledStage:
-    """A Stage (sampling/stage.py) of compiled code on one thread. It draws images side
-    by side, each in a slot, a place with a number from 0 to `slots` - 1; slot numbers
-    are not checked.
+    """A Stage of compiled code on one thread. Slot numbers are not checked.
 
     A step has three parts: `begin_step` and `end_step` do the bookkeeping, and
     `compute`, between them, runs only compiled code, so that another thread may call
@@ -87,23 +84,19 @@ class CompiledStage:
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
         """Return True if the weights are float32 and the kind of network names a
-        compiled loop. The device does not matter, because weights on a card are copied
-        to main memory."""
+        compiled loop. Weights on a GPU are copied to main memory."""
         float32 = network.input.bias.dtype == torch.float32
         return float32 and network.config.kind.compiled is not None
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
-        """Return the bytes that each additional slot adds: the difference between the
-        arrays for two images and for one."""
         one, two = (state_bytes(network, images) for images in (1, 2))
         return two - one
 
     def __init__(
         self, network: PixelNetwork, slots: int, arrays: Prepared | None = None
     ) -> None:
-        """Make the arrays of all slots, without an image. The loop is compiled at the
-        first step, unless it is compiled already.
+        """The loop is compiled at the first step, unless it is compiled already.
 
         network: `can` returns True for it.
         arrays: the result of `prepared` for the network in main memory, if several
@@ -156,12 +149,9 @@ class CompiledStage:
         self._windows: set[int] = set()  # slots that draw a field
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none. Nothing is drawn yet. Raises
-        RuntimeError for a label that the network does not have."""
         self.open_all([slot], [drawing])
 
     def open_all(self, slots: Sequence[int], drawings: Sequence[Drawing]) -> None:
-        """Do as `open` for several slots, at least one; see Stage.open_all."""
         at = _index_of(slots)
         self._take_up(slots, drawings, first_row=0)
         state = self._state
@@ -174,15 +164,11 @@ class CompiledStage:
             kept[:, at] = outside[:, None]
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """Begin an image in the slot `target` with the state of the slot `source`,
-        after its given rows; see Stage.fork."""
         self.fork_all(source, [target], [drawing])
 
     def fork_all(
         self, source: int, targets: Sequence[int], drawings: Sequence[Drawing]
     ) -> None:
-        """Do as `fork` for several slots `targets`, at least one; see
-        Stage.fork_all."""
         self.fork_from(self, source, targets, drawings)
 
     def fork_from(
@@ -192,8 +178,7 @@ class CompiledStage:
         targets: Sequence[int],
         drawings: Sequence[Drawing],
     ) -> None:
-        """Do as `fork_all`; the slot `source` is one of the stage `other` of the same
-        network."""
+        """Do as `fork_all` with a slot of another stage of the same network."""
         self._take_up(targets, drawings, drawings[0].given_rows)
         self._copy_kept(other, source, _index_of(targets))
 
@@ -238,12 +223,9 @@ class CompiledStage:
             self._with_given.update(slots)
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot, in later steps, only the rows above y and the first
-        x pixels of row y; x = W means all of row y. A later call moves the stop on."""
         self._front.stop[slot] = self._stop(y, x)
 
     def hold_all(self, slots: Slots, y: int, x: int) -> None:
-        """Do as `hold` for the images in several slots."""
         self._front.stop[slots] = self._stop(y, x)
 
     def _stop(self, y: int, x: int) -> tuple[int, int]:
@@ -259,25 +241,16 @@ class CompiledStage:
         return bool(((rows < ys) | ((rows == ys) & (front.done[slots, ys] < xs))).any())
 
     def advance(self, slots: Slots, y: int, x: int) -> NDArray[np.float64]:
-        """Hold the images in `slots` at row y, column x, advance all images, those in
-        other slots too, until they are held or complete, and return `log_p` of these
-        slots, (N, H); see Stage.advance.
-
-        Completed rows are not returned. For small images, making SlotRows takes as long
-        as drawing. Raises FloatingPointError if a logit is not finite.
-        """
         self.hold_all(slots, y, x)
+        # Rows are not returned: to make them takes as long as to draw small images.
         if self.goes_on:
             self.run()
         return self.log_p_of(slots)
 
     def run(self) -> int:
-        """Advance all images until each is where it is held, or complete. Return the
-        number of steps. At least one image must be able to go on.
-
-        Raises FloatingPointError if a logit is not finite. Any thread may call it,
-        because it uses nothing of torch.
-        """
+        """Advance all images until each is where it is held, or complete; at least one
+        must be able to go on. Return the number of steps. Any thread may call it,
+        because it uses nothing of torch."""
         for steps in count(1):
             work = self.begin_step()
             self.settle(work, self.compute(work))
@@ -286,12 +259,9 @@ class CompiledStage:
         raise AssertionError("count has no end")
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """Return ln p of the weighed pixels that an image has passed, summed for each
-        row, (H,), as a copy."""
         return self._state.log_p[slot].copy()
 
     def log_p_of(self, slots: Slots) -> NDArray[np.float64]:
-        """Return `log_p` of several slots, (N, H), as a copy."""
         return self._state.log_p[slots]
 
     def coder(self, slot: int) -> Coder:
@@ -307,15 +277,10 @@ class CompiledStage:
         label: int | None = None,
         condition: Tensor | None = None,
     ) -> Floats:
-        """Return the logits (N, V, C, H, W), float32, of images (N, C, H, W); see
-        Stage.logits.
+        """See Stage.logits.
 
-        label: index of the label of all images, in a network with labels.
         condition: the conditioning map of all images, (H, W, c), if the network has no
             labels.
-
-        Raises FloatingPointError if a logit is not finite, RuntimeError for a label
-        that the network does not have.
         """
         N, C, H, W = images.shape
         stage, every = CompiledStage(network, 1), torch.ones(H, W, dtype=torch.bool)
@@ -352,14 +317,10 @@ class CompiledStage:
         return [kept[:, self._cells(kept[0], slot)] for kept in self._kept]
 
     def copy(self, sources: Slots, targets: Slots) -> None:
-        """Give each image in `targets` the state of the image at the same place in
-        `sources`; see Stage.copy. Raises AssertionError if not all are held at the same
-        place."""
         self.copy_from(self, sources, targets)
 
     def copy_from(self, other: "CompiledStage", sources: Slots, targets: Slots) -> None:
-        """Do as `copy`; the slots `sources` are those of the stage `other` of the same
-        network."""
+        """Do as `copy` with slots of another stage of the same network."""
         front, own, its = self._front, self._state, other._state
         y, x = other._front.stop[sources[0]].tolist()
         assert (other._front.stop[sources] == (y, x)).all()
@@ -408,8 +369,6 @@ class CompiledStage:
             ours[:, :, targets] = theirs[:, :, sources]
 
     def _columns(self) -> list[Floats]:
-        """Return the maps (L, columns * slots, width) that are laid out by column and
-        slot."""
         by_column = [getattr(self._layers, name) for name in self._by_column]
         if self._streams == BY_COLUMN:
             by_column.append(self._state.streams)
@@ -437,8 +396,6 @@ class CompiledStage:
         return slice(slot * cells, (slot + 1) * cells)
 
     def close(self, slot: int) -> None:
-        """Stop drawing the image in a slot; do nothing if there is none. Its state
-        stays, so that others can be forked from it."""
         if slot in self._active:
             self._active.remove(slot)
 
@@ -447,22 +404,13 @@ class CompiledStage:
         self._active.clear()
 
     def image(self, slot: int) -> Tensor:
-        """Return a view of the values (C, H, W) of the image in a slot, which later
-        steps change; pixels that are not drawn yet have any value."""
         return torch.from_numpy(self._state.images[slot])
 
     def images(self, slots: Slots) -> NDArray[np.int64]:
-        """Return a copy of the values (N, C, H, W) of the images in several slots;
-        pixels that are not drawn yet have any value."""
         return self._state.images[slots]
 
     def step(self) -> list[SlotRow]:
-        """Advance every image until at least one row is complete, and return the rows
-        that are; see Stage.step. A row that is given whole is worked through at once.
-        With its last row an image is closed.
-
-        Raises FloatingPointError if the network gives logits that are not finite.
-        """
+        """See Stage.step. A row that is given whole is worked through at once."""
         work = self.begin_step()
         return self.end_step(work, self.compute(work))
 
@@ -472,7 +420,7 @@ class CompiledStage:
         return len(self._active)
 
     def begin_step(self) -> StepWork:
-        """Decide what the next step computes, and return it. Nothing is changed."""
+        """Decide what the next step computes."""
         given, drawn = self._passing(), self._active
         if given:
             passing = set(given)
@@ -489,13 +437,8 @@ class CompiledStage:
         return StepWork(_slots(given), _slots(drawn), front)
 
     def compute(self, work: StepWork) -> int:
-        """Run the compiled code of a step. It changes the arrays of this stage, and
-        releases the interpreter's lock. The first call compiles the loop, unless it is
-        compiled already.
-
-        Return how many rows of `work.drawn` are complete, or -1 if a logit is not
-        finite. Nothing is raised for that.
-        """
+        """Run the compiled code of a step, without the interpreter's lock. Return how
+        many rows of `work.drawn` are complete, or -1 if a logit is not finite."""
         _, *others = self._records
         if len(work.given) and not self._code.pass_given(work.given, *self._records):
             return -1
@@ -509,12 +452,9 @@ class CompiledStage:
         """Return the rows that a step completed, those that were given first; images
         whose last row is among them are closed.
 
-        work: what `begin_step` returned.
-        completed: what `compute` returned.
+        completed: what `compute` returned; FloatingPointError is raised for -1.
         names: for each slot the number that its rows get in the result; default: its
             own.
-
-        Raises FloatingPointError if `completed` is -1.
         """
         slots, ys = self.settle(work, completed)
         if not len(slots):
@@ -531,15 +471,8 @@ class CompiledStage:
     def settle(
         self, work: StepWork, completed: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Count the rows that a step completed as done, and close the images whose last
-        row is among them. Return two arrays int64 (rows,): the slots, and the row
-        numbers y of these rows, those that were given first.
-
-        work: what `begin_step` returned.
-        completed: what `compute` returned.
-
-        Raises FloatingPointError if `completed` is -1.
-        """
+        """Do as `end_step`, but return the slots and the row numbers y, two arrays
+        int64 (rows,)."""
         if completed < 0:
             raise FloatingPointError(NOT_FINITE)
         slots, ys = self._front.finished[: completed if len(work.drawn) else 0].T
@@ -624,9 +557,8 @@ def _slots(numbers: list[int]) -> NDArray[np.int64]:
 
 
 def state_bytes(network: PixelNetwork, images: int) -> int:
-    """Return the bytes of all arrays of a CompiledStage with `images` slots, a number
-    from 0 on; weights do not count. Nothing is made, except a copy of weights on a
-    card."""
+    """Return the bytes of all arrays of a CompiledStage with `images` slots, 0 or more;
+    weights do not count."""
     network = in_main_memory(network)
     maps, sizes, kind = Maps(network), Sizes.of(network.config, images), _kind(network)
     records = (
@@ -644,7 +576,6 @@ def state_bytes(network: PixelNetwork, images: int) -> int:
 
 
 def _front(sizes: Sizes) -> dict[str, Any]:
-    """Return the fields of Front."""
     return {
         "lag": sizes.lag,
         "steps": sizes.width,  # by then some row is complete
@@ -661,12 +592,10 @@ def _front(sizes: Sizes) -> dict[str, Any]:
 
 
 def _places(sizes: Sizes) -> dict[str, Any]:
-    """Return the fields of Places."""
     return dict.fromkeys(Places._fields, Room((sizes.list_pixels,), np.int64))
 
 
 def _state(network: PixelNetwork, maps: Maps, sizes: Sizes) -> dict[str, Any]:
-    """Return the fields of State."""
     config = network.config
     C, H, W, S, M = (
         config.channels,

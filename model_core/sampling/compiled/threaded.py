@@ -42,8 +42,7 @@ Numbers = NDArray[np.int64]
 
 
 class _Place(NamedTuple):
-    """Where the image of a slot is drawn: the number of a stage, and a slot of that
-    stage."""
+    """The number of a stage, and a slot of that stage."""
 
     stage: int
     slot: int
@@ -51,18 +50,16 @@ class _Place(NamedTuple):
 
 
 class ThreadedStage:
-    """A Stage (sampling/stage.py) of compiled code that draws in up to `threads`
-    threads. It draws images side by side, each in a slot, a place with a number from 0
-    to `slots` - 1.
+    """A Stage of compiled code that draws in up to `threads` threads.
 
     There is a CompiledStage for each thread. A new image goes to the one with the
     fewest images that has a vacant slot. A step advances all stages that have images,
     those at the same time whose part lasts long enough, and waits for all of them. Its
-    rows are sorted by slot, then by y.
+    rows are sorted by slot, then by y. A slot that has had no image since the last
+    `close_all` raises KeyError, except in `images` and `advance`, which do not check.
 
-    threads: maximum number of threads.
     worth_s: seconds that a stage's part of a step must last to be given to another
-        thread (WORTH_S); tests set another value.
+        thread.
     """
 
     stops_within_rows: ClassVar[bool] = CompiledStage.stops_within_rows
@@ -82,20 +79,14 @@ class ThreadedStage:
         spare: int = SPARE,
         stages: Sequence[CompiledStage] = (),
     ) -> None:
-        """Make the stages of all threads, unless they are given, without an image.
-
-        network: in main memory.
+        """network: in main memory.
         slots: number of images of all threads together.
         threads: maximum number of threads, if `stages` is empty; at least 1.
-        spare: slots of each new stage in addition to its share of all slots: images do
-            not end in the order in which they were distributed, so a stage may need
-            more than its share.
+        spare: slots of each new stage in addition to its share of all slots.
         stages: of this network, one for each thread, with at least `slots` slots in
             all; empty to make new ones. Several ThreadedStages may share them if each
             calls `close_all` before it draws, and if no two that share one draw at the
             same time.
-
-        Raises TypeError if stages are to be made and the weights are on a card.
         """
         if not stages:
             arrays = prepared(network)
@@ -130,34 +121,24 @@ class ThreadedStage:
         return max(stage.busy for stage in self._stages)
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none. Nothing is drawn yet. Raises
-        RuntimeError for a label that the network does not have."""
         self.open_all([slot], [drawing])
 
     def open_all(self, slots: Sequence[int], drawings: Sequence[Drawing]) -> None:
-        """Do as `open` for several slots; see Stage.open_all."""
         for stage, inner, its in self._take_places(slots, drawings):
             stage.open_all(inner, its)
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """Begin an image in the slot `target` with the state of the slot `source`,
-        after its given rows; see Stage.fork. Raises KeyError if `source` has had no
-        image since the last `close_all`."""
         self.fork_all(source, [target], [drawing])
 
     def fork_all(
         self, source: int, targets: Sequence[int], drawings: Sequence[Drawing]
     ) -> None:
-        """Do as `fork` for several slots `targets`; see Stage.fork_all. Raises KeyError
-        as `fork` does."""
         place = self._places[source]
         of_source = self._stages[place.stage]
         for stage, inner, its in self._take_places(targets, drawings):
             stage.fork_from(of_source, place.slot, inner, its)
 
     def close(self, slot: int) -> None:
-        """Stop drawing the image in a slot; do nothing if there is none. Its state
-        stays, so that others can be forked from it."""
         if (place := self._places.get(slot)) is not None:
             self._stages[place.stage].close(place.slot)
 
@@ -173,19 +154,10 @@ class ThreadedStage:
         self._places.clear()
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot, in later steps, only the rows above y and the first
-        x pixels of row y; x = W means all of row y. A later call moves the stop on.
-
-        Raises KeyError if the slot has had no image since the last `close_all`, as do
-        `copy`, `log_p`, `image`, `coder` and `kept`.
-        """
         stage, inner = self._places[slot]
         self._stages[stage].hold(inner, y, x)
 
     def copy(self, sources: Slots, targets: Slots) -> None:
-        """Give each image in `targets` the state of the image at the same place in
-        `sources`; see Stage.copy. Raises AssertionError if not all are held at the same
-        place, KeyError as `hold` does."""
         pairs: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
         for source, target in zip(sources, targets, strict=True):
             its, own = self._places[source], self._places[target]
@@ -196,23 +168,14 @@ class ThreadedStage:
             self._stages[of_ours].copy_from(self._stages[of_theirs], theirs, ours)
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """Return ln p of the weighed pixels that an image has passed, summed for each
-        row, (H,), as a copy. Raises KeyError as `hold` does."""
         stage, inner = self._places[slot]
         return self._stages[stage].log_p(inner)
 
     def image(self, slot: int) -> Tensor:
-        """Return a view of the values (C, H, W) of the image in a slot, which later
-        steps change; pixels that are not drawn yet have any value. Raises KeyError as
-        `hold` does."""
         stage, inner = self._places[slot]
         return self._stages[stage].image(inner)
 
     def images(self, slots: Sequence[int]) -> NDArray[np.int64]:
-        """Return a copy of the values (N, C, H, W) of the images in several slots;
-        pixels that are not drawn yet have any value. Each slot must have had an image
-        since the last `close_all`; that is not checked, and the values are those of
-        another image otherwise."""
         config = self._config
         shape = config.channels, config.height, config.width
         found = np.empty((len(slots), *shape), np.int64)
@@ -221,28 +184,14 @@ class ThreadedStage:
         return found
 
     def coder(self, slot: int) -> Coder:
-        """Return the range coder of an image that is coded: a copy of its registers,
-        and a view of its code; see CompiledStage.coder. Raises KeyError as `hold`
-        does."""
         stage, inner = self._places[slot]
         return self._stages[stage].coder(inner)
 
     def kept(self, slot: int) -> list[Floats]:
-        """Return views of what the network keeps of an image for the pixels that
-        follow, a list of arrays; see CompiledStage.kept. Raises KeyError as `hold`
-        does."""
         stage, inner = self._places[slot]
         return self._stages[stage].kept(inner)
 
     def step(self) -> list[SlotRow]:
-        """Advance every image until at least one row is complete, and return the rows
-        that are, sorted by slot, then by y. Each stage that has images completes rows
-        of its own. With its last row an image is closed.
-
-        Raises FloatingPointError if the network gives logits that are not finite, and
-        what interrupted the waiting for threads, such as KeyboardInterrupt, after all
-        of them have ended.
-        """
         busy = [k for k, stage in enumerate(self._stages) if stage.busy]
         if len(busy) == 1:  # a lone image loses nothing by what several need
             return self._step_alone(busy[0])
@@ -258,17 +207,6 @@ class ThreadedStage:
         return rows
 
     def advance(self, slots: Sequence[int], y: int, x: int) -> NDArray[np.float64]:
-        """Hold the images in `slots` at row y, column x; advance all images, those in
-        other slots too, until they are held or complete; return `log_p` of these slots,
-        (N, H). See Stage.advance. Each of these slots must have had an image since the
-        last `close_all`, which is not checked.
-
-        The threads wait for each other at the end, and not after each step, so that
-        none waits for what another does between two steps.
-
-        Raises FloatingPointError if a logit is not finite, and what interrupted the
-        waiting for threads, such as KeyboardInterrupt, after all of them have ended.
-        """
         groups = self._by_stage(slots)
         for stage, inner, _ in groups:
             stage.hold_all(inner, y, x)
@@ -278,6 +216,8 @@ class ThreadedStage:
         stages = [self._stages[k] for k in own + handed]
         images = [stage.busy for stage in stages]
         calls = [stage.run for stage in stages]
+        # They wait for each other here, and not after each step, so that none waits for
+        # what another does between two steps.
         ran = run_together(calls[: len(own)], calls[len(own) :])
         for count, (steps, seconds) in zip(images, ran, strict=True):
             self._learn(seconds / (count * steps))
@@ -287,8 +227,8 @@ class ThreadedStage:
         return log_p
 
     def _divided(self, busy: list[int]) -> tuple[list[int], list[int]]:
-        """Divide these stages: return those that the calling thread advances, and those
-        that other threads do, because their part lasts long enough."""
+        """Return which of these stages the calling thread advances, and which other
+        threads do, because their part lasts long enough."""
         # The first stays with the calling thread, which would only wait otherwise.
         handed = [k for k in busy[1:] if self._is_worth(self._stages[k].busy)]
         return [k for k in busy if k not in handed], handed
@@ -307,7 +247,6 @@ class ThreadedStage:
         return groups
 
     def _step_alone(self, k: int) -> list[SlotRow]:
-        """Advance the images of the only stage that has any."""
         stage = self._stages[k]
         work = stage.begin_step()
         rows = stage.end_step(work, stage.compute(work), self._slots[k])
@@ -316,8 +255,6 @@ class ThreadedStage:
         return rows
 
     def _is_worth(self, images: int) -> bool:
-        """Return True if a step of this many images lasts long enough for another
-        thread."""
         return images * self._image_s >= self.worth_s
 
     def _learn(self, image_s: float) -> None:
@@ -343,7 +280,10 @@ class ThreadedStage:
 
     def _take_place(self, slot: int, images: list[int]) -> _Place:
         """Choose where the next image of a slot is drawn, and free the place of its
-        last one. images: number of images of each stage."""
+        last one.
+
+        images: number of images of each stage.
+        """
         if (before := self._places.pop(slot, None)) is not None:
             self._vacant[before.stage].append(before.slot)
         stage = self._next_stage(images)
@@ -368,8 +308,7 @@ class ThreadedStage:
 
 
 def slots_of_each(slots: int, threads: int, spare: int = SPARE) -> list[int]:
-    """Return the number of slots of each thread's stage, a list of `threads` numbers:
-    an equal share of `slots`, the first ones one more if it does not divide, and
+    """Return the number of slots of each thread's stage: an equal share of `slots`, and
     `spare` more for each."""
     least, further = divmod(slots, threads)
     return [least + (k < further) + spare for k in range(threads)]
@@ -378,12 +317,8 @@ def slots_of_each(slots: int, threads: int, spare: int = SPARE) -> list[int]:
 def threaded_bytes(
     network: PixelNetwork, slots: int, threads: int, spare: int = SPARE
 ) -> int:
-    """Return the bytes of all arrays of a ThreadedStage with this many slots and
-    threads; weights do not count. For one thread those of a CompiledStage, without
-    spare slots.
-
-    spare: additional slots of each thread's stage, if there are several.
-    """
+    """Return the bytes of all arrays of a ThreadedStage; weights do not count. For one
+    thread those of a CompiledStage, without spare slots."""
     if threads == 1:
         return state_bytes(network, slots)
     shares = slots_of_each(slots, threads, spare)

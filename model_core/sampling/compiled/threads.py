@@ -38,23 +38,19 @@ class _Task:
         self._running.acquire()
 
     def run(self) -> None:
-        """Make the call. Its result or exception is kept for `result`."""
         try:
             self._outcome = timed(self._call)
         except BaseException as error:  # belongs to the thread that asked
             self._outcome = error
 
     def end(self) -> None:
-        """Let `wait` return."""
         self._running.release()
 
     def wait(self) -> None:
-        """Wait until the call is over."""
         with self._running:
             pass
 
     def result(self) -> Computed:
-        """Return the result of a call that is over, or raise its exception."""
         outcome = self._outcome
         assert outcome is not None
         if isinstance(outcome, BaseException):
@@ -128,18 +124,13 @@ def threads_in_use() -> int:
 
 
 def run_together(own: Sequence[Call], handed: Sequence[Call]) -> list[Computed]:
-    """Make the calls `handed` in other threads, one in each, and at the same time the
-    calls `own` in this thread, one after the other. Threads that are missing are
-    started, and kept for later calls.
+    """Run `own`, one after the other, in this thread while each call of `handed` runs
+    in a thread of its own. Return the results of `own`, then of `handed`, each with the
+    time that it took.
 
-    Return the results of `own`, then those of `handed`, each with the time that it
-    took, once all calls are over. If one of `own` raises an exception, those after it
-    are not made. The first exception, of `own`, then of `handed`, is raised once all
-    calls that were begun are over; so is what interrupts the waiting for them, such as
-    KeyboardInterrupt. If a thread cannot be started, RuntimeError is raised and nothing
-    is called.
-
-    A call may itself call this function: threads that are busy are left alone.
+    Waits for all calls that were begun, then raises the first exception; those of `own`
+    after one that failed are not begun. May be nested: busy threads are left alone.
+    Raises RuntimeError, and calls nothing, if a thread cannot be started.
     """
     if not handed:
         computed = [timed(call) for call in own]
@@ -160,24 +151,19 @@ def run_together(own: Sequence[Call], handed: Sequence[Call]) -> list[Computed]:
 
 
 def used_by_threads() -> list[tuple[int, float]]:
-    """Return for each drawing thread of this process, in the order in which they were
-    started: the operating system's number of it, and the seconds of processor time that
-    it had used when its last call ended. Threads that call `run_together` themselves
-    are not included."""
+    """Return for each drawing thread its number in the operating system, and the
+    seconds of CPU time that it had used when its last call ended."""
     return [(thread.native_id, thread.used_s) for thread in _threads]
 
 
 def drawn_by_threads() -> list[float]:
-    """Return the seconds by the clock that calls of `run_together` have taken so far in
-    this process: first those made in the calling threads, all together; then those made
-    in each drawing thread, in the order in which they were started. If one of the calls
-    of a `run_together` ends with an exception, none of them count."""
+    """Return the seconds spent in `run_together` so far: all calling threads together,
+    then each drawing thread."""
     return list(_drawn_s)
 
 
 def timed(call: Call) -> Computed:
-    """Make a call in this thread, and return its result with the time that it took by
-    the clock. An exception of the call is passed on."""
+    """Make a call in this thread."""
     began = time.perf_counter()
     result = call()
     return Computed(result, time.perf_counter() - began)
