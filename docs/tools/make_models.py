@@ -20,7 +20,7 @@ from make_pictures import Picture, pixels_of, side_by_side
 from make_results import describe_model, score_of
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from readme_table import data_name
+from readme_table import data_name, draws_of, is_weak
 
 from model_core import Model, load_model, model_names, sample
 from model_core.card import Card
@@ -81,8 +81,9 @@ def read_speeds(root: Path) -> Speeds:
 
 
 def render(cards: Sequence[Card], speeds: Speeds) -> str:
-    """The page, as Markdown."""
-    return "\n".join([HEAD, *(_section(card, speeds) for card in cards)])
+    """The page, as Markdown; weak models come last."""
+    in_order = sorted(cards, key=is_weak)
+    return "\n".join([HEAD, *(_section(card, speeds) for card in in_order)])
 
 
 def _section(card: Card, speeds: Speeds) -> str:
@@ -162,6 +163,9 @@ def _facts(card: Card, speeds: Speeds) -> Iterator[str]:
             f"{score_of(card, 'nats')} nats, {score_of(card, 'bits_per_dim')} bits/dim"
         )
         yield f"score: {scores} on {card.scores['images']:,} {card.scores['split']} images"
+    if is_weak(card):
+        draws = card.scores["draws"]
+        yield f"the weakest model here: {draws_of(card)} ({draws['images']} draws, seed {draws['seed']})"
     yield f"size: {card.parameters:,} parameters"
     if speed := "; ".join(_speeds(card, speeds)):
         yield f"speed, 16 images at once on one thread: {speed} ([performance.md](internals/performance.md#drawing))"

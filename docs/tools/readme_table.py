@@ -47,7 +47,7 @@ def named_in(page: str, cards: Sequence[Card]) -> list[Card]:
 
 
 def models_table(cards: Sequence[Card]) -> list[str]:
-    """A line for each model with a test score, the best first of those on the same data; MNIST before CIFAR-10."""
+    """A line for each model with a test score, the best first of those on the same data; weak models last."""
     rows = []
     for card in cards:
         if card.scores.get("split") != "test":
@@ -61,6 +61,8 @@ def models_table(cards: Sequence[Card]) -> list[str]:
             else "bits_per_dim"
         )
         measured = f"{score_of(card, unit)} {UNITS[unit]}"
+        if is_weak(card):
+            measured += f"; weak: {draws_of(card)}"
         data = f"{data_name(card)}, drawn anew" if card.drawn_anew else data_name(card)
         cells = (
             f"`{card.name}`",
@@ -71,12 +73,25 @@ def models_table(cards: Sequence[Card]) -> list[str]:
         )
         rows.append(
             (
+                is_weak(card),
                 TABLES.index(table) if table else len(TABLES),
                 card.scores[unit],
                 f"| {' | '.join(cells)} |",
             )
         )
-    return [line for _, _, line in sorted(rows)]
+    return [line for *_, line in sorted(rows)]
+
+
+def is_weak(card: Card) -> bool:
+    """Whether the card says how improbable its model's own draws are, as one does whose draws are poor."""
+    return "draws" in card.scores
+
+
+def draws_of(card: Card) -> str:
+    """How probable the draws of such a model are, and how its test images are."""
+    draws = card.scores["draws"]
+    nats = f"{draws['nats']:,.0f} ± {draws['standard_error']:.0f} nats"
+    return f"its own draws have {nats}, test images {card.scores['nats']:,.0f}"
 
 
 def _table_of(card: Card) -> PaperTable | None:

@@ -12,10 +12,10 @@ const KINDS = /** @type {const} */ ([
   [/mnist/i, t("Digits")],
   [/ideograph|unifont/i, t("Characters")],
   [/floor plan/i, t("Floor plans")],
-  [/emoji/i, t("Emoji")],
   [/sprite/i, t("Sprites")],
   [/texture/i, t("Textures")],
   [/cifar|imagenet/i, t("Photographs")],
+  [/emoji/i, t("Emoji")],
 ]);
 
 /**
