@@ -238,19 +238,22 @@ class Engine:
         request = self._for_member(k, request)
         if self._priors and request.label is None:
             request = replace(request, label=self._label(k, request))
+        components = self._components(asked, asked_label) if request.weighed else {}
 
         member = self._members[k]
         slot = member.vacant.pop()
         ticket = self._next_ticket
         self._next_ticket += 1
         member.ticket_of[slot] = ticket
-        with torch.inference_mode():
-            member.begin(slot, request, small_of(request))
+        try:
+            with torch.inference_mode():
+                member.begin(slot, request, small_of(request))
+        except BaseException:
+            member.leave(slot)
+            raise
         self._seats[ticket] = _Seat(k, slot, request)
-        if request.weighed:
-            components = self._components(asked, asked_label)
-            if len(components) > 1:
-                self._weighed[ticket] = _Weighed(asked, components, (k, request.label))
+        if len(components) > 1:
+            self._weighed[ticket] = _Weighed(asked, components, (k, request.label))
         return ticket
 
     def label(self, ticket: int) -> int | None:

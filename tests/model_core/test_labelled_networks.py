@@ -391,3 +391,14 @@ def test_a_label_is_chosen_in_the_slots_that_the_engine_has(
     assert slots == [1, 3, 16]
     assert found[0] == found[1] == found[2]
     assert len(set(found[0])) > 1
+
+
+def test_an_image_that_cannot_begin_keeps_no_slot() -> None:
+    """One of a label that the model does not have."""
+    engine = Engine(labelled("mnist-pixelcnn"), 1)
+    with pytest.raises((RuntimeError, IndexError)):
+        engine.admit(ImageRequest(seed=1, sample=0, label=9))
+    assert engine.free == 1
+    assert engine.step() == []
+    engine.admit(ImageRequest(seed=1, sample=0, label=1))
+    assert engine.step()
