@@ -44,7 +44,11 @@ within the 10 s that `docker stop` allows."""
 REDIS_LIMIT_S = 5.0
 """Seconds for which a Redis of the user's own is tried."""
 
-_PRIVATE_PLACES = {"PIXELRNN_KEPT_DIR": "weights", "PIXELRNN_ADDED_DIR": "added"}
+_PRIVATE_PLACES = {
+    "PIXELRNN_KEPT_DIR": "weights",
+    "PIXELRNN_ADDED_DIR": "added",
+    "PIXELRNN_PORTABLE_DIR": "portable",
+}
 """Variables that name directories with models and pictures of users, and their usual
 places in the data directory."""
 
@@ -421,9 +425,6 @@ def _environment(redis_url: str, options: UpOptions) -> dict[str, str]:
         "PIXELRNN_REDIS_URL": redis_url,
         "PIXELRNN_REDIS_PASSWORD": "",  # the address has it; the embedded server has none
         "PIXELRNN_MODELS_DIR": str(options.models_dir.absolute()),
-        "PIXELRNN_PORTABLE_DIR": os.environ.get(
-            "PIXELRNN_PORTABLE_DIR", str(options.data_dir.absolute() / "portable")
-        ),
     }
     usual = {
         name: str((options.data_dir / place).absolute())
@@ -461,13 +462,13 @@ def _make_directory(path: Path) -> None:
 
 
 def _make_private(data_dir: Path) -> None:
-    """Let no other user of this machine read the models and pictures that users add.
-    Places that the environment names are left as they are."""
-    for name, place in _PRIVATE_PLACES.items():
-        if name not in os.environ:
-            _make_directory(data_dir / place)
-            with suppress(OSError):  # another user's directory, which this one may use
-                (data_dir / place).chmod(0o700)
+    """Let no other user of this machine read the logs, and the models and pictures that
+    users add. Places that the environment names are left as they are."""
+    usual = [place for name, place in _PRIVATE_PLACES.items() if name not in os.environ]
+    for place in ("logs", *usual):
+        _make_directory(data_dir / place)
+        with suppress(OSError):  # another user's directory, which this one may use
+            (data_dir / place).chmod(0o700)
 
 
 def _expect_free_port(host: str, port: int) -> None:

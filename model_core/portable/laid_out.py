@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from model_core import shipped
+from model_core.parent import die_with_parent
 
 NAMED = "release"
 BUILT = "portable"
@@ -69,8 +70,7 @@ def lay_out(folder: Path, models: Iterable[Path]) -> None:
     """Write the models in these directories, and the engine, into `folder`. Models that
     cannot be exported are left out, and those that are there already are left as they
     are. The file `release` names this release from the first of its models that can be
-    exported; without one it is not written. The function ends early if the process that
-    started this one has ended.
+    exported; without one it is not written.
 
     The process must have been started with target.ENVIRONMENT before it imported numba.
     Raises ModelError for a model that cannot be loaded, OSError if the folder cannot be
@@ -81,10 +81,7 @@ def lay_out(folder: Path, models: Iterable[Path]) -> None:
 
     place = folder / release()
     _make(place / "engine", lambda made: shutil.copytree(shipped.ENGINE, made))
-    parent = os.getppid()
     for directory in models:
-        if os.getppid() != parent:
-            return  # nobody waits for it any more
         model = load_model(directory)
         if unportable(model) is None:
             _make(
@@ -118,7 +115,9 @@ def _name(folder: Path) -> None:
 
 
 def main() -> None:
-    """Do `lay_out` with the arguments of the command line, at a low priority."""
+    """Do `lay_out` with the arguments of the command line, at a low priority, for as
+    long as the process lives that started this one."""
+    die_with_parent(os.getppid())
     os.nice(NICENESS)
     folder, *models = map(Path, sys.argv[1:])
     lay_out(folder, models)

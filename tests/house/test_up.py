@@ -88,8 +88,8 @@ def test_a_trainer_comes_with_the_first_training(running: Up) -> None:
 def test_no_other_user_of_the_machine_reads_what_users_add(
     running: Up, data_dir: Path
 ) -> None:
-    """Pictures to train on and models may be private."""
-    for place in ("added", "weights"):
+    """Pictures to train on and models may be private; logs have addresses."""
+    for place in ("added", "weights", "logs"):
         assert (data_dir / place).stat().st_mode & 0o777 == 0o700
 
 
