@@ -29,6 +29,8 @@ class UsageReports:
         self._report = report
         self._log_at = time.monotonic() + LOG_S
         self._report_at = 0.0
+        self._logged: dict[str, int] = {}
+        """Images of each model in its last log line."""
         self._log = structlog.get_logger("runner")
 
     def __getitem__(self, model: str) -> Usage:
@@ -43,6 +45,7 @@ class UsageReports:
 
     def remove(self, model: str) -> None:
         """Forget a model that was unloaded; the seconds of its steps still count."""
+        self._logged.pop(model, None)
         usage = self._of.pop(model, None)
         if usage is not None:
             self._past_s += usage.seconds
@@ -62,10 +65,11 @@ class UsageReports:
         self._report(self._of, self._past_s + own_s)
 
     def log(self) -> None:
-        """Log the usage of each model that has drawn images."""
+        """Log the usage of each model that has drawn images since its last line."""
         self._log_at = time.monotonic() + LOG_S
         for name, usage in self._of.items():
-            if usage.images:
+            if usage.images and usage.images != self._logged.get(name):
+                self._logged[name] = usage.images
                 occupancy, seconds = round(usage.occupancy, 2), round(usage.seconds, 3)
                 self._log.info(
                     "model_used",

@@ -26,9 +26,13 @@ from worker.contract.cards import (
     readable_workers,
 )
 
+_REWRITE_S = 60.0
+"""Seconds after which an unchanged announcement is written again: Redis may have come
+back with an older one."""
+
 
 class Announcement:
-    """This worker's announcement, written to Redis by each heartbeat.
+    """This worker's announcement, renewed in Redis by each heartbeat.
 
     `info` is what it announces now. The changes below are written by the next heartbeat
     unless they take a Redis client; then they are written at once, and an error of
@@ -42,6 +46,8 @@ class Announcement:
         self.info = info
         self._health_file = health_file
         self._ended = False
+        self._written = ""
+        self._rewrite_at = 0.0
         self._changing = threading.Lock()
         self._writing = threading.Lock()
 
@@ -82,19 +88,24 @@ class Announcement:
         self._change(lambda info: info.without_draft(job))
 
     def beat(self, redis: Redis) -> None:
-        """Write the announcement again, with its lifetime, and renew the health file.
-        Do nothing after `end`. Raises RedisError."""
+        """Renew the announcement's lifetime, or write it if it has changed or Redis has
+        lost it, and renew the health file. Do nothing after `end`. Raises RedisError."""
         with self._writing:
             if self._ended:
                 return
+            info = self.info
+            key = keys.worker(info.name)
+            text = info.entry()
+            is_due = text != self._written or time.monotonic() >= self._rewrite_at
             with redis.pipeline() as pipeline:
-                pipeline.set(
-                    keys.worker(self.info.name),
-                    self.info.entry(),
-                    ex=keys.ANNOUNCE_TTL_S,
-                )
-                pipeline.sadd(keys.WORKERS, self.info.name)
-                pipeline.execute()
+                pipeline.expire(key, keys.ANNOUNCE_TTL_S)
+                pipeline.sadd(keys.WORKERS, info.name)
+                is_there, _ = pipeline.execute()
+                if is_due or not is_there:
+                    pipeline.set(key, text, ex=keys.ANNOUNCE_TTL_S)
+                    pipeline.execute()
+                    self._written = text
+                    self._rewrite_at = time.monotonic() + _REWRITE_S
             if self._health_file is not None and self.info.ready:
                 # On a full disk it is not renewed, which health probes notice.
                 with suppress(OSError):

@@ -1,5 +1,7 @@
 """What the engine reports about the use of its models."""
 
+from structlog.testing import capture_logs
+
 from tests.fakes import Outlet
 from worker.engine.usage_reports import UsageReports
 
@@ -25,3 +27,14 @@ def test_seconds_of_all_steps_never_decrease() -> None:
     assert outlet.stepped_s == 6.5
     assert outlet.usage["leaves"].seconds == 0.5
     assert outlet.usage["stays"].seconds == 0.0
+
+
+def test_usage_is_logged_only_if_it_changed() -> None:
+    """An idle worker would fill its log with equal lines."""
+    usage = UsageReports(["m"], Outlet().report_usage)
+    usage["m"].images = 1
+    with capture_logs() as lines:
+        for images in (1, 1, 2, 2):
+            usage["m"].images = images
+            usage.log()
+    assert [line["images"] for line in lines] == [1, 2]

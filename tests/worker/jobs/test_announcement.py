@@ -44,6 +44,33 @@ def test_file_is_renewed_while_a_model_is_ready_and_redis_hears_of_it(
     assert not file.exists()
 
 
+def test_unchanged_announcement_is_not_written_again(redis_url: str) -> None:
+    """Its lifetime is renewed; a change, and a loss in Redis, are written at once."""
+    redis: Any = Redis.from_url(redis_url)
+    waiting = GREY.model_copy(update={"compiling": True})
+    info = WorkerInfo(
+        name="w", device="cpu", slots=1, models=(waiting,), started_at=0.0
+    )
+    announcement = Announcement(info)
+
+    def beat() -> int:
+        """Return how many times the announcement was written."""
+        redis.config_resetstat()
+        announcement.beat(redis)
+        return redis.info("commandstats").get("cmdstat_set", {"calls": 0})["calls"]
+
+    assert beat() == 1
+    redis.expire(keys.worker("w"), 1)
+    assert beat() == 0
+    assert redis.ttl(keys.worker("w")) > 1
+    redis.delete(keys.worker("w"))
+    assert beat() == 1
+    announcement.mark_compiled("grey", redis)
+    assert json.loads(redis.get(keys.worker("w"))) == json.loads(
+        announcement.info.entry()
+    )
+
+
 class PausedRedis:
     """A client whose next pipeline is held back until `go` is set."""
 
