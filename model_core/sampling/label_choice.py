@@ -38,9 +38,6 @@ def label_shares(
 
     All are in the network's orientation. Each label takes one pass over these pixels,
     by the stage that draws, whose bits are the same everywhere.
-
-    Raises FloatingPointError if logits are not finite. For weights on a card:
-    torch.AcceleratorError or RuntimeError if the card fails.
     """
     before = leading(given)
     if not before.any():
@@ -73,9 +70,6 @@ def log_p_leading(
     before: bool (H, W), the pixels that count, as `leading` returns them.
     temperature: divides the logits.
     slots: labels that may be compared side by side; never more than TOGETHER are.
-
-    Raises FloatingPointError if logits are not finite. For weights on a card:
-    torch.AcceleratorError or RuntimeError if the card fails.
     """
     slots = min(labels, slots, TOGETHER)
     stage = new_stage(network, slots)
@@ -107,9 +101,6 @@ def rows_on(
     known: values (C, H, W).
     before: bool (H, W), the pixels that count, as `leading` returns them.
     temperature: divides the logits.
-
-    Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a card
-    that draws fails.
     """
     C, (H, W) = len(known), before.shape
     if not before.any():
@@ -140,6 +131,5 @@ def rows_on(
 
 
 def _step(stage: Stage) -> bool:
-    """Advance all images; return False if none could go on."""
     with torch.inference_mode():
         return bool(stage.step())

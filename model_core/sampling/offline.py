@@ -277,8 +277,6 @@ def _draw(
 def _for_each(
     label: int | str | Sequence[int | str] | None, n: int
 ) -> Sequence[int | str | None]:
-    """Return the label of each of n images. Raises DataError for another number of
-    labels."""
     if label is None or isinstance(label, int | str):
         return [label] * n
     if len(label) != n:
@@ -302,8 +300,6 @@ def tensor_of(array: NDArray[Any]) -> Tensor:
 
 
 def _each(given: Tensor, n: int, shape: tuple[int, ...], name: str) -> Tensor:
-    """Return `given`, of the shape `shape` or (n, *shape), as (n, *shape). Raises
-    DataError for another shape."""
     if given.shape not in (shape, (n, *shape)):
         raise DataError(
             f"{name} must be {shape} or {(n, *shape)}, not {tuple(given.shape)}"

@@ -327,7 +327,6 @@ class Arrivals:
             self._changing.notify_all()
 
     def _drop(self, name: str) -> None:
-        """Forget a model or draft whose files are gone."""
         self._examination.repeats.forget(name)
         if _is_draft(name):
             self._put("draft_gone", name.removeprefix(_DRAFT))

@@ -132,7 +132,6 @@ class Drawings:
         ]
 
     def _image_left(self, token: str) -> Drawing | None:
-        """Count one image as complete. Return the job if that was its last one."""
         self._scheduler.leave(token)
         drawing = self._open[token]
         drawing.images_left -= 1

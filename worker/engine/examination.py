@@ -215,7 +215,6 @@ class Examination:
 
     @contextmanager
     def _free_examiner(self) -> Iterator[Examiner]:
-        """Lend an examiner that no other thread uses meanwhile."""
         try:
             examiner = self._idle.pop()
         except IndexError:
@@ -256,7 +255,6 @@ def _load_bounded(name: str, place: Path, most_mib: int, device: str = "cpu") ->
 
 
 def _load(name: str, place: Path, most_mib: int, slot_memory_mib: int) -> ModelPool:
-    """Load a model, in the examiner's process, within bounded memory."""
     bound_memory(
         (ROOM_MIB + slot_memory_mib) * MIB + COPIES * weights_bytes(place, most_mib)
     )

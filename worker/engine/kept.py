@@ -171,7 +171,6 @@ class KeptWeights:
 
 
 def _size(copy: Path) -> int:
-    """Return the bytes of a copy's files."""
     return sum(file.stat().st_size for file in copy.rglob("*") if file.is_file())
 
 
@@ -181,7 +180,6 @@ def _note_use(copy: Path) -> None:
 
 
 def _last_use(copy: Path) -> float:
-    """Return the time of a copy's last use, in seconds since 1970."""
     try:
         return (copy / USED).stat().st_mtime
     except FileNotFoundError:

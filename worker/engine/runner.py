@@ -165,7 +165,6 @@ class Runner:
         self._outlet.send()
 
     def _take_turn(self, name: str, ready: Mapping[str, Activity]) -> None:
-        """Give a name one turn, and charge it for the time."""
         began = time.perf_counter()
         self._deadlines.opening()
         held = ready[name].orders_under(name)
@@ -218,7 +217,6 @@ class Runner:
             time.sleep(self._step_delay_s)
 
     def _accept(self, order: Order) -> None:
-        """Pass an order to the activity that takes its type."""
         if self._unloading is not None:
             self._unloading.mark_used(order.model)
         for each in self._gathering.begin(order):
@@ -272,7 +270,6 @@ class Runner:
         return self._serving.get(card.name) == kept_name(card)
 
     def _fetch_again(self) -> None:
-        """Try again to load the models that had no room."""
         if not self._waits_for_room or time.monotonic() < self._try_again_at:
             return
         waiting = list(self._waits_for_room)
@@ -281,7 +278,6 @@ class Runner:
             self._follow(("bring", *weights))
 
     def _propose(self, needs_room: bool = False) -> None:
-        """Report which models may be unloaded."""
         if self._unloading is None:
             return
         found = self._unloading.proposals(self._serving, self._models(), needs_room)
@@ -289,7 +285,6 @@ class Runner:
             self._outlet.report_model("unloadable", called, proposal)
 
     def _models(self) -> set[str]:
-        """Return the engine's names of all models that jobs use."""
         used = self._gathering.models()
         return used.union(*(activity.models() for activity in self._activities))
 
@@ -368,7 +363,6 @@ class Runner:
         self._by_particles.free_if_idle(called)
 
     def _forget(self, token: str) -> None:
-        """Free everything that the claim holds here."""
         for each in (token, *self._gathering.close(token)):
             for activity in self._activities:
                 activity.forget(each)

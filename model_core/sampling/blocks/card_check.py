@@ -102,7 +102,6 @@ def _drawings_differ(network: PixelNetwork, driver: Driver, rows: int) -> str | 
 def _draw(
     stage: BlockStage | CompiledStage, drawings: list[Drawing], rows: int
 ) -> None:
-    """Draw the first rows of an image in each slot."""
     width = drawings[0].noise.shape[1]
     for slot, drawing in enumerate(drawings):
         stage.open(slot, drawing)
@@ -168,7 +167,6 @@ def check_drawings(network: PixelNetwork) -> Iterator[Drawing]:
 
 
 def _logits_differ(network: PixelNetwork, driver: Driver, rows: int) -> str | None:
-    """Compare the logits of two fixed images of noise; return what differs, or None."""
     images = torch.stack([_values(network, i) for i in (5, 6)]).numpy()
     label, condition = _last_label(network), _condition(network)
     expected = CompiledStage.logits(network, images, label, condition)
@@ -185,7 +183,6 @@ def _noise(network: PixelNetwork, number: int) -> Tensor:
 
 
 def _values(network: PixelNetwork, number: int) -> Tensor:
-    """Return values (C, H, W) of a fixed image of noise."""
     scaled = _noise(network, number) * network.config.values
     return scaled.long().permute(2, 0, 1).contiguous()
 

@@ -149,7 +149,6 @@ def _input_own(convolution: MaskedConv2d, maps: Maps) -> Product:
 
 
 def _to_sums(block: Block, maps: Maps) -> list[Product]:
-    """Return the products from a layer to the next stream and to the skip sum."""
     ways = (
         [(UP, block.up)] if block.skip is None else [(UP, block.up), (SKIP, block.skip)]
     )
@@ -160,7 +159,6 @@ def _to_sums(block: Block, maps: Maps) -> list[Product]:
 
 
 def _head(head: Head, maps: Maps) -> list[Product]:
-    """Return the products of the head."""
     return [
         Product(FIRST, head.first.matrix(), maps.wide, maps.features.ends),
         Product(SECOND, head.second.matrix(), maps.wide, maps.wide.ends),

@@ -174,5 +174,4 @@ def pad_vector(values: Tensor, where: Layout) -> Floats:
 
 
 def _whole(features: int) -> int:
-    """Return the next multiple of LANES."""
     return -(-features // LANES) * LANES

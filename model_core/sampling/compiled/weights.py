@@ -111,7 +111,6 @@ def input_before(network: PixelNetwork) -> Tensor:
 
 
 def _input_before(network: PixelNetwork) -> Floats:
-    """Return `input_before` in the layout of the loops."""
     weights = input_before(network)
     if network.config.categories:
         return weights.detach().float().contiguous().numpy()

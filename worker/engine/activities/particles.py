@@ -175,7 +175,6 @@ class ByParticles:
             self._report(job, done, expected)
 
     def _island(self, model: str) -> _Island:
-        """Return the island that is being drawn, or begin the next one."""
         if model not in self._seated:
             found = self._scheduler.next_image(model)
             assert found is not None, "a model without work has no turn"

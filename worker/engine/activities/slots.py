@@ -85,7 +85,6 @@ class Slots:
                 self._around.report_failure(order, error, drawing_failed)
 
     def __contains__(self, name: str) -> bool:
-        """Return True if there are slots for this model."""
         return name in self._cohorts
 
     def add(self, name: str, cohort: Cohort) -> None:
@@ -191,7 +190,6 @@ class Slots:
             cohort.free_if_idle()
 
     def _model(self, name: str) -> str:
-        """Return the model that these slots draw."""
         return self._widths.get(name, name)
 
     def _step(self, name: str, cohort: Cohort) -> list[CohortRow]:

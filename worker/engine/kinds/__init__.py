@@ -1,5 +1,8 @@
 """Functions that run jobs which are not drawn in slots or by particles, one file for
-each kind."""
+each kind.
+
+Each raises FloatingPointError if a network returns numbers that are not finite.
+"""
 
 from collections.abc import Callable, Iterator
 

@@ -20,10 +20,7 @@ from worker.orders.pictures import PictureOrder
 
 
 def classify(order: PictureOrder, model: Model) -> Iterator[float | Outcome]:
-    """Yield the progress after each step, 0 to 1, and at last the outcome.
-
-    Raises FloatingPointError if the network returns a likelihood that is not finite.
-    """
+    """Yield the progress after each step, 0 to 1, and at last the outcome."""
     options = cast(ClassifyOptions, order.job.options)
     keep = order.keep
     if keep is None:

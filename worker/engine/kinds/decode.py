@@ -12,8 +12,7 @@ def decode(order: FileOrder, model: Model) -> CodingSteps:
     """Yield each decoded image of the order's file (C, H, W), in order, and an integer
     at other pauses; return the outcome.
 
-    A file that this model or machine cannot decode ends the job as failed. Raises
-    FloatingPointError if the network returns logits that are not finite.
+    A file that this model or machine cannot decode ends the job as failed.
     """
     try:
         for steps in decoding(model, order.content):

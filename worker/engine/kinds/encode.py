@@ -17,8 +17,7 @@ def encode(order: FileOrder, model: Model) -> CodingSteps:
     """Encode the order's pictures, pausing after some rows; return the outcome, with
     the file as `blob`.
 
-    Pictures that cannot be encoded end the job as failed. Raises FloatingPointError if
-    the network returns logits that are not finite.
+    Pictures that cannot be encoded end the job as failed.
     """
     try:
         data = yield from encoding(

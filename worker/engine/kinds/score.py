@@ -35,8 +35,7 @@ def score(
     """Return the outcome of a score; for a field, whose windows are passes of their
     own, an iterator that yields the progress (0 to 1) and at last the outcome.
 
-    second: the model to compare with, if the job names one. Raises FloatingPointError
-    if the network returns a likelihood that is not finite.
+    second: the model to compare with, if the job names one.
     """
     options = cast(ScoreOptions, order.job.options)
     values, moved = nearest_values(order.pixels, model.config.levels)
@@ -93,8 +92,6 @@ def score_against(
 ) -> SecondScore:
     """Return the score of a picture by a second model. nats: its score by the first
     model.
-
-    Raises FloatingPointError as `score` does.
     """
     found = score_picture(model, values).nats
     return SecondScore(
@@ -115,8 +112,7 @@ def predict_pixel(
     """Return the prediction of the pixel that the job names, or None if it names none.
 
     It is the prediction of the network of this orientation, given the label. It takes
-    another pass, and its influence map one pass forward and backward. Raises
-    FloatingPointError if the network returns a probability that is not finite.
+    another pass, and its influence map one pass forward and backward.
     """
     pixel = options.pixel
     if pixel is None:
