@@ -22,8 +22,8 @@ from redis.retry import Retry
 from pixelrnn import processes
 from pixelrnn.errors import StartError
 from pixelrnn.lock import lock_directory
-from pixelrnn.memory import server_limit
 from worker.contract.trouble import locked_out
+from worker.process.machine_memory import usable
 from worker.process.redis_clients import weaknesses_of
 
 T = TypeVar("T")
@@ -45,6 +45,15 @@ _NOT_WRITTEN = (
 disk."""
 _TRIAL_BYTES = 1024 * 1024
 
+LEAST = 256 * 2**20
+"""Bytes that the server may always use."""
+
+
+def server_limit() -> int:
+    """Return the bytes that the server may use: a quarter of the memory that this
+    process may use, because workers need the most; at least LEAST."""
+    return max(LEAST, usable() // 4)
+
 
 class EmbeddedRedis:
     """A valkey server whose data is in DATA_DIR/redis. `start()` and `stop()`, or a
@@ -57,7 +66,7 @@ class EmbeddedRedis:
     def __init__(self, data_dir: Path, limit: int | None = None) -> None:
         """Take the places of files and socket; nothing is started. limit: bytes of
         memory that the server may use, of which the API keeps some free
-        (`PIXELRNN_REDIS_SHARE`); None: memory.server_limit(). Raises StartError if
+        (`PIXELRNN_REDIS_SHARE`); None: server_limit(). Raises StartError if
         there is no place for the socket whose path is short enough."""
         self.directory = data_dir.absolute() / "redis"
         self.log = self.directory / "valkey.log"

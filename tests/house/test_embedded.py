@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pixelrnn.embedded import EmbeddedRedis, connect
+from pixelrnn.embedded import EmbeddedRedis, connect, server_limit
 from pixelrnn.errors import StartError
 from pixelrnn.lock import lock_directory
-from pixelrnn.memory import server_limit
 from tests.house.processes import eventually, is_alive
 
 OWNER = """

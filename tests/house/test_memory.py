@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelrnn.memory import LEAST, server_limit
+from pixelrnn.embedded import LEAST, server_limit
 from worker.process.machine_memory import usable
 
 MACHINE = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
