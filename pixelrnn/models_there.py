@@ -104,6 +104,16 @@ def remote_train(
     shared: Annotated[
         bool, typer.Option("--shared", help="For everybody who may use the service.")
     ] = False,
+    mirrors: Annotated[
+        bool,
+        typer.Option(
+            "--mirrors/--no-mirrors", help="Try a mixture with its mirror images."
+        ),
+    ] = True,
+    publish_anyway: Annotated[
+        bool,
+        typer.Option("--publish-anyway", help="Serve it also if it is of little use."),
+    ] = False,
     url: Url = HERE,
     key: Key = None,
 ) -> None:
@@ -113,7 +123,14 @@ def remote_train(
         taking_away = f"`pixelrnn remote remove {name}` takes it away"
         with _explain_taken_name(name, f"{taking_away}, or choose another --name"):
             job = client.train(
-                pictures, name, minutes=minutes, start=start, crops=crops, shared=shared
+                pictures,
+                name,
+                minutes=minutes,
+                start=start,
+                crops=crops,
+                shared=shared,
+                mirrors=mirrors,
+                publish_anyway=publish_anyway,
             )
         if left_out := _left_out(job.state):
             say(left_out)
@@ -128,7 +145,10 @@ def remote_train(
     if warning := result.get("warning"):
         say(f"warning: {warning}")
     better = f"guessing {result['uniform_bits']:.2f}, PNG {result['png_bits']:.2f}"
-    say(f"{name}: {_score(result)} held back ({better}); {url} serves it")
+    served = f"{url} serves it"
+    if not result.get("published", True):
+        served = "it is not served, and its name is free (--publish-anyway)"
+    say(f"{name}: {_score(result)} held back ({better}); {served}")
     for trial in result.get("mirrors", ()):
         if trial["published"]:
             say(

@@ -369,7 +369,8 @@ class TeachingLink:
         if why or summary is None:
             return failed(training_failed(why or _NOTHING_LEARNED))
         try:
-            self._publish(order, json.dumps(summary))
+            if summary.get("published", True):
+                self._publish(order, json.dumps(summary))
         except OSError as error:
             is_taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST)
             why = (

@@ -125,7 +125,7 @@ class Trainings:
             KIND,
             training.job_id,
             name,
-            {**own, **found, "owner": caller.owner},
+            {**own, **found, "owner": caller.owner, "judged": True},
         )
         try:
             submitted = await self._submission.accept(
@@ -288,7 +288,7 @@ async def _with_key(
     content, files included."""
     fields = {
         # Options that the API determines later are not part of the request.
-        **options.own.model_dump(exclude={"draft", "start_identity"}),
+        **options.own.model_dump(exclude={"draft", "start_identity", "judged"}),
         "name": name,
         "webhook": options.webhook,
         "retention": options.retention,

@@ -17,15 +17,17 @@ from model_core.cli.options import say
 from model_core.cli.terminal import show
 from model_core.data.survey import ARRAYS
 from model_core.errors import ConfigError
+from model_core.models_directory import check_name
 from model_core.training import ahead
 from model_core.training.checkpoint import read_facts
 from model_core.training.crew import crew_of_machine
 from model_core.training.files import RunPaths
 from model_core.training.launch import processes_for, train_with
 from model_core.training.mirrors import publish_mirrored, report
+from model_core.training.publish import publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, RunResult, expect_new
-from model_core.training.teaching import Lesson, Update, lesson, warning_of
+from model_core.training.teaching import Lesson, Update, lesson, png_bits_of, warning_of
 
 _MINUTES = 5.0
 """Minutes of a training on pictures if the user names none."""
@@ -47,10 +49,13 @@ def train_pictures(
     changes: Sequence[str],
     resume: bool,
     processes: int | None = None,
+    mirrors: bool = True,
+    publish_anyway: bool = False,
 ) -> dict[str, Any]:
-    """Train on pictures for some minutes, publish the best model, and show what it
-    draws. Return the facts of the run as JSON values: those of RunResult.to_dict,
-    warning and mirrors, and, for a new run, guessing_bits_per_dim and png_bits_per_dim.
+    """Train on pictures for some minutes, publish the best model unless it is of little
+    use, and show what it draws. Return the facts of the run as JSON values: those of
+    RunResult.to_dict, warning, published and mirrors, and, for a new run,
+    guessing_bits_per_dim and png_bits_per_dim.
 
     path: a folder of pictures, or a file of arrays.
     minutes: of training, counted from the first update on; None: 5, or those of the run
@@ -62,11 +67,14 @@ def train_pictures(
     resume: continue the run that is there, by its own recipe, which decides on pictures
         and minutes.
     processes: that train; None: as many as make it faster on this machine.
+    mirrors: try the model as a mixture with its mirror images.
+    publish_anyway: publish the model also if it is of little use.
 
     Raises ConfigError, DataError or ModelError if that cannot be done, such as resuming
     a run with other minutes; and the errors of `train_with`.
     """
     name = name or _model_name(path)
+    check_name(name)
     directory = runs_dir / name
     recipe = _resumed(directory, changes) if resume else None
     minutes = _minutes(minutes, directory if resume else None)
@@ -96,7 +104,7 @@ def train_pictures(
     command = shlex.join(
         ["pixelrnn", "train", path.resolve().name, "--minutes", f"{minutes:g}", *words]
     )
-    request = RunRequest(recipe, directory, resume, models_dir, command)
+    request = RunRequest(recipe, directory, resume, command=command)
     count = processes_for(request, processes) if plan is None else plan.processes
     if processes is not None and count < processes:
         why = (
@@ -108,15 +116,36 @@ def train_pictures(
     with _compiling_for_later(other_update):
         result = train_with(request, count, say=say)
     warning = _warning(result, recipe)
-    say(_ended(result, models_dir / name, warning))
-    mirrors = None
-    if result.finished and result.best_epoch:
-        mirrors = publish_mirrored(models_dir / name, recipe, directory)
-    if mirrors is not None:
-        say(report(mirrors))
+    has_best = result.finished and result.best_epoch > 0
+    published = has_best and (publish_anyway or not warning)
+    tried: list[dict[str, Any]] = []
+    if published:
+        publish(RunPaths(directory).best, models_dir, name=name)
+        found = None
+        if mirrors:
+            found = publish_mirrored(
+                models_dir / name, recipe, directory, result.iteration
+            )
+        if found is not None:
+            say(report(found))
+            tried = found.to_list()
     _show(directory / "samples")
-    tried = [] if mirrors is None else mirrors.to_list()
-    return {**result.to_dict(), **facts, "warning": warning, "mirrors": tried}
+    if published or not has_best:
+        say(_ended(result, models_dir / name, warning))
+    else:
+        more = ["pixelrnn", "train", str(path), "--minutes", f"{2 * minutes:g}"]
+        more += ["--name", f"{name}-more", "--set", f"training.start={directory}"]
+        say(
+            f"not published: {warning}. `{shlex.join(more)}` goes on with it; "
+            "--publish-anyway publishes it as it is"
+        )
+    return {
+        **result.to_dict(),
+        **facts,
+        "warning": warning,
+        "published": published,
+        "mirrors": tried,
+    }
 
 
 @contextmanager
@@ -188,12 +217,17 @@ def _warning(result: RunResult, recipe: Recipe) -> str:
         return ""
     bits = result.best_nats / result.dimensions / math.log(2)
     guessing = math.log2(recipe.network.config().values)
-    return warning_of(result.iteration, bits, guessing, "add --minutes")
+    png = png_bits_of(recipe, result.directory)
+    return warning_of(result.iteration, bits, guessing, png, "add --minutes")
 
 
 def _ended(result: RunResult, model: Path, warning: str) -> str:
     if not result.finished:
-        return f"stopped at update {result.iteration}, saved; the same command with --resume goes on"
+        run = shlex.quote(str(result.directory))
+        return (
+            f"stopped at update {result.iteration}, saved; the same command with "
+            f"--resume goes on, and `pixelrnn publish {run}` publishes the best so far"
+        )
     if not result.best_epoch or result.best_nats is None:
         return "no round was better than the model that it began with: take more pictures, or other ones"
     score = _score(result, result.best_nats)

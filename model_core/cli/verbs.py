@@ -116,6 +116,21 @@ def train(
             "and end. For training.schedule=stable.",
         ),
     ] = None,
+    mirrors: Annotated[
+        bool,
+        typer.Option(
+            "--mirrors/--no-mirrors",
+            help="Pictures: try the model as a mixture with its mirror images.",
+        ),
+    ] = True,
+    publish_anyway: Annotated[
+        bool,
+        typer.Option(
+            "--publish-anyway",
+            help="Pictures: publish the model also if it is worse than PNG, or had "
+            "fewer than 20 updates.",
+        ),
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Train a network from pictures for some minutes, or from a recipe. Ctrl-C stops it
@@ -144,6 +159,8 @@ def train(
             set_ or [],
             resume,
             processes,
+            mirrors,
+            publish_anyway,
         )
         if json_:
             print_json(facts)

@@ -43,6 +43,15 @@ _REFLECTIONS: tuple[Orientation, ...] = (
 LEAST_ERRORS = 3.0
 """Standard errors of the paired difference by which a mixture must be better. Two would
 be too few, because the best of several mixtures is taken."""
+LEAST_GAIN = 0.005
+"""Share of the network's bits/dim by which a mixture must be better: a mixture of two
+half-trained networks is nearly always a little better, whatever the symmetry."""
+MOST_ASYMMETRY = 0.01
+"""Share by which the network's bits/dim of mirrored images may differ from those of
+plain ones, if the images are to count as symmetric."""
+LEAST_UPDATES = 1000
+"""Updates before which no mixture is tried: the network has not learned a direction
+yet."""
 LEAST_IMAGES = 10
 """Validation images that a mixture is judged by, at least: a standard error of fewer is
 itself a guess."""
@@ -63,14 +72,19 @@ class MirrorTrial:
     worse."""
     gain_error: float
     """Standard error of `gain`, which is the mean of paired differences."""
+    mirrored_bits_per_dim: float
+    """Mean of the network alone over the mirrored validation images."""
     keeps_exact: bool
     """Whether all holes of whole rows that the network completes exactly are also
     completed exactly by the mixture."""
 
     @property
     def is_better(self) -> bool:
-        """True if the gain is at least LEAST_ERRORS standard errors."""
-        return self.gain > 0 and self.gain >= LEAST_ERRORS * self.gain_error
+        """True if the mixture is clearly better and the images are symmetric."""
+        alone = self.bits_per_dim + self.gain
+        least = max(LEAST_ERRORS * self.gain_error, LEAST_GAIN * alone)
+        asymmetry = abs(self.mirrored_bits_per_dim - alone)
+        return self.gain >= least and asymmetry <= MOST_ASYMMETRY * alone
 
 
 @dataclass(frozen=True)
@@ -95,23 +109,25 @@ class Mirrors:
 
     def to_list(self) -> list[dict[str, Any]]:
         """Return the trials as JSON values, each with `published`."""
-        return [
-            {**asdict(trial), "published": trial.orientation == self.published}
-            for trial in self.trials
-        ]
+        trials = [asdict(trial) for trial in self.trials]
+        for trial in trials:
+            del trial["mirrored_bits_per_dim"]
+            trial["published"] = trial["orientation"] == self.published
+        return trials
 
 
 def publish_mirrored(
-    directory: Path, recipe: Recipe, run: Path, cache: Path | None = None
+    directory: Path, recipe: Recipe, run: Path, updates: int, cache: Path | None = None
 ) -> Mirrors | None:
     """Try the model in `directory` as a mixture with each of its mirror images, and
-    write the best one in its place if it is better by LEAST_ERRORS standard errors and
-    completes the same holes of whole rows exactly.
+    write the best one in its place if it is clearly better, the images are symmetric,
+    and the mixture completes the same holes of whole rows exactly.
 
     Returns None, and changes nothing, if there is nothing to try: the network is
-    Multi-Scale or was trained on turned images, or there are fewer than LEAST_IMAGES
-    validation images.
+    Multi-Scale or was trained on turned images or in fewer than LEAST_UPDATES updates,
+    or there are fewer than LEAST_IMAGES validation images.
 
+    updates: those of the training.
     recipe, run, cache: the recipe by which the model was trained, the run's directory,
         and that of its decoded images, as in `RunRequest`.
 
@@ -120,7 +136,7 @@ def publish_mirrored(
     """
     model = load_model(directory)
     is_upright = [member.orientation for member in model.members] == ["none"]
-    if model.config.multi_scale or not is_upright:
+    if model.config.multi_scale or not is_upright or updates < LEAST_UPDATES:
         return None
     categories = categories_of(recipe)
     images = RunImages(categories.recipe, run, categories.palette, cache)
@@ -129,16 +145,16 @@ def publish_mirrored(
         return None
 
     alone = _nats(model, values)
-    mixtures: dict[Orientation, npt.NDArray[np.float64]] = {
-        orientation: _mixed(alone, _nats(_turned(model, orientation), values))
+    mirrored: dict[Orientation, npt.NDArray[np.float64]] = {
+        orientation: _nats(_turned(model, orientation), values)
         for orientation in _fitting(model.config)
     }
     trials = tuple(
         _trial(orientation, alone, nats, model.config)
-        for orientation, nats in mixtures.items()
+        for orientation, nats in mirrored.items()
     )
     best = best_of(trials)
-    chosen = alone if best is None else mixtures[best.orientation]
+    chosen = alone if best is None else _mixed(alone, mirrored[best.orientation])
     if best is not None:
         _write(model, best, float(chosen.mean()), trials, directory)
     return Mirrors(
@@ -225,16 +241,18 @@ def _error(numbers: npt.NDArray[np.float64]) -> float:
 def _trial(
     orientation: Orientation,
     alone: npt.NDArray[np.float64],
-    nats: npt.NDArray[np.float64],
+    mirrored: npt.NDArray[np.float64],
     config: NetworkConfig,
 ) -> MirrorTrial:
     per_bit = config.dimensions * math.log(2)
+    nats = _mixed(alone, mirrored)
     gains = (alone - nats) / per_bit
     return MirrorTrial(
         orientation,
         float(nats.mean()) / per_bit,
         float(gains.mean()),
         _error(gains),
+        float(mirrored.mean()) / per_bit,
         keeps_exact(orientation, config.height, config.width),
     )
 

@@ -313,14 +313,18 @@ def _with_categories(draft: _Draft) -> tuple[_Draft, Palette]:
 
 
 def warning_of(
-    updates: int, bits_per_dim: float, uniform_bits: float, minutes: str = ""
+    updates: int,
+    bits_per_dim: float,
+    uniform_bits: float,
+    png_bits: float,
+    minutes: str = "",
 ) -> str:
     """Return in words why a model is of little use although its training succeeded;
-    empty if there is no reason.
+    empty if there is no reason. A model with a warning is not published by itself.
 
     updates: how many were made.
     bits_per_dim: of held-out pictures.
-    uniform_bits: those of guessing.
+    uniform_bits: those of guessing. png_bits: those of a PNG file of the same pictures.
     minutes: advice for too few updates.
     """
     warnings = []
@@ -332,7 +336,23 @@ def warning_of(
             f"the model is worse than guessing: {bits_per_dim:.2f} bits/dim of "
             f"pictures held back, guessing has {uniform_bits:.2f}"
         )
+    elif bits_per_dim >= png_bits:
+        warnings.append(
+            f"the model is worse than PNG: {bits_per_dim:.2f} bits/dim of pictures "
+            f"held back, PNG has {png_bits:.2f}"
+        )
     return "; ".join(warnings)
+
+
+def png_bits_of(recipe: Recipe, run: Path, cache: Path | None = None) -> float:
+    """Return the bits per variable of a run's validation images as one PNG file.
+
+    run, cache: the run's directory, and that of its decoded images.
+    """
+    categories = categories_of(recipe)
+    images = RunImages(categories.recipe, run, categories.palette, cache)
+    values, _ = images.valid()
+    return file_bits(values, categories.recipe.network.config())
 
 
 def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float:

@@ -399,7 +399,9 @@ class AsyncClient:
         minutes: Default: 5. size (WIDTHxHEIGHT), channels, values: those of the model,
             instead of those that the pictures need. start: a model whose weights the
             training begins with. crops: train on crops of the pictures. shared: for
-            everybody, and not for this key alone.
+            everybody, and not for this key alone. mirrors: Default: True. False: no
+            mixture with mirror images. publish_anyway: serve the model also if it is
+            worse than PNG, or had fewer than 20 updates.
         """
         return await self.start(calls.train(pictures, name, options))
 

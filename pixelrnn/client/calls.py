@@ -100,6 +100,8 @@ class Training(Keeping, total=False):
     start: str | None
     crops: bool
     shared: bool
+    mirrors: bool
+    publish_anyway: bool
 
 
 class Showing(TypedDict, total=False):

@@ -280,6 +280,7 @@ def test_pictures_are_trained_on_by_the_command_and_by_the_client(
         "noise",
         "--minutes",
         0.1,
+        "--publish-anyway",
         "--url",
         service,
     )

@@ -285,14 +285,17 @@ def test_only_pictures_that_are_read_are_counted_and_other_files_are_named(
 
 def test_a_model_that_learned_nothing_has_a_warning() -> None:
     """And one that is good has none."""
-    assert warning_of(20, 7.99, 8.0) == ""
-    assert warning_of(1, 7.99, 8.0).startswith("only 1 update was made: give it more")
-    assert warning_of(19, 7.99, 8.0).startswith("only 19 updates were made")
-    assert warning_of(20, 2.2157, 1.0) == (
+    assert warning_of(20, 7.89, 8.0, 7.9) == ""
+    assert warning_of(1, 7, 8, 9).startswith("only 1 update was made: give it more")
+    assert warning_of(19, 7, 8, 9).startswith("only 19 updates were made")
+    assert warning_of(20, 2.2157, 1.0, 1.5) == (
         "the model is worse than guessing: 2.22 bits/dim of pictures held back, "
         "guessing has 1.00"
     )
-    assert warning_of(1, 1.0, 1.0).count(";") == 1
+    assert warning_of(20, 7.9, 8.0, 7.9) == (
+        "the model is worse than PNG: 7.90 bits/dim of pictures held back, PNG has 7.90"
+    )
+    assert warning_of(1, 1.0, 1.0, 1.0).count(";") == 1
 
 
 def test_few_pictures_move_a_models_weights_gently(tmp_path: Path) -> None:
@@ -384,7 +387,8 @@ def test_colours_of_pictures_are_counted_as_far_as_a_palette_goes(
 def test_a_folder_becomes_a_model_that_is_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`pixelrnn train FOLDER`: a model, samples, and JSON; the same name again is refused, --resume goes on."""
+    """`pixelrnn train FOLDER`: a model, samples, and JSON; the same name again is refused, --resume goes on. Noise is
+    published only if that is asked for."""
     monkeypatch.chdir(tmp_path)
     pictures(tmp_path / "My icons", 24)
     words = [
@@ -392,6 +396,21 @@ def test_a_folder_becomes_a_model_that_is_served(
         "My icons",
         *(word for change in (*TINY, *SHORT) for word in ("--set", change)),
     ]
+    noise = CliRunner().invoke(root, [*words, "--name", "noise", "--json"])
+    facts = json.loads(noise.stdout.splitlines()[-1])
+    assert not facts["published"]
+    assert not Path("my-models/noise").exists()
+    assert noise.stderr.splitlines()[-1] == (
+        f"not published: {facts['warning']}. `pixelrnn train 'My icons' --minutes 10 "
+        "--name noise-more --set training.start=runs/noise` goes on with it; "
+        "--publish-anyway publishes it as it is"
+    )
+    more = CliRunner().invoke(
+        root, [*words, "--name", "noise-more", "--set", "training.start=runs/noise"]
+    )
+    assert more.exit_code == 0, more.output
+
+    words.append("--publish-anyway")
     first = CliRunner().invoke(root, [*words, "--json"])
     assert first.exit_code == 0, first.output
     facts = json.loads(first.stdout.splitlines()[-1])

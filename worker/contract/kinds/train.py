@@ -67,6 +67,19 @@ class TrainOptions(Options):
         description="If true, everybody who may use the service sees the model; "
         "otherwise only your key does.",
     )
+    mirrors: Annotated[bool, Since(10)] = Field(
+        default=True,
+        description="If false, the model is not tried as a mixture with its mirror "
+        "images.",
+    )
+    publish_anyway: Annotated[bool, Since(10)] = Field(
+        default=False,
+        description="If true, the model is served also if it is of little use "
+        "(`warning` of the result).",
+    )
+    judged: Annotated[bool, FOUND, Since(10)] = False
+    """True if a model of little use is not published unless `publish_anyway` is set;
+    False in jobs of earlier versions, which expect a model."""
     start_identity: Annotated[str, FOUND, Since(9)] = ""
     """Identity of the model `start` when the request came. The training fails if the
     model has changed; empty without a `start`."""
@@ -147,7 +160,8 @@ class MirrorTrial(Described):
     )
     published: bool = Field(
         description="Whether the model is this mixture. At most one is: the best of "
-        "those that keep completions exact and are better by three standard errors."
+        "those that keep completions exact and are clearly better, if mirrored "
+        "pictures are as likely as plain ones."
     )
 
 
@@ -197,9 +211,13 @@ class TrainSummary(Summary):
     )
     warning: str = Field(
         default="",
-        description="Why the model is of little use although it is served: it was "
-        "trained with fewer than 20 updates, or is worse than a uniform "
-        "distribution. Else empty.",
+        description="Why the model is of little use: it was trained with fewer than 20 "
+        "updates, or is worse than PNG. Else empty.",
+    )
+    published: bool = Field(
+        default=True,
+        description="False if the model is not served because there is a `warning`. Its "
+        "name is free then.",
     )
     mirrors: list[MirrorTrial] = Field(
         default=[],

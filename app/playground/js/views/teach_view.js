@@ -123,6 +123,7 @@ export class TeachView {
     body.set("images", images, "pictures");
     body.set("name", this.#name.value.trim());
     body.set("minutes", this.#minutes.value);
+    body.set("publish_anyway", "true");
     return body;
   }
 
