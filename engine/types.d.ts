@@ -65,6 +65,8 @@ export interface Description {
   guides?: GuideDescription[];
   /** Labels of images with the prior of each; empty for most models. */
   labels: { name: string; prior: number }[];
+  /** Learnt weights of all members; absent if an earlier version exported the model. */
+  parameters?: number;
   /** Nats that only 1 % of the validation images exceed; null if unknown. */
   strange_nats: number | null;
   table: Entry[];

@@ -27,6 +27,7 @@ from model_core.errors import DataError
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model
 from model_core.posterior.completion import Completion, complete, share_of_rows
+from model_core.posterior.targets import FEW_SCORES, most_scores
 from model_core.sampling.offline import sample, tensor_of, upsample
 from model_core.sampling.stages import numerics_of
 from pixelrnn.kind_results import Done, How
@@ -163,6 +164,7 @@ def complete_picture(
         work.begin(doing),
         options["first"],
         *options["labels"],
+        most_scores=options.get("most_scores"),
     )
     picture = _picture_of(completion, model, how.scale)
     facts = _write("complete", picture, model, options, how, started)
@@ -186,7 +188,11 @@ def complete_one_of_several(
     `complete_picture`."""
     assert how.out is not None
     n = options["n"]
-    doing = f"completing {i + 1} of {len(options['image'])}"
+    pictures = len(options["image"])
+    # All pictures share one limit, as in a job of the service.
+    limit = max(FEW_SCORES, most_scores(model.card) // pictures)
+    options = {**options, "most_scores": limit}
+    doing = f"completing {i + 1} of {pictures}"
     facts = []
     for j, out in enumerate(places(how.out, options["folder"], file, n)):
         one = {**options, "n": 1, "first": options["first"] + i * n + j, "image": file}

@@ -13,19 +13,17 @@ from tests.labelled_models import labelled
 def save_tiny_models(directory: Path) -> None:
     """`tiny-cnn` and `tiny-diagonal` (binary, 6 x 5), `tiny-rgb` (4 values, 3 colours, 5 x 4)."""
     small = {"layers": 2, "hidden": 5, "head": 8}
-    save_model(
-        untrained("mnist-pixelcnn", seed=1, height=6, width=5, **small),
-        directory / "tiny-cnn",
-    )
-    save_model(
-        untrained("mnist-diagonal-bilstm", seed=2, height=6, width=5, **small),
-        directory / "tiny-diagonal",
-    )
+    binary = {"height": 6, "width": 5}
     rgb = {"height": 5, "width": 4, "channels": 3, "values": 4}
-    model = untrained("mnist-pixelcnn", seed=3, **rgb, **small)
-    save_model(
-        replace(model, card=replace(model.card, field=True)), directory / "tiny-rgb"
-    )
+    models = {
+        "tiny-cnn": untrained("mnist-pixelcnn", seed=1, **binary, **small),
+        "tiny-diagonal": untrained("mnist-diagonal-bilstm", seed=2, **binary, **small),
+        "tiny-rgb": untrained("mnist-pixelcnn", seed=3, **rgb, **small),
+    }
+    for name, model in models.items():
+        # As many parameters as if only 256 fillings of a hole could be scored.
+        card = replace(model.card, parameters=10**8, field=name == "tiny-rgb")
+        save_model(replace(model, card=card), directory / name)
 
 
 def save_tiny_scales(directory: Path) -> None:

@@ -29,7 +29,7 @@ from app.imaging.palette import has_transparent, palette_values
 from app.schema.answers import Model
 from app.schema.job_options import PictureTerms
 from worker.contract.kind import Input
-from worker.contract.kinds.complete import has_few_fillings
+from worker.contract.kinds.complete import FEW_SCORES, most_scores, scores_of
 
 Files = dict[str, list[bytes]]
 """The files of a request, by field: an empty list for an optional field that was left
@@ -264,7 +264,7 @@ def _whole_or_part(
     """Return a picture with a hole, or one that is completely given."""
     try:
         part = _with_a_hole(image, mask, shape, terms, model)
-        of_completions = "filled_pixels", "enumerate"
+        of_completions = "filled_pixels", "enumerate", "most_scores"
         found = {
             name: part.found[name] for name in part.found if name not in of_completions
         }
@@ -307,11 +307,15 @@ def found_of_hole(keep: Image.Image, model: Model) -> dict[str, Any]:
     # Several with nothing given behind it do so too, in their turn of particles.
     is_mixture = len(model.members) > 1
     is_exact = is_mixture and behind == 0
-    has_few = (behind > 0 or is_mixture) and has_few_fillings(filled, model)
+    scores = scores_of(filled, model)
+    limit = most_scores(model)
+    is_enumerated = (behind > 0 or is_mixture) and scores <= limit
+    takes_more = is_enumerated and not is_exact and scores > FEW_SCORES
     return {
         "filled_pixels": filled,
         "given_behind": behind,
-        "enumerate": has_few or is_exact,
+        "enumerate": is_enumerated or is_exact,
+        "most_scores": limit if takes_more else 0,
     }
 
 

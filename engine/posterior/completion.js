@@ -13,7 +13,7 @@ import { drawingsOf, labelNumber, maskOf, pictureOf } from "../validation.js";
 import { EngineError } from "../files.js";
 import { Chooser } from "../noise.js";
 import { argmax, logSum, shares } from "../elementary.js";
-import { EnumeratedRun, hasFewFillings } from "./enumeration.js";
+import { countsOf, EnumeratedRun, FEW_SCORES, mostScores } from "./enumeration.js";
 import { ExactRun, isDrawnLast } from "./exact.js";
 import { IslandsRun, sizeOfChain } from "./islands.js";
 import { Shares } from "./marginals.js";
@@ -71,6 +71,7 @@ export class Target {
     this.seed = drawing.seed;
     this.image = image;
     this.strangeNats = strangeNats;
+    this.mostScores = mostScores(description);
     const ways = members.map(({ orientation }, m) => {
       /** @param {number} most */
       const particles = (most) => new Particles(new Slots(program, description, weights[m], most), most);
@@ -161,8 +162,10 @@ export async function complete(drawer, options) {
  * @param {number} sweeps
  */
 function runOf(target, particles, sweeps) {
-  if (hasFewFillings(target)) return new EnumeratedRun(target);
+  const { scores } = countsOf(target);
+  if (scores <= FEW_SCORES) return new EnumeratedRun(target);
   if (target.mixture.ways.length > 1 && isDrawnLast(target)) return new ExactRun(target);
+  if (scores <= target.mostScores) return new EnumeratedRun(target);
   return new IslandsRun(target, particles, sweeps);
 }
 

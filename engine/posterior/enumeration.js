@@ -3,38 +3,52 @@
  * model_core/posterior/enumeration.py.
  */
 
+/** @import {Description} from "../types" */
 /** @import {Target} from "./completion.js" */
-
 /** @import {Way} from "./mixture.js" */
 
 import { argmax, chosen, logSum, shares } from "../elementary.js";
 import { firstHole, inverted } from "./plan.js";
 import { receiptWith } from "./receipt.js";
 
-/** Scores of a hole, at most: fillings x members x labels. */
-const FEW_SCORES = 256;
+/** Bounds of `mostScores`. */
+export const FEW_SCORES = 256;
+const MOST_SCORES = 65536;
+/** What the scores of one hole may take. */
+const OPERATIONS = 1e11;
 /** Number of the sweep whose noise chooses a filling. */
 const CHOICE = 0;
+/** Fillings that are in memory as images at the same time. */
+const PART = 256;
 
 /**
- * Return true if a hole is so small that all its fillings can be scored by each
- * component.
+ * Return how many scores (fillings x members x labels) OPERATIONS allow.
+ *
+ * @param {Description} description - Without `parameters` if an earlier version exported it.
+ */
+export function mostScores({ parameters, members, image }) {
+  if (!parameters) return FEW_SCORES;
+  const scores = Math.floor((OPERATIONS * members.length) / (2 * parameters * image.height * image.width));
+  return Math.max(FEW_SCORES, Math.min(MOST_SCORES, scores));
+}
+
+/**
+ * Return the number of fillings of a hole, and of the scores that enumerate it.
  *
  * @param {Target} target - The distribution to draw from.
- * @returns {boolean} True if fillings x members x labels are at most 256.
  */
-export function hasFewFillings({ known, keep, image, mixture }) {
+export function countsOf({ known, keep, image, mixture }) {
   const missing = (known.length / keep.length) * inverted(keep).reduce((sum, each) => sum + each, 0);
-  const components = mixture.ways.length * mixture.labels;
-  return image.values ** missing * components <= FEW_SCORES;
+  const count = image.values ** missing;
+  return { count, scores: count * mixture.ways.length * mixture.labels };
 }
 
 /**
  * Draws the images of one completion exactly, from the scores of all fillings of its
  * hole.
  *
- * `complete` makes one if `hasFewFillings` is true and a single member cannot draw the
- * hole exactly by itself. `steps(i)` draws image i; the first image takes the time of
+ * `complete` makes one if `countsOf` says that scores are few and a single member cannot
+ * draw the hole exactly by itself. `steps(i)` draws image i; the first image takes the time of
  * scoring all fillings, later ones take none. `receipt()` describes the images drawn so
  * far, at least one. `marginals()` returns the exact mean and entropy of each pixel
  * over all fillings, once they are scored.
@@ -46,11 +60,12 @@ export class EnumeratedRun {
   #whole = [];
   /** @type {number[]} */
   #drawn = [];
+  #count;
 
   /** @param {Target} target */
   constructor(target) {
     this.target = target;
-    this.fillings = fillings(target);
+    this.#count = countsOf(target).count;
   }
 
   /**
@@ -66,12 +81,13 @@ export class EnumeratedRun {
     const [uniform] = mixture.ways[0].choices.numbers(this.target.given(i), CHOICE, 1);
     const drawn = chosen(this.#whole, uniform);
     this.#drawn.push(drawn);
-    return this.fillings[drawn].slice();
+    return fillings(this.target, drawn, drawn + 1)[0];
   }
 
   /** Score all fillings by each member, a few in each step. */
   *#scoreAll() {
     const { mixture } = this.target;
+    const count = this.#count;
     /** @type {number[][]} */
     const found = [];
     for (const way of mixture.ways) {
@@ -80,16 +96,20 @@ export class EnumeratedRun {
       const rows = before.map(() => []);
       // Each image takes a slot for each label.
       const together = Math.max(1, Math.floor(way.most / before.length));
-      for (let first = 0; first < this.fillings.length; first += together) {
-        const behind = this.#behind(way, this.fillings.slice(first, first + together));
+      for (let first = 0; first < count; first += together) {
+        const last = Math.min(count, first + together);
+        const behind = this.#behind(way, fillings(this.target, first, last));
         for (const [k, row] of behind.entries()) rows[k].push(...row.map((each) => each + before[k]));
-        const done = Math.min(1, (first + together) / this.fillings.length);
+        const done = last / count;
         yield (found.length / before.length + done) / mixture.ways.length;
       }
       found.push(...rows);
     }
     this.#logP = found;
-    this.#whole = mixture.whole(found);
+    for (let first = 0; first < count; first += PART) {
+      this.#whole.push(...mixture.whole(found.map((row) => row.slice(first, first + PART))));
+      yield 1;
+    }
   }
 
   /**
@@ -128,23 +148,30 @@ export class EnumeratedRun {
   /** Return the exact mean and entropy of each variable. */
   marginals() {
     const marginals = this.target.noShares();
-    marginals.add({ images: this.fillings, weights: shares(this.#whole) }, inverted(this.target.keep));
-    return marginals.drawnAlone();
+    const weights = shares(this.#whole);
+    for (let first = 0; first < this.#count; first += PART) {
+      const last = Math.min(this.#count, first + PART);
+      const part = { images: fillings(this.target, first, last), weights: weights.slice(first, last) };
+      marginals.addOutcomes(part, inverted(this.target.keep));
+    }
+    return marginals.ofOutcomes();
   }
 }
 
 /**
- * Return every image that agrees with the given pixels; the last variable of the hole
- * changes first.
+ * Return the images with the numbers first to last - 1 of all that agree with the given
+ * pixels; the last variable of the hole changes first.
  *
  * @param {Target} target
+ * @param {number} first
+ * @param {number} last
  */
-function fillings({ known, keep, image }) {
-  const missing = [...known.keys()].filter((at) => !keep[at % keep.length]);
-  return Array.from({ length: image.values ** missing.length }, (_, number) => {
+function fillings({ known, keep, image }, first, last) {
+  const missing = [...known.keys()].filter((at) => !keep[at % keep.length]).reverse();
+  return Array.from({ length: last - first }, (_, i) => {
     const filled = known.slice();
-    let rest = number;
-    for (const at of [...missing].reverse()) {
+    let rest = first + i;
+    for (const at of missing) {
       filled[at] = rest % image.values;
       rest = Math.floor(rest / image.values);
     }

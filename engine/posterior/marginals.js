@@ -33,7 +33,7 @@ const FLOOR = 0.002;
  *
  * A completion makes one, and one for each chain. `add`, `passBy`, `predicting` and `merge` add
  * to its sums. `result()` returns the mean and the entropy of each variable; at least one
- * prediction must have been added. `drawnAlone()` ignores predictions. The sums have the shape
+ * prediction must have been added. `ofOutcomes()` is for enumerations. The sums have the shape
  * (V, C, H, W): a share for each value of each variable.
  */
 export class Shares {
@@ -70,6 +70,16 @@ export class Shares {
   add(draws, where, times = 1) {
     this.#add(this.drawn, draws, where, times);
     where.forEach((isDrawn, place) => (this.sweeps[place] += times * isDrawn));
+  }
+
+  /**
+   * Add some of all outcomes of the hole, with their probabilities, for `ofOutcomes`.
+   *
+   * @param {Weighted} draws
+   * @param {Uint8Array} where - Mask of the hole.
+   */
+  addOutcomes(draws, where) {
+    this.#add(this.drawn, draws, where, 1);
   }
 
   /**
@@ -178,18 +188,10 @@ export class Shares {
     return this.#marginals((at) => this.#sharesAt(at));
   }
 
-  /**
-   * Return the marginals of the added images alone. They are exact if these are all
-   * fillings of the hole.
-   */
-  drawnAlone() {
-    return this.#marginals((at) => {
-      const sweeps = Math.max(this.sweeps[at % this.keep.length], 1);
-      return Array.from(
-        { length: this.image.values },
-        (_, value) => this.drawn[value * this.known.length + at] / sweeps,
-      );
-    });
+  /** Return the exact marginals, once `addOutcomes` got all outcomes, and nothing else was added. */
+  ofOutcomes() {
+    const { values } = this.image;
+    return this.#marginals((at) => Array.from({ length: values }, (_, v) => this.drawn[v * this.known.length + at]));
   }
 
   /**

@@ -9,8 +9,6 @@ import { deviation, logMean } from "../elementary.js";
 
 /** Nats; two images from one posterior are hardly ever further apart. */
 export const GOOD_APART = 25;
-/** Nats; chains that end further apart have not converged. */
-const ROUGH_APART = 50;
 /**
  * Nats of the standard deviation of the evidence, at most, and effective first particles, at
  * least, of a good image: fewer particles may all have missed what is likely.
@@ -165,9 +163,10 @@ const isStrange = (natsAtOne, strangeNats) => strangeNats !== null && natsAtOne 
  * @returns {Quality}
  */
 function qualityOf({ natsAtOne, chainsNats, logEvidence, ess }, strangeNats, values) {
-  const apart = apartNats(chainsNats);
-  const isApart = strangeNats === null && apart > ROUGH_APART;
   const isMissed = values >= MANY_VALUES && ess < LEAST_ESS;
-  if (isStrange(natsAtOne, strangeNats) || isApart || isMissed) return "poor";
-  return apart <= GOOD_APART && deviation(logEvidence) <= GOOD_SD && ess >= GOOD_ESS ? "good" : "rough";
+  if (isStrange(natsAtOne, strangeNats) || isMissed) return "poor";
+  const isApart = apartNats(chainsNats) > GOOD_APART || deviation(logEvidence) > GOOD_SD;
+  if (!isApart && ess >= GOOD_ESS) return "good";
+  // Without quantiles nothing can tell that the given pixels are improbable.
+  return strangeNats === null ? "poor" : "rough";
 }

@@ -123,6 +123,7 @@ def _description(
         "members": members,
         **({"palette": card.palette} if card.palette else {}),
         "labels": [{"name": label.name, "prior": label.prior} for label in card.labels],
+        "parameters": card.parameters,
         "strange_nats": strange_nats(card),
         "table": table,
     }

@@ -81,7 +81,7 @@ def complete(
     on_share: OnShare = lambda share: None,
     first: int = 0,
     label: int | str | None = None,
-    enumerates: bool = True,
+    most_scores: int | None = None,
 ) -> Completion:
     """Draw n images that agree with the given pixels, and return them with their
     receipt and with what is expected of each pixel.
@@ -103,17 +103,18 @@ def complete(
     label: name or index of the label of the images; default: in a model with labels it
         is drawn, too, from p(label | given), or with `clamp` from p(label | the given
         pixels before the hole).
-    enumerates: True: score every filling of a hole that has few of them
-        (enumeration.py), if one network cannot draw it directly, so that draws, mean,
-        entropy and evidence are exact, and let a mixture draw exactly if it can
-        (exact.py). False: treat these like all others (islands.py), as version 0.3 and
-        earlier did.
+    most_scores: if one network cannot draw the hole directly, and its fillings times the
+        model's components are at most this, every filling is scored (enumeration.py),
+        so that draws, mean, entropy and evidence are exact. Default: as many as take
+        about two seconds (`targets.most_scores`). 256 draws as version 0.4 did. 0: draw
+        all holes by chains (islands.py), also those that a mixture can draw exactly
+        (exact.py), as version 0.3 did.
 
     The method `posterior` draws from p(hole | all given pixels) of the model or
     mixture. If the model is one network and no given pixel comes after the hole's first
     pixel in its order, each image is one exact draw, and mean and entropy are estimated
-    from at least 8 draws; of a mixture this needs `enumerates`, and the same of each
-    member. For all else see islands.py. The method `clamp` lets the first member draw
+    from at least 8 draws; of a mixture this needs a limit that is not 0, and the same of
+    each member. For all else see islands.py. The method `clamp` lets the first member draw
     each pixel of the hole given what comes before it in its order, which is exact only
     for one network and if no given pixel comes after the hole's first one. A
     Multi-Scale model draws the small image before all other pixels.
@@ -143,7 +144,7 @@ def complete(
         *_, found = drawn_receipt_steps(target, values.numpy(), seed, first)
         assert found is not None
         return _completion(values, *found)
-    run = run_of(target, seed, particles, sweeps, enumerates=enumerates)
+    run = run_of(target, seed, particles, sweeps, most_scores=most_scores)
     drawn = max(1, n)
     images: list[NDArray[np.int64]] = []
     for i in range(drawn):

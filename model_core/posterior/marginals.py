@@ -118,6 +118,11 @@ class Shares:
         add_shares(self._drawn, draws, where, times)
         self._sweeps += times * where
 
+    def add_outcomes(self, draws: Weighted, where: NDArray[np.bool_]) -> None:
+        """Add some of all outcomes of the hole, with their probabilities, for
+        `of_outcomes`. where: bool (H, W), True for the hole."""
+        add_shares(self._drawn, draws, where)
+
     def pass_by(self, draws: Weighted, where: NDArray[np.bool_]) -> None:
         """Add the shares among the particles with which a chain begins, just after they
         have drawn some pixels, when the given pixels behind have had no influence yet.
@@ -190,10 +195,10 @@ class Shares:
         shares /= self._sweeps + of_predicted + of_passed * (self._passes > 0)
         return self._marginals((1 - FLOOR) * shares + FLOOR / len(shares))
 
-    def drawn_alone(self) -> Marginals:
-        """Return the marginals of the draws alone that `add` got. They are exact if the
-        draws are all fillings of the hole with their probabilities."""
-        return self._marginals(self._drawn / np.maximum(self._sweeps, 1))
+    def of_outcomes(self) -> Marginals:
+        """Return the exact marginals, once `add_outcomes` got all outcomes, and nothing
+        else was added."""
+        return self._marginals(self._drawn)
 
     def _marginals(self, shares: NDArray[np.float64]) -> Marginals:
         """Return mean and entropy of shares (V, C, H, W) of the hole."""

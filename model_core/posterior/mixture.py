@@ -319,6 +319,8 @@ class Mixture:
 def summed(log_p: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return ln of sums over the first dimension, given the logarithms of their terms:
     (N, B) -> (B,). Each sum has at least one finite logarithm."""
+    if len(log_p) == 1:
+        return log_p[0].copy()  # the same bits, and no loop over thousands of images
     return np.array([log_sum(each) for each in log_p.T])
 
 

@@ -15,9 +15,8 @@ Quality = Literal["exact", "good", "rough", "poor"]
 posterior. good: the chains of each image agree, and enough of their first particles had
 weight. rough: not quite. poor: do not rely on them; more sweeps and particles may help.
 docs/internals/posterior.md measures what the words are worth."""
-GOOD_APART, ROUGH_APART = 25.0, 50.0
-"""Nats. Two images of one posterior hardly ever differ by more than the first
-number."""
+GOOD_APART = 25.0
+"""Nats. Two images of one posterior hardly ever differ by more."""
 GOOD_SD = 5.0
 """Nats: maximum standard deviation of the chains' estimates of p(given)."""
 GOOD_ESS = 2.5
@@ -229,25 +228,22 @@ def quality_of(island: Island, strange_nats: float | None, values: int) -> Quali
         1; None if that is unknown.
     values: V, the number of values of one variable.
 
-    It is `poor` if the image is strange (`is_strange`); if strange_nats is None and the
-    chains' images are more than ROUGH_APART nats apart; or if a variable has at least
+    It is `poor` if the image is strange (`is_strange`), or if a variable has at least
     MANY_VALUES values and the effective sample size is below LEAST_ESS. It is `good` if
     the images are at most GOOD_APART nats apart, the chains' estimates of ln p(given)
     have a standard deviation of at most GOOD_SD nats, and the effective sample size is
-    at least GOOD_ESS. Otherwise it is `rough`.
+    at least GOOD_ESS. Otherwise it is `rough`, or `poor` if strange_nats is None, so
+    that nothing could tell that the given pixels are improbable.
     """
-    apart = island.apart_nats
     nats = island.nats if island.nats_at_one is None else island.nats_at_one
     is_missed = values >= MANY_VALUES and island.ess < LEAST_ESS
-    is_apart = strange_nats is None and apart > ROUGH_APART
-    if is_strange(nats, strange_nats) or is_apart or is_missed:
+    if is_strange(nats, strange_nats) or is_missed:
         return "poor"
     evidence_sd = deviation(np.array(island.log_evidence))
-    return (
-        "good"
-        if apart <= GOOD_APART and evidence_sd <= GOOD_SD and island.ess >= GOOD_ESS
-        else "rough"
-    )
+    is_apart = island.apart_nats > GOOD_APART or evidence_sd > GOOD_SD
+    if not is_apart and island.ess >= GOOD_ESS:
+        return "good"
+    return "poor" if strange_nats is None else "rough"
 
 
 def is_strange(nats_at_one: float, strange_nats: float | None) -> bool:

@@ -16,10 +16,10 @@ from model_core.posterior.marginals import Shares
 from model_core.posterior.mixture import Given
 from model_core.posterior.plan import given_behind
 
-FEW_SCORES = 256
-"""Maximum number of fillings of a hole, times the components of the model, that are
-scored instead of drawing by chains. With a network for digits, 64 take as long as 32
-particles with two sweeps."""
+FEW_SCORES, MOST_SCORES = 256, 65_536
+"""Bounds of `most_scores`. Jobs of version 0.4 have the lower one."""
+OPERATIONS = 10**11
+"""What the scores of one hole may take: about two seconds of a processor."""
 USUAL = 0.99
 """Share of a model's validation images that have fewer nats than a strange image."""
 
@@ -44,6 +44,9 @@ class Target:
     """Bool (H, W), True for given pixels, False for the hole; upright."""
     temperature: float
     """Divides the logits of every distribution; 1 is the model's own."""
+    most_scores: int = FEW_SCORES
+    """Maximum number of scores for which the fillings of the hole are enumerated, unless
+    a caller sets another limit."""
     strange_nats: float | None = None
     """99 % of the model's validation images have fewer nats (-ln p) at temperature 1;
     None if the card has no quantiles. An image with more is called strange, at any
@@ -67,8 +70,14 @@ class Target:
             np.ascontiguousarray(known, np.int64),
             np.ascontiguousarray(keep, np.bool_),
         )
-        strange = strange_nats(model.card)
-        return cls(model.components, *given, temperature, strange, model.guides)
+        return cls(
+            model.components,
+            *given,
+            temperature,
+            most_scores(model.card),
+            strange_nats(model.card),
+            model.guides,
+        )
 
     @property
     def needs_particles(self) -> bool:
@@ -82,14 +91,13 @@ class Target:
         )
 
     @property
-    def has_few_fillings(self) -> bool:
-        """True if the hole has so few fillings that each component can score all of
-        them: if V^(missing variables) times the number of components is at most
-        FEW_SCORES (256)."""
+    def scores(self) -> int:
+        """Number of scores that enumerate the hole: V^(missing variables) times the
+        number of components. If that is more than MOST_SCORES, any such number."""
         missing = len(self.known) * int(np.count_nonzero(~self.keep))
         # Two to this power exceeds the limit already; larger powers are not computed.
-        factors = min(missing, FEW_SCORES.bit_length())
-        return self.values**factors * len(self.components) <= FEW_SCORES
+        factors = min(missing, MOST_SCORES.bit_length())
+        return self.values**factors * len(self.components)
 
     @cached_property
     def of_members(self) -> Sequence[Sequence[Component]]:
@@ -124,6 +132,16 @@ class Target:
     def values(self) -> int:
         """V, the number of values of one variable (one colour of one pixel)."""
         return self.components[0].network.config.values
+
+
+def most_scores(card: Card) -> int:
+    """Return how many scores (fillings of a hole, each by one component) OPERATIONS
+    allow. `most_scores` of the service's contract and the engine in JavaScript compute
+    the same."""
+    members = max(1, len(card.members))
+    # `parameters` are those of all members.
+    of_all = 2 * card.parameters * card.config.height * card.config.width
+    return max(FEW_SCORES, min(MOST_SCORES, OPERATIONS * members // max(1, of_all)))
 
 
 def strange_nats(card: Card) -> float | None:

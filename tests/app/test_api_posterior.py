@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from app.imaging.given import given_behind_hole
+from model_core.card import Card
 from model_core.orientation import ORIENTATIONS, turn
 from model_core.posterior import completion, targets
 from model_core.posterior.plan import given_behind, window_size
+from model_core.shipped import MODELS
 from tests.app.answers import is_problem
 from tests.app.completions import FOUR, POSTERIOR, announce, png, post
 from tests.app.hand_worker import GREY, SCALES, HandWorker
@@ -90,58 +92,66 @@ def keep_without(*missing: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("members", "missing", "values", "fields", "is_exact"),
+    ("members", "missing", "values", "fields", "version", "limit"),
     [
-        (FOUR, range(3, 9), 2, {}, True),
-        (FOUR, range(3, 10), 2, {}, False),
-        (("none",), range(2, 10), 2, {}, True),
-        (("none",), range(2, 11), 2, {}, False),
-        (("none",), [5], 256, {}, True),
-        (("none",), [5, 6], 256, {}, False),
-        (("none",), range(9, 12), 2, {}, False),
-        (MIRRORED, range(6, 12), 256, {}, True),
-        (MIRRORED, range(7, 12), 256, {}, False),
-        (FOUR, [5], 2, {"method": "clamp"}, False),
+        (FOUR, range(3, 9), 2, {}, 8, 0),
+        (FOUR, range(3, 10), 2, {}, 10, 1666),
+        (FOUR, range(1, 10), 2, {}, 4, 0),
+        (("none",), range(2, 10), 2, {}, 8, 0),
+        (("none",), range(2, 11), 2, {}, 4, 0),
+        (("none",), [5], 256, {}, 8, 0),
+        (("none",), [5, 6], 256, {}, 4, 0),
+        (("none",), range(9, 12), 2, {}, 4, 0),
+        (MIRRORED, range(6, 12), 2, {}, 8, 0),
+        (MIRRORED, range(3, 12), 2, {}, 8, 0),
+        (MIRRORED, range(7, 12), 256, {}, 4, 0),
+        (FOUR, range(3, 10), 2, {"method": "clamp"}, 4, 0),
     ],
     ids=[
         "64 fillings by four networks",
         "128 fillings by four networks",
+        "512 fillings by four networks",
         "256 fillings",
         "512 fillings",
         "256 values",
         "256 values, two pixels",
         "nothing given behind",
-        "nothing given behind for any of two networks",
+        "64 fillings with nothing given behind for any of two networks",
+        "512 fillings with nothing given behind for any of two networks",
         "something given behind for one of two networks",
         "clamp",
     ],
 )
-def test_a_job_says_if_its_hole_is_drawn_exactly_in_a_way_of_version_8(
+def test_a_job_says_if_its_hole_is_drawn_exactly_in_a_way_of_a_later_version(
     client: httpx.Client,
     posterior: HandWorker,
     members: tuple[str, ...],
     missing: list[int],
     values: int,
     fields: dict[str, object],
-    is_exact: bool,
+    version: int,
+    limit: int,
 ) -> None:
     """By enumeration, or by a mixture whose members all draw it last. Workers of earlier
     versions, which would draw it by particles, leave such a job and take all others. No
-    form and no Job has the option."""
-    changed = {"members": members, "values": values}
+    form and no Job has the options."""
+    # 1e11 operations score 416 images of one such network.
+    changed = {"members": members, "values": values, "parameters": 10**7}
     announce(posterior, POSTERIOR.model_copy(update=changed))
     job = post(client, keep_without(*missing), **fields).json()
     assert "enumerate" not in job
     spec = posterior.take()
-    assert spec.options.stored_fields().get("enumerate", False) is is_exact
-    assert spec.version == (8 if is_exact else 4)
+    stored = spec.options.stored_fields()
+    assert (spec.version, stored.get("most_scores", 0)) == (version, limit)
+    assert ("enumerate" in stored) == (version > 4)
 
 
 def test_a_job_of_several_pictures_says_so_for_the_smallest_hole(
     client: httpx.Client, posterior: HandWorker
 ) -> None:
-    """One within the limit is enough: the worker decides for each picture."""
-    changed = {"members": ("none",), "values": 2}
+    """One within the limit is enough: the worker decides for each picture. They share the
+    limit, of 1,666 scores here."""
+    changed = {"members": ("none",), "values": 2, "parameters": 2_500_000}
     announce(posterior, POSTERIOR.model_copy(update=changed))
     keeps = [keep_without(*range(1, 11)), keep_without(4)]
     picture = png(np.zeros((4, 3), np.uint8))
@@ -149,7 +159,8 @@ def test_a_job_of_several_pictures_says_so_for_the_smallest_hole(
     files += [("mask", png(255 * (1 - keep))) for keep in keeps]
     answer = client.post("/complete", files=files, data={"model": "posterior"})
     assert answer.status_code == 202, answer.text
-    assert posterior.take().options.stored_fields()["enumerate"] is True
+    stored = posterior.take().options.stored_fields()
+    assert (stored["enumerate"], stored["most_scores"]) == (True, 833)
 
 
 def test_particles_are_as_many_as_there_is_room_for_when_not_asked(
@@ -233,7 +244,17 @@ def test_limits_are_the_library_s() -> None:
     assert complete.MAX_PARTICLES == completion.MAX_PARTICLES
     assert complete.CompleteOptions().sweeps == completion.SWEEPS
     assert complete.MAX_SWEEPS == completion.MAX_SWEEPS
-    assert complete.FEW_SCORES == targets.FEW_SCORES
+    for name in ("FEW_SCORES", "MOST_SCORES", "OPERATIONS"):
+        assert getattr(complete, name) == getattr(targets, name)
+    for card in map(Card.read, MODELS.glob("*/card.json")):
+        changed = {
+            "members": tuple(each.orientation for each in card.members) or ("none",),
+            "parameters": card.parameters,
+            "height": card.config.height,
+            "width": card.config.width,
+        }
+        model = POSTERIOR.model_copy(update=changed)
+        assert complete.most_scores(model) == targets.most_scores(card)
     assert window_size(40 * complete.WINDOWS, 28 * complete.WINDOWS) == (40, 28)
 
 
@@ -331,8 +352,9 @@ def test_job_without_images_is_for_posterior_and_for_workers_that_know_it(
         (error,) = is_problem(post(client, n=0, **fields), 422)["errors"]
         assert error["pointer"] == f"#/{field}"
     is_problem(client.post("/sample", json={"model": "grey", "n": 0}), 422)
-    announce(posterior, POSTERIOR, version=6)
-    many = keep_without(*range(3, 10))
+    large = POSTERIOR.model_copy(update={"parameters": 10**9})
+    announce(posterior, large, version=6)
+    many = keep_without(*range(1, 10))
     assert "earlier version" in is_problem(post(client, many, n=0), 503)["detail"]
     assert post(client, many).status_code == 202
 

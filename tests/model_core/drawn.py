@@ -123,7 +123,7 @@ def by_particles(
             5,
             particles=particles,
             label=label,
-            enumerates=False,
+            most_scores=0,
         )
     mean = None if done.mean is None else np.asarray(done.mean)
     return done.values.numpy(), done.receipt, mean

@@ -107,6 +107,9 @@ def _requests(model: Model) -> list[Request]:
         few_missing = one_missing.copy()
         few_missing[2, 1:4] = False
         found.append({**usual, "keep": few_missing, "seed": 2**33, "n": 3})
+        more_missing = few_missing.copy()
+        more_missing[3] = False
+        found.append({**usual, "keep": more_missing, "n": 2})
     if model.guides:
         found.append({**usual, "keep": holes["upper"], "particles": 64})
     if config.labels:

@@ -7,12 +7,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from model_core import complete
-from model_core.models import Model
+from model_core import complete, load_model
+from model_core.models import Member, Model
+from model_core.posterior import enumeration
 from model_core.posterior.completion import Completion
-from model_core.posterior.targets import FEW_SCORES, Target
+from model_core.posterior.targets import FEW_SCORES, Target, most_scores
 from tests.labelled_models import LOG_PRIORS, all_images, fitting, joint, labelled
-from tests.posterior.tiny import awake, chi_square_excess, mask, mixture, truth
+from tests.posterior.tiny import Truth, awake, chi_square_excess, mask, mixture, truth
 
 
 def given(
@@ -127,17 +128,17 @@ def test_a_model_with_labels_equals_an_enumeration(label: str | None) -> None:
 
 
 def few(model: Model, missing: int) -> bool:
-    """Return whether a hole of so many pixels in the middle of the order is enumerated."""
+    """Return whether 256 scores enumerate a hole of so many pixels in the middle of the order."""
     config = model.config
     keep = np.ones(config.height * config.width, np.bool_)
     keep[1 : 1 + missing] = False
     known = np.zeros((config.channels, config.height, config.width), np.int64)
     kept: NDArray[np.bool_] = keep.reshape(config.height, config.width)
-    return Target.of(model, known, kept, 1.0).has_few_fillings
+    return Target.of(model, known, kept, 1.0).scores <= FEW_SCORES
 
 
-def test_at_most_256_scores_are_made() -> None:
-    """Fillings times labels times members; a hole of any size is judged without a power."""
+def test_scores_are_fillings_times_labels_times_members() -> None:
+    """A hole of any size is judged without a power."""
     assert FEW_SCORES == 256
     one = awake("mnist-row-lstm", height=4, width=4)
     assert (few(one, 8), few(one, 9)) == (True, False)
@@ -149,6 +150,41 @@ def test_at_most_256_scores_are_made() -> None:
     colours = awake("mnist-pixelcnn", height=4, width=4, values=3, channels=3)
     assert (few(colours, 1), few(colours, 2)) == (True, False)
     assert not few(awake("mnist-row-lstm", height=60, width=60), 3000)
+
+
+@pytest.mark.parametrize(
+    ("name", "scores", "fillings"),
+    [
+        ("mnist-row-lstm", 1037, 1037),
+        ("maps", 1194, 298),
+        ("cifar10-row-lstm-deep", 256, 256),
+    ],
+)
+def test_a_hole_may_take_1e11_operations(name: str, scores: int, fillings: int) -> None:
+    """Two for each parameter and pixel, of each filling and member; never fewer than 256 scores."""
+    model = load_model(name)
+    found = most_scores(model.card)
+    assert (found, found // len(model.members)) == (scores, fillings)
+
+
+def test_fillings_are_made_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hole of 10 pixels has 1,024; images, marginals and receipt are those of a single part, and
+    jobs of earlier versions, whose limit is 256, draw it by chains."""
+    model = awake("mnist-row-lstm", height=4, width=4)
+    known, keep = given("...# ..## #..# ...#", 2)
+    done = complete(model, known, keep, 5, 3)
+    assert_exact(done, 5)
+    monkeypatch.setattr(enumeration, "PART", 10**6)
+    at_once = complete(model, known, keep, 5, 3)
+    assert torch.equal(done.values, at_once.values)
+    assert done.receipt == at_once.receipt
+    assert done.mean is not None
+    assert at_once.mean is not None
+    assert done.mean.numpy() == pytest.approx(at_once.mean.numpy(), abs=1e-12)
+    true = truth(model, known.numpy(), keep.numpy(), 1.0)
+    assert done.receipt.evidence_nats == pytest.approx(true.nats, abs=1e-4)
+    earlier = complete(model, known, keep, 1, 3, sweeps=0, most_scores=FEW_SCORES)
+    assert not earlier.exact
 
 
 def test_images_are_functions_of_the_seed_alone() -> None:
@@ -169,11 +205,57 @@ def test_images_are_functions_of_the_seed_alone() -> None:
 
 
 def test_a_cheaper_exact_draw_and_chains_are_as_before() -> None:
-    """One network with nothing given behind draws once; enumerates=False asks for chains."""
+    """One network with nothing given behind draws once; most_scores=0 asks for chains."""
     model = awake("mnist-row-lstm", height=4, width=4)
     known, keep = given("#### #### #### ##..", 2)
     done = complete(model, known, keep, 4, 1)
     clamped = complete(model, known, keep, 4, 1, method="clamp")
     assert torch.equal(done.values, clamped.values)
     known, keep = given(FOUR, 2)
-    assert not complete(model, known, keep, 1, 1, enumerates=False).exact
+    assert not complete(model, known, keep, 1, 1, most_scores=0).exact
+
+
+STRICT = strict(awake("mnist-row-lstm", height=4, width=4), 3)
+LENDER = strict(awake("mnist-row-lstm", 3, height=4, width=4), 3)
+GUIDED = replace(STRICT, guides=(Member(LENDER.network, "rotate_180"),))
+CHECKERS, UPPER = ".##. #.#. .#.# ####", ".... .... #### ####"
+IMPROBABLE = {
+    "one network": (Case(STRICT, CHECKERS), 4),
+    "one network, cold": (Case(STRICT, CHECKERS, 0.7), 4),
+    "a guide": (Case(GUIDED, UPPER), 1),
+    "a guide, all but certain": (Case(GUIDED, UPPER), 4),
+    "a mixture": (
+        Case(mixture("none", "rotate_180", "transpose", side=4, scale=3), CHECKERS),
+        0,
+    ),
+}
+
+
+def distance(images: NDArray[np.int64], true: Truth) -> float:
+    """Total variation between images (n, C, H, W) and the truth."""
+    outcomes = true.outcomes.reshape(len(true.p), -1)
+    drawn = images.reshape(len(images), 1, -1)
+    shares = (drawn == outcomes).all(2).mean(0)
+    return float(np.abs(shares - true.p).sum() / 2)
+
+
+@pytest.mark.parametrize("name", IMPROBABLE)
+def test_a_strict_network_without_quantiles_is_exact_or_poor(name: str) -> None:
+    """Given pixels that it finds improbable: chains end up to 0.5 from the truth with the evidence
+    nearly right, where fewer first particles count than `good` needs."""
+    case, seed = IMPROBABLE[name]
+    pixels = np.random.default_rng(seed).integers(0, 2, (1, 4, 4))
+    known, keep = torch.from_numpy(pixels), torch.from_numpy(mask(case.keep))
+    true = truth(case.model, pixels, keep.numpy(), case.temperature)
+    random = np.random.default_rng(0)
+    by_chance = [
+        float(np.abs(random.multinomial(40, true.p) / 40 - true.p).sum() / 2)
+        for _ in range(200)
+    ]
+    bound = 3 * float(np.mean(by_chance))
+    done = complete(case.model, known, keep, 40, 7, case.temperature)
+    assert_exact(done, 40)
+    assert distance(done.values.numpy(), true) <= bound
+    chains = complete(case.model, known, keep, 40, 7, case.temperature, most_scores=0)
+    is_close = distance(chains.values.numpy(), true) <= bound
+    assert is_close or chains.receipt.quality == "poor"

@@ -108,7 +108,7 @@ def test_labels_are_drawn_given_the_pixels(label: str | None) -> None:
         4,
         label=label,
         particles=256,
-        enumerates=False,
+        most_scores=0,
     )
     assert done.exact
     assert not by_chains.exact
@@ -122,12 +122,12 @@ def test_labels_are_drawn_given_the_pixels(label: str | None) -> None:
 
 def test_other_holes_and_earlier_jobs_are_drawn_as_before() -> None:
     """A hole that begins within a row has given pixels behind it for the mirrored member,
-    and `enumerates` is False for jobs of earlier versions."""
+    and `most_scores` is 0 for jobs of earlier versions."""
     model = mirrored()
     known = torch.from_numpy(PICTURE)
     within = torch.from_numpy(mask("#### ##.. .... ...."))
-    assert not complete(model, known, within, 1, 1).exact
-    assert not complete_lower(model, 1, 1, enumerates=False).exact
+    assert not complete(model, known, within, 1, 1, most_scores=256).exact
+    assert not complete_lower(model, 1, 1, most_scores=0).exact
     nothing = torch.zeros(4, 4, dtype=torch.bool)
     assert complete(model, known, nothing, 1, 1).exact
     last = partial(Target.of, model, PICTURE, temperature=1.0)

@@ -137,9 +137,7 @@ def test_completions_are_drawn_from_the_sum_over_labels(make: type, given: str) 
     model, keep = make(), torch.tensor([each == "1" for each in given]).view(3, 3)
     known, n = all_images()[0b110011010], 120
     fits, log_p = fitting(known, keep), joint(model)
-    done = complete(
-        model, known, keep, n, seed=4, particles=8, sweeps=2, enumerates=False
-    )
+    done = complete(model, known, keep, n, seed=4, particles=8, sweeps=2, most_scores=0)
     index = (done.values.view(n, -1) * 2 ** torch.arange(8, -1, -1)).sum(1)
     p = log_p.logsumexp(0).exp() * fits
     found, most = chi_square(torch.bincount(index, minlength=512), n * p / p.sum())
@@ -153,7 +151,7 @@ def test_completions_are_drawn_from_the_sum_over_labels(make: type, given: str) 
     )
     assert done.receipt.label in range(3)
     alone = complete(
-        model, known, keep, 60, seed=4, particles=8, label="b", enumerates=False
+        model, known, keep, 60, seed=4, particles=8, label="b", most_scores=0
     )
     found, most = chi_square(
         torch.bincount(

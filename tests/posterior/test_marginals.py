@@ -23,7 +23,7 @@ def test_marginals_are_those_of_the_exact_posterior(hole: str) -> None:
         seed=2,
         particles=64,
         sweeps=0,
-        enumerates=False,
+        most_scores=0,
     )
     expected = np.tensordot(true.p, true.outcomes, 1)
     assert done.mean is not None

@@ -31,7 +31,7 @@ from model_core.posterior.receipt import Island, receipt_of
 def test_the_word_follows_from_the_figures(
     nats: float, apart: float, evidence: float, ess: float, values: int, word: str
 ) -> None:
-    """Of a model whose images hardly ever have 120 nats; where that is not known, chains must be near each other."""
+    """Of a model whose images hardly ever have 120 nats; where that is not known, chains must agree."""
     island = Island(
         "none", None, nats, [nats, nats + apart], [0.0, evidence], 0.0, ess, 3, 32
     )
@@ -63,7 +63,9 @@ def test_each_image_has_the_word_that_it_would_have_alone(
         for nats, chains, evidence, ess in facts
     ]
     receipt = receipt_of(islands, strange_nats)
-    assert receipt.qualities == ("good", "poor", "rough", "good", "rough")
+    # Without quantiles, nothing tells whether chains that disagree are far off.
+    less = "poor" if strange_nats is None else "rough"
+    assert receipt.qualities == ("good", "poor", less, "good", less)
     assert receipt.qualities == tuple(
         receipt_of([each], strange_nats).quality for each in islands
     )

@@ -19,7 +19,7 @@ from model_core.posterior.mixture import Given, Mixture, Way
 from model_core.posterior.particles import Particles
 from model_core.sampling.noise import choice_noise
 
-by_particles = partial(complete, enumerates=False)
+by_particles = partial(complete, most_scores=0)
 """Completes small holes by particles, as it does those that are too large to enumerate."""
 KINDS = ("mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm")
 

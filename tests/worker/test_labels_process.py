@@ -219,7 +219,7 @@ def test_completions_are_the_library_s(
                     particles=6,
                     sweeps=1,
                     label=label,
-                    enumerates=False,
+                    most_scores=0,
                 )
                 np.testing.assert_array_equal(images, expected.values.numpy())
                 assert isinstance(result, CompletionSummary)

@@ -127,7 +127,7 @@ class Case:
             spec.seed,
             particles=options.particles,
             sweeps=options.sweeps,
-            enumerates=options.enumerate,
+            most_scores=options.limit_of_scores,
         )
         levels = self.model.config.values
         drawn = pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), levels)
@@ -378,7 +378,7 @@ def test_a_job_without_images_ends_with_what_is_expected(
             spec.seed,
             particles=5,
             first=2,
-            enumerates=spec.options.enumerate,
+            most_scores=spec.options.limit_of_scores,
         )
         assert isinstance(record.result, CompletionSummary)
         assert record.result.posterior is not None

@@ -363,7 +363,7 @@ class ModelPool:
         model = loaded.model.given(hole.label)
         target = Target.of(model, hole.given.values, hole.given.keep, hole.temperature)
         drawn = order.seed, order.particles, order.sweeps
-        return run_of(target, *drawn, loaded.stages, enumerates=order.enumerates)
+        return run_of(target, *drawn, loaded.stages, order.most_scores)
 
     def free_particles(self, name: str) -> None:
         """Free the memory in which a model's particles are drawn, until some are drawn

@@ -44,9 +44,9 @@ class ParticleOrder(Order):
     """Who goes first if images wait."""
     rank: bool = False
     """True if the images are scored at the end."""
-    enumerates: bool = False
-    """True if a hole with few fillings is enumerated, and one that all members of a
-    mixture draw last is drawn exactly."""
+    most_scores: int = 0
+    """Limit of `run_of`: a hole with few fillings is enumerated, and one that all members
+    of a mixture draw last is drawn exactly; 0 if neither."""
 
     @property
     def images(self) -> int:
@@ -99,7 +99,7 @@ def complete_order(
         rows_published(spec, material.rows),
         spec.effective_priority,
         options.rank,
-        options.enumerate,
+        options.limit_of_scores,
     )
 
 

@@ -28,9 +28,11 @@ MAX_PARTICLES_OF_JOB = 2048
 """Most particles of one job, over all images."""
 MAX_SWEEPS = 16
 """Most sweeps of one job."""
-FEW_SCORES = 256
-"""A hole is enumerated instead of drawn by particles if its number of fillings, times
-the networks of the model, is at most this (model_core.posterior.targets)."""
+FEW_SCORES, MOST_SCORES = 256, 65_536
+OPERATIONS = 10**11
+"""As in model_core.posterior.targets: a hole is enumerated instead of drawn by particles
+if its number of fillings, times the networks and labels of the model, is at most
+`most_scores`, or FEW_SCORES in jobs of earlier versions."""
 
 WINDOWS = 4
 """Number of windows across an image's side; a sweep draws the hole window by window
@@ -89,15 +91,27 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
     mixture draw last may be drawn exactly; the worker decides for each picture. Jobs of
     earlier versions lack this and are drawn by particles."""
 
+    most_scores: Annotated[int, FOUND, Since(10)] = Field(
+        default=0, ge=0, le=MOST_SCORES
+    )
+    """The limit of each picture's enumeration; 0 for FEW_SCORES."""
+
     def with_found(self, found: Mapping[str, Any]) -> Self:
         """Return a copy with the FOUND options.
 
-        `enumerate` is left out if the method is not `posterior`, so that workers of
-        earlier versions take such jobs, too.
+        Options of enumeration are left out if they make no difference, so that workers
+        of earlier versions take such jobs, too. All pictures of a job share one limit.
         """
+        shared = found.get("most_scores", 0) // self.picture_count
+        found = {**found, "most_scores": shared if shared > FEW_SCORES else 0}
         if not self.by_posterior:
-            found = {name: found[name] for name in found if name != "enumerate"}
+            found |= {"enumerate": False, "most_scores": 0}
         return super().with_found(found)
+
+    @property
+    def limit_of_scores(self) -> int:
+        """Most scores of a picture whose hole is enumerated; 0 if none is."""
+        return self.most_scores or FEW_SCORES * self.enumerate
 
     @property
     def by_posterior(self) -> bool:
@@ -236,12 +250,19 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         return self.particles or PARTICLES
 
 
-def has_few_fillings(missing: int, model: ModelTraits) -> bool:
-    """Return True if so many missing pixels have few enough fillings to be enumerated
-    by this model, whatever label a job asks for."""
-    # Nine variables of two values exceed the limit; larger powers are not computed.
-    variables = min(missing * model.channels, FEW_SCORES.bit_length())
-    return model.values**variables * len(model.members) <= FEW_SCORES
+def scores_of(missing: int, model: ModelTraits) -> int:
+    """Return the number of scores that enumerate a hole of so many pixels, given one
+    label. If that is more than MOST_SCORES, any such number is returned."""
+    # Two to this power exceeds the limit already; larger powers are not computed.
+    variables = min(missing * model.channels, MOST_SCORES.bit_length())
+    return model.values**variables * len(model.members)
+
+
+def most_scores(model: ModelTraits) -> int:
+    """Return how many scores OPERATIONS allow, as model_core.posterior.targets does."""
+    of_all = 2 * model.parameters * model.height * model.width
+    scores = OPERATIONS * len(model.members) // max(1, of_all)
+    return max(FEW_SCORES, min(MOST_SCORES, scores))
 
 
 def _windows(share: float) -> float:
