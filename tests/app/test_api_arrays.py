@@ -285,7 +285,7 @@ def test_maps_are_no_values(client: httpx.Client, worker: HandWorker) -> None:
     """Of a picture that is handed to /verify, an array cannot say how it was drawn."""
     worker.announce(FOUR)
     answer = client.post("/verify", content=npy(VALUES), headers=TYPED)
-    assert "not a readable PNG" in is_problem(answer, 400)["detail"]
+    assert "it is not a PNG" in is_problem(answer, 400)["detail"]
 
 
 def test_mutated_files_are_read_as_numpy_does_or_refused(client: httpx.Client) -> None:

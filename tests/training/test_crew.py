@@ -133,6 +133,7 @@ def test_two_processes_train_on_a_folder(
     changes = [f"network.{change}" for change in TINY]
     changes += ["training.start=", "training.epochs=2", "training.epoch_updates=3"]
     words = ["train", "icons", *(word for each in changes for word in ("--set", each))]
+    words.append("--publish-anyway")
     done = CliRunner().invoke(root, [*words, "--processes", "2"])
     assert done.exit_code == 0, done.output
     assert "by 2 processes for at most 5 minutes" in done.stderr

@@ -116,6 +116,7 @@ def test_only_the_best_weights_have_the_best_score(
     assert best["valid_nats"] == result.best_nats is not None
     tensors, facts = read_checkpoint(run / "last.safetensors")
     facts["state"]["iteration"] += 1
+    facts["state"]["epoch"] = {"total": 40.0, "images": 8}
     write_checkpoint(tmp_path / "later.safetensors", tensors, facts)
     later = model_from_checkpoint(tmp_path / "later.safetensors").card.training
     assert later["valid_nats"] is None
