@@ -356,7 +356,7 @@ def test_a_training_starts_from_what_its_owner_sees(
                 spec = spec_of(worker, answer.raise_for_status().json())
                 assert isinstance(spec.options, TrainOptions)
                 assert spec.options.start_identity == identity
-                assert spec.version == 9, "earlier trainers would take any model"
+                assert spec.version == 10, "earlier trainers would publish any model"
 
 
 def test_a_start_without_an_identity_is_refused(
