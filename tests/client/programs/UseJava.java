@@ -75,7 +75,7 @@ class UseJava {
 
     Job trained = new ModelsApi(client).createTraining(
         List.of(picture, picture), "by-java", null, null, BigDecimal.valueOf(5), null, null, null, null, true, null,
-        null, null);
+        null, null, null, null);
     int refusal = 0;
     try {
       jobs.finishJob(trained.getId());
