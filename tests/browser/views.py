@@ -29,10 +29,10 @@ KINDS = {
     "Digits": PAPER.model_copy(update={"data": "binarized MNIST"}),
     "Characters": PAPER.model_copy(update={"data": "GNU Unifont"}),
     "Floor plans": PAPER.model_copy(update={"data": "floor plans"}),
-    "Emoji": RGB.model_copy(update={"data": "emoji"}),
     "Sprites": RGB.model_copy(update={"data": "sprites"}),
     "Textures": RGB.model_copy(update={"data": "textures"}),
     "Photographs": RGB.model_copy(update={"data": "CIFAR-10"}),
+    "Emoji": RGB.model_copy(update={"data": "emoji"}),
 }
 
 
