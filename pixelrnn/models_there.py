@@ -62,10 +62,9 @@ def remote_add(
             (one["identity"] for one in client.models() if one["name"] == name), None
         )
         work.begin(f"{name}: sending")
-        removing = f"`pixelrnn remote remove {name}` takes it away"
         way_out = "--exchange puts this one in its place"
         if exchange:  # there is one to exchange, but no worker serves it
-            way_out = f"it is not served: {removing}"
+            way_out = f"it is not served: `pixelrnn remote remove {name}` takes it away"
         with _explain_taken_name(name, way_out):
             job = client.add_model(directory, shared, before if exchange else None)
         work.begin(f"{name}: being examined")
@@ -81,7 +80,7 @@ def remote_add(
                 raise RemoteError(
                     f"{name} is not exchanged: {why}; the earlier one stays"
                 ) from None
-            raise RemoteError(f"{name} is not served: {why}; {removing}") from None
+            raise RemoteError(f"{name} is not served: {why}") from None
     say(f"{name} is served by {url}")
 
 

@@ -14,6 +14,13 @@ from typing import Any
 from tests.house.running import Up
 
 LIMIT_MS = 60_000
+COLOURS = """(node, [W, H]) => {
+  const {width, height} = node;
+  const brush = node.getContext("2d");
+  return Array.from({length: W * H}, (_, i) =>
+    [...brush.getImageData((i % W + 0.5) * width / W, (Math.floor(i / W) + 0.5) * height / H, 1, 1).data].slice(0, 3));
+}"""
+"""Colours of W x H places of a canvas, as the page shows them."""
 _REFUSED = re.compile(r"Failed to load resource")
 
 

@@ -4,14 +4,7 @@ import math
 import re
 from typing import Any
 
-from tests.browser.site import Site
-
-COLOURS = """(node, [W, H]) => {
-  const {width, height} = node;
-  const brush = node.getContext("2d");
-  return Array.from({length: W * H}, (_, i) =>
-    [...brush.getImageData((i % W + 0.5) * width / W, (Math.floor(i / W) + 0.5) * height / H, 1, 1).data].slice(0, 3));
-}"""
+from tests.browser.site import COLOURS, Site
 
 
 def _given(site: Site) -> list[str]:

@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.browser.axe import findings
-from tests.browser.site import Site
-from tests.browser.test_inking import COLOURS
+from tests.browser.site import COLOURS, Site
 from tests.data.serving import serving
 from tests.house.running import ForkedUp, Up
 from tests.portable.exporting import export

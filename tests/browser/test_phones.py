@@ -110,7 +110,9 @@ def test_photograph_chooses_the_model_for_photographs_and_stays_whole(
     icon = tmp_path / "icon.png"
     Image.new("RGB", (48, 48), "red").save(icon)
     files.set_input_files(icon)
-    site.view.get_by_text("Characters knows none: Emoji was chosen for it.").wait_for()
+    site.view.get_by_text(
+        "Characters knows none: Sprites was chosen for it."
+    ).wait_for()
 
 
 def test_first_stroke_in_a_large_photograph_is_taken(

@@ -125,8 +125,6 @@ def test_a_model_that_is_none_is_refused_with_the_workers_reason(
     )
     refused = ended("remote", "add", own, "--url", service).stderr
     assert "of-mine is not served: " in refused
-    assert "`pixelrnn remote remove of-mine` takes it away" in " ".join(refused.split())
-    pixelrnn("remote", "remove", "of-mine", "--url", service)
     with Client(service) as client:
         wait_until_gone(client)
         with pytest.raises(OSError, match=r"card\.json"):

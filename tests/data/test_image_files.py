@@ -30,6 +30,9 @@ class _Facts(NamedTuple):
 
     channels: int
     values: int
+    height: int
+    width: int
+    parameters: int = 1000
     members: tuple[str, ...] = ("none",)
 
 
@@ -121,7 +124,7 @@ def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(
                 painted and painted.image,
                 shape,
                 PictureTerms(resize=True),
-                _Facts(config.channels, config.values),  # type: ignore[arg-type]
+                _Facts(config.channels, config.values, config.height, config.width),  # type: ignore[arg-type]
             )
             values = (
                 np.frombuffer(theirs.pixels, np.uint8)
