@@ -20,10 +20,10 @@ from model_core.errors import ConfigError
 from model_core.models_directory import check_name
 from model_core.training import ahead
 from model_core.training.checkpoint import read_facts
-from model_core.training.crew import crew_of_machine
 from model_core.training.files import RunPaths
-from model_core.training.launch import processes_for, train_with
+from model_core.training.launch import train_with
 from model_core.training.mirrors import publish_mirrored, report
+from model_core.training.process_count import limits_of_machine, processes_for
 from model_core.training.publish import publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, RunResult, expect_new
@@ -89,7 +89,7 @@ def train_pictures(
             tuple(changes),
             say=say,
             is_hasty=True,
-            crew=crew_of_machine(processes),
+            limits=limits_of_machine(processes),
         )
         say(plan.beforehand)
         recipe = plan.recipe

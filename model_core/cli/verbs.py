@@ -139,7 +139,8 @@ def train(
     with if_slow(_say_once, f"preparing to train by {config}"):
         from model_core.cli.train_pictures import are_pictures, train_pictures
         from model_core.training.display import nats_and_bits
-        from model_core.training.launch import processes_for, train_with
+        from model_core.training.launch import train_with
+        from model_core.training.process_count import processes_for
         from model_core.training.recipe import Recipe
         from model_core.training.run import RunRequest
 

@@ -22,12 +22,10 @@ from pydantic import TypeAdapter
 from model_core.errors import PixelRNNError
 from model_core.slow_steps import if_slow
 from model_core.training.display import Display
-from model_core.training.files import RunPaths
-from model_core.training.member import EXIT_LOST, READY
+from model_core.training.launched import EXIT_LOST, READY
 from model_core.training.memory import OutOfMemoryError
 from model_core.training.ranks import MEETING, LostProcessError
 from model_core.training.run import RunRequest, RunResult, train
-from model_core.training.shares import shares_of_run, spare_processors
 from model_core.training.timing import TimingRequest, TrainingImages, time_updates
 
 _DIRECTORY = "group"
@@ -82,31 +80,6 @@ def time_with(
     with _led_group(Task(timing=request), processes, say):
         timing = time_updates(request, images)
     return timing.update_s, timing.joined_at - began
-
-
-def processes_for(
-    request: RunRequest, wanted: int | None, most: int | None = None
-) -> int:
-    """Return how many processes are to train, by this command.
-
-    wanted: the user's number, if any. Without it a run whose shares are known has as
-        many as its shares, but at most `most`, and every other run has one. It never
-        has more than shares, which a checkpoint does not change.
-    most: processes without the user's number. Default: all processors but one.
-
-    Raises ModelError if the checkpoint to resume from is damaged.
-    """
-    is_started_by_torchrun = "WORLD_SIZE" in os.environ
-    if is_started_by_torchrun:
-        return 1
-    training = request.recipe.training
-    if training.device != "cpu":
-        return wanted or 1
-    checkpoint = RunPaths(request.directory).last if request.resume else None
-    shares = shares_of_run(training, checkpoint)
-    if wanted is None:
-        return min(shares or 1, most or spare_processors())
-    return min(wanted, shares or wanted)
 
 
 @dataclass(frozen=True)
@@ -186,7 +159,7 @@ def _environment_of(rank: int, processes: int, directory: Path) -> dict[str, str
 def _started(
     directory: Path, environment: Mapping[str, str]
 ) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-P", "-m", "model_core.training.member"]
+    command = [sys.executable, "-P", "-m", "model_core.training.launched"]
     return subprocess.Popen(
         [*command, str(os.getpid()), str(directory)],
         env={**os.environ, **environment},

@@ -8,7 +8,6 @@ another number of processes ends with the same weights.
 from pathlib import Path
 
 from model_core.errors import ConfigError
-from model_core.processors import available
 from model_core.training.checkpoint import read_facts
 from model_core.training.recipe import TrainingSection
 
@@ -44,12 +43,3 @@ def expect_shares(shares: int, processes: int, device: str) -> None:
             f"training.shares = {shares} on GPUs: expected 1 or {shares} processes, not "
             f"{processes}"
         )
-
-
-def spare_processors(processors: int | None = None) -> int:
-    """Return how many processes may train on this machine if nobody names a number: all
-    processors but one, at least 1.
-
-    processors: those that there are. Default: those that this process may use.
-    """
-    return max(1, (processors or available()) - 1)

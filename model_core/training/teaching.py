@@ -31,11 +31,11 @@ from model_core.slow_steps import if_slow
 from model_core.training.ahead import compile_update, is_compiled, note_compiled
 from model_core.training.categories import categories_of
 from model_core.training.choice import choice, picture_recipe
-from model_core.training.crew import ALONE, Crew, choose_processes
 from model_core.training.first_weights import named_model
 from model_core.training.forecast import UPDATE_BY_SCORE
 from model_core.training.images import RunImages
 from model_core.training.precision import PRECISIONS, remember, remembered
+from model_core.training.process_count import ALONE, ProcessLimits, choose_processes
 from model_core.training.recipe import Recipe
 from model_core.training.run import make_process_fit
 from model_core.training.step import Learner
@@ -120,7 +120,7 @@ def lesson(
     say: Callable[[str], None] = lambda _: None,
     cache: Path | None = None,
     is_hasty: bool = False,
-    crew: Crew = ALONE,
+    limits: ProcessLimits = ALONE,
 ) -> Lesson:
     """Return a recipe for some pictures that takes `minutes` on this machine, in the
     faster precision and with the shares of as many processes as make it faster.
@@ -138,7 +138,7 @@ def lesson(
     say: called with a line on what is being done, if that takes longer than a moment.
     is_hasty: True to take float32 if bf16 is not compiled yet, so that the first update
         comes sooner; `other_update` then says what is missing.
-    crew: the processes that the training may have.
+    limits: the processes that the training may have.
 
     Raises DataError for pictures that cannot be read, ConfigError for a change that
     does not fit, ModelError if the model that it begins with cannot be loaded.
@@ -185,7 +185,7 @@ def lesson(
     chosen = choose_processes(
         TimingRequest(draft.recipe, directory, cache=cache),
         (train, labels),
-        crew,
+        limits,
         update_s,
         process_bytes,
         minutes,

@@ -21,7 +21,7 @@ from model_core.models_directory import CARD
 from model_core.training import ranks
 from model_core.training.checkpoint import read_checkpoint
 from model_core.training.display import Display
-from model_core.training.launch import processes_for
+from model_core.training.process_count import processes_for
 from model_core.training.publish import publish
 from model_core.training.ranks import LostProcessError, Ranks, UnequalProcessesError
 from model_core.training.recipe import Recipe
@@ -56,7 +56,7 @@ def train(
 def others_of(leader: int) -> list[int]:
     """The other processes of the group that this one leads."""
     found = children_of(leader)
-    return [pid for pid, line in found.items() if "training.member" in line]
+    return [pid for pid, line in found.items() if "training.launched" in line]
 
 
 @contextmanager

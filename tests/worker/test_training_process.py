@@ -320,7 +320,7 @@ def test_a_training_whose_trainer_was_killed_gives_the_same_weights(
 def others_of(training: int) -> list[int]:
     """The other processes of a training's group."""
     found = children_of(training)
-    return [pid for pid, line in found.items() if "training.member" in line]
+    return [pid for pid, line in found.items() if "training.launched" in line]
 
 
 def scheduling_of(process: int) -> dict[int, tuple[int, int, frozenset[int]]]:

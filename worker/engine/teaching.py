@@ -33,17 +33,20 @@ from model_core.models_directory import (
     weights_in,
 )
 from model_core.regular_files import open_regular
-from model_core.training.crew import Crew
 from model_core.training.disk import DiskError
 from model_core.training.display import Display
-from model_core.training.launch import processes_for, train_with
+from model_core.training.launch import train_with
 from model_core.training.memory import OutOfMemoryError
 from model_core.training.mirrors import publish_mirrored
+from model_core.training.process_count import (
+    ProcessLimits,
+    processes_for,
+    spare_processors,
+)
 from model_core.training.publish import publish
 from model_core.training.ranks import LostProcessError
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest
-from model_core.training.shares import spare_processors
 from model_core.training.teaching import lesson, warning_of
 from worker.contract import keys
 from worker.contract.added import JobFiles, is_seen_by, models_in
@@ -211,8 +214,8 @@ def _train(
         os.environ["PIXELRNN_MODELS_DIR"] = str(files.start)
     is_over = partial(_is_over, files.finish, trainer)
     prepare = partial(_report_preparing, out)
-    crew = _crew(Settings())
-    plan = _plan(files, asked, prepare, crew)
+    limits = _limits(Settings())
+    plan = _plan(files, asked, prepare, limits)
     recipe = Recipe.model_validate(plan["recipe"])
     facts = plan["told"]
 
@@ -227,15 +230,15 @@ def _train(
         cache=files.cache,
     )
     # Plans of earlier versions say no bytes; their recipes have one share.
-    most = crew.limit(plan.get("process_bytes", 0))
+    most = limits.count_for(plan.get("process_bytes", 0))
     processes = processes_for(request, None, most)
-    crew.divide_memory(processes)
+    limits.divide_memory(processes)
     if is_begun:
         # A report of the start would show that nothing is done yet.
         result = train_with(request, processes, display, is_over)
     else:
         result = train_with(request, processes, display, is_over, prepare)
-    crew.divide_memory(1)
+    limits.divide_memory(1)
     if not (result.finished or files.finish.exists()):
         sys.exit(EXIT_STOPPED)  # it was asked to stop, and continues another time
     if not files.best.exists() or result.best_nats is None:
@@ -289,7 +292,7 @@ def _train(
     }
 
 
-def _crew(settings: Settings) -> Crew:
+def _limits(settings: Settings) -> ProcessLimits:
     """Return the processes that a training may have: one for each processor that it may
     use, and together the memory of one training."""
     memory = memory_limit(settings.training_mib)
@@ -304,7 +307,7 @@ def _crew(settings: Settings) -> Crew:
     # may have as much again.
     if held:
         most = min(most, 1 + usable() // _MEMORY_SHARE // held)
-    return Crew(most, memory=memory, divide_memory=divide_memory)
+    return ProcessLimits(most, memory=memory, divide_memory=divide_memory)
 
 
 def _report_preparing(out: TextIO, doing: str) -> None:
@@ -386,7 +389,10 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _plan(
-    files: JobFiles, asked: TrainOptions, say: Callable[[str], None], crew: Crew
+    files: JobFiles,
+    asked: TrainOptions,
+    say: Callable[[str], None],
+    limits: ProcessLimits,
 ) -> dict[str, Any]:
     """Return the recipe, and what was found about the pictures beforehand: those of an
     earlier process of this job, or new ones."""
@@ -411,7 +417,7 @@ def _plan(
         values=asked.values,
         cache=files.cache,
         say=say,
-        crew=crew,
+        limits=limits,
     )
     try:
         found = learned(changes)

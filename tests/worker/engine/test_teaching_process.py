@@ -141,7 +141,9 @@ def test_a_training_has_processes_for_its_processors_and_its_memory(
     machine = 2**40
 
     def processes(**settings: Any) -> int:
-        return teaching._crew(Settings(_env_file=None, **settings)).limit(100 * 2**20)
+        return teaching._limits(Settings(_env_file=None, **settings)).count_for(
+            100 * 2**20
+        )
 
     monkeypatch.setattr(teaching, "usable", lambda: machine)
     monkeypatch.setattr(teaching, "spare_processors", lambda: 7)

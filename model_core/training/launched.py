@@ -1,5 +1,5 @@
 """The start of a process that trains in a group, and does not lead it:
-`python -m model_core.training.member LEADER DIRECTORY` (launch.py).
+`python -m model_core.training.launched LEADER DIRECTORY` (launch.py).
 
 It prints `ready` when it has imported everything, and in the end, if it fails by an
 error that has a message for the user, that message as JSON.

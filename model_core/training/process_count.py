@@ -1,15 +1,17 @@
-"""How many processes train on somebody's pictures, and so how many shares their batches
-have."""
+"""How many processes train on one machine, and so how many shares their batches have."""
 
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from model_core.processors import available
 from model_core.slow_steps import if_slow
+from model_core.training.files import RunPaths
 from model_core.training.launch import time_with
 from model_core.training.recipe import TrainingSection
-from model_core.training.shares import spare_processors
+from model_core.training.run import RunRequest
+from model_core.training.shares import shares_of_run
 from model_core.training.timing import TimingRequest, TrainingImages
 
 _TIMED_S = 1.0
@@ -31,7 +33,7 @@ def _divide_nothing(_: int) -> None:
 
 
 @dataclass(frozen=True)
-class Crew:
+class ProcessLimits:
     """The processes that a training on pictures may have.
 
     most: their number, at most. wanted: the user's number, which is not questioned.
@@ -45,23 +47,23 @@ class Crew:
     memory: int | None = None
     divide_memory: Callable[[int], None] = _divide_nothing
 
-    def limit(self, process_bytes: int) -> int:
+    def count_for(self, process_bytes: int) -> int:
         """Return how many processes there may be if each needs so many bytes."""
         if self.memory is None or not process_bytes:
             return self.most
         return max(1, min(self.most, self.memory // (_SPARE_MEMORY * process_bytes)))
 
 
-ALONE = Crew()
+ALONE = ProcessLimits()
 """One process."""
 
 
-def crew_of_machine(wanted: int | None) -> Crew:
+def limits_of_machine(wanted: int | None) -> ProcessLimits:
     """Return the processes that a training may have which has this machine for itself:
     all processors but one, and half of the memory. wanted: the user's number, if
     any."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Crew(spare_processors(), wanted, physical // 2)
+    return ProcessLimits(spare_processors(), wanted, physical // 2)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class ChosenProcesses:
 def choose_processes(
     timing: TimingRequest,
     images: TrainingImages,
-    crew: Crew,
+    limits: ProcessLimits,
     alone_s: float,
     process_bytes: int,
     minutes: float,
@@ -92,7 +94,7 @@ def choose_processes(
     that divide the batch into equal shares.
 
     timing: its counts and updates are chosen here. images: the training images, which
-        this process has read. crew: the processes that it may have. alone_s: seconds
+        this process has read. limits: the processes that it may have. alone_s: seconds
         of an update by this process alone. process_bytes: that a process needs.
     minutes: of the training. say: called if a step takes longer than a moment.
 
@@ -101,7 +103,7 @@ def choose_processes(
     training = timing.recipe.training
     on_processors = training.device == "cpu"
     best = ChosenProcesses(1, training.shares or int(on_processors), alone_s)
-    counts = _counts(training, crew, process_bytes, minutes)
+    counts = _counts(training, limits, process_bytes, minutes)
     if not counts:
         return best
     updates = int(_TIMED_S / alone_s)
@@ -111,7 +113,7 @@ def choose_processes(
         updates=max(_LEAST_UPDATES, min(_MOST_UPDATES, updates)),
     )
     began = time.perf_counter()
-    crew.divide_memory(max(counts))
+    limits.divide_memory(max(counts))
     names = ", ".join(map(str, counts))
     with if_slow(say, f"timing updates by {names} processes"):
         update_s, start_s = time_with(timing, max(counts), images)
@@ -120,25 +122,25 @@ def choose_processes(
     for count in counts:
         shares = training.shares or count
         is_faster = update_s[count] < best.update_s * (1 - _LEAST_GAIN)
-        if is_faster or crew.wanted is not None:
+        if is_faster or limits.wanted is not None:
             best = ChosenProcesses(count, shares, update_s[count])
     if best.processes > 1:
         spent_s += start_s
-    crew.divide_memory(best.processes)
+    limits.divide_memory(best.processes)
     return replace(best, spent_s=spent_s)
 
 
 def _counts(
-    training: TrainingSection, crew: Crew, process_bytes: int, minutes: float
+    training: TrainingSection, limits: ProcessLimits, process_bytes: int, minutes: float
 ) -> list[int]:
     """Return the numbers of processes to time, beside one; empty if one is the only
     choice."""
     if training.device != "cpu":
         return []
     shares = training.shares
-    limit = crew.limit(process_bytes)
-    if crew.wanted is not None:
-        wanted = min(crew.wanted, shares or crew.wanted)
+    limit = limits.count_for(process_bytes)
+    if limits.wanted is not None:
+        wanted = min(limits.wanted, shares or limits.wanted)
         return [wanted] if wanted > 1 else []
     if 60 * minutes < _LEAST_S:
         return []
@@ -148,3 +150,37 @@ def _counts(
     # Shares are equal, so processes with one share each divide the batch.
     most = min(limit, training.batch)
     return [count for count in range(2, most + 1) if training.batch % count == 0]
+
+
+def processes_for(
+    request: RunRequest, wanted: int | None, most: int | None = None
+) -> int:
+    """Return how many processes are to train, by this command.
+
+    wanted: the user's number, if any. Without it a run whose shares are known has as
+        many as its shares, but at most `most`, and every other run has one. It never
+        has more than shares, which a checkpoint does not change.
+    most: processes without the user's number. Default: all processors but one.
+
+    Raises ModelError if the checkpoint to resume from is damaged.
+    """
+    is_started_by_torchrun = "WORLD_SIZE" in os.environ
+    if is_started_by_torchrun:
+        return 1
+    training = request.recipe.training
+    if training.device != "cpu":
+        return wanted or 1
+    checkpoint = RunPaths(request.directory).last if request.resume else None
+    shares = shares_of_run(training, checkpoint)
+    if wanted is None:
+        return min(shares or 1, most or spare_processors())
+    return min(wanted, shares or wanted)
+
+
+def spare_processors(processors: int | None = None) -> int:
+    """Return how many processes may train on this machine if nobody names a number: all
+    processors but one, at least 1.
+
+    processors: those that there are. Default: those that this process may use.
+    """
+    return max(1, (processors or available()) - 1)

@@ -10,9 +10,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from model_core.errors import ConfigError
-from model_core.training import crew, precision
-from model_core.training.crew import ChosenProcesses, Crew, choose_processes
+from model_core.training import precision, process_count
 from model_core.training.images import RunImages
+from model_core.training.process_count import (
+    ChosenProcesses,
+    ProcessLimits,
+    choose_processes,
+)
 from model_core.training.recipe import Recipe
 from model_core.training.timing import TimingRequest
 from pixelrnn.verbs import root
@@ -44,7 +48,7 @@ Choose = Callable[..., ChosenProcesses]
 @pytest.fixture
 def timer(monkeypatch: pytest.MonkeyPatch) -> Timer:
     there = Timer({2: 0.6, 3: 0.5, 4: 0.4, 8: 0.39})
-    monkeypatch.setattr(crew, "time_with", there.time_with)
+    monkeypatch.setattr(process_count, "time_with", there.time_with)
     return there
 
 
@@ -53,7 +57,7 @@ def choose(recipe_file: Path, tmp_path: Path, timer: Timer) -> Choose:
     """Choose for batches of 8 images."""
 
     def choose(
-        of: Crew, *changes: str, minutes: float = 5, need: int = NEED
+        of: ProcessLimits, *changes: str, minutes: float = 5, need: int = NEED
     ) -> ChosenProcesses:
         recipe = Recipe.load(recipe_file, changes)
         train, labels = RunImages(recipe, tmp_path / "run").train()
@@ -70,54 +74,56 @@ def test_the_fastest_number_that_divides_the_batch_is_chosen(
 ) -> None:
     """Eight processes are hardly faster than four, and three do not divide it."""
     for most, expected in ((1, 1), (2, 2), (3, 2), (4, 4), (7, 4), (15, 4)):
-        chosen = choose(Crew(most))
+        chosen = choose(ProcessLimits(most))
         assert (chosen.processes, chosen.shares) == (expected, expected)
     assert timer.started == [2, 2, 4, 4, 8]
     timer.update_s = {2: 0.97, 4: 1.5}
-    slower = choose(Crew(4))
+    slower = choose(ProcessLimits(4))
     assert (slower.processes, slower.shares, slower.update_s) == (1, 1, 1.0)
 
 
 def test_what_timing_and_starting_takes_counts(choose: Choose, timer: Timer) -> None:
     """The start only if there are several processes to start again."""
-    assert 5 <= choose(Crew(4)).spent_s < 6
+    assert 5 <= choose(ProcessLimits(4)).spent_s < 6
     timer.update_s = {2: 1.0}
-    assert 0 < choose(Crew(2)).spent_s < 1
-    assert choose(Crew(1)) == ChosenProcesses(1, 1, 1.0)
+    assert 0 < choose(ProcessLimits(2)).spent_s < 1
+    assert choose(ProcessLimits(1)) == ChosenProcesses(1, 1, 1.0)
 
 
 def test_a_short_training_has_one_process(choose: Choose, timer: Timer) -> None:
     """Starting others would take most of its time; the user may know better."""
-    assert choose(Crew(4), minutes=0.4).processes == 1
+    assert choose(ProcessLimits(4), minutes=0.4).processes == 1
     assert timer.started == []
-    assert choose(Crew(4, wanted=2), minutes=0.4).processes == 2
+    assert choose(ProcessLimits(4, wanted=2), minutes=0.4).processes == 2
 
 
 def test_the_user_decides(choose: Choose, timer: Timer) -> None:
     """On the processes, even more than there are processors, and on the shares."""
     timer.update_s = {4: 3.0, 3: 0.5}
-    wanted = choose(Crew(1, wanted=4))
+    wanted = choose(ProcessLimits(1, wanted=4))
     assert (wanted.processes, wanted.shares, wanted.update_s) == (4, 4, 3.0)
-    assert choose(Crew(4, wanted=1)).shares == 1
-    fixed = choose(Crew(3), "training.shares=4")
+    assert choose(ProcessLimits(4, wanted=1)).shares == 1
+    fixed = choose(ProcessLimits(3), "training.shares=4")
     assert (fixed.processes, fixed.shares, fixed.update_s) == (3, 4, 0.5)
-    assert choose(Crew(1), "training.shares=4") == ChosenProcesses(1, 4, 1.0)
+    assert choose(ProcessLimits(1), "training.shares=4") == ChosenProcesses(1, 4, 1.0)
 
 
 def test_each_process_has_its_part_of_the_memory(choose: Choose) -> None:
     """Twice what it needs; so there are fewer where it is little."""
     divided: list[int] = []
     for mib, expected in ((800, 4), (799, 2), (399, 1), (10, 1)):
-        of = Crew(4, memory=mib * MIB, divide_memory=divided.append)
+        of = ProcessLimits(4, memory=mib * MIB, divide_memory=divided.append)
         assert choose(of).processes == expected
     # Before so many are timed, and before the chosen ones start.
     assert divided == [4, 4, 2, 2]
-    assert choose(Crew(4, memory=MIB), need=0).processes == 4, "where nobody knows"
+    assert choose(ProcessLimits(4, memory=MIB), need=0).processes == 4, (
+        "where nobody knows"
+    )
 
 
 def test_a_gpu_has_no_shares(choose: Choose) -> None:
     """Its processes are started by torchrun."""
-    assert choose(Crew(4), "training.device=cuda").shares == 0
+    assert choose(ProcessLimits(4), "training.device=cuda").shares == 0
 
 
 def test_two_processes_train_on_a_folder(
