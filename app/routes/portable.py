@@ -19,12 +19,10 @@ router = APIRouter(route_class=KnownQueryRoute, tags=["models"])
 
 _TYPES = {".js": "text/javascript; charset=utf-8", ".json": "application/json"}
 _HEADERS = {
-    "Cache-Control": FOR_EVER,
     "Content-Security-Policy": "default-src 'none'; script-src 'self' "
     "'wasm-unsafe-eval'; connect-src 'self'",
 }
-"""Headers of all files. They never change, because an address contains the release and
-the identity. The policy is for a Web Worker, which compiles WebAssembly."""
+"""Headers of all files. The policy is for a Web Worker, which compiles WebAssembly."""
 
 
 @router.get(
@@ -38,8 +36,9 @@ async def get_portable_model(
     """Addresses of this model and of the engine that draws from it in a browser or in
     Node, with the same bytes as here.
 
-    Both are on this server, need no key, and their files never change; those of the
-    model are there as long as a worker serves it. 404 if the operator does not offer
+    Both are on this server and need no key. Their files never change, but for
+    portable.json and card.json after a calibration; those of the model are there as
+    long as a worker serves it. 404 if the operator does not offer
     this; with keys it has to be allowed.
     """
     model = await services.models.find(name, caller, field="name")
@@ -52,13 +51,16 @@ async def portable_file(
 ) -> FileResponse:
     """Return a file of the engine, or of a model that a worker serves. Without workers
     a model's file is 503 and not 404: it may be served again in a moment."""
-    if identity := services.portable.identity_in(path):
+    identity = services.portable.identity_in(path)
+    if identity:
         await services.models.expect_served(identity, caller)
     found = await run_sync(services.portable.file, path)
     if found is None:
         raise HTTPException(404)
+    # Calibrating changes a model's card, but not the identity in its address.
+    kept = "no-cache" if identity and found.suffix == ".json" else FOR_EVER
     return FileResponse(
         found,
-        headers=_HEADERS,
+        headers={**_HEADERS, "Cache-Control": kept},
         media_type=_TYPES.get(Path(path).suffix, "application/octet-stream"),
     )

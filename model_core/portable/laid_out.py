@@ -3,8 +3,8 @@ directories, in the form that browsers read.
 
 DIR/RELEASE/engine/ is the engine of this version, DIR/RELEASE/models/IDENTITY/ the card
 and packed weights of a model; DIR/release contains the name of the last release. What
-exists already is left, so that addresses of a release never change. Models that cannot
-be exported are left out.
+exists already is left, so that addresses of a release never change, but for what
+calibration changes (`renew`). Models that cannot be exported are left out.
 """
 
 import hashlib
@@ -12,10 +12,11 @@ import os
 import shutil
 import sys
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from model_core import shipped
+from model_core.models_directory import CARD
 from model_core.parent import die_with_parent
 
 NAMED = "release"
@@ -64,6 +65,20 @@ def take_built(folder: Path, identities: Iterable[str]) -> None:
             lambda made, built=built: shutil.copytree(built, made),
         )
         _name(folder)
+
+
+def renew(folder: Path, models: Mapping[Path, str]) -> None:
+    """Bring those of these models that are in `folder` up to date with their cards.
+
+    models: directory -> identity. Raises ModelError and OSError.
+    """
+    from model_core.card import Card
+    from model_core.portable import packed
+
+    place = folder / release() / "models"
+    for directory, identity in models.items():
+        if (place / identity).is_dir():
+            packed.renew(place / identity, Card.read(directory / CARD))
 
 
 def lay_out(folder: Path, models: Iterable[Path]) -> None:

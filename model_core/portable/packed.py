@@ -4,9 +4,11 @@ weights whose names contain their digest."""
 import gzip
 import hashlib
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
+from model_core.card import Card
 from model_core.components import Member
 from model_core.errors import ConfigError, ModelError
 from model_core.models import Model
@@ -66,14 +68,34 @@ def write_packed(model: Model, folder: Path) -> list[Path]:
     description = _description(model, list(members), tables[0])
     if guides:
         description |= {"format": FORMAT_WITH_GUIDES, "guides": guides}
-    (folder / DESCRIPTION).write_text(
-        json.dumps(description, separators=(",", ":")) + "\n", encoding="utf-8"
-    )
+    (folder / DESCRIPTION).write_text(_as_text(description), encoding="utf-8")
     model.card.write(folder / CARD)
     files = dict.fromkeys(
         each["weights"]["file"] for each in (*members, *guides) if "weights" in each
     )
     return [folder / DESCRIPTION, folder / CARD, *(folder / file for file in files)]
+
+
+def renew(folder: Path, card: Card) -> None:
+    """Write portable.json and the card anew in the folder of an exported model if the
+    model was calibrated since: the folder is named by the identity, of which the
+    validation scores are no part."""
+    path = folder / DESCRIPTION
+    description = json.loads(path.read_bytes())
+    strange = strange_nats(card)
+    if description.get("strange_nats") == strange:
+        return
+    card.keep(folder)
+    # Browsers and other workers may read or renew the file at this moment.
+    draft = folder / f".{uuid.uuid4().hex}"
+    draft.write_text(
+        _as_text({**description, "strange_nats": strange}), encoding="utf-8"
+    )
+    draft.replace(path)
+
+
+def _as_text(description: dict[str, Any]) -> str:
+    return json.dumps(description, separators=(",", ":")) + "\n"
 
 
 def _guide(guide: Member, model: Model, folder: Path) -> dict[str, Any]:

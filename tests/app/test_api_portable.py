@@ -116,7 +116,10 @@ def test_addresses_lead_to_files_that_may_be_kept(
             )
             assert "wasm-unsafe-eval" in module.headers["content-security-policy"]
             assert "immutable" in module.headers["cache-control"]
-        assert client.get(f"{found['model']}portable.json").json() == {}
+        described = client.get(f"{found['model']}portable.json")
+        assert described.json() == {}
+        # `pixelrnn calibrate` changes it.
+        assert described.headers["cache-control"] == "no-cache"
         is_problem(client.get("/models/colour/portable"), 404)
         is_problem(client.get("/models/nobody/portable"), 404)
         assert client.get("/models").json()["portable"] == ["grey"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from model_core.portable.laid_out import missing, take_built
+from model_core.portable.laid_out import missing, renew, take_built
 from model_core.portable.sizes import is_large
 from model_core.portable.target import ENVIRONMENT
 from worker.contract.cards import FIRST, ModelCard
@@ -42,7 +42,8 @@ def offer(
     usable: Collection[int],
     largest_mib: int,
 ) -> None:
-    """Export the models that are not in `folder` yet. Failures are logged, because
+    """Export the models that are not in `folder` yet, and renew what calibration has
+    changed of the others. Failures are logged, because
     clients that cannot draw in a browser use the service.
 
     models: directory -> identity, in the order in which they are exported. usable:
@@ -70,6 +71,7 @@ def offer(
             subprocess.run(
                 [*command, *arguments], env=environment, check=True, timeout=LIMIT_S
             )
+        renew(folder, identities)
     except Exception as error:  # an outermost handler: browsers use the service
         log_not_laid_out(folder, error)
 
