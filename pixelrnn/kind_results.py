@@ -123,7 +123,7 @@ def _score_sentences(facts: Facts, how: How) -> Iterator[str]:
     standing = (
         ""
         if p_value is None
-        else f"; {p_value:.2%} of validation images are as improbable, or more so"
+        else f"; {p_value:.2%} of validation images are no more probable than this picture"
     )
     yield f"{facts['model']}: {facts['nats']:.2f} nats, {facts['bits_per_dim']:.4f} bits/dim{standing}{_end(facts)}"
     if second := facts.get("against"):

@@ -1,9 +1,10 @@
-"""Make the README's pictures from a trained model and MNIST's test images.
+"""Make pictures of completions, and the README's input, from a trained model and MNIST's test images.
 
     python docs/tools/make_pictures.py models/mnist-diagonal-bilstm DIRECTORY_OF_MNIST
 
 docs/img/completions.png: 8 test digits (left) and 8 completions of the lower half of
-each; the pixels that the model was given are blue, those that it drew are white. docs/img/digit.png and
+each; the pixels that the model was given are blue, those that it drew are white.
+make_page_pictures.py takes the page's digits from it. docs/img/digit.png and
 docs/img/lower-half.png: the first of these digits and the mask, as input for the README's commands.
 """
 

@@ -10,7 +10,7 @@ mixture that was put together from others. One after another, each line saying w
   all validation images;
 - models/examined.json: the files that workers need not examine again;
 - tests/model_core/promised_bytes.json: the digest of what the model draws for one seed;
-- pictures: the page's, the model's samples in docs/img/, and those of the README that it draws (whose digits are of
+- pictures: the page's, the model's samples in docs/img/, and the completions there that it draws (whose digits are of
   MNIST thresholded, not of the fixed binarization: --digits says where that is);
 - docs/results.md, docs/models.md, and the lines of the models that the README's table names.
 
@@ -61,7 +61,7 @@ _ROW = re.compile(r"^\| `([a-z0-9._-]+)`", re.MULTILINE)
 _OF_SIZES = {"performance.md", "results.md", "models.md"}
 """Pages whose tables are the same with any weights of a network, or are renewed here."""
 README_MODEL = "mnist-diagonal-bilstm"
-"""The model whose digits the README shows."""
+"""The model that draws docs/img/completions.png."""
 
 
 def main(

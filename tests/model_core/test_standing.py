@@ -128,7 +128,7 @@ def test_calibrate_keeps_the_quantiles_in_the_card_and_score_tells_the_p_value(
     facts = json.loads(told.stdout.splitlines()[-1])
     nats = -float(log_likelihood(again, images[:1]))
     assert facts["p_value"] == pytest.approx(p_value(nats, card.validation), abs=1e-3)
-    assert "of validation images are as improbable" in told.output
+    assert "of validation images are no more probable" in told.output
 
 
 def test_too_few_validation_images_are_refused() -> None:
