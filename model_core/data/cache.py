@@ -19,6 +19,8 @@ from model_core.errors import DataError
 Part = TypeVar("Part")
 Shape = tuple[int, ...]
 """Shape of one image, (C, H, W), or of one record."""
+_CACHE_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n"
+"""Content of the file that marks a cache, by https://bford.info/cachedir/."""
 
 
 def cached_values(
@@ -104,6 +106,8 @@ def cached_parts(
     try:
         if not _are_there(paths):
             directory.mkdir(parents=True, exist_ok=True)
+            # Backups leave out a directory with this file, and so does find_pictures.
+            (directory / "CACHEDIR.TAG").write_text(_CACHE_TAG)
             # Several processes may need the same images at the same time.
             with FileLock(directory / f"{min(paths.values()).name}.lock"):
                 if not _are_there(paths):

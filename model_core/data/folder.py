@@ -17,6 +17,7 @@ from model_core.data.picture_files import (
     SplitPictures,
     converted_pictures,
     find_palette,
+    first_names,
     read_split_pictures,
     read_whole_pictures,
 )
@@ -110,8 +111,10 @@ class PictureFolder:
 
         sizes = np.unique(np.stack([heights, widths], 1), axis=0)  # (sizes, 2)
         extremes = [f"{width}x{height}" for height, width in (sizes[0], sizes[-1])]
-        unreadable = len(names) - len(origins)
-        left_out = f", {unreadable} cannot be and are left out" if unreadable else ""
+        lost = sorted({*names} - {names[number] for number in origins["file"]})
+        left_out = ""
+        if lost:
+            left_out = f", {len(lost)} cannot be and are left out ({first_names(lost)})"
         return (
             f"{len(origins)} of {len(names)} files were read{left_out}; they are "
             f"{' to '.join(dict.fromkeys(extremes))}, and {resized} were cropped and "

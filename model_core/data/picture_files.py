@@ -54,7 +54,7 @@ _GREY_MODES = frozenset({"1", "L", "LA", "I", "F"} | {"I;16", "I;16L", "I;16B"})
 _LUMA = np.array([0.299, 0.587, 0.114])
 """Shares of red, green and blue in the brightness of a colour."""
 _NAMED = 10
-"""Maximum number of unreadable files that a message names."""
+"""Maximum number of files that a message names."""
 _RULES = 6
 """Version of the decoding. It must grow if files give other bytes than before, so that
 cached ones are decoded again."""
@@ -395,16 +395,19 @@ def decode_each(
         _report(root, sorted(unreadable), len(names))
 
 
+def first_names(names: Sequence[str]) -> str:
+    """Return the first ten names as text, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
 def _report(root: Path, unreadable: list[str], count: int) -> None:
     """Log which files cannot be read. Raise DataError if these are all."""
     if not unreadable:
         return
-    names = ", ".join(unreadable[:_NAMED])
-    if len(unreadable) > _NAMED:
-        names += f" and {len(unreadable) - _NAMED} more"
     sentence = (
         f"{len(unreadable)} of {count} files in {root} cannot be read as images: "
-        f"{names}"
+        f"{first_names(unreadable)}"
     )
     if len(unreadable) == count:
         raise DataError(sentence)

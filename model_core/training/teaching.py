@@ -21,6 +21,7 @@ from model_core.data.datasets import open_dataset
 from model_core.data.labels import Labels
 from model_core.data.palette import MOST as MOST_COLOURS
 from model_core.data.palette import Palette
+from model_core.data.picture_files import first_names
 from model_core.data.picture_names import find_others
 from model_core.data.pixels import values_to_pixels
 from model_core.data.splits import Values
@@ -71,8 +72,6 @@ updates on 16 flags scored 5.48 bits/dim on other flags with 0.004, and 4.89 wit
 FEWEST_UPDATES = 20
 """Updates that a model needs to learn anything at all."""
 _MORE_MINUTES = "give it more minutes, or smaller pictures"
-_NAMED = 5
-"""Files that a message names, at most."""
 _FEWEST_CATEGORIES = 3
 """Colours that a palette must have to be the categories of a network."""
 _FEW = 100
@@ -478,12 +477,10 @@ def _others(path: Path) -> str:
     others = find_others(path) if path.is_dir() else []
     if not others:
         return ""
-    named = ", ".join(others[:_NAMED])
-    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
     files = f"{len(others)} other files are no pictures"
     if len(others) == 1:
         files = "1 other file is no picture"
-    return f"{files} that can be read: {named}{more}"
+    return f"{files} that can be read: {first_names(others)}"
 
 
 def _beforehand(

@@ -12,6 +12,7 @@ from PIL import Image
 
 from model_core.config import preset
 from model_core.data.datasets import open_dataset, read_dataset, read_labelled
+from model_core.data.folder import PictureFolder
 from model_core.data.images import read_pixels
 from model_core.data.options import ReadOptions
 from model_core.data.picture_files import (
@@ -21,7 +22,7 @@ from model_core.data.picture_files import (
     split_of,
     upright,
 )
-from model_core.data.picture_names import find_pictures
+from model_core.data.picture_names import find_others, find_pictures
 from model_core.data.splits import hashed_share, hashed_split, split_at
 from model_core.errors import DataError
 from tests.app.pictures import chunk, raw_png
@@ -57,14 +58,26 @@ def numbers(values: np.ndarray) -> list[int]:
     return sorted(values[:, 0, 0, 0].tolist())
 
 
-def test_a_folder_is_split_once_and_for_all(folder: Path, options: ReadOptions) -> None:
-    """Every picture is in one split; a new one moves none of the others."""
+def test_a_folder_is_split_once_and_for_all(folder: Path) -> None:
+    """Every picture is in one split; a new one moves none of the others, and what a
+    training has written into the folder is not read."""
+    options = ReadOptions(cache=folder / "cache")
     before = {
         split: numbers(read_dataset(folder, split, COLOUR, options)) for split in SPLITS
     }
     assert sorted(chain(*before.values())) == list(range(60))
     assert len(before["train"]) > len(before["valid"]) + len(before["test"])
     Image.new("RGB", (9, 9), (200, 0, 0)).save(folder / "new.png")
+    # A recipe alone marks no run: a folder of dishes may have one.
+    for name, files in {
+        "run": ("recipe.json", "log.jsonl"),
+        "dish": ["recipe.json"],
+    }.items():
+        (folder / name / "samples").mkdir(parents=True)
+        for file in files:
+            (folder / name / file).touch()
+    Image.new("RGB", (9, 9), (201, 0, 0)).save(folder / "run" / "samples" / "1.png")
+    assert find_others(folder) == ["dish/recipe.json"]
     after = {
         split: numbers(read_dataset(folder, split, COLOUR, options)) for split in SPLITS
     }
@@ -291,6 +304,8 @@ def test_unreadable_pictures_are_counted_and_named_once(
     assert "0.HEIC" in record.getMessage()
     assert names[0] in record.getMessage()
     assert names[1] in record.getMessage()
+    report = PictureFolder(folder, options).reading_report(COLOUR)  # from the cache
+    assert f"3 cannot be and are left out (0.HEIC, {names[0]}, {names[1]})" in report
 
 
 def test_a_folder_is_refused_when_no_picture_can_be_read(
