@@ -179,7 +179,9 @@ def _left_out(state: Mapping[str, Any]) -> str:
     """Return a line on the files that the service left out; empty if there are none."""
     parts = []
     if unreadable := state.get("unreadable"):
-        parts.append(f"{unreadable} files are no pictures that can be read")
+        names = ", ".join(state.get("unreadable_names") or ())
+        which = f" ({names})" if names else ""  # earlier versions name none
+        parts.append(f"{unreadable} files are no pictures that can be read{which}")
     if unsupported := state.get("unsupported"):
         names = ", ".join(state["unsupported_names"])
         parts.append(f"{unsupported} are too small or too large ({names})")

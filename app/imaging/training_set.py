@@ -46,8 +46,10 @@ _BLOCK = 2**16
 LEAST_PICTURES = 3
 """Number of different pictures that a training needs: one to learn from, and one each
 to hold back for validation and test. Crops need one, of which parts are held back."""
-_NAMED = 5
-"""Most pictures left out whose names are reported."""
+_NAMED_UNREADABLE = 10
+"""Most files that cannot be read whose names are reported."""
+_NAMED_UNSUPPORTED = 5
+"""Most pictures of an unsupported size whose names are reported."""
 _LONGEST_NAME = 100
 _MOST_HEADER = 20 * 2**20
 """Most bytes that are read to find a picture's size: all of a WebP, which may have 17
@@ -63,7 +65,9 @@ class TrainingSet(NamedTuple):
     pictures: int
     """Number of pictures; 0 for an .npz."""
     unreadable: int = 0
-    """Number of files that are no pictures and were left out."""
+    """Number of files that are no pictures that can be read, and were left out."""
+    unreadable_names: tuple[str, ...] = ()
+    """Names of the first of these."""
     unsupported: int = 0
     """Number of pictures of an unsupported size, which were left out."""
     unsupported_names: tuple[str, ...] = ()
@@ -157,7 +161,8 @@ class _Found:
     """Label and new name of each picture."""
     different: set[bytes] = field(default_factory=set)
     """Digests of the pictures, so that copies count once."""
-    unreadable: int = 0
+    unreadable: list[str] = field(default_factory=list)
+    """Names of files that are no pictures that can be read."""
     unsupported: list[str] = field(default_factory=list)
     """Names of pictures whose size is not supported."""
 
@@ -186,13 +191,18 @@ def _write(
                 file.write(block)
         _take(draft, called, label, found)
     (flat / "draft").unlink(missing_ok=True)
-    named = tuple(_printable(name) for name in found.unsupported[:_NAMED])
+    unreadable = _printable(found.unreadable[:_NAMED_UNREADABLE])
+    unsupported = _printable(found.unsupported[:_NAMED_UNSUPPORTED])
     if not found.labels:
-        raise UnusableImageError(_no_picture(len(found.unsupported), named))
+        raise UnusableImageError(_no_picture(unsupported))
     _expect_enough(len(found.different), least)
     _sort(flat, found.labels, place / "pictures")
     return TrainingSet(
-        len(found.labels), found.unreadable, len(found.unsupported), named
+        len(found.labels),
+        len(found.unreadable),
+        unreadable,
+        len(found.unsupported),
+        unsupported,
     )
 
 
@@ -204,7 +214,7 @@ def _take(draft: Path, called: str, label: str, found: _Found) -> None:
         found.unsupported.append(called)
         return
     if ending is None:
-        found.unreadable += 1
+        found.unreadable.append(called)
         return
     if len(found.labels) == _MOST_PICTURES:
         raise UnusableImageError(f"there are more than {_MOST_PICTURES} pictures")
@@ -225,10 +235,10 @@ def _expect_enough(different: int, least: int) -> None:
         )
 
 
-def _no_picture(unsupported: int, named: Sequence[str]) -> str:
+def _no_picture(unsupported: Sequence[str]) -> str:
     if unsupported:
         return (
-            f"no picture has a size that is supported ({', '.join(named)}): they are "
+            f"no picture has a size that is supported ({', '.join(unsupported)}): they are "
             f"too small or large: {_SIZES}"
         )
     return (
@@ -237,11 +247,12 @@ def _no_picture(unsupported: int, named: Sequence[str]) -> str:
     )
 
 
-def _printable(name: str) -> str:
-    """Return a client's file name in a form that can be shown to the client."""
-    return "".join(char if char.isprintable() else "?" for char in name)[
-        -_LONGEST_NAME:
-    ]
+def _printable(names: Sequence[str]) -> tuple[str, ...]:
+    """Return a client's file names in a form that can be shown to the client."""
+    return tuple(
+        "".join(char if char.isprintable() else "?" for char in name)[-_LONGEST_NAME:]
+        for name in names
+    )
 
 
 def _expect_label(label: str) -> None:
@@ -271,12 +282,16 @@ class _UnsupportedSizeError(Exception):
 
 
 class _Beginning(io.BufferedReader):
-    """A file of which Pillow can read at most _MOST_HEADER bytes, because it keeps all
-    chunks and segments before the pixels in memory."""
+    """A file of which Pillow can read at most _MOST_HEADER bytes while it opens a
+    picture, because it keeps all chunks and segments before the pixels in memory."""
 
     def __init__(self, file: io.FileIO) -> None:
         super().__init__(file)
         self._left = _MOST_HEADER
+
+    def lift_limit(self) -> None:
+        """Let all of the file be read from now on."""
+        self._left = MOST_BYTES
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read as usual. Raises OSError beyond the limit."""
@@ -290,7 +305,8 @@ class _Beginning(io.BufferedReader):
 
 def _ending(path: Path) -> str | None:
     """Return the file name extension for a picture, judged by its bytes, or None if it
-    is no picture.
+    is no picture, or a PNG that is cut off or damaged. Other formats have no checksums:
+    the training leaves out what it cannot decode.
 
     Raises _UnsupportedSizeError for a picture that is too small or too large.
     """
@@ -302,6 +318,8 @@ def _ending(path: Path) -> str | None:
         ):
             width, height = image.size
             ending = _FORMATS[format_of(image)]
+            file.lift_limit()
+            image.verify()  # of formats other than PNG this reads nothing
     except BOMB:
         width, height, ending = MAX_PIXELS, MAX_PIXELS, ""
     except BROKEN:

@@ -31,6 +31,7 @@ JOB: dict[str, Any] = {
     "minutes": None,
     "pictures": None,
     "unreadable": None,
+    "unreadable_names": None,
     "unsupported": None,
     "unsupported_names": None,
     "method": None,

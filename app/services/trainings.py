@@ -271,6 +271,7 @@ class Trainings:
         return {
             "found": written.pictures,
             "unreadable": written.unreadable,
+            "unreadable_names": written.unreadable_names,
             "unsupported": written.unsupported,
             "unsupported_names": written.unsupported_names,
         }

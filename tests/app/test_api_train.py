@@ -147,15 +147,19 @@ def test_fewer_than_three_different_pictures_are_refused_at_once(
     assert send(client, *files, name="crops").status_code == 202
 
 
-def test_pictures_of_an_unsupported_size_are_left_out_counted_and_named(
+def test_files_that_cannot_be_used_are_left_out_counted_and_named(
     client: httpx.Client,
 ) -> None:
-    """The first five; one of them among thousands costs no others."""
+    """The first ten that cannot be read, a PNG that is cut off among them, and the first
+    five of an unsupported size."""
     good = [(f"{i}.png", picture(4 + i)) for i in range(3)]
     bad = [(f"b\n{i}.png", picture(1, 1)) for i in range(4)]
     bad += [("wide.png", picture(5000, 2)), ("huge.png", picture(10_000, 10_000))]
-    job = send(client, zipped(*good, *bad, ("x.txt", b"x")), crops="false").json()
-    assert (job["pictures"], job["unreadable"], job["unsupported"]) == (3, 1, 6)
+    bad += [("cut.png", picture(9)[:-5])]
+    bad += [(f"{i}.txt", b"x") for i in range(10)]
+    job = send(client, zipped(*good, *bad), crops="false").json()
+    assert (job["pictures"], job["unreadable"], job["unsupported"]) == (3, 11, 6)
+    assert job["unreadable_names"] == ["cut.png", *(f"{i}.txt" for i in range(9))]
     assert job["unsupported_names"] == [f"b?{i}.png" for i in range(4)] + ["wide.png"]
     single = send(client, picture(), picture(1, 1), name="single").json()
     assert single["unsupported_names"] == ["picture 2"]

@@ -226,9 +226,10 @@ def test_what_came_of_a_training_is_told_with_its_number_of_pictures() -> None:
     facts |= {"bits_standard_error": 0.5, "valid_images": 3}
     assert _score(facts) == "1.250 +- 0.500 bits/dim of 3 pictures"
     assert _left_out({"unreadable": 0, "unsupported": 0}) == ""
-    state = {"unreadable": 2, "unsupported": 9, "unsupported_names": ["a", "b"]}
+    state = {"unreadable": 2, "unreadable_names": ["x", "y"]}
+    state |= {"unsupported": 9, "unsupported_names": ["a", "b"]}
     assert _left_out(state) == (
-        "left out: 2 files are no pictures that can be read; 9 are too small or too "
+        "left out: 2 files are no pictures that can be read (x, y); 9 are too small or too "
         "large (a, b)"
     )
 

@@ -88,7 +88,9 @@ class TrainOptions(Options):
     found: Annotated[int, FOUND] = 0
     """Number of uploaded files that are pictures."""
     unreadable: Annotated[int, FOUND] = 0
-    """Number of uploaded files that are not pictures."""
+    """Number of uploaded files that are no pictures that can be read."""
+    unreadable_names: Annotated[tuple[str, ...], FOUND, Since(10)] = ()
+    """Names of the first of these."""
     unsupported: Annotated[int, FOUND] = 0
     """Number of uploaded pictures that are too small or too large."""
     unsupported_names: Annotated[tuple[str, ...], FOUND] = ()
@@ -114,6 +116,7 @@ class TrainOptions(Options):
             "minutes": self.minutes,
             "pictures": self.found or None,
             "unreadable": self.unreadable,
+            "unreadable_names": list(self.unreadable_names),
             "unsupported": self.unsupported,
             "unsupported_names": list(self.unsupported_names),
         }
@@ -127,8 +130,10 @@ class TrainingFields(Described):
     pictures: int | None
     """Number of uploaded pictures to train on; null for arrays, and for other jobs."""
     unreadable: int | None
-    """Number of uploaded files that are no pictures and were ignored; null for other
-    jobs."""
+    """Number of uploaded files that are no pictures that can be read, and were ignored;
+    null for other jobs."""
+    unreadable_names: list[str] | None
+    """Names of the first ten of these; null for other jobs."""
     unsupported: int | None
     """Number of pictures that are too small or too large and were ignored; null for
     other jobs."""
