@@ -30,7 +30,7 @@ def fenced(language: str, page: str = README) -> list[str]:
     return [line for block in blocks for line in block.splitlines()]
 
 
-PROSE = ("codec", "data", "internals/posterior", "models", "verification")
+PROSE = ("data", "internals/posterior", "models")
 PAGES = [(ROOT / "docs" / f"{name}.md").read_text("utf-8") for name in PROSE]
 COMMANDS = [
     line for page in PAGES for line in fenced("sh", page) if line.startswith("pixelrnn")
