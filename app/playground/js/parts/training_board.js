@@ -29,10 +29,9 @@ const [WIDTH, HEIGHT] = [400, 300];
  */
 const EARLY = {
   "it was asked to finish": t("it was asked to finish"),
-  "it ended before its minutes, after 20 passes: more would only learn these pictures by heart":
-    t(
-      "it ended before its minutes, after 20 passes: more would only learn these pictures by heart",
-    ),
+  "it ended before its minutes, after 20 passes: more would only learn these pictures by heart": t(
+    "it ended before its minutes, after 20 passes: more would only learn these pictures by heart",
+  ),
 };
 
 /**
@@ -46,30 +45,13 @@ export class TrainingBoard {
   constructor(shared) {
     this.#shared = shared;
     this.#finish.addEventListener("click", () => this.#end("finish"));
-    this.#cancel.addEventListener(
-      "click",
-      () => confirm(t("Nothing will be left of it.")) && this.#end("cancel"),
-    );
+    this.#cancel.addEventListener("click", () => confirm(t("Nothing will be left of it.")) && this.#end("cancel"));
     this.#draw.addEventListener("click", () => this.#drawWith());
     this.#download.addEventListener("click", () => this.#saveModel());
-    const buttons = el(
-      "span",
-      { class: "actions" },
-      this.#finish,
-      this.#cancel,
-      this.#draw,
-      this.#download,
-    );
+    const buttons = el("span", { class: "actions" }, this.#finish, this.#cancel, this.#draw, this.#download);
     const head = el("div", { class: "board-head" }, this.#status, buttons);
     const looks = el("div", {}, el("div", {}, this.#grid), this.#curve);
-    this.element.append(
-      head,
-      this.#bar,
-      this.#facts,
-      looks,
-      this.#serverWords,
-      this.#note,
-    );
+    this.element.append(head, this.#bar, this.#facts, looks, this.#serverWords, this.#note);
     shared.models.watch(() => this.#lead());
   }
 
@@ -112,8 +94,7 @@ export class TrainingBoard {
     this.#points = JSON.parse(passing.get(POINTS + id) ?? "[]");
     this.#finish.disabled = !this.#points.length;
     this.element.hidden = false;
-    for (const part of [this.#grid, this.#curve, this.#draw, this.#download])
-      part.hidden = true;
+    for (const part of [this.#grid, this.#curve, this.#draw, this.#download]) part.hidden = true;
     this.#note.textContent = "";
     this.#serverWords.textContent = "";
     // A blank keeps the height of the line.
@@ -132,8 +113,7 @@ export class TrainingBoard {
       for await (const { name, data } of followed.events(signal)) {
         const job = /** @type {Job} */ (followed.job);
         if (name === "progress") this.#advance(data, job);
-        else if (name === "picture")
-          this.#show(`data:image/png;base64,${data.png}`);
+        else if (name === "picture") this.#show(`data:image/png;base64,${data.png}`);
         else this.#know(job, signal);
       }
     } catch (error) {
@@ -170,14 +150,7 @@ export class TrainingBoard {
   #describe(progress) {
     if (progress) this.#progress = progress;
     const { width, height, colours } = this.#progress;
-    const {
-      model,
-      pictures,
-      unreadable,
-      unreadable_names,
-      unsupported_names,
-      result,
-    } = /** @type {any} */ (this.#job);
+    const { model, pictures, unreadable, unreadable_names, unsupported_names, result } = /** @type {any} */ (this.#job);
     const names = unsupported_names?.join(", ");
     const facts = {
       count: formatNumber(pictures ?? 0),
@@ -189,27 +162,16 @@ export class TrainingBoard {
     if (colours) found.push(t("{colours} colours", facts));
     if (width) found.push(`${width} × ${height}`);
     const early = EARLY[result?.early] ?? result?.early;
-    const sizes =
-      names && t("left out, too small or too large: {names}", facts);
-    const unread = unreadable && [
-      t("{unread} could not be read", facts),
-      unreadable_names?.join(", "),
-    ];
-    const rest = [
-      found.join(", "),
-      unread && unread.filter(Boolean).join(": "),
-      sizes,
-      early,
-    ];
+    const sizes = names && t("left out, too small or too large: {names}", facts);
+    const unread = unreadable && [t("{unread} could not be read", facts), unreadable_names?.join(", ")];
+    const rest = [found.join(", "), unread && unread.filter(Boolean).join(": "), sizes, early];
     this.#facts.textContent = `${model}: ${rest.filter(Boolean).join("; ")}`;
   }
 
   /** Return the model that was trained, once a worker has loaded it, else null. */
   get #model() {
     const name = this.#job?.status === "succeeded" ? this.#job.model : "";
-    return (
-      this.#shared.models.value?.find((model) => model.name === name) ?? null
-    );
+    return this.#shared.models.value?.find((model) => model.name === name) ?? null;
   }
 
   /** Show the buttons for the trained model, if it is loaded. */
@@ -225,8 +187,7 @@ export class TrainingBoard {
     const model = this.#model;
     if (!model) return;
     const blank = new ImageData(model.width, model.height);
-    if (modelsFor("draw", [model]).length)
-      return this.#shared.onSend("ink", dataUrlOf(blank), model.name, 0);
+    if (modelsFor("draw", [model]).length) return this.#shared.onSend("ink", dataUrlOf(blank), model.name, 0);
     location.hash = `sample?${new URLSearchParams({ model: model.name, n: "16", seed: "1", temperature: "1" })}`;
   }
 
@@ -236,18 +197,10 @@ export class TrainingBoard {
     if (!name) return;
     try {
       save(
-        await (
-          await this.#shared.api.send(
-            `/models/${encodeURIComponent(name)}/download`,
-            {},
-          )
-        ).blob(),
+        await (await this.#shared.api.send(`/models/${encodeURIComponent(name)}/download`, {})).blob(),
         `${name}.zip`,
       );
-      this.#note.textContent = t(
-        "Saved. Unpack it, and “pixelrnn sample ./{name}” draws with it.",
-        { name },
-      );
+      this.#note.textContent = t("Saved. Unpack it, and “pixelrnn sample ./{name}” draws with it.", { name });
     } catch (error) {
       this.#note.textContent = explain(error).text;
     }
@@ -273,37 +226,21 @@ export class TrainingBoard {
   /** Show the state. */
   #tell(isLost = false) {
     if (!this.#job) return;
-    const {
-      status,
-      progress,
-      waits_for: missing,
-      finished_at: end,
-      result,
-    } = /** @type {any} */ (this.#job);
-    let words =
-      status === "succeeded" ? t("It has learned them") : statusLine(this.#job);
+    const { status, progress, waits_for: missing, finished_at: end, result } = /** @type {any} */ (this.#job);
+    let words = status === "succeeded" ? t("It has learned them") : statusLine(this.#job);
     if (result?.warning) words = t("It has learned too little to draw well");
-    if (status === "running" && !progress)
-      words = t("It looks at the pictures…");
-    if (missing)
-      words = t(
-        "It waits for a trainer: “pixelrnn up” starts one by itself, “pixelrnn trainer” anywhere.",
-      );
+    if (status === "running" && !progress) words = t("It looks at the pictures…");
+    if (missing) words = t("It waits for a trainer: “pixelrnn up” starts one by itself, “pixelrnn trainer” anywhere.");
     // With keys, a service lists a reader's own trainings only.
-    const isOwn =
-      this.#shared.api.hasKey || lasting.get(OWN_TRAINING) === this.#jobId;
+    const isOwn = this.#shared.api.hasKey || lasting.get(OWN_TRAINING) === this.#jobId;
     if (!isOwn && !end)
       words = t("Somebody else's: {state}. Then it is your turn.", {
         state: words,
       });
-    if (isLost)
-      words = t(
-        "The connection is lost. Trying again; nothing that is learned gets lost…",
-      );
+    if (isLost) words = t("The connection is lost. Trying again; nothing that is learned gets lost…");
     this.#status.textContent = words;
     this.#bar.value = progress;
-    for (const part of [this.#finish, this.#cancel])
-      part.hidden = !isOwn || Boolean(end);
+    for (const part of [this.#finish, this.#cancel]) part.hidden = !isOwn || Boolean(end);
   }
 
   /**
@@ -319,8 +256,7 @@ export class TrainingBoard {
     }
     // PNG needs far more for tiny pictures, and would flatten the curve.
     const top = 1.1 * Math.max(guessing, Math.min(png, 2 * guessing));
-    const y = (/** @type {number} */ value) =>
-      HEIGHT * (1 - Math.min(0.93, value / top));
+    const y = (/** @type {number} */ value) => HEIGHT * (1 - Math.min(0.93, value / top));
     const look = {
       role: "img",
       "aria-label": t("How it learns"),
@@ -332,11 +268,7 @@ export class TrainingBoard {
       stroke: "currentColor",
       "font-size": 15,
     });
-    const level = (
-      /** @type {string} */ name,
-      /** @type {number} */ value,
-      /** @type {string} */ anchor,
-    ) => {
+    const level = (/** @type {string} */ name, /** @type {number} */ value, /** @type {string} */ anchor) => {
       const place = {
         x: anchor === "end" ? WIDTH : 0,
         y: y(value) - 6,
@@ -358,9 +290,7 @@ export class TrainingBoard {
     };
     level(t("Guessing"), guessing, "start");
     level("PNG", png, "end");
-    const path = this.#points.map(
-      ([at, value], i) => `${i ? "L" : "M"}${WIDTH * at} ${y(value)}`,
-    );
+    const path = this.#points.map(([at, value], i) => `${i ? "L" : "M"}${WIDTH * at} ${y(value)}`);
     if (path.length)
       plot.append(
         svg("path", {
@@ -370,10 +300,7 @@ export class TrainingBoard {
         }),
       );
     const newest = bits === null ? "…" : formatFixed(bits, 2);
-    const caption = t(
-      "The model: {bits} bits/dim of pictures held back; less is better.",
-      { bits: newest },
-    );
+    const caption = t("The model: {bits} bits/dim of pictures held back; less is better.", { bits: newest });
     this.#curve.replaceChildren(plot, el("figcaption", {}, caption));
     this.#curve.hidden = false;
   }
