@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from model_core.config import MAX_LABEL_NAME, NetworkConfig
 from model_core.data.options import Palette, Resize, check_palette
 from model_core.errors import ConfigError, ModelError, first_complaint
-from model_core.models_directory import CARD, GUIDES
+from model_core.models_directory import CARD, GUIDES, WEIGHTS
 from model_core.orientation import Orientation, check_orientation
 from model_core.regular_files import open_regular
 
@@ -420,6 +420,16 @@ class Card:
         return hashlib.sha256(
             json.dumps(meaning, sort_keys=True, separators=(",", ":")).encode()
         ).hexdigest()
+
+    @property
+    def files(self) -> set[str]:
+        """Paths of all weights, those of guides too, relative to the model's
+        directory."""
+        weights = {member.weights for member in self.members} or {WEIGHTS}
+        lent = {
+            guide.file for guide in self.guides if not guide.is_one_of(self.members)
+        }
+        return weights | lent
 
     def answers_to(self, identity: str) -> bool:
         """Return True if `identity` is this card's identity, or the sha256 of its

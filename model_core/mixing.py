@@ -87,7 +87,8 @@ def guide(directory: Path, lender: Path, orientations: Sequence[str]) -> Card:
 
     orientations: those members of the lender, if it is a mixture; otherwise its single
         network becomes one guide for each of these orientations. Copies the weights
-        into the directory's guides/, unless they are a member's.
+        into the directory's guides/, unless they are a member's; those of the former
+        guides are deleted.
 
     Raises ConfigError for an unknown orientation, another palette, or a network that
     cannot guide the model; ModelError like `load_model`.
@@ -116,9 +117,11 @@ def guide(directory: Path, lender: Path, orientations: Sequence[str]) -> Card:
         if not new.is_one_of(card.members):
             (directory / GUIDES).mkdir(exist_ok=True)
             shutil.copyfile(lender / member.weights, directory / new.file)
-    card = replace(card, guides=tuple(guides))
-    card.keep(directory)
-    return card
+    guided = replace(card, guides=tuple(guides))
+    guided.keep(directory)
+    for name in card.files - guided.files:
+        (directory / name).unlink(missing_ok=True)
+    return guided
 
 
 def _ingredients(models: Sequence[Model]) -> list[Model]:

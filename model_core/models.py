@@ -206,11 +206,11 @@ def save_model(model: Model, directory: Path) -> Card:
                     (directory / GUIDES).mkdir(exist_ok=True)
                     (drafts / "guide").replace(directory / facts.file)
             card.write(drafts / CARD)
-            former = _weights_of_card(directory)
+            former = _files_of_model(directory)
             for name in (*owners.values(), CARD):
                 (drafts / name).replace(directory / name)
             # The card is exchanged first: until then it names the former files.
-            for name in former - set(owners.values()):
+            for name in former - card.files:
                 (directory / name).unlink(missing_ok=True)
     except OSError as error:
         raise ModelError(
@@ -219,14 +219,13 @@ def save_model(model: Model, directory: Path) -> Card:
     return card
 
 
-def _weights_of_card(directory: Path) -> set[str]:
-    """Return the names of the files of weights of the members of the model in a
-    directory; an empty set if there is none or its card is damaged."""
+def _files_of_model(directory: Path) -> set[str]:
+    """Return the files of weights of the model in a directory; an empty set if there is
+    none or its card is damaged."""
     try:
-        card = Card.read(directory / CARD)
+        return Card.read(directory / CARD).files
     except ModelError:
         return set()
-    return {member.weights for member in card.members} or {WEIGHTS}
 
 
 def _save_weights(network: Network, path: Path) -> str:

@@ -20,7 +20,7 @@ from model_core.errors import ConfigError
 from model_core.models_directory import check_name
 from model_core.training import ahead
 from model_core.training.checkpoint import read_facts
-from model_core.training.files import RunPaths
+from model_core.training.files import RunPaths, locked_run
 from model_core.training.launch import train_with
 from model_core.training.mirrors import publish_mirrored, report
 from model_core.training.process_count import limits_of_machine, processes_for
@@ -76,45 +76,53 @@ def train_pictures(
     name = name or _model_name(path)
     check_name(name)
     directory = runs_dir / name
-    recipe = _resumed(directory, changes) if resume else None
-    minutes = _minutes(minutes, directory if resume else None)
-    facts: dict[str, Any] = {}
-    plan: Lesson | None = None
-    if recipe is None:
-        expect_new(directory)
-        plan = lesson(
-            path,
-            minutes,
-            directory,
-            tuple(changes),
-            say=say,
-            is_hasty=True,
-            limits=limits_of_machine(processes),
+    with locked_run(directory):
+        recipe = _resumed(directory, changes) if resume else None
+        minutes = _minutes(minutes, directory if resume else None)
+        facts: dict[str, Any] = {}
+        plan: Lesson | None = None
+        if recipe is None:
+            expect_new(directory)
+            plan = lesson(
+                path,
+                minutes,
+                directory,
+                tuple(changes),
+                say=say,
+                is_hasty=True,
+                limits=limits_of_machine(processes),
+            )
+            say(plan.beforehand)
+            recipe = plan.recipe
+            facts = {
+                "guessing_bits_per_dim": plan.guessing_bits,
+                "png_bits_per_dim": plan.png_bits,
+            }
+        other_update = None if plan is None else plan.other_update
+        words = [word for change in changes for word in ("--set", change)]
+        if processes is not None:
+            words += ["--processes", str(processes)]
+        command = shlex.join(
+            [
+                "pixelrnn",
+                "train",
+                path.resolve().name,
+                "--minutes",
+                f"{minutes:g}",
+                *words,
+            ]
         )
-        say(plan.beforehand)
-        recipe = plan.recipe
-        facts = {
-            "guessing_bits_per_dim": plan.guessing_bits,
-            "png_bits_per_dim": plan.png_bits,
-        }
-    other_update = None if plan is None else plan.other_update
-    words = [word for change in changes for word in ("--set", change)]
-    if processes is not None:
-        words += ["--processes", str(processes)]
-    command = shlex.join(
-        ["pixelrnn", "train", path.resolve().name, "--minutes", f"{minutes:g}", *words]
-    )
-    request = RunRequest(recipe, directory, resume, command=command)
-    count = processes_for(request, processes) if plan is None else plan.processes
-    if processes is not None and count < processes:
-        why = (
-            "one for each share of this run"
-            if recipe.training.device == "cpu"
-            else f"the device is {recipe.training.device}"
-        )
-        say(f"{count} of {processes} processes train: {why}")
-    with _compiling_for_later(other_update):
-        result = train_with(request, count, say=say)
+        request = RunRequest(recipe, directory, resume, command=command)
+        count = processes_for(request, processes) if plan is None else plan.processes
+        if processes is not None and count < processes:
+            why = (
+                "one for each share of this run"
+                if recipe.training.device == "cpu"
+                else f"the device is {recipe.training.device}"
+            )
+            say(f"{count} of {processes} processes train: {why}")
+        with _compiling_for_later(other_update):
+            result = train_with(request, count, say=say)
     warning = _warning(result, recipe)
     has_best = result.finished and result.best_epoch > 0
     published = has_best and (publish_anyway or not warning)

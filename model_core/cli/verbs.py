@@ -139,6 +139,7 @@ def train(
     with if_slow(_say_once, f"preparing to train by {config}"):
         from model_core.cli.train_pictures import are_pictures, train_pictures
         from model_core.training.display import nats_and_bits
+        from model_core.training.files import locked_run
         from model_core.training.launch import train_with
         from model_core.training.process_count import processes_for
         from model_core.training.recipe import Recipe
@@ -181,12 +182,14 @@ def train(
     request = RunRequest(
         recipe, directory, resume, publish, command, decay_updates=decay_from_here
     )
-    count = processes_for(request, processes)
-    if processes is not None and count < processes:
-        _say_once(
-            f"{count} of {processes} processes train: one for each share of this run"
-        )
-    result = train_with(request, count, say=_say_once)
+    with locked_run(directory):
+        count = processes_for(request, processes)
+        if processes is not None and count < processes:
+            _say_once(
+                f"{count} of {processes} processes train: one for each share of this "
+                "run"
+            )
+        result = train_with(request, count, say=_say_once)
     if not result.leads:
         return
     if result.finished:

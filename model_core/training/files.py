@@ -1,7 +1,11 @@
 """The directory of a run: recipe.json, log.jsonl, tensorboard/, samples/,
 last.safetensors and best.safetensors."""
 
+import fcntl
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -152,6 +156,38 @@ class RunFiles:
             model_from_checkpoint(self.paths.last), self._recipe.output.samples, path
         )
         return path
+
+
+@contextmanager
+def locked_run(directory: Path) -> Iterator[None]:
+    """Context manager that makes a run's directory and locks it, because another start
+    of the run would write the same files. A directory that stays empty is removed.
+
+    Of several processes that torchrun starts, the first one holds the lock. Where a
+    directory cannot be locked, as on some network file systems, nobody is kept out.
+
+    Raises ConfigError if another process trains there, or the directory cannot be made.
+    """
+    if os.environ.get("RANK", "0") != "0":
+        yield
+        return
+    _make_directory(directory)
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ConfigError(
+            f"another process trains in {directory}: wait for it, or choose --name"
+        ) from None
+    except OSError:
+        pass
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            directory.rmdir()
+        os.close(descriptor)
 
 
 def _make_directory(directory: Path) -> None:

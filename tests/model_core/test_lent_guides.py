@@ -65,7 +65,8 @@ def test_a_member_guides_without_a_file_of_its_own(folder: Path) -> None:
 
 
 def test_a_guided_model_is_saved_with_its_guides(folder: Path) -> None:
-    """Elsewhere, as a whole: the identity is the same, and files of guides that are members are there once."""
+    """Elsewhere, as a whole: the identity is the same, and files of guides that are members are there once. Those of
+    former guides go, and nothing that the card did not name."""
     one = load_model("lender", models_dir=folder)
     mix([one, *turned_copies(one, ["rotate_180"])], folder / "both")
     guide(folder / "both", folder / "both", ["rotate_180"])
@@ -85,6 +86,14 @@ def test_a_guided_model_is_saved_with_its_guides(folder: Path) -> None:
             for place in (folder, folder / "copies")
         ]
         assert files[0] == files[1]
+    for place in ("guided", "copies/guided"):
+        foreign = folder / place / "guides" / "notes.txt"
+        foreign.write_text("")
+        if place == "guided":
+            guide(folder / place, folder / place, [])
+        else:
+            save_model(untrained("mnist-pixelcnn", seed=3, **SIZE), folder / place)
+        assert list(foreign.parent.iterdir()) == [foreign]
 
 
 def test_a_model_whose_guide_is_missing_or_another_is_refused(folder: Path) -> None:

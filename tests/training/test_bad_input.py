@@ -99,7 +99,7 @@ def test_bf16_is_refused_before_a_run_begins_on_a_processor_without(
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--runs-dir", "file"], "cannot make the directory file/stripes/samples"),
+        (["--runs-dir", "file"], "cannot make the directory file/stripes"),
         (["--publish", "file/models"], "cannot make the directory file/models"),
         (
             ["--publish", "models", "--name", "My Model"],

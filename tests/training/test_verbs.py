@@ -268,7 +268,8 @@ def test_a_temperature_is_refused_when_it_is_out_of_range(
 def test_a_signal_saves_and_ends_the_run_cleanly(
     recipe_file: Path, tmp_path: Path, processes: int
 ) -> None:
-    """SIGTERM to the first process: all end with 0, say how to go on, and the checkpoint is at the last update."""
+    """SIGTERM to the first process: all end with 0, say how to go on, and the checkpoint is at the last update. Until
+    then a second start of the run is refused."""
     runs = tmp_path / "runs"
     options = [
         "train",
@@ -288,6 +289,11 @@ def test_a_signal_saves_and_ends_the_run_cleanly(
     out = tmp_path / "out"
     process = Forked(["pixelrnn", *options], os.environ, tmp_path / "log", out)
     _wait_for_lines(runs / "stripes" / "log.jsonl")
+    second = invoke(*options)
+    assert (second.exit_code, second.exception and str(second.exception)) == (
+        1,
+        f"another process trains in {runs / 'stripes'}: wait for it, or choose --name",
+    )
     process.terminate()
     assert process.wait(60) == 0
     assert "--resume" in process.log.read_text()
