@@ -169,7 +169,7 @@ def _facts(card: Card, speeds: Speeds) -> Iterator[str]:
     yield f"size: {card.parameters:,} parameters"
     if speed := "; ".join(_speeds(card, speeds)):
         yield f"speed, 16 images at once on one thread: {speed} ([performance.md](internals/performance.md#drawing))"
-    yield f"how it was made: [results.md](results.md#{card.name.replace('.', '')})"
+    yield f"how it was made: [records.md](internals/records.md#{card.name.replace('.', '')})"
 
 
 def _speeds(card: Card, speeds: Speeds) -> Iterator[str]:

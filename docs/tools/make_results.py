@@ -1,4 +1,5 @@
-"""Make docs/results.md: the paper's tables 2 to 6 (paper.toml), and beside them our measured scores.
+"""Make docs/results.md and docs/internals/records.md: the paper's tables 2 to 6 (paper.toml), beside them our
+measured scores, and how each model was made.
 
     python docs/tools/make_results.py
 
@@ -106,15 +107,9 @@ mixture some, that were trained in the end on images drawn anew from their grey 
 the noise of one draw by heart, as it can with the data set's files. Such scores, and those of mixtures, have lines of
 their own, with no number of the paper beside them. Test images are the files' in every line.
 
-`python docs/tools/make_results.py` writes this page from the cards in models/ and models/records/; weights in
-records/ only prove a line: they are not served. {_NOTHING} means that nothing was trained. Of several models that
-match a line, the one with the best validation score stands there. The record of one layer had 81.05 on test images, and
-was trained on to 80.57; that of seven had 79.28 and 79.26 before 79.19. Each is one lineage of weights, begun with one
-seed; others are in the history.
-
-`cifar10-row-lstm-deep` was scored twice, too: it had 3.211 bits/dim, and was trained on to 3.177. An even mixture with
-its own mirror image takes no training and no other weights, so no record holds it. It has 3.171 ± 0.007 bits/dim on all
-test images ([how](internals/posterior.md#members)).
+{_NOTHING} means that nothing was trained. Of several models that match a line, the one with the best validation score
+stands there. Three of ours were scored on test images, trained on, and scored again: [records](internals/records.md)
+has all their scores, and how each model was made.
 
 Where a number of the paper was read, by its mark ([fidelity.md](internals/fidelity.md) says more):
 
@@ -122,10 +117,29 @@ Where a number of the paper was read, by its mark ([fidelity.md](internals/fidel
 """
 
 
+_RECORDS_HEAD = """# Records: how each model was made
+
+What it takes to repeat each model of the [results](../results.md), from the cards in models/ and models/records/.
+Weights in records/ only prove a line of the paper's tables: they are not served. `python docs/tools/make_results.py`
+writes both pages.
+
+Three models were scored on test images more than once, because their training went on. The record of one layer had
+81.05 nats, then 80.57; that of seven 79.28, 79.26 and 79.19; `cifar10-row-lstm-deep` 3.211 bits/dim, then 3.177. Each
+is one lineage of weights, begun with one seed; others are in the history of the repository.
+
+An even mixture of `cifar10-row-lstm-deep` with its own mirror image takes no training and no other weights, so no
+record holds it. It has 3.171 ± 0.007 bits/dim on all test images ([how](posterior.md#members)).
+"""
+
+
 def write_report(models_dir: Path | None, out: Path) -> int:
-    """Write the page, of the models and the records beside them; returns how many have a score in it. ModelError for a
-    damaged card or no such directory."""
-    out.write_text(render(cards := reported(models_dir)), encoding="utf-8")
+    """Write the page of results to `out`, and beside it internals/records.md, of the models and the records beside
+    them; returns how many have a score. ModelError for a damaged card or no such directory."""
+    cards = reported(models_dir)
+    out.write_text(render(cards), encoding="utf-8")
+    records = out.parent / "internals" / "records.md"
+    records.parent.mkdir(exist_ok=True)
+    records.write_text(render_records(cards), encoding="utf-8")
     return sum(bool(card.scores) for card in cards)
 
 
@@ -140,16 +154,14 @@ def reported(models_dir: Path | None) -> list[Card]:
 
 
 def render(cards: Sequence[Card]) -> str:
-    """The page, as Markdown."""
+    """The page of results, as Markdown."""
     scored = [card for card in cards if card.scores]
-    parts = [_HEAD, *(_table(table, scored) for table in TABLES)]
-    parts.append(
-        "## How ours were made\n"
-        if cards
-        else "## How ours were made\n\nThere are no models yet.\n"
-    )
-    parts += [_origin(card) for card in cards]
-    return "\n".join(parts)
+    return "\n".join([_HEAD, *(_table(table, scored) for table in TABLES)])
+
+
+def render_records(cards: Sequence[Card]) -> str:
+    """The page of how each model was made."""
+    return "\n".join([_RECORDS_HEAD, *map(_origin, cards)])
 
 
 def describe_network(config: NetworkConfig) -> str:
@@ -249,7 +261,8 @@ def _ours(card: Card | None, table: PaperTable) -> str:
     if card is None:
         return f"{_NOTHING} | {_NOTHING}"
     mark = DRAWN_ANEW if card.drawn_anew else ""
-    return f"{score_of(card, table.unit)}{mark} | [{card.name}](#{card.name.replace('.', '')})"
+    address = f"internals/records.md#{card.name.replace('.', '')}"
+    return f"{score_of(card, table.unit)}{mark} | [{card.name}]({address})"
 
 
 def score_of(card: Card, unit: str) -> str:
@@ -265,7 +278,7 @@ def score_of(card: Card, unit: str) -> str:
 
 def _origin(card: Card) -> str:
     """Everything that it takes to repeat a model."""
-    return f"### {card.name}\n\n" + "".join(f"- {line}\n" for line in _facts(card))
+    return f"## {card.name}\n\n" + "".join(f"- {line}\n" for line in _facts(card))
 
 
 def _facts(card: Card) -> Iterator[str]:

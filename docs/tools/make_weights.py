@@ -12,7 +12,7 @@ mixture that was put together from others. One after another, each line saying w
 - tests/model_core/promised_bytes.json: the digest of what the model draws for one seed;
 - pictures: the page's, the model's samples in docs/img/, and the completions there that it draws (whose digits are of
   MNIST thresholded, not of the fixed binarization: --digits says where that is);
-- docs/results.md, docs/models.md, and the lines of the models that the README's table names.
+- docs/results.md, docs/internals/records.md, docs/models.md, and the lines of the models that the README's table names.
 
 At last it names the measured tables that are of older weights.
 
@@ -58,7 +58,7 @@ _WEIGHTS = re.compile(r"`([a-z0-9._-]+)` ([0-9a-f]{12})\b")
 """How a table says which weights it was measured with: benchmarks/sections.py writes it."""
 _ROW = re.compile(r"^\| `([a-z0-9._-]+)`", re.MULTILINE)
 """A line of a table, of this model."""
-_OF_SIZES = {"performance.md", "results.md", "models.md"}
+_OF_SIZES = {"performance.md", "results.md", "records.md", "models.md"}
 """Pages whose tables are the same with any weights of a network, or are renewed here."""
 README_MODEL = "mnist-diagonal-bilstm"
 """The model that draws docs/img/completions.png."""
@@ -178,7 +178,7 @@ def draw_pictures(model: Model, data: Path, root: Path) -> None:
 
 
 def renew_pages(root: Path) -> None:
-    """docs/results.md, docs/models.md and the README's table, from the cards of all models."""
+    """docs/results.md, internals/records.md, models.md and the README's table, from the cards of all models."""
     models = root / "models"
     write_report(models, root / "docs" / "results.md")
     typer.echo(root / "docs" / "results.md")

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from docs.tools.make_results import render
+from docs.tools.make_results import render_records
 from model_core.card import Card
 from model_core.cli.list_models import describe_models, print_models
 from model_core.errors import PixelRNNError
@@ -294,5 +294,5 @@ def test_every_damage_of_a_model_is_one_line(run: Path, tmp_path: Path) -> None:
             assert not line or str(directory) in line, line
             refused += bool(line)
             outcome(lambda: print_models(describe_models(tmp_path)))
-            outcome(lambda: render([Card.read(directory / "card.json")]))
+            outcome(lambda: render_records([Card.read(directory / "card.json")]))
     assert refused > CHANGES

@@ -13,7 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from docs.tools.make_results import render, reported
+from docs.tools.make_results import render, render_records, reported
 from model_core import load_model, save_model, untrained
 from model_core.card import Card, CardMember
 from model_core.config import preset
@@ -202,9 +202,12 @@ def test_the_paper_stands_beside_what_was_trained_as_its_networks_were(
     lines = readme_table.models_table([same, anew])
     assert sorted(line.split(" | ")[-1] for line in lines) == ["79.20 |", "– |"]
     page = render([same, anew])
-    assert "| Diagonal BiLSTM (7 layers, h = 16) | 79.20² | 79.00 | [p](#p) |" in page
     assert (
-        "| Diagonal BiLSTM, 7 layers, h = 16, drawn anew | – | 79.00† | [a](#a) |"
+        "| Diagonal BiLSTM (7 layers, h = 16) | 79.20² | 79.00 | [p](internals/records.md#p) |"
+        in page
+    )
+    assert (
+        "| Diagonal BiLSTM, 7 layers, h = 16, drawn anew | – | 79.00† | [a](internals/records.md#a) |"
         in page
     )
 
@@ -253,13 +256,15 @@ def test_a_model_is_shown_with_what_is_known_of_it(make_models: ModuleType) -> N
 def test_the_pages_are_those_of_the_shipped_cards(
     make_models: ModuleType, readme_table: ModuleType
 ) -> None:
-    """docs/results.md, docs/models.md, its pictures and the README's table are of the models that are there: `make
-    weights` was not forgotten."""
+    """docs/results.md, internals/records.md, models.md, its pictures and the README's table are of the models that
+    are there: `make weights` was not forgotten."""
     directory, names = models_in(ROOT / "models")
     cards = [Card.read(directory / name / CARD) for name in names]
-    assert (ROOT / "docs" / "results.md").read_text(encoding="utf-8") == render(
-        reported(directory)
-    )
+    shown = reported(directory)
+    docs = ROOT / "docs"
+    assert (docs / "results.md").read_text(encoding="utf-8") == render(shown)
+    records = (docs / "internals" / "records.md").read_text(encoding="utf-8")
+    assert records == render_records(shown)
     page = (ROOT / "README.md").read_text(encoding="utf-8")
     assert (
         "\n".join(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from docs.tools.make_results import render
+from docs.tools.make_results import render_records
 from model_core.card import Card
 from model_core.data.originals import best_originals, draw_pixels, greys_to_redraw
 from model_core.data.splits import Pixels, Values
@@ -174,7 +174,7 @@ def test_the_card_and_the_results_remember_it_in_later_sittings(
     cards = [
         Card.read(models / name / "card.json") for name in ("first", "second", "both")
     ]
-    page = render(cards)
+    page = render_records(cards)
     assert "- train with `pixelrnn train first`, on images drawn anew\n" in page
     assert (
         "- trained in 2 sittings: card.json beside its weights has the command of each\n"

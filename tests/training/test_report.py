@@ -12,6 +12,7 @@ from docs.tools.make_results import (
     WHERE_READ,
     describe_network,
     render,
+    render_records,
     write_report,
 )
 from model_core.card import Card, CardMember
@@ -95,21 +96,18 @@ def test_number_quoted_from_memory_says_so_where_it_is_an_aim() -> None:
 
 def test_our_score_stands_beside_the_network_it_is_of() -> None:
     """Same config, data and split; with its error, its origin and its commands."""
-    page = render(
-        [
-            card(
-                "ours",
-                preset("mnist-diagonal-bilstm"),
-                "binarized MNIST",
-                standard_error=0.351,
-            )
-        ]
+    ours = card(
+        "ours",
+        preset("mnist-diagonal-bilstm"),
+        "binarized MNIST",
+        standard_error=0.351,
     )
-    assert line(page, "Diagonal BiLSTM (7 layers, h = 16)").endswith(
-        "| 79.20² | 81.23 ± 0.35 | [ours](#ours) |"
+    assert line(render([ours]), "Diagonal BiLSTM (7 layers, h = 16)").endswith(
+        "| 79.20² | 81.23 ± 0.35 | [ours](internals/records.md#ours) |"
     )
+    page = render_records([ours])
     for text in (
-        "### ours",
+        "## ours",
         "1,234 parameters",
         "2 epochs, 90,000 images, 1.50 hours; a machine",
         "configs/a.toml",
@@ -138,14 +136,14 @@ def test_of_two_models_the_one_with_the_better_validation_score_stands_beside_th
     )
     page = render([mixture, lucky, better])
     assert line(page, "Diagonal BiLSTM (7 layers, h = 16)").endswith(
-        "| 80.00 | [better](#better) |"
+        "| 80.00 | [better](internals/records.md#better) |"
     )
     assert line(page, "Diagonal BiLSTM, 7 layers, h = 16").endswith(
-        "| – | 79.00 | [lucky](#lucky) |"
+        "| – | 79.00 | [lucky](internals/records.md#lucky) |"
     )
     mixed = line(page, "even mixture of 2: Diagonal BiLSTM, 7 layers, h = 16")
-    assert mixed.endswith("| – | 70.00 | [mixture](#mixture) |")
-    assert "- validation: 80.50 nats\n" in page
+    assert mixed.endswith("| – | 70.00 | [mixture](internals/records.md#mixture) |")
+    assert "- validation: 80.50 nats\n" in render_records([better])
 
 
 def test_ablations_stand_in_tables_2_and_3_when_scored_on_validation() -> None:
@@ -158,7 +156,9 @@ def test_ablations_stand_in_tables_2_and_3_when_scored_on_validation() -> None:
             card("small", ablated.with_overrides(hidden=24), "CIFAR-10", split="valid"),
         ]
     )
-    assert "| 3.09⁶ | 3.456 | [skip](#skip) |" in line(page, "skip only")
+    assert "| 3.09⁶ | 3.456 | [skip](internals/records.md#skip) |" in line(
+        page, "skip only"
+    )
     assert line(page, "both").endswith("| – | – |")
     assert "[small]" not in page
     assert "[test-only]" in line(page, "Row LSTM (12 layers, h = 128)")
@@ -166,25 +166,22 @@ def test_ablations_stand_in_tables_2_and_3_when_scored_on_validation() -> None:
 
 def test_other_data_never_mixes_with_the_paper_s() -> None:
     """The same network trained on thresholded MNIST, or Multi-Scale on CIFAR-10, is not what the paper scores."""
-    page = render(
-        [
-            card(
-                "thresholded",
-                preset("mnist-diagonal-bilstm"),
-                "MNIST, bytes mapped to the network's values",
-            ),
-            card(
-                "two-stages",
-                preset("cifar10-multi-scale"),
-                "CIFAR-10",
-                colour_bits=[4.0, 3.0, 2.5],
-            ),
-        ]
+    thresholded = card(
+        "thresholded",
+        preset("mnist-diagonal-bilstm"),
+        "MNIST, bytes mapped to the network's values",
     )
+    two_stages = card(
+        "two-stages",
+        preset("cifar10-multi-scale"),
+        "CIFAR-10",
+        colour_bits=[4.0, 3.0, 2.5],
+    )
+    page = render([thresholded, two_stages])
     assert "[thresholded]" not in page
     assert line(page, "Row LSTM (12 layers, h = 128)").endswith("| – | – |")
     assert "| – | 3.456 | [two-stages]" in page
-    assert "(red 4.000, green 3.000, blue 2.500)" in page
+    assert "(red 4.000, green 3.000, blue 2.500)" in render_records([two_stages])
 
 
 def test_the_weights_that_a_model_began_with_are_named() -> None:
@@ -200,7 +197,7 @@ def test_the_weights_that_a_model_began_with_are_named() -> None:
     )
     assert (
         "- begun with the weights that `first` had, sha256 abcdefabcdef..."
-        in render([began])
+        in render_records([began])
     )
 
 
@@ -232,5 +229,7 @@ def test_the_page_is_written_from_the_cards_on_disk(
     save_model(replace(model, card=bare), tmp_path / "models" / "tiny")
     assert write_report(tmp_path / "models", tmp_path / "results.md") == scored
     page = (tmp_path / "results.md").read_text()
-    assert ("[tiny](#tiny)" in line(page, "PixelCNN (size not given)")) == scored
-    assert "### tiny" in page
+    assert (
+        "[tiny](internals/records.md#tiny)" in line(page, "PixelCNN (size not given)")
+    ) == scored
+    assert "## tiny" in (tmp_path / "internals" / "records.md").read_text()
