@@ -120,9 +120,9 @@ def _likeliest_labels(model: Model, k: int, images: Values) -> Steps[NDArray[np.
     """
     if model.label is not None:
         return np.full(len(images), model.label)
-    labels = model.config.labels
+    labels = range(model.config.labels)
     all_pixels = np.ones(images.shape[2:], np.bool_)
-    slots = min(labels, TOGETHER)
+    slots = min(len(labels), TOGETHER)
     stage = coding_stage(_network(model, k), slots)
     likeliest = []
     for image in turn(images, model.members[k].orientation):

@@ -41,6 +41,9 @@ Floats = NDArray[np.float64]
 GOOD_APART, ROUGH_APART = 0.05, 0.15
 """Maximum difference of the two estimates of any label's p, for `good` and for
 `rough`."""
+LABELS_A_STEP = 8
+"""Labels that one step compares side by side: more make it longer, and hardly
+cheaper."""
 ESTIMATES = 2
 """Number of independent estimates."""
 MOST = 0.5
@@ -160,8 +163,15 @@ def classify_steps(
     _check(model, torch.from_numpy(values), torch.from_numpy(keep))
     target = Target.of(model, values, keep, 1.0)
     if can_be_exact([member.orientation for member in model.members], keep):
-        image = torch.from_numpy(target.known)[None]
-        yield _told(_exact(model, image, torch.from_numpy(target.keep)), model)
+        if not _is_by_loops(model):
+            image = torch.from_numpy(target.known)[None]
+            yield _told(_exact(model, image, torch.from_numpy(target.keep)), model)
+            return
+        parts: list[Floats] = []
+        for part in _log_p_of_labels(model, target.known, target.keep):
+            parts.append(part)
+            yield sum(map(len, parts)) / len(target.components)
+        yield _told(_by_label(np.concatenate(parts), model)[None], model)
         return
     size, count = max(2, particles // ESTIMATES), len(target.components)
     stages = stages or Stages()
@@ -286,28 +296,32 @@ def _exact(model: Model, values: Tensor, keep: Tensor) -> Floats:
     that draws the model; else by torch, as for a Multi-Scale model, whose small image
     goes through torch anyway.
     """
-    if compiled_loops(model) is None or model.config.multi_scale:
+    if not _is_by_loops(model):
         return _by_torch(model.components, values, keep)
-    return np.stack(
-        [
-            _by_label(_log_p_of_labels(model, known, keep.numpy()), model)
-            for known in values.numpy()
-        ]
-    )
+    given = keep.numpy()
+    of_each = [
+        np.concatenate(list(_log_p_of_labels(model, known, given)))
+        for known in values.numpy()
+    ]
+    return np.stack([_by_label(each, model) for each in of_each])
+
+
+def _is_by_loops(model: Model) -> bool:
+    return compiled_loops(model) is not None and not model.config.multi_scale
 
 
 def _log_p_of_labels(
     model: Model, known: NDArray[np.integer], keep: NDArray[np.bool_]
-) -> Floats:
-    """Return ln p of the given pixels of a picture under each component, (M * K,)."""
-    found = []
+) -> Iterator[Floats]:
+    """Yield ln p of the given pixels of a picture under the next components, (N,), with
+    at most LABELS_A_STEP labels in a step."""
+    labels = range(model.config.labels)
     for member in model.members:
         assert isinstance(member.network, PixelNetwork)
         its_known, its_keep = (turn(each, member.orientation) for each in (known, keep))
-        found.append(
-            log_p_leading(member.network, model.config.labels, its_known, its_keep, 1.0)
-        )
-    return np.concatenate(found)
+        for first in range(0, len(labels), LABELS_A_STEP):
+            group = labels[first : first + LABELS_A_STEP]
+            yield log_p_leading(member.network, group, its_known, its_keep, 1.0)
 
 
 def _by_torch(components: Sequence[Component], values: Tensor, keep: Tensor) -> Floats:

@@ -192,16 +192,16 @@ def share_of_rows(rows: int, on_share: OnShare) -> OnRow:
 def drawn_receipt_steps(
     target: Target, values: NDArray[np.integer], seed: int, first: int = 0
 ) -> Iterator[tuple[Receipt, Marginals] | None]:
-    """Make the receipt and the marginals of exact draws, in steps, each a pass over
-    some images: yield None after each step except the last, and then both. Nothing is
-    done until it is iterated.
+    """Make the receipt and the marginals of exact draws, in steps: yield None after
+    each step except the last, and then both. A step is a pass over at most DRAWS (8)
+    images, or over one image with so many labels. Nothing is done until it is iterated.
 
     target: what is completed; `needs_particles` is False for it.
     values: the draws, (n, C, H, W), upright: images first, first + 1, ... of the seed.
         n may be 0; then `nats` and `qualities` of the receipt are empty.
     seed, first: see values.
 
-    If there are fewer than DRAWS (8), more are made for the marginals, because few
+    If there are fewer than DRAWS, more are made for the marginals, because few
     draws would make pixels look certain. Those are not returned.
 
     Raises FloatingPointError if logits are not finite, ValueError for a target with
@@ -209,31 +209,32 @@ def drawn_receipt_steps(
     the card fails.
     """
     (components,) = target.of_members
-    way = way_of(components, max(DRAWS, len(components)), Stages().of)
+    way = way_of(components, DRAWS, Stages().of)
+    given = target.given(seed)
+    log_before = yield from way.log_p_before_steps(given)
     drawn = np.ascontiguousarray(values, np.int64)
-    more = way.draws(target.given(seed), range(first + len(drawn), first + DRAWS))
+    more = way.draws(given, range(first + len(drawn), first + DRAWS), log_before)
     yield None
     shares = target.no_shares()
     images = np.concatenate([drawn, more])
     asked = images if len(components) > 1 else drawn
     said = []
     for image in asked:
-        said.append(way.log_p(image[None], target.temperature)[:, 0] + way.log_priors)
-        yield None
+        log_p = yield from way.log_p_steps(image[None], target.temperature)
+        said.append(log_p[:, 0] + way.log_priors)
     likeliest = np.zeros(len(images), np.int64)
     likeliest[: len(said)] = [each.argmax() for each in said]
     for k in np.unique(likeliest):
         for _ in shares.predicting(components[k], images[likeliest == k]):
             yield None
     nats = tuple(-log_sum(each) for each in said[: len(drawn)])
-    evidence = -log_sum(way.log_p_before(target.given(seed)))
     last = components[likeliest[len(drawn) - 1]]
     found = Receipt(
         True,
         last.orientation,
         "exact",
         tuple("exact" for _ in nats),
-        evidence_nats=evidence,
+        evidence_nats=-log_sum(log_before),
         nats=nats,
     )
     yield replace(found, label=last.label), shares.result()

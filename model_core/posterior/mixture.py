@@ -10,7 +10,7 @@ Chains use this file to score images by each component, a member given a label, 
 draw particles in a member's order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -28,6 +28,7 @@ from model_core.posterior.smc import Hole, Sweep, Took
 from model_core.sampling.noise import chosen_label, image_noise
 
 Kind = TypeVar("Kind", bound=np.generic)
+Result = TypeVar("Result")
 Images = NDArray[np.int64]
 """(N, C, H, W), or (C, H, W) for one; upright unless a docstring says otherwise."""
 
@@ -156,12 +157,19 @@ class Way:
         """Return draws in this member's orientation, upright."""
         return Weighted(self.upright(draws.images), draws.weights)
 
-    def draws(self, given: Given, samples: Sequence[int]) -> Images:
+    def draws(
+        self,
+        given: Given,
+        samples: Sequence[int],
+        log_before: NDArray[np.float64],
+    ) -> Images:
         """Return images, (len(samples), C, H, W), each drawn once through the hole with
         the noise of (given.seed, its sample number). A label is drawn first, with
         p(label | the given pixels before the hole's first pixel). They are exact draws
         from this member's p(hole | given) if no given pixel comes after the hole's
         first pixel in its order.
+
+        log_before: (K,), the result of `log_p_before`.
 
         Raises FloatingPointError if logits are not finite.
         """
@@ -169,9 +177,7 @@ class Way:
         C, H, W = known.shape
         if not samples:
             return np.zeros((0, *given.known.shape), np.int64)
-        likely = (
-            shares(self.log_p_before(given)).tolist() if len(self.labels) > 1 else [1.0]
-        )
+        likely = shares(log_before).tolist()
         labels = [
             self.labels[chosen_label(given.seed, each, likely)] for each in samples
         ]
@@ -199,6 +205,13 @@ class Way:
 
         Raises FloatingPointError if logits are not finite.
         """
+        return result_of(self.log_p_steps(images, temperature, where))
+
+    def log_p_steps(
+        self, images: Images, temperature: float, where: NDArray[np.bool_] | None = None
+    ) -> Generator[None, None, NDArray[np.float64]]:
+        """Compute the result of `log_p` in steps: yield after each group of `most`
+        images."""
         turned = self.turned(images)
         _, C, H, W = turned.shape
         everywhere, none = np.ones((H, W), np.bool_), np.zeros((H, W, C))
@@ -213,6 +226,7 @@ class Way:
         for first in range(0, len(pairs), together):
             particles.begin(pairs[first : first + together], weighed, temperature)
             found.append(particles.advance(Stop(H - 1, W)))
+            yield
         return np.concatenate(found).reshape(-1, len(turned))
 
     def log_p_before(self, given: Given) -> NDArray[np.float64]:
@@ -222,14 +236,29 @@ class Way:
 
         Raises FloatingPointError if logits are not finite.
         """
+        return result_of(self.log_p_before_steps(given))
+
+    def log_p_before_steps(
+        self, given: Given
+    ) -> Generator[None, None, NDArray[np.float64]]:
+        """Compute the result of `log_p_before` in steps, like `log_p_steps`."""
         keep = self.turned(given.keep)
         before = np.arange(keep.size).reshape(keep.shape) < first_hole(keep)
         if not before.any():
             return self.log_priors
-        return (
-            self.log_p(given.known[None], given.temperature, before)[:, 0]
-            + self.log_priors
+        log_p = yield from self.log_p_steps(
+            given.known[None], given.temperature, before
         )
+        return log_p[:, 0] + self.log_priors
+
+
+def result_of(steps: Generator[object, None, Result]) -> Result:
+    """Return what a computation in steps returns after its last step."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 @dataclass(frozen=True)

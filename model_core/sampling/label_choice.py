@@ -43,7 +43,7 @@ def label_shares(
     if not before.any():
         return list(priors)
     return shares(
-        log_p_leading(network, len(priors), known, before, temperature, slots)
+        log_p_leading(network, range(len(priors)), known, before, temperature, slots)
         + log(np.array(priors))
     ).tolist()
 
@@ -57,21 +57,20 @@ def leading(given: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def log_p_leading(
     network: PixelNetwork,
-    labels: int,
+    labels: Sequence[int],
     known: NDArray[np.integer],
     before: NDArray[np.bool_],
     temperature: float,
     slots: int = TOGETHER,
 ) -> NDArray[np.float64]:
-    """Return ln p of the first pixels of an image under each label, (K,).
+    """Return ln p of the first pixels of an image under each of these labels, (K,).
 
-    labels: K, the number of labels.
     known: values (C, H, W).
     before: bool (H, W), the pixels that count, as `leading` returns them.
     temperature: divides the logits.
     slots: labels that may be compared side by side; never more than TOGETHER are.
     """
-    slots = min(labels, slots, TOGETHER)
+    slots = min(len(labels), slots, TOGETHER)
     stage = new_stage(network, slots)
     steps = rows_on(stage, slots, labels, known, before, temperature)
     while True:
@@ -84,35 +83,35 @@ def log_p_leading(
 def rows_on(
     stage: Stage,
     slots: int,
-    labels: int,
+    labels: Sequence[int],
     known: NDArray[np.integer],
     before: NDArray[np.bool_],
     temperature: float,
 ) -> Generator[int, None, NDArray[np.float64]]:
-    """Return ln p of the first pixels of an image for each label and row, (K, H); 0 for
-    rows without such pixels. It is a computation that can be paused: it yields 0 about
-    once per row. How many slots there are does not change a bit of it.
+    """Return ln p of the first pixels of an image for each of these labels and each
+    row, (K, H); 0 for rows without such pixels. It is a computation that can be paused:
+    it yields 0 about once per row. How many slots there are does not change a bit of
+    it.
 
     stage: has at least `slots` slots (numbered places for one image each), and no image
         in any slot. The slots 0 to `slots` - 1 are used and closed again; after an
         error they stay in use.
     slots: labels that are compared side by side.
-    labels: K, the number of labels.
     known: values (C, H, W).
     before: bool (H, W), the pixels that count, as `leading` returns them.
     temperature: divides the logits.
     """
     C, (H, W) = len(known), before.shape
     if not before.any():
-        return np.zeros((labels, H))
+        return np.zeros((len(labels), H))
     end = (int(before.sum()) - 1) // W
     values = torch.from_numpy(np.ascontiguousarray(known, np.int64))
     keep = torch.from_numpy(np.ascontiguousarray(before))
     # All pixels that the stage reaches are given, so no noise is used.
     none = torch.zeros(H, W, C, dtype=torch.float64)
     rows = []
-    for first in range(0, labels, slots):
-        group = range(first, min(first + slots, labels))
+    for first in range(0, len(labels), slots):
+        group = labels[first : first + slots]
         for slot, label in enumerate(group):
             drawing = Drawing(
                 none, temperature, values, keep, label=label, weighed=keep

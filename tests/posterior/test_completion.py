@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_core import log_likelihood, sample, untrained
+from model_core.elementary import log_sum
 from model_core.errors import ConfigError, DataError
 from model_core.models import Member, Model
 from model_core.orientation import Orientation
-from model_core.posterior.completion import complete, drawn_receipt_steps
+from model_core.posterior.classify import Classification, classify_steps
+from model_core.posterior.completion import DRAWS, complete, drawn_receipt_steps
+from model_core.posterior.islands import way_of
+from model_core.posterior.particles import Stages
 from model_core.posterior.targets import Target
 from tests.posterior.tiny import (
     CENTRE,
@@ -157,6 +161,25 @@ def test_a_receipt_takes_a_step_for_each_image() -> None:
         for n in (10, 20)
     )
     assert twenty >= ten + 10
+
+
+def test_a_step_compares_a_few_labels() -> None:
+    """Of receipts and exact classifications, whose digits are those of all labels at once."""
+    model = awake("mnist-row-lstm", height=6, width=9, labels=24)
+    values = np.zeros((1, 6, 9), np.int64)
+    target = Target.of(model, values, ENDS, 1.0)
+    way = way_of(model.components, 24, Stages().of)
+    together = way.log_p_before(target.given(1))
+
+    *passes, told = drawn_receipt_steps(target, values[None], 1)
+    assert len(passes) > 3 * DRAWS
+    assert told is not None
+    receipt, _ = told
+    assert receipt.evidence_nats == -log_sum(together)
+    *passes, found = classify_steps(model, values, ENDS)
+    assert len(passes) == 3
+    assert isinstance(found, Classification)
+    np.testing.assert_array_equal(found.nats[0], way.log_priors - together)
 
 
 @pytest.mark.parametrize(
