@@ -264,6 +264,9 @@ def _show(samples: Path) -> None:
     grids = sorted(samples.glob("*.png"))
     if not grids:
         return
+    before = samples / "epoch-0000.png"
+    if before in grids:
+        say(f"what the model drew that it began with: {before}")
     with Image.open(grids[-1]) as grid:
         size = grid.width * _SHOWN_SCALE, grid.height * _SHOWN_SCALE
         show(grid.convert("RGB").resize(size, Image.Resampling.NEAREST), sys.stderr)

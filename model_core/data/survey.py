@@ -35,6 +35,8 @@ _MOST_LABELS = 10
 """Maximum number of folders that can be labels."""
 _PER_LABEL = 20
 """Minimum number of pictures of each label."""
+FEW_COLOURS = 16
+"""Maximum number of colours for which a network of a palette is recommended."""
 ARRAYS = frozenset({".npy", ".npz"})
 """Suffixes of files of arrays."""
 
@@ -64,8 +66,8 @@ class Survey:
     channels: int
     values: int
     colours: int
-    """Number of different colours of the examined pixels, if `channels` is 3 and they
-    are at most as many as a palette can have; else 0."""
+    """Number of different colours of the examined pixels, if they are at most as many as
+    a palette can have; of greys, if they are at most FEW_COLOURS. Else 0."""
     labels: int
     """Number of subfolders that can be labels: if all pictures are in 2 to 10 of them,
     with at least 20 pictures in each; else 0."""
@@ -162,6 +164,7 @@ def _colours(pictures: list[Pixels]) -> tuple[int, int, int]:
     if np.mean(is_grey) < _NEARLY_ALL:
         count = len(np.unique(pixels.astype(np.uint32) @ (1 << 16, 1 << 8, 1)))
         return 3, 256, count if count <= MOST_COLOURS else 0
+    tones = len(np.unique(pixels))
     is_black = (pixels <= _TOLERANCE).all(1)
     is_white = (pixels >= 255 - _TOLERANCE).all(1)
     is_extreme = is_black | is_white
@@ -169,4 +172,4 @@ def _colours(pictures: list[Pixels]) -> tuple[int, int, int]:
     # two values all of them would be black.
     has_both = bool(is_black.any() and is_white.any())
     values = 2 if has_both and np.mean(is_extreme) >= _NEARLY_ALL else 256
-    return 1, values, 0
+    return 1, values, tones if values > 2 and tones <= FEW_COLOURS else 0

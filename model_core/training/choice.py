@@ -55,8 +55,8 @@ class Choice:
     batch: int
     """Images in an update."""
     reached: str
-    """In words, the bits/dim of held-out pictures that five minutes reached, and how
-    many PNG needed for them."""
+    """In words, how many bits a value of held-out pictures needed after five minutes,
+    and how many as a PNG file."""
 
 
 _COLOUR = Choice(
@@ -65,7 +65,8 @@ _COLOUR = Choice(
     start="cifar10-row-lstm-wide",
     rate=2e-3,
     batch=8,
-    reached="such icons came to 2.8 (PNG 2.5), such flags to 3.9 (PNG 5.0)",
+    reached="for comparison: after five minutes, 483 coins needed 2.7 (PNG 2.5), and 247 "
+    "flags 3.9 (PNG 5.0)",
 )
 _GREY = Choice(
     sort="in grey",
@@ -79,7 +80,7 @@ _GREY = Choice(
     start="",
     rate=8e-3,
     batch=8,
-    reached="such symbols came to 2.0 (PNG 3.1)",
+    reached="for comparison: after five minutes, 2047 grey symbols needed 2.0 (PNG 3.1)",
 )
 _BINARY = Choice(
     sort="in black and white",
@@ -87,7 +88,7 @@ _BINARY = Choice(
     start="mnist-diagonal-bilstm",
     rate=4e-3,
     batch=16,
-    reached="such symbols came to 0.18",
+    reached="for comparison: black and white symbols came to 0.18",
 )
 
 

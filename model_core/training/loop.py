@@ -148,11 +148,13 @@ class Loop:
         self.state.best_nats = nats
         self.state.best_error = score.standard_error
         display.say(
-            f"{self.state.start.model}, before the first update: valid "
-            f"{self._text(nats)}, the score to beat"
+            f"{self.state.start.model}, before the first update: {self._text(nats)} "
+            "for a held-out image, the score to beat"
         )
-        display.validated(nats, None)
+        # The samples are drawn by the model of the last checkpoint.
+        self._save()
         if self._files is not None:
+            display.validated(nats, self._files.draw_samples(self.state))
             self._files.journal.write(
                 "start", self.state.iteration, valid_nats=nats, seconds=self._clock()
             )
@@ -219,7 +221,8 @@ class Loop:
         run repeats it."""
         train_nats = self.state.epoch.total / self.state.epoch.images
         display.say(
-            f"epoch {self.state.epochs + 1}: train {self._text(train_nats)}, validating"
+            f"epoch {self.state.epochs + 1}: {self._text(train_nats)} for a training "
+            "image; scoring the held-out images"
         )
         scores = self._validate(stop)
         score = scores.get("average", scores["weights"])
@@ -294,11 +297,12 @@ class Loop:
         self._files.journal.write(
             "epoch", self.state.iteration, epoch=self.state.epochs, **facts
         )
-        texts = [f"{name} {self._text(score.nats)}" for name, score in scores.items()]
+        text = f"{self._text(scores['weights'].nats)} for a held-out image"
+        if "average" in scores:
+            average = self._text(scores["average"].nats)
+            text += f", and {average} with the average of the last weights"
         best = ", the best so far" if is_best else ""
-        display.say(
-            f"epoch {self.state.epochs}: valid {', '.join(texts)}{best}{of_labels}"
-        )
+        display.say(f"epoch {self.state.epochs}: {text}{best}{of_labels}")
         display.validated(newest.nats, self._files.draw_samples(self.state))
 
     def _text(self, nats: float) -> str:

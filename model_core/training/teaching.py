@@ -25,7 +25,7 @@ from model_core.data.picture_files import first_names
 from model_core.data.picture_names import find_others
 from model_core.data.pixels import values_to_pixels
 from model_core.data.splits import Values
-from model_core.data.survey import Survey, survey
+from model_core.data.survey import FEW_COLOURS, Survey, survey
 from model_core.data_memory import data_bytes
 from model_core.float32 import smallest_as_zero
 from model_core.slow_steps import if_slow
@@ -96,8 +96,7 @@ class Lesson:
     png_bits: float
     """Bits/dim of the held-out pictures as one PNG file."""
     colours: int
-    """Number of different colours of the pictures; 0 if they are grey or have more than
-    a palette can have."""
+    """Number of different colours of the pictures; 0 if there are many (`Survey`)."""
     early: str
     """Why the training ends before its minutes; empty if it does not."""
     other_update: Update | None = None
@@ -500,24 +499,32 @@ def _beforehand(
     sort = "in a palette" if config.categories else ours.sort
     start = recipe.training.start
     labels = f", {config.labels} folders as labels" if config.labels else ""
-    begin = f"the weights of {start}" if start else "random weights"
+    begin = f"a copy of {start}" if start else "a network that has learned nothing"
     values = f"{config.values} values"
-    if pictures.colours:
+    if pictures.colours and (config.categories or config.channels > 1):
         values = f"{pictures.colours} colours"
 
+    unit = "minute" if minutes == 1 else "minutes"
     by = f" by {processes} processes" if processes > 1 else ""
     plan = (
         f"{pictures.pictures} pictures {sort}{labels}: a {config.network} of "
-        f"{config.width}x{config.height} pixels, {values}, begins with {begin} and "
-        f"trains in {recipe.training.precision}{by} for at most {minutes:g} minutes"
+        f"{config.width}x{config.height} pixels, {values}. {begin.capitalize()} "
+        f"trains in {recipe.training.precision}{by} for at most {minutes:g} {unit}"
     )
     compare = (
-        f"guessing has {guessing:.2f} bits/dim, PNG {png:.2f} for the pictures held "
-        "back"
+        "some pictures are held back from it; the fewer bits the model needs for a "
+        f"value of these, the more it has learned: guessing needs {guessing:.2f}, a PNG "
+        f"file {png:.2f}"
     )
     lines = [plan, others, compare]
     if start == ours.start and not config.categories:
         lines.append(ours.reached)
+    is_free = not config.categories and start in ("", ours.start)
+    if is_free and 0 < pictures.colours <= FEW_COLOURS:
+        lines.append(
+            f"the pictures have {pictures.colours} colours alone: add "
+            "`--set data.palette=auto`, and the model learns only these"
+        )
     if pictures.pictures < _FEW and not recipe.data.crops:
         lines.append(
             f"with {pictures.pictures} pictures expect their colours, not their "

@@ -79,7 +79,10 @@ def test_a_labelled_colour_model_is_trained_and_scored_by_the_command(
     assert trained.exit_code == 0, trained.output
     assert "training and " in trained.stderr
     assert "validation images: kinds (a folder of pictures" in trained.stderr
-    said = "90 of 91 files were read, 1 cannot be and are left out; they are 4x4 to 4x5, and 1 were cropped and resized"
+    said = (
+        "90 of 91 files were read, 1 cannot be and are left out (bears/broken.png); "
+        "they are 4x4 to 4x5, and 1 were cropped and resized"
+    )
     assert said in trained.stderr
     assert trained.stderr.count("bits/dim") >= 3
     told = invoke("evaluate", "kinds", *models, "--data", kinds, "--yes")

@@ -23,6 +23,7 @@ from model_core.training.launch import train_with
 from model_core.training.publish import best_checkpoint, publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
+from model_core.training.samples import draw_grid
 from model_core.training.state import Sitting
 
 SIZES_OF_FEATURES = {"layers": 2, "hidden": 5, "head": 8}
@@ -81,8 +82,10 @@ def test_a_run_begins_with_the_weights_of_the_model_it_starts_from(
 def test_run_and_card_say_what_was_started_from(
     models: Path, recipe_file: Path, tmp_path: Path
 ) -> None:
-    """recipe.json keeps the key; the published card has the model and the digest of its weights."""
-    recipe = Recipe.load(recipe_file, ["training.start=older"])
+    """recipe.json keeps the key; the published card has the model and the digest of its weights. The first samples are
+    what that model draws."""
+    changes = ["training.start=older", "output.samples=4"]
+    recipe = Recipe.load(recipe_file, changes)
     train(RunRequest(recipe, tmp_path / "newer", publish_to=models))
     assert (
         json.loads((tmp_path / "newer" / "recipe.json").read_text())["training"][
@@ -90,6 +93,9 @@ def test_run_and_card_say_what_was_started_from(
         ]
         == "older"
     )
+    draw_grid(load_model("older"), recipe.output.samples, tmp_path / "older.png")
+    before = tmp_path / "newer" / "samples" / "epoch-0000.png"
+    assert before.read_bytes() == (tmp_path / "older.png").read_bytes()
     facts = load_model("newer").card.training
     assert facts["start"] == {
         "model": "older",

@@ -205,7 +205,7 @@ def test_a_lesson_is_as_long_as_its_minutes_allow(tmp_path: Path) -> None:
     assert 1 <= updates[0] < updates[1] <= 200
     assert plans[1].guessing_bits == 8
     assert plans[1].png_bits > 8, "noise cannot be made smaller"
-    assert "guessing has 8.00 bits/dim, PNG " in plans[1].beforehand
+    assert "guessing needs 8.00, a PNG file " in plans[1].beforehand
     assert "with 40 pictures expect their colours" in plans[1].beforehand
     assert (plans[0].early, "after 20 passes" in plans[1].early) == ("", True)
     assert plans[1].beforehand.endswith(f"it ends {plans[1].early}")
@@ -279,7 +279,8 @@ def test_only_pictures_that_are_read_are_counted_and_other_files_are_named(
         (folder / f"z{i}.txt").write_bytes(b"no")
     plan = lesson(folder, 0, tmp_path / "run", tuple(TINY))
     assert plan.beforehand.splitlines()[1].endswith(
-        "a.svg, notes.txt, z0.txt, z1.txt, z2.txt and 6 more"
+        "a.svg, notes.txt, z0.txt, z1.txt, z2.txt, z3.txt, z4.txt, z5.txt, z6.txt, "
+        "z7.txt and 1 more"
     )
 
 
@@ -372,15 +373,22 @@ def test_a_lesson_of_one_large_picture_learns_its_parts(tmp_path: Path) -> None:
 def test_colours_of_pictures_are_counted_as_far_as_a_palette_goes(
     tmp_path: Path,
 ) -> None:
-    """And named in the place of values."""
-    for i in range(20):
-        picture = Image.new("RGB", (8, 8), (0, 40 * (i % 4), 200))
-        picture.putpixel((i % 8, i // 8), (255, 0, 0))
-        (tmp_path / "some").mkdir(exist_ok=True)
-        picture.save(tmp_path / "some" / f"{i}.png")
-    assert survey(tmp_path / "some").colours == 5
-    plan = lesson(tmp_path / "some", 0, tmp_path / "runs" / "some", tuple(TINY))
-    assert (plan.colours, "pixels, 5 colours, begins" in plan.beforehand) == (5, True)
+    """And named in the place of values; a palette is offered for them, and for a few
+    greys."""
+    for name, mode, colours in [("some", "RGB", 5), ("tones", "L", 3)]:
+        (tmp_path / name).mkdir()
+        for i in range(20):
+            picture = Image.new("RGB", (8, 8), (0, 40 * (i % 4), 200))
+            picture.putpixel((i % 8, i // 8), (255, 0, 0))
+            if mode == "L":
+                picture = picture.getchannel("G").point([0] * 80 + [100] * 176)
+                picture.putpixel((i % 8, i // 8), 200)
+            picture.save(tmp_path / name / f"{i}.png")
+        assert survey(tmp_path / name).colours == colours
+        plan = lesson(tmp_path / name, 0, tmp_path / "runs" / name, tuple(TINY))
+        assert plan.colours == colours
+        assert ("pixels, 5 colours. A" in plan.beforehand) == (mode == "RGB")
+        assert f"have {colours} colours alone: add `--set data.pal" in plan.beforehand
     assert survey(pictures(tmp_path / "noise", 20)).colours == 0
 
 
@@ -564,7 +572,7 @@ def test_a_lesson_on_a_palette_has_the_figures_of_its_categories(
     assert plan.png_bits >= math.log2(5)
     assert plan.colours == 5
     assert "pictures in a palette: a " in plan.beforehand
-    assert "5 colours, begins with random weights" in plan.beforehand
+    assert "5 colours. A network that has learned nothing trains" in plan.beforehand
 
 
 def test_an_archive_is_of_greys_if_values_are_asked_for(

@@ -113,7 +113,7 @@ export class TrainingBoard {
       for await (const { name, data } of followed.events(signal)) {
         const job = /** @type {Job} */ (followed.job);
         if (name === "progress") this.#advance(data, job);
-        else if (name === "picture") this.#show(`data:image/png;base64,${data.png}`);
+        else if (name === "picture") this.#showProgress(data.png);
         else this.#know(job, signal);
       }
     } catch (error) {
@@ -166,6 +166,18 @@ export class TrainingBoard {
     const unread = unreadable && [t("{unread} could not be read", facts), unreadable_names?.join(", ")];
     const rest = [found.join(", "), unread && unread.filter(Boolean).join(": "), sizes, early];
     this.#facts.textContent = `${model}: ${rest.filter(Boolean).join("; ")}`;
+  }
+
+  /**
+   * Show what the network draws by now, in base64. Without an update it draws what it was
+   * copied from.
+   *
+   * @param {string} png
+   */
+  #showProgress(png) {
+    const before = t("So far it draws what it began with, and nothing of your pictures.");
+    this.#note.textContent = this.#progress.share ? "" : before;
+    this.#show(`data:image/png;base64,${png}`);
   }
 
   /** Return the model that was trained, once a worker has loaded it, else null. */
