@@ -4,7 +4,7 @@
     python benchmarks/gpu.py --data DIRECTORY --only run           one stage: check, tests, drawing, ..., score
     python benchmarks/gpu.py --data tiny.npz --device cpu --tiny   see that it works where there is no GPU
 
-    check      `pixelrnn gpu check --require-card`: the card draws the bytes of the processors from every model, and how
+    check      `pixelrnn gpu check --require-gpu`: the GPU draws the bytes of the processors from every model, and how
                many images a second
     tests      the tests that are marked `gpu`
     drawing    `pixelrnn bench sampling --device cuda`, every preset of CIFAR-10 and MNIST, 1, 16 and 64 images at once
@@ -198,10 +198,10 @@ def unpacked(data: Path, out: Path) -> Path:
 def parts(device: str, data: Path, out: Path, tiny: bool) -> Iterator[Part]:
     """All parts in the order of their worth."""
     # Without a GPU the programs are compared on the processors alone.
-    of_card = ("mnist-pixelcnn",)
+    of_gpu = ("mnist-pixelcnn",)
     if device != "cpu":
-        of_card = ("--require-card", "--device", device)
-    yield Part("check", _pixelrnn("gpu", "check", *of_card, "--json"))
+        of_gpu = ("--require-gpu", "--device", device)
+    yield Part("check", _pixelrnn("gpu", "check", *of_gpu, "--json"))
     marked = [
         file
         for file in (ROOT / "tests").rglob("test_*.py")

@@ -91,16 +91,16 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(params=["loops", "blocks"])
 def way(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Draw by the compiled loops, and then by a fake card: yields the class of the stage
+    """Draw by the compiled loops, and then by a fake GPU: yields the class of the stage
     that draws."""
     from model_core.sampling.blocks.stage import BlockStage
     from model_core.sampling.compiled.stage import CompiledStage
-    from tests.model_core.fake_card import fake_card
+    from tests.model_core.fake_gpu import fake_gpu
 
     if request.param == "loops":
         yield CompiledStage
         return
-    with fake_card():
+    with fake_gpu():
         yield BlockStage
 
 

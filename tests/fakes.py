@@ -155,7 +155,7 @@ class Outlet:
         self.rows: dict[str, list[RowDrawn]] = {}
         self.ends: dict[str, list[Outcome]] = {}
         self.out_of_memory: list[str] = []
-        self.card_failures: list[str] = []
+        self.gpu_failures: list[str] = []
         self.order: list[str] = []
         self.shares: dict[str, list[float]] = {}
         self.estimates: dict[str, list[str]] = {}
@@ -190,7 +190,7 @@ class Outlet:
 
     def card_failed(self, reason: str) -> None:
         with self.changed:
-            self.card_failures.append(reason)
+            self.gpu_failures.append(reason)
             self.changed.notify_all()
 
     def send(self) -> None:

@@ -40,7 +40,7 @@ class EngineLink:
     """An engine's process; the words of Runner. `usage`: of each model in memory, as it said last.
     `drawn_s`: seconds that each of its threads has drawn, the one that asks the others first.
     `exhausted`: tokens of those whose work met a lack of memory, with which the process ended.
-    `card_has_failed`: it ended because its GPU did."""
+    `gpu_has_failed`: it ended because its GPU did."""
 
     PROGRAM: ClassVar[str] = "worker.engine.start"
     """Module that runs as the engine's process."""
@@ -68,7 +68,7 @@ class EngineLink:
         self.usage: dict[str, Usage] = {}
         self.drawn_s: list[float] = []
         self.exhausted: set[str] = set()
-        self.card_has_failed = False
+        self.gpu_has_failed = False
 
     def catalogue(self) -> Catalogue:
         """Wait until the models are loaded. RefusedError when they cannot be loaded; EngineLostError, also when it does
@@ -114,8 +114,8 @@ class EngineLink:
             self.exhausted.add(token)
             exhausted()
 
-        def note_card_failed(reason: str) -> None:
-            self.card_has_failed = True
+        def note_gpu_failed(reason: str) -> None:
+            self.gpu_has_failed = True
             words["card_failed"](reason)
 
         def note_drawn(seconds: list[float]) -> None:
@@ -124,7 +124,7 @@ class EngineLink:
         dropped = partial(setattr, logs.lines, "dropped_elsewhere")
         ours = {
             "exhausted": note_exhausted,
-            "card_failed": note_card_failed,
+            "card_failed": note_gpu_failed,
             "publish": encoded,
             "used": note_used,
             "drew": note_drawn,
@@ -178,7 +178,7 @@ class EngineLink:
     @property
     def has_given_up(self) -> bool:
         """Whether the engine's process has ended and said why."""
-        return bool(self.exhausted) or self.card_has_failed
+        return bool(self.exhausted) or self.gpu_has_failed
 
     def _tell(self, *message: object) -> None:
         try:

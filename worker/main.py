@@ -159,7 +159,7 @@ class Worker:
             "served": self._served,
             "dropped": self._announcement.remove_model,
             "refused": self._announcement.add_refusal,
-            "card_failed": self._card_failed,
+            "card_failed": self._gpu_failed,
             "examined": self._examined,
             "draft_gone": self._announcement.remove_draft,
             "unloadable": self._admission.on_unload_proposed,
@@ -224,8 +224,8 @@ class Worker:
         structlog.get_logger("worker").critical("engine_out_of_memory")
         self._rq.stop_soon()
 
-    def _card_failed(self, reason: str) -> None:
-        """End: the worker that starts next waits until the card works. The jobs go
+    def _gpu_failed(self, reason: str) -> None:
+        """End: the worker that starts next waits until the GPU works. The jobs go
         back, and this attempt of theirs is not counted."""
         structlog.get_logger("worker").critical("card_failed", reason=reason)
         self._rq.stop_soon()

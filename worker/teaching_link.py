@@ -96,7 +96,7 @@ class TeachingLink:
         self.usage: dict[str, Usage] = {}
         self.drawn_s: list[float] = []
         self.exhausted: set[str] = set()
-        self.card_has_failed = self.has_given_up = False
+        self.gpu_has_failed = self.has_given_up = False
 
     def catalogue(self) -> Catalogue:
         """It draws from no model. RefusedError where it has no place to publish one."""

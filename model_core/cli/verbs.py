@@ -560,9 +560,11 @@ def gpu_check(
         typer.Argument(metavar="[MODEL]...", help="\\[default: every model]"),
     ] = None,
     device: Annotated[str, typer.Option(help="cuda, cuda:1, ...")] = "cuda",
-    require_card: Annotated[
+    require_gpu: Annotated[
         bool,
-        typer.Option("--require-card", help="Fail if there is no card to check."),
+        typer.Option(
+            "--require-gpu", "--require-card", help="Fail if there is no GPU to check."
+        ),
     ] = False,
     models_dir: ModelsDir = None,
     json_: Json = False,
@@ -579,7 +581,7 @@ def gpu_check(
     report = check_gpu(names or every, models_dir, device, typer.echo)
     if json_:
         print_json(report.to_dict())
-    if not report.is_equal or (require_card and not report.card):
+    if not report.is_equal or (require_gpu and not report.gpu):
         raise typer.Exit(1)
 
 

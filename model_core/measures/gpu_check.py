@@ -29,12 +29,12 @@ from model_core.errors import ConfigError
 from model_core.gpu import gpu_support
 from model_core.models import Model, device_of, load_model
 from model_core.networks import PixelNetwork
-from model_core.sampling.blocks.card_check import check_drawings, find_difference
 from model_core.sampling.blocks.drivers import (
-    CardDriver,
     Driver,
+    GpuDriver,
     ProcessorDriver,
 )
+from model_core.sampling.blocks.gpu_check import check_drawings, find_difference
 from model_core.sampling.blocks.stage import BlockStage
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.stages import networks_of
@@ -58,28 +58,28 @@ class Report:
     """One line for each thing that was compared, and others with further facts, such as
     registers and rates."""
     differences: list[str] = field(default_factory=list)
-    """Those of the lines that say that something differs, or that the card failed;
+    """Those of the lines that say that something differs, or that the GPU failed;
     empty if everything is equal."""
-    card: str = ""
-    """Name of the card that was checked; empty if none was."""
-    no_card: str = ""
-    """Why no card was checked; empty if one was."""
+    gpu: str = ""
+    """Name of the GPU that was checked; empty if none was."""
+    no_gpu: str = ""
+    """Why no GPU was checked; empty if one was."""
     rates: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By network: images per second of the card, under `card`, and of one thread of a
-    processor, under `one_thread`. Only for networks that were equal on a card."""
+    """By network: images per second of the GPU, under `card`, and of one thread of a
+    processor, under `one_thread`. Only for networks that were equal on a GPU."""
 
     @property
     def is_equal(self) -> bool:
-        """True if nothing differs; also if no card was checked."""
+        """True if nothing differs; also if no GPU was checked."""
         return not self.differences
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as a dictionary for JSON, with the keys equal, card,
-        no_card, differences, images_per_second and lines."""
+        no_gpu, differences, images_per_second and lines."""
         return {
             "equal": self.is_equal,
-            "card": self.card or None,
-            "no_card": self.no_card or None,
+            "card": self.gpu or None,
+            "no_gpu": self.no_gpu or None,
             "differences": self.differences,
             "images_per_second": self.rates,
             "lines": self.lines,
@@ -111,22 +111,22 @@ def check_gpu(
     models_dir: Path | None,
     device: str,
     say: Say,
-    open_driver: Callable[[torch.device], Driver] = CardDriver.open,
+    open_driver: Callable[[torch.device], Driver] = GpuDriver.open,
 ) -> Report:
     """Compare the block programs, which draw on GPUs, with the compiled loops, which
     draw on processors, for the networks of some models; return a report.
 
     First the programs run on the processors, and the GPU code that is shipped for each
     kind of network is checked and, if this llvmlite has made it, compiled again. Then
-    they run on the card, if it can be used, and are timed. The whole takes minutes.
+    they run on the GPU, if it can be used, and are timed. The whole takes minutes.
 
     names: names of models, or paths of their directories.
     models_dir: the models directory; None: the default one.
-    device: of the card, such as `cuda` or `cuda:1`.
+    device: of the GPU, such as `cuda` or `cuda:1`.
     say: called with each line of the report as soon as it is known.
-    open_driver: opens the card; tests pass another one.
+    open_driver: opens the GPU; tests pass another one.
 
-    Differences, and a card that cannot be used or that fails when it is compared or
+    Differences, and a GPU that cannot be used or that fails when it is compared or
     timed, are reported and not raised. Raises ModelError for a model that cannot be
     loaded, ConfigError for a device that is not a GPU. Disables TF32 in this process.
     """
@@ -227,56 +227,56 @@ def _check_card(
     notes: _Notes,
     open_driver: Callable[[torch.device], Driver],
 ) -> None:
-    """Compare the card with the compiled loops, network by network, or note why not."""
+    """Compare the GPU with the compiled loops, network by network, or note why not."""
     report = notes.report
     driver = None
-    if open_driver == CardDriver.open:
-        report.no_card = gpu_support().missing(device.index or 0) or ""
-    if not report.no_card:
+    if open_driver == GpuDriver.open:
+        report.no_gpu = gpu_support().missing(device.index or 0) or ""
+    if not report.no_gpu:
         try:
             driver = open_driver(device)
         except (ConfigError, RuntimeError) as error:
-            report.no_card = str(error)
+            report.no_gpu = str(error)
     if driver is None:
-        notes.say(f"no card was checked: {report.no_card}")
+        notes.say(f"no GPU was checked: {report.no_gpu}")
         return
-    report.card = _name_of(driver)
+    report.gpu = _name_of(driver)
     for name, network in networks:
         try:
             difference = find_difference(network, driver)
         except RuntimeError as error:
             # After such an error every call of CUDA in this process fails.
-            notes.note(f"{name}: {report.card}", str(error))
+            notes.note(f"{name}: {report.gpu}", str(error))
             return
-        notes.note(f"{name}: {report.card}, {driver.blocks} blocks", difference)
+        notes.note(f"{name}: {report.gpu}, {driver.blocks} blocks", difference)
         if difference is not None:
             continue
         try:
             _measure(name, network, driver, notes)
         except RuntimeError as error:
-            notes.note(f"{name}: {report.card}, timed", str(error))
+            notes.note(f"{name}: {report.gpu}, timed", str(error))
             return
 
 
 def _name_of(driver: Driver) -> str:
     if driver.device.type != "cuda":
-        return "the processors in place of a card"
+        return "the processors in place of a GPU"
     return torch.cuda.get_device_name(driver.device)
 
 
 def _measure(name: str, network: PixelNetwork, driver: Driver, notes: _Notes) -> None:
-    """Note how many images per second a card draws, and one thread of a processor.
-    Raise RuntimeError if the card fails."""
-    card = _rate(BlockStage(network, driver.blocks, driver), network, driver.blocks)
+    """Note how many images per second a GPU draws, and one thread of a processor.
+    Raise RuntimeError if the GPU fails."""
+    rate = _rate(BlockStage(network, driver.blocks, driver), network, driver.blocks)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         processor = _rate(CompiledStage(network, IMAGES), network, IMAGES)
     finally:
         torch.set_num_threads(threads)
-    notes.report.rates[name] = {"card": card, "one_thread": processor}
+    notes.report.rates[name] = {"card": rate, "one_thread": processor}
     notes.say(
-        f"{name}: {card:.3g} images/s, {driver.blocks} at once; one thread of this "
+        f"{name}: {rate:.3g} images/s, {driver.blocks} at once; one thread of this "
         f"processor draws {processor:.3g}, {IMAGES} at once"
     )
 

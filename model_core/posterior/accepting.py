@@ -87,7 +87,7 @@ class Accepting:
     AssertionError before there is a pool.
 
     Both generators do nothing until they are iterated. They raise FloatingPointError if
-    logits are not finite, torch.AcceleratorError if a card that draws fails.
+    logits are not finite, torch.AcceleratorError if a GPU that draws fails.
 
     member: k, the index of the member, in whose order no given pixel comes after the
         hole's first pixel.
@@ -128,7 +128,7 @@ class Accepting:
 
         Raises ImpossibleError if all particles of another member lose their weight,
         because it gives the given pixels no probability; FloatingPointError if logits
-        are not finite; torch.AcceleratorError if a card that draws fails.
+        are not finite; torch.AcceleratorError if a GPU that draws fails.
         """
         if self.pool is not None:
             return
@@ -182,7 +182,7 @@ class Accepting:
         """ln of an estimate of the model's p(given pixels); the estimate itself, not
         its ln, is unbiased. Unless the hole begins at the first pixel, a pass over
         pixels is made, so this raises FloatingPointError if logits are not finite and
-        torch.AcceleratorError if a card that draws fails."""
+        torch.AcceleratorError if a GPU that draws fails."""
         before = log_sum(self._mixture.ways[self.member].log_p_before(self._given(0)))
         return before + log_mean(self._found.log_weights)
 
@@ -211,7 +211,7 @@ class Accepting:
         nats are appended to `nats`.
 
         Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
-        card that draws fails.
+        GPU that draws fails.
         """
         given = self._given(i)
         which, last = self._uniforms(given, CHOICES, 2)

@@ -113,7 +113,7 @@ class Chain:
     to 1. They raise ImpossibleError if all particles of a sweep lose their weight,
     because the member or guide that draws them gives the given pixels no probability,
     even if another member does not; FloatingPointError if logits are not finite; and
-    torch.AcceleratorError if a card that draws fails.
+    torch.AcceleratorError if a GPU that draws fails.
 
     began_with: number of particles of each proposer at the last attempt of `begin`.
     """

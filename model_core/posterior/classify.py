@@ -113,8 +113,8 @@ def classify(
     weight, because it gives the given pixels no probability, for a label or for all;
     OverflowError for a seed out of bounds, if particles are needed; FloatingPointError
     if logits are not finite, except in the exact answer of a model that is drawn in
-    plain torch or is Multi-Scale, which is NaN then. For weights on a card:
-    torch.AcceleratorError or RuntimeError if the card fails.
+    plain torch or is Multi-Scale, which is NaN then. For weights on a GPU:
+    torch.AcceleratorError or RuntimeError if the GPU fails.
     """
     _check(model, values, keep)
     pictures = values if values.ndim == 4 else values[None]

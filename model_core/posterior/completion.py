@@ -124,8 +124,8 @@ def complete(
     ImpossibleError if all particles lose their weight, because the member or guide that
     draws them gives the given pixels no probability; OverflowError for a seed or number
     out of bounds, also of the 8 draws, whose numbers follow `first`; FloatingPointError
-    if logits are not finite. For weights on a card: torch.AcceleratorError or
-    RuntimeError if the card fails.
+    if logits are not finite. For weights on a GPU: torch.AcceleratorError or
+    RuntimeError if the GPU fails.
     """
     _check(model, known, keep, n, method, particles, sweeps)
     model = model.given(label)
@@ -205,8 +205,8 @@ def drawn_receipt_steps(
     draws would make pixels look certain. Those are not returned.
 
     Raises FloatingPointError if logits are not finite, ValueError for a target with
-    several members. For weights on a card: torch.AcceleratorError or RuntimeError if
-    the card fails.
+    several members. For weights on a GPU: torch.AcceleratorError or RuntimeError if
+    the GPU fails.
     """
     (components,) = target.of_members
     way = way_of(components, DRAWS, Stages().of)

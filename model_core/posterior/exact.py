@@ -63,9 +63,9 @@ class ExactRun:
             network; nothing else may use that meanwhile. Default: `of` of new Stages.
             The result does not depend on it.
 
-        Raises AssertionError for a Multi-Scale model. For weights on a card it may open
-        and check the card, which raises torch.AcceleratorError or RuntimeError if the
-        card fails, FloatingPointError if a network gives logits that are not finite.
+        Raises AssertionError for a Multi-Scale model. For weights on a GPU it may open
+        and check the GPU, which raises torch.AcceleratorError or RuntimeError if the
+        GPU fails, FloatingPointError if a network gives logits that are not finite.
         """
         self._target = target
         self._seed = seed
@@ -95,7 +95,7 @@ class ExactRun:
         until it is iterated.
 
         Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
-        card that draws fails.
+        GPU that draws fails.
         """
         begun = 0.0
         if self._log_before is None:

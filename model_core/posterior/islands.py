@@ -101,9 +101,9 @@ class IslandsRun:
             there. Default: stages of its own. The bytes do not depend on whether they
             draw both chains at the same time.
 
-        Raises AssertionError for a Multi-Scale model. For weights on a card it may open
-        and check the card, which raises torch.AcceleratorError or RuntimeError if the
-        card fails, FloatingPointError if a network gives logits that are not finite.
+        Raises AssertionError for a Multi-Scale model. For weights on a GPU it may open
+        and check the GPU, which raises torch.AcceleratorError or RuntimeError if the
+        GPU fails, FloatingPointError if a network gives logits that are not finite.
         """
         self._target = target
         self._seed = seed
@@ -141,7 +141,7 @@ class IslandsRun:
         Raises ImpossibleError if all particles of a member or guide lose their weight,
         because it gives the given pixels no probability, even if another member of the
         model does not; FloatingPointError if logits are not finite;
-        torch.AcceleratorError if a card that draws fails.
+        torch.AcceleratorError if a GPU that draws fails.
         """
         accepting, begun = self._accepting, 0.0
         if accepting is not None and accepting.pool is None:
@@ -346,7 +346,7 @@ class IslandsRun:
 
         Raises IndexError if no image was drawn. If rejection drew them, a pass over
         given pixels is made for the evidence, which raises FloatingPointError if logits
-        are not finite and torch.AcceleratorError if a card that draws fails.
+        are not finite and torch.AcceleratorError if a GPU that draws fails.
         """
         strange = self._target.strange_nats
         accepting = self._accepting
@@ -425,8 +425,8 @@ def mixture_and_starts(
     mixture of a single member without such a guide has no guides. With guides, a member
     that draws the whole hole last begins alone.
 
-    Raises AssertionError for a Multi-Scale model. For weights on a card it may open and
-    check the card, which raises torch.AcceleratorError or RuntimeError if the card
+    Raises AssertionError for a Multi-Scale model. For weights on a GPU it may open and
+    check the GPU, which raises torch.AcceleratorError or RuntimeError if the GPU
     fails, FloatingPointError if a network gives logits that are not finite.
     """
     members = {}
@@ -514,8 +514,8 @@ def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way
     stage_of: stage_of(network, size) returns what draws up to `size` particles of a
         network; it is not called now.
 
-    Raises AssertionError for a Multi-Scale network. For weights on a card it may open
-    and check the card, which raises torch.AcceleratorError or RuntimeError if the card
+    Raises AssertionError for a Multi-Scale network. For weights on a GPU it may open
+    and check the GPU, which raises torch.AcceleratorError or RuntimeError if the GPU
     fails, FloatingPointError if the network gives logits that are not finite.
     """
     network = components[0].network

@@ -155,7 +155,7 @@ class Shares:
         Raises FloatingPointError if logits are not finite; a network in plain torch
         does not notice it and makes the entropy, and the mean except of categories,
         NaN. Raises torch.AcceleratorError if
-        a card that draws fails, and AssertionError for a Multi-Scale network.
+        a GPU that draws fails, and AssertionError for a Multi-Scale network.
         """
         turned = np.ascontiguousarray(turn(images, component.orientation))
         for start in range(0, len(turned), BATCH):

@@ -62,7 +62,7 @@ class Way:
     Maps and images are upright, not turned into that orientation, unless a docstring
     says otherwise. K is the number of labels, 1 without labels. Methods that draw or
     score raise FloatingPointError if logits are not finite, and torch.AcceleratorError
-    if a card that draws fails.
+    if a GPU that draws fails.
     """
 
     orientation: Orientation
@@ -269,7 +269,7 @@ class Mixture:
     upright.
 
     `proposed` and `log_p` draw in the stages of the ways: they raise FloatingPointError
-    if logits are not finite, and torch.AcceleratorError if a card that draws fails.
+    if logits are not finite, and torch.AcceleratorError if a GPU that draws fails.
     """
 
     ways: Sequence[Way]

@@ -49,7 +49,7 @@ class Particles(Protocol):
     another.
 
     Its methods raise FloatingPointError if a network gives logits that are not finite,
-    and torch.AcceleratorError if a card that draws fails, where drawing is part of
+    and torch.AcceleratorError if a GPU that draws fails, where drawing is part of
     them: in `begin` and `advance`.
     """
 
@@ -119,8 +119,8 @@ class StageParticles:
         stage: the stage that draws the particles, with at least `size` slots; None for
             a stage of its own.
 
-        A stage of its own for weights on a card may open and check the card first. That
-        raises torch.AcceleratorError or RuntimeError if the card fails, and
+        A stage of its own for weights on a GPU may open and check the GPU first. That
+        raises torch.AcceleratorError or RuntimeError if the GPU fails, and
         FloatingPointError if the network gives logits that are not finite.
         """
         self.size = size
@@ -141,7 +141,7 @@ class StageParticles:
         before the hole are worked through now.
 
         Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
-        card that draws fails.
+        GPU that draws fails.
         """
         with torch.inference_mode():
             if isinstance(self._stage, ThreadedStage):
@@ -188,7 +188,7 @@ class StageParticles:
         pixels since the last stop, (N,).
 
         Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
-        card that draws fails, and AssertionError for a stop within a row if the
+        GPU that draws fails, and AssertionError for a stop within a row if the
         network's kind of stage can stop only at the end of a row
         (Stage.stops_within_rows).
         """
@@ -234,8 +234,8 @@ class Stages:
     draw one sweep, they wait for it. While two sweeps are drawn, nothing may be drawn
     by `of`, which uses the same slots.
 
-    Methods that look at or make a stage for weights on a card open and check the card
-    the first time. That raises torch.AcceleratorError or RuntimeError if the card
+    Methods that look at or make a stage for weights on a GPU open and check the GPU
+    the first time. That raises torch.AcceleratorError or RuntimeError if the GPU
     fails, and FloatingPointError if a network gives logits that are not finite.
     """
 
@@ -286,7 +286,7 @@ class Stages:
         """Make the stage of all threads, and those of each sweep."""
         if self.sweeps_at_once([network]) == 1:
             return [StageParticles(network, size, self._threads)]
-        # The loops cannot read weights on a card, so arrays are made from the copy.
+        # The loops cannot read weights on a GPU, so arrays are made from the copy.
         readable = in_main_memory(network)
         stages = [
             CompiledStage(readable, slots, prepared(readable))

@@ -110,7 +110,7 @@ class Sweep:
             to end the sweep there.
 
         Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
-        card that draws fails.
+        GPU that draws fails.
         """
         self._particles = particles
         self._hole = hole
@@ -188,7 +188,7 @@ class Sweep:
 
         Raises ImpossibleError if no particle has any weight left, because the network
         gives the given pixels no probability; FloatingPointError if logits are not
-        finite; torch.AcceleratorError if a card that draws fails; and what `passed`
+        finite; torch.AcceleratorError if a GPU that draws fails; and what `passed`
         raises.
         """
         if self._next == len(self._stops):

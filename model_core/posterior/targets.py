@@ -49,7 +49,7 @@ class Target:
     a caller sets another limit."""
     strange_nats: float | None = None
     """99 % of the model's validation images have fewer nats (-ln p) at temperature 1;
-    None if the card has no quantiles. An image with more is called strange, at any
+    None if the GPU has no quantiles. An image with more is called strange, at any
     temperature."""
     guides: Sequence[Member] = ()
     """Networks, with their orientations, that propose images for the hole but do not
@@ -146,7 +146,7 @@ def most_scores(card: Card) -> int:
 
 def strange_nats(card: Card) -> float | None:
     """Return the number of nats, -ln p at temperature 1, that 99 % of a model's
-    validation images do not reach; None if the card does not say."""
+    validation images do not reach; None if the GPU does not say."""
     return (
         None
         if card.validation is None

@@ -1,4 +1,4 @@
-"""A network with its weights in main memory, even if the original is on a card."""
+"""A network with its weights in main memory, even if the original is on a GPU."""
 
 from copy import deepcopy
 from typing import TypeVar
@@ -25,7 +25,7 @@ def in_main_memory(network: N) -> N:
     The copy is made once and kept as long as the network; it is made again after a
     parameter was replaced or written to, except through `.data` or in inference mode,
     because torch does not count such writes. Making it raises torch.AcceleratorError if
-    the card fails.
+    the GPU fails.
     """
     parameters = [*network.parameters()]
     if all(parameter.device.type == "cpu" for parameter in parameters):

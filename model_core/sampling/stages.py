@@ -12,8 +12,8 @@ import torch
 from model_core.compiled import is_kept
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, Network, PixelNetwork
-from model_core.sampling.blocks import cards
-from model_core.sampling.blocks.card_check import open_card
+from model_core.sampling.blocks import gpus
+from model_core.sampling.blocks.gpu_check import open_gpu
 from model_core.sampling.blocks.stage import BlockStage
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.compiled.threaded import SPARE, ThreadedStage, threaded_bytes
@@ -115,8 +115,8 @@ def reason_for_processors(model: Model) -> str | None:
     """Return a sentence that says why CPUs draw a model whose weights are on a GPU;
     None if the GPU draws, or if the weights are on a CPU."""
     for network in _all_of(model):
-        open_card(_device(network))
-        reason = cards.reason_for_processors(network)
+        open_gpu(_device(network))
+        reason = gpus.reason_for_processors(network)
         if reason is not None:
             return reason
     return None
@@ -209,9 +209,9 @@ def seats(model: Model) -> int:
 def _count_seats(model: Model) -> int:
     stage = _first_for(_all_of(model))
     if stage is BlockStage:
-        card = cards.card_at(_device(_all_of(model)[0]))
-        assert card is not None
-        return card.driver.blocks
+        gpu = gpus.gpu_at(_device(_all_of(model)[0]))
+        assert gpu is not None
+        return gpu.driver.blocks
     return MOST if stage is PlainStage else _seats_in_caches(model)
 
 
@@ -238,7 +238,7 @@ def _guides_of(model: Model) -> list[PixelNetwork]:
 
 def _first_for(networks: list[PixelNetwork]) -> type[Stage]:
     for network in networks:
-        open_card(_device(network))
+        open_gpu(_device(network))
     return next(
         stage
         for stage in STAGES

@@ -138,7 +138,7 @@ def engine_link_goes_on(logs: Logs) -> None:
     ours, theirs = Pipe()
     link, heard = EngineLink.__new__(EngineLink), threading.Event()
     link._connection, link._stopping, link.exhausted, link.usage = ours, True, set(), {}
-    link.card_has_failed = False
+    link.gpu_has_failed = False
 
     def bad() -> None:
         raise BUG

@@ -11,7 +11,7 @@ from model_core.blocks import record as r
 from model_core.blocks.program import KINDS, order_on_cpu
 from model_core.blocks.ptx import check, compile_ptx, first_line, inexact, load_ptx
 from model_core.compiled.range_coder import PLACE
-from model_core.sampling.blocks.card_check import check_drawings
+from model_core.sampling.blocks.gpu_check import check_drawings
 from model_core.sampling.blocks.layout import BlockLayout, BlockState
 from model_core.sampling.stage import Drawing
 from tests.model_core.blocks import bits, network_of, noise_of, take_step

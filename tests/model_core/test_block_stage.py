@@ -1,5 +1,5 @@
-"""A card draws, completes, classifies and codes as the compiled loops do; and is checked
-before. The card is a fake one, which runs the block programs on this machine's
+"""A GPU draws, completes, classifies and codes as the compiled loops do; and is checked
+before. The GPU is a fake one, which runs the block programs on this machine's
 processors."""
 
 import ctypes
@@ -20,10 +20,10 @@ from model_core.models import Model
 from model_core.networks import MultiScaleNetwork, PixelNetwork
 from model_core.posterior.classify import classify
 from model_core.posterior.completion import complete
-from model_core.sampling.blocks import cards
-from model_core.sampling.blocks.card_check import find_difference, open_card
-from model_core.sampling.blocks.cards import reason_for_processors
-from model_core.sampling.blocks.drivers import CardDriver, Launch, ProcessorDriver
+from model_core.sampling.blocks import gpus
+from model_core.sampling.blocks.drivers import GpuDriver, Launch, ProcessorDriver
+from model_core.sampling.blocks.gpu_check import find_difference, open_gpu
+from model_core.sampling.blocks.gpus import reason_for_processors
 from model_core.sampling.blocks.stage import BlockStage, block_logits
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.stage import Drawing
@@ -36,7 +36,7 @@ from model_core.sampling.stages import (
 )
 from tests.labelled_models import labelled
 from tests.model_core.blocks import bits, network_of, noise_of
-from tests.model_core.fake_card import OneBitOff, fake_card
+from tests.model_core.fake_gpu import OneBitOff, fake_gpu
 from tests.model_core.lively import PRESETS, lively
 
 
@@ -56,7 +56,7 @@ def test_file_of_one_way_is_decoded_by_the_other(
     noise = torch.randint(0, config.values, shape)
     values = torch.cat([sample(model, 4, seed=1), noise])
     by_loops = encode(model, values)
-    with fake_card():
+    with fake_gpu():
         by_card = encode(model, values)
         assert torch.equal(decode(model, by_loops), values)
     assert by_card == by_loops
@@ -68,7 +68,7 @@ def test_field_has_the_same_bytes(preset: str) -> None:
     """Taller and wider than an image, so that it is drawn in several windows."""
     model = model_of(preset, channels=1)
     expected = sample(model, 2, seed=3, size=(11, 21))
-    with fake_card():
+    with fake_gpu():
         assert torch.equal(sample(model, 2, seed=3, size=(11, 21)), expected)
 
 
@@ -102,7 +102,7 @@ def test_completion_and_label_have_the_same_bits() -> None:
         return completed, classify(with_labels, picture, given, seed=1)
 
     expected = answers()
-    with fake_card():
+    with fake_gpu():
         found = answers()
     assert exactly(found) == exactly(expected)
 
@@ -142,7 +142,7 @@ def test_model_on_a_card_is_planned_as_it_is_drawn() -> None:
     model = model_of("mnist-pixelcnn")
     assert isinstance(model.network, PixelNetwork)
     by_loops = slot_bytes(model)
-    with fake_card(ProcessorDriver(blocks=77)):
+    with fake_gpu(ProcessorDriver(blocks=77)):
         assert stage_for(model.network) is BlockStage
         assert numerics_of(model) == "cpu-compiled"
         assert compiled_loops(model) == "pixel-cnn"
@@ -150,7 +150,7 @@ def test_model_on_a_card_is_planned_as_it_is_drawn() -> None:
         assert slot_bytes(model) not in (0, by_loops)
 
 
-# The check of a card.
+# The check of a GPU.
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -203,7 +203,7 @@ def test_large_network_is_compared_in_two_rows(
     assert find_difference(network, Seen()) is None
     whole = len(drawn)
     drawn.clear()
-    monkeypatch.setattr("model_core.sampling.blocks.card_check.LARGE_BYTES", 0)
+    monkeypatch.setattr("model_core.sampling.blocks.gpu_check.LARGE_BYTES", 0)
     assert find_difference(network, Seen()) is None
     assert len(drawn) < whole / 2
     assert "differ" in str(find_difference(network, OneBitOff()))
@@ -221,7 +221,7 @@ def test_processors_draw_from_a_network_if_the_card_computes_otherwise() -> None
         checked.append(network)
         return "values differ"
 
-    with fake_card(check=check):
+    with fake_gpu(check=check):
         assert stage_for(network) is CompiledStage
         assert torch.equal(sample(model, 2, seed=1), expected)
         assert reason_for_processors(network) == "values differ"
@@ -236,12 +236,12 @@ def test_card_needs_cuda_bindings(monkeypatch: pytest.MonkeyPatch) -> None:
     """A build of torch for processors does not bring it; the processors draw then."""
     monkeypatch.setitem(sys.modules, "cuda.bindings", None)
     with pytest.raises(ConfigError, match="pip install cuda-bindings"):
-        CardDriver.open(torch.device("cuda"))
+        GpuDriver.open(torch.device("cuda"))
     with pytest.warns(UserWarning, match="the processors draw for cuda:7"):
-        open_card(torch.device("cuda:7"))
-    assert cards.is_known(torch.device("cuda:7"))
-    assert cards.card_at(torch.device("cuda:7")) is None
-    cards.forget(torch.device("cuda:7"))
+        open_gpu(torch.device("cuda:7"))
+    assert gpus.is_known(torch.device("cuda:7"))
+    assert gpus.gpu_at(torch.device("cuda:7")) is None
+    gpus.forget(torch.device("cuda:7"))
 
 
 class CUDA:
@@ -305,8 +305,8 @@ class CUDA:
         return (self.result,)
 
 
-class CardInMainMemory(CardDriver):
-    """The driver of a card whose memory is this machine's, and which has one stream."""
+class CardInMainMemory(GpuDriver):
+    """The driver of a GPU whose memory is this machine's, and which has one stream."""
 
     def launch(self, launch: Launch) -> None:
         self.launch_on(STREAM, launch)
@@ -318,7 +318,7 @@ STREAM = 0x1234
 @pytest.mark.parametrize("preset", PRESETS)
 def test_driver_hands_a_kernel_what_it_reads(preset: str) -> None:
     """Parameters, sizes and the stream; each program is loaded once. An error of the
-    card's is torch's."""
+    GPU's is torch's."""
     cuda = CUDA()
     driver = CardInMainMemory(cuda, torch.device("cpu"), blocks=6, ordinal=1)
     assert find_difference(network_of(preset), driver) is None
@@ -329,17 +329,17 @@ def test_driver_hands_a_kernel_what_it_reads(preset: str) -> None:
         find_difference(network_of(preset), driver)
 
 
-# What only a card can show.
+# What only a GPU can show.
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("preset", [*PRESETS, "cifar10-multi-scale"])
 def test_card_draws_the_bytes_of_the_processors(preset: str) -> None:
-    """From weights that are on the card, which passes the check."""
+    """From weights that are on the GPU, which passes the check."""
     model = model_of(preset)
     expected = sample(model, 40, seed=3)
     model.network.to("cuda")
-    on_card = Model.of(model.network, model.card, "cuda")
-    assert torch.equal(sample(on_card, 40, seed=3), expected)
+    on_gpu = Model.of(model.network, model.card, "cuda")
+    assert torch.equal(sample(on_gpu, 40, seed=3), expected)
     assert stage_for(model.network) is BlockStage

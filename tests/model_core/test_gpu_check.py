@@ -1,4 +1,4 @@
-"""`pixelrnn gpu check`: what it compares, prints and returns, with and without a card."""
+"""`pixelrnn gpu check`: what it compares, prints and returns, with and without a GPU."""
 
 import json
 from pathlib import Path
@@ -13,12 +13,12 @@ from model_core.measures import gpu_check
 from model_core.measures.gpu_check import Report, check_gpu
 from model_core.models import load_model
 from model_core.networks import PixelNetwork
-from model_core.sampling.blocks.card_check import find_difference
 from model_core.sampling.blocks.drivers import Driver, Launch, ProcessorDriver
+from model_core.sampling.blocks.gpu_check import find_difference
 from pixelrnn.verbs import root
-from tests.model_core.fake_card import OneBitOff
+from tests.model_core.fake_gpu import OneBitOff
 
-no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
+no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_without_a_card_the_programs_are_compared_on_the_processors(
     models_dir: Path,
 ) -> None:
     """In three orders of threads, and the code for GPUs is checked; it is no failure that
-    no card was checked, unless one is required."""
+    no GPU was checked, unless one is required."""
     command = ["gpu", "check", "tiny-cnn", "--models-dir", str(models_dir)]
     done = CliRunner().invoke(root, [*command, "--json"])
     assert done.exit_code == 0, done.output
@@ -52,7 +52,7 @@ def test_without_a_card_the_programs_are_compared_on_the_processors(
     assert "instructions, all exactly rounded" in lines[1]
     assert lines[2] == "pixel-cnn: PTX, compiled again: equal"
     assert "registers" in lines[-3] or "registers" in lines[3]
-    assert "no card was checked: " in done.stdout
+    assert "no GPU was checked: " in done.stdout
     facts = json.loads(lines[-1])
     assert facts["equal"]
     assert facts["card"] is None
@@ -64,7 +64,7 @@ def test_card_is_compared_and_measured(models_dir: Path) -> None:
     """Beside one thread of a processor."""
     report = checked(models_dir, ProcessorDriver(), "tiny-cnn", "tiny-diagonal")
     assert report.is_equal
-    assert report.card
+    assert report.gpu
     assert set(report.rates) == {"tiny-cnn", "tiny-diagonal"}
     for rates in report.rates.values():
         assert rates["card"] > 0

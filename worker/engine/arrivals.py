@@ -33,7 +33,7 @@ from worker.contract.fairness import Shares
 from worker.engine.cohort import Cohort
 from worker.engine.examination import Examination, Repeats
 from worker.engine.examiner import InconclusiveError
-from worker.engine.failures import is_card_error
+from worker.engine.failures import is_gpu_error
 from worker.engine.kept import KeptWeights
 from worker.engine.model_pool import FullPoolError, ModelPool
 from worker.engine.refusals import log_refusal
@@ -258,7 +258,7 @@ class Arrivals:
         return self._directory.changes()
 
     def _report(self, error: Exception) -> None:
-        if is_card_error(error):
+        if is_gpu_error(error):
             self._put("card_failed", str(error))
         else:
             self._log.error("models_not_looked_at", exc_info=error)

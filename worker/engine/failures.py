@@ -24,10 +24,10 @@ _NUMBA_WORDS = ("error return without exception set",)
 """Phrases of a SystemError: compiled code that is refused memory by the process's limit
 returns an error without an exception."""
 
-_CARD_NAMES = frozenset({"AcceleratorError"})
+_GPU_NAMES = frozenset({"AcceleratorError"})
 """Torch's class for an error that CUDA reports."""
 
-_CARD_WORDS = (
+_GPU_WORDS = (
     "cuda error",
     "cuda driver error",
     "cudnn error",
@@ -64,7 +64,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and _has_any(error, _MEMORY_WORDS)
 
 
-def is_card_error(error: BaseException) -> bool:
+def is_gpu_error(error: BaseException) -> bool:
     """Return True if the GPU has failed.
 
     After a sticky CUDA error every later call of the same process fails too. A lack of
@@ -72,8 +72,8 @@ def is_card_error(error: BaseException) -> bool:
     """
     if is_out_of_memory(error) or not isinstance(error, RuntimeError):
         return False
-    is_of_class = not _CARD_NAMES.isdisjoint(_class_names(error))
-    return is_of_class or _has_any(error, _CARD_WORDS)
+    is_of_class = not _GPU_NAMES.isdisjoint(_class_names(error))
+    return is_of_class or _has_any(error, _GPU_WORDS)
 
 
 def _class_names(error: BaseException) -> set[str]:

@@ -43,13 +43,13 @@ from worker.contract import logs
 from worker.contract.added import announced_origin, models_in, private_owner
 from worker.engine.arrivals import Arrivals, Directory, refused_model
 from worker.engine.assessment import make_pass
-from worker.engine.card import wait_for_card
 from worker.engine.cohort import Cohort
 from worker.engine.compiling import make_ready
 from worker.engine.deadlines import Deadlines
 from worker.engine.examination import Examination
 from worker.engine.examiner import Examiner
-from worker.engine.failures import is_card_error
+from worker.engine.failures import is_gpu_error
+from worker.engine.gpu import wait_for_gpu
 from worker.engine.inbox import Inbox
 from worker.engine.kept import KeptWeights, default_directory
 from worker.engine.kinds import OF_FILES
@@ -171,7 +171,7 @@ def main(usable: Collection[int]) -> None:
         torch.set_num_threads(settings.threads)
         check_device(settings.device)
         if settings.device != "cpu":
-            wait_for_card(settings.device, deadlines.loading, tuple(usable))
+            wait_for_gpu(settings.device, deadlines.loading, tuple(usable))
         kept = KeptWeights(settings.kept_dir or default_directory(), settings.kept_mib)
         examination = Examination(
             kept, settings.slot_memory_mib, settings.model_mib, Examiner(usable)
@@ -274,7 +274,7 @@ def _make_ready_or_report(
     try:
         _make_ready(pool, settings, usable, inbox, examination, kept, places)
     except Exception as error:
-        if not is_card_error(error):
+        if not is_gpu_error(error):
             raise
         inbox.put("card_failed", str(error))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from model_core.errors import PixelRNNError
-from worker.engine.failures import is_card_error, is_out_of_memory
+from worker.engine.failures import is_gpu_error, is_out_of_memory
 
 LONGEST = 500
 """Most characters of an announced reason."""
@@ -47,7 +47,7 @@ def log_refusal(name: str, error: Exception, place: Path) -> str:
     place: the model's directory. Raises `error` again if the GPU has failed, which is
     not the model's fault.
     """
-    if is_card_error(error):
+    if is_gpu_error(error):
         raise error
     reason = reason_of(error)
     structlog.get_logger("models").error("model_refused", model=name, reason=reason)

@@ -23,7 +23,7 @@ from worker.engine.activities.passes import Passes, Score
 from worker.engine.activities.slots import Slots
 from worker.engine.cohort import Cohort
 from worker.engine.deadlines import IDLE_S, Deadlines
-from worker.engine.failures import is_card_error
+from worker.engine.failures import is_gpu_error
 from worker.engine.gathering import Gathering
 from worker.engine.inbox import Inbox, Message
 from worker.engine.model_pool import FullPoolError, ModelPool
@@ -203,7 +203,7 @@ class Runner:
         except Exception as error:
             if word == "submit":
                 self._break_off(arguments[0], error)
-            elif is_card_error(error):
+            elif is_gpu_error(error):
                 self._outlet.card_failed(str(error))
             else:
                 self._around.log.exception("word_failed", word=word)

@@ -3,7 +3,7 @@ block of its threads.
 
 stage.py       the stage
 layout.py      weights, state and images in the order in which the programs read them
-drivers.py     what runs a program: a card, or the CPU for tests
-cards.py       the cards of this process, and what their checks found
-card_check.py  the check that a card passes before it draws
+drivers.py     what runs a program: a GPU, or the CPU for tests
+gpus.py       the GPUs of this process, and what their checks found
+gpu_check.py  the check that a GPU passes before it draws
 """

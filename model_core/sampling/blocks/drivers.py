@@ -1,4 +1,4 @@
-"""What runs the block programs: the driver of a card, or the processors of this
+"""What runs the block programs: the driver of a GPU, or the processors of this
 machine.
 
 Memory consists of torch tensors on the driver's device, and torch copies it. So a
@@ -18,10 +18,10 @@ from model_core.blocks.ptx import ENTRY, load_ptx
 from model_core.errors import ConfigError
 
 THREADS = 128
-"""Threads of a block on a card, a multiple of the 32 that execute the same instruction
+"""Threads of a block on a GPU, a multiple of the 32 that execute the same instruction
 together. The phases of a digit have 100 to 500 outputs. Not measured."""
 BLOCKS_A_PROCESSOR = 3
-"""Blocks that run at the same time on one multiprocessor of a card. Of its 65,536
+"""Blocks that run at the same time on one multiprocessor of a GPU. Of its 65,536
 registers a block takes up to 21,504, since `ptxas -v` counts 128 to 164 for each
 thread."""
 
@@ -29,7 +29,7 @@ thread."""
 @dataclass(frozen=True)
 class Launch:
     """A block program with the memory of its blocks, and how far they run. The program
-    draws from one kind of network; each block, a group of threads of a card, draws one
+    draws from one kind of network; each block, a group of threads of a GPU, draws one
     image. Tensors are on the driver's device."""
 
     kind: str
@@ -70,7 +70,7 @@ class Driver(Protocol):
         launch.states and launch.images, and may return before the program has ended;
         copies by torch wait for it.
 
-        Raises torch.AcceleratorError if the card fails, KeyError or OSError for a kind
+        Raises torch.AcceleratorError if the GPU fails, KeyError or OSError for a kind
         without a program.
         """
         ...
@@ -80,8 +80,8 @@ class ProcessorDriver:
     """Runs block programs on the CPU, one block after the other, and the threads of a
     block in turns.
 
-    It is much slower than the compiled loops. It shows what a card computes, without a
-    card.
+    It is much slower than the compiled loops. It shows what a GPU computes, without a
+    GPU.
     """
 
     device = torch.device("cpu")
@@ -111,7 +111,7 @@ class ProcessorDriver:
             draw(*self._order, *shared, *own, launch.steps)
 
 
-class CardDriver:
+class GpuDriver:
     """Runs block programs on a GPU, on torch's stream.
 
     device: the GPU.
@@ -138,12 +138,12 @@ class CardDriver:
         self._functions: dict[str, Any] = {}
 
     @classmethod
-    def open(cls, device: torch.device) -> "CardDriver":
+    def open(cls, device: torch.device) -> "GpuDriver":
         """Return the driver of a device, `cuda` (torch's current GPU) or, for example,
         `cuda:1`.
 
         Raises ConfigError without the package `cuda-bindings`; torch.AcceleratorError
-        or RuntimeError if the card cannot be used; AssertionError if torch was built
+        or RuntimeError if the GPU cannot be used; AssertionError if torch was built
         without CUDA or has no such device.
         """
         try:
@@ -166,7 +166,7 @@ class CardDriver:
 
     def launch_on(self, stream: int, launch: Launch) -> None:
         """Start a program after everything on the stream with this CUDA handle, and
-        return before it has ended. Its kind's code is translated for the card the first
+        return before it has ended. Its kind's code is translated for the GPU the first
         time.
 
         Raises torch.AcceleratorError if the driver reports an error, OSError for a kind
@@ -202,7 +202,7 @@ class CardDriver:
         )
 
     def _function(self, kind: str) -> Any:
-        """Return the program of a kind, translated for this card in the current
+        """Return the program of a kind, translated for this GPU in the current
         context."""
         if kind not in self._functions:
             text = load_ptx(kind).encode() + b"\0"

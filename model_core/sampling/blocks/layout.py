@@ -83,7 +83,7 @@ class BlockState:
 
 class BlockLayout:
     """A network in the form in which the block programs of model_core/blocks read it; a
-    block of a card's threads draws one image. A field is the number by which the
+    block of a GPU's threads draws one image. A field is the number by which the
     programs know an array (model_core/blocks/record.py).
 
     network: the network, in main memory.
@@ -96,7 +96,7 @@ class BlockLayout:
 
     def __init__(self, network: PixelNetwork) -> None:
         """Lay out the weights of a network. Raises KeyError for a kind of network that
-        has no program, TypeError for weights on a card."""
+        has no program, TypeError for weights on a GPU."""
         config = network.config
         self.network, self.maps = network, Maps(network)
         self.kind = config.network

@@ -1,4 +1,4 @@
-"""A stage that draws with the block programs: each image by one block of a card's
+"""A stage that draws with the block programs: each image by one block of a GPU's
 threads.
 
 The bits are those of CompiledStage. A launch advances every image by some steps, on
@@ -19,8 +19,8 @@ from model_core.blocks.program import KINDS
 from model_core.compiled.range_coder import Coder
 from model_core.distribution import NOT_FINITE
 from model_core.networks.pixel_network import PixelNetwork, WeightVersions
-from model_core.sampling.blocks.cards import card_at
 from model_core.sampling.blocks.drivers import Driver, Launch
+from model_core.sampling.blocks.gpus import gpu_at
 from model_core.sampling.blocks.layout import BlockLayout, BlockState, Floats, Integers
 from model_core.sampling.main_memory import in_main_memory
 from model_core.sampling.stage import ByOneSlot, Drawing, SlotRow, Slots
@@ -98,10 +98,10 @@ class BlockStage(ByOneSlot):
         """Return True if block programs exist for the network, and the GPU that is
         registered for this device computes the same bits as the CPU. The first call for
         a network runs the check of the GPU, which takes seconds."""
-        card = card_at(device)
-        if card is None or not has_program(network):
+        gpu = gpu_at(device)
+        if gpu is None or not has_program(network):
             return False
-        return card.difference(network) is None
+        return gpu.difference(network) is None
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
@@ -141,11 +141,11 @@ class BlockStage(ByOneSlot):
         self._images = torch.zeros(
             slots, layout.image_size, dtype=torch.int64, device=device
         )
-        self._draft = layout.new_block()  # an image on its way to the card
+        self._draft = layout.new_block()  # an image on its way to the GPU
         self._active: list[int] = []
         self._first_rows = [0] * slots
         self._holds: list[tuple[int, int]] = [_NOWHERE] * slots
-        self._on_card: list[tuple[int, int]] | None = None  # the stops of the blocks
+        self._on_gpu: list[tuple[int, int]] | None = None  # the stops of the blocks
         self._given: dict[int, int] = {}
         """By slot: number of given rows after which an image waits for one step, so
         that others can be forked from it there."""
@@ -176,7 +176,7 @@ class BlockStage(ByOneSlot):
         self._holds[slot] = drawing.end or self._height, 0
         self._given.pop(slot, None)
         (self._windows.discard if drawing.end is None else self._windows.add)(slot)
-        self._on_card = self._log_p = None
+        self._on_gpu = self._log_p = None
 
     def hold(self, slot: int, y: int, x: int) -> None:
         self._holds[slot] = (y + 1, 0) if x == self._width else (y, x)
@@ -249,7 +249,7 @@ class BlockStage(ByOneSlot):
         collects the rows then; another caller does both itself.
 
         It may return before the device is done. At least one slot must have an image:
-        otherwise ValueError is raised. Raises torch.AcceleratorError if the card fails.
+        otherwise ValueError is raised. Raises torch.AcceleratorError if the GPU fails.
         """
         self._log_p = None
         layout = self._layout
@@ -272,10 +272,10 @@ class BlockStage(ByOneSlot):
             stops[slot] = self._holds[slot]
             if slot in self._given:
                 stops[slot] = min(stops[slot], (self._given[slot], 0))
-        if stops != self._on_card:
-            on_card = torch.tensor(stops, device=self._images.device)
-            self._images[:, self._layout.span(r.STOP)] = on_card
-            self._on_card = stops
+        if stops != self._on_gpu:
+            on_gpu = torch.tensor(stops, device=self._images.device)
+            self._images[:, self._layout.span(r.STOP)] = on_gpu
+            self._on_gpu = stops
 
     def _collect(self) -> tuple[list[SlotRow], bool]:
         """Return the rows that the last launch completed, and whether any image went
@@ -343,7 +343,7 @@ class BlockStage(ByOneSlot):
 
 
 def has_program(network: PixelNetwork) -> bool:
-    """Return True if block programs, the form in which a card draws, can draw from a
+    """Return True if block programs, the form in which a GPU draws, can draw from a
     network: if its weights are float32 and its kind has a program."""
     is_float32 = network.input.bias.dtype == torch.float32
     return is_float32 and network.config.network in KINDS
@@ -365,7 +365,7 @@ def block_logits(
     rows: number of rows; default: all.
 
     Raises FloatingPointError if a logit is not finite; torch.AcceleratorError if the
-    card fails; KeyError if the network's kind has no block program; RuntimeError for a
+    GPU fails; KeyError if the network's kind has no block program; RuntimeError for a
     label that the network does not have.
     """
     N, C, H, W = images.shape
@@ -393,9 +393,9 @@ def block_logits(
 
 
 def _driver(network: PixelNetwork) -> Driver:
-    """Return the driver of the card of a network's device. Raises KeyError if there is
+    """Return the driver of the GPU of a network's device. Raises KeyError if there is
     none."""
-    card = card_at(network.input.bias.device)
-    if card is None:
+    gpu = gpu_at(network.input.bias.device)
+    if gpu is None:
         raise KeyError(network.input.bias.device)
-    return card.driver
+    return gpu.driver

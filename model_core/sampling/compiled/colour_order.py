@@ -102,7 +102,7 @@ def weights_by_colour(
     product (by Product.name), layer and colour begin, and 0 for products that the
     network does not have.
 
-    Raises TypeError for weights on a card.
+    Raises TypeError for weights on a GPU.
     """
     config = network.config
     begins = np.zeros((PRODUCTS, config.layers, config.channels), np.int64)

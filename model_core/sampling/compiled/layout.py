@@ -112,7 +112,7 @@ def whole_columns(weights: Tensor) -> Floats:
     together (products.block). Its memory is ordered by input, then vector of the tile,
     then output, so result[v, i] is in general not input i of vector v.
 
-    Raises TypeError for weights on a card.
+    Raises TypeError for weights on a GPU.
     """
     outputs, inputs = weights.shape
     padded = functional.pad(
@@ -167,7 +167,7 @@ def layer_by_layer(weights: Sequence[Floats]) -> Floats:
 def pad_vector(values: Tensor, where: Layout) -> Floats:
     """Return a vector (F,) of a map's features, padded with zeros to the width of its
     cells, float32 (width,), as a copy without gradient. Raises TypeError for a vector
-    on a card."""
+    on a GPU."""
     return functional.pad(
         values.detach().float(), (0, where.width - where.features)
     ).numpy()

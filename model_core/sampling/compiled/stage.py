@@ -1,7 +1,7 @@
 """A stage that draws with compiled code on one thread: whole rows in one call, several
 rows of an image at once.
 
-float32 on a CPU; weights on a card are copied to main memory. The arithmetic of a pixel
+float32 on a CPU; weights on a GPU are copied to main memory. The arithmetic of a pixel
 is the same whichever pixels are computed with it, so the bytes of an image do not
 depend on the other images.
 """

@@ -37,7 +37,7 @@ def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Sha
     the weights that every network has, and those that are applied colour by colour.
     Weights are copied, in float32.
 
-    network: in main memory; TypeError is raised if its weights are on a card.
+    network: in main memory; TypeError is raised if its weights are on a GPU.
     maps: layouts of the network's maps.
     """
     config, blocks, head = network.config, network.blocks, network.head
@@ -120,7 +120,7 @@ def _input_before(network: PixelNetwork) -> Floats:
 def gate_bias(convolution: MaskedConv2d, maps: Maps) -> Floats:
     """Return the biases of the gates of an LSTM, padded with zeros, float32 (width of a
     cell,), in the order of `maps.gates`: colour by colour. The convolution has them in
-    the paper's order, (4h,). Raises TypeError for weights on a card."""
+    the paper's order, (4h,). Raises TypeError for weights on a GPU."""
     return pad_vector(convolution.bias[maps.gate_order], maps.gates)
 
 
@@ -180,7 +180,7 @@ def repeat_states(initials: list[Tensor], hidden: Layout, cells: int) -> Room:
     width), every cell of which holds the initial state of its layer, padded with zeros.
 
     initials: (h,) of each of L layers, in main memory; TypeError is raised for a tensor
-        on a card.
+        on a GPU.
     hidden: layout of the h features.
     """
     cells_of_layers = [pad_vector(initial, hidden) for initial in initials]
@@ -211,7 +211,7 @@ def prepared(network: PixelNetwork) -> Prepared:
     """Return the arrays from which compiled code draws a network.
 
     network: its weights are float32 and in main memory, and its kind has a compiled
-        loop. For weights on a card pass the copy that `in_main_memory` returns;
+        loop. For weights on a GPU pass the copy that `in_main_memory` returns;
         otherwise TypeError is raised.
 
     The arrays are kept, and laid out again only after a parameter was written to

@@ -345,9 +345,9 @@ def test_no_job_fails_when_the_card_does(error: Exception, outlet: Outlet) -> No
     for number in range(20):
         runner.submit(order(f"job-{number}", n=2))
     runner.submit(score_order("score"))
-    outlet.wait(lambda: len(outlet.card_failures) >= 2)
+    outlet.wait(lambda: len(outlet.gpu_failures) >= 2)
     stopped(runner)
-    assert set(outlet.card_failures) == {str(error)}
+    assert set(outlet.gpu_failures) == {str(error)}
     assert outlet.ends == {}
     assert outlet.out_of_memory == []
 
@@ -372,7 +372,7 @@ def test_model_that_fails_to_load_at_a_second_try_ends_nothing(
     runner.submit(order("a"))
     outlet.wait(lambda: "a" in outlet.ends)
     assert outlet.ends["a"] == [SUCCEEDED]
-    assert bool(outlet.card_failures) is not isinstance(error, OSError)
+    assert bool(outlet.gpu_failures) is not isinstance(error, OSError)
     stopped(runner)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from worker.contract.jobs import JobError
 from worker.engine.deadlines import Deadlines
-from worker.engine.failures import is_card_error, is_out_of_memory
+from worker.engine.failures import is_gpu_error, is_out_of_memory
 from worker.engine.usage_reports import UsageReports
 from worker.orders.claims import Claim, Outcome, failed
 from worker.orders.completion import ParticleOrder
@@ -124,7 +124,7 @@ class Surroundings:
         )
         if is_out_of_memory(error):
             self.outlet.exhausted(order.claim.token)
-        elif is_card_error(error):
+        elif is_gpu_error(error):
             self.outlet.card_failed(str(error))
         else:
             self.outlet.end(order.claim.token, failed(fault(error)))

@@ -1,6 +1,6 @@
-"""A card that is made of this machine's processors: it runs the block programs there.
+"""A GPU that is made of this machine's processors: it runs the block programs there.
 
-with fake_card():
+with fake_gpu():
     sample(model, 4)  # drawn by BlockStage
 """
 
@@ -9,25 +9,25 @@ from contextlib import contextmanager
 
 import torch
 
-from model_core.sampling.blocks import cards
-from model_core.sampling.blocks.cards import Card, Check
+from model_core.sampling.blocks import gpus
 from model_core.sampling.blocks.drivers import Driver, Launch, ProcessorDriver
+from model_core.sampling.blocks.gpus import Check, Gpu
 
 PROCESSORS = torch.device("cpu")
 
 
 @contextmanager
-def fake_card(
+def fake_gpu(
     driver: Driver | None = None, check: Check = lambda network, driver: None
-) -> Iterator[Card]:
-    """Let a card draw from the networks in main memory. It passes the check unless
+) -> Iterator[Gpu]:
+    """Let a GPU draw from the networks in main memory. It passes the check unless
     another one is given."""
-    card = Card(driver or ProcessorDriver(37, 64), check)
-    cards.use(PROCESSORS, card)
+    gpu = Gpu(driver or ProcessorDriver(37, 64), check)
+    gpus.use(PROCESSORS, gpu)
     try:
-        yield card
+        yield gpu
     finally:
-        cards.forget(PROCESSORS)
+        gpus.forget(PROCESSORS)
 
 
 class OneBitOff(ProcessorDriver):

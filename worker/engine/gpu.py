@@ -3,7 +3,7 @@
 After an error of the GPU the process ends (failures.py). The new one lets another
 process draw on the GPU first, with small networks of every kind, in as many blocks as
 the GPU runs at once. That detects a GPU that is dead or hangs. Its results are compared
-with the CPU's when models are loaded (model_core/sampling/blocks/card_check.py); if
+with the CPU's when models are loaded (model_core/sampling/blocks/gpu_check.py); if
 they differ, the processors draw.
 """
 
@@ -16,8 +16,8 @@ import torch
 from model_core.errors import ModelError
 from model_core.models import untrained
 from model_core.networks import PixelNetwork
-from model_core.sampling.blocks.card_check import find_difference, open_card
-from model_core.sampling.blocks.cards import card_at
+from model_core.sampling.blocks.gpu_check import find_difference, open_gpu
+from model_core.sampling.blocks.gpus import gpu_at
 from worker.engine.examiner import Examiner
 from worker.process.backoff import Backoff
 
@@ -35,7 +35,7 @@ SIZES = {"layers": 2, "hidden": 16, "head": 16, "height": 8, "width": 12}
 """... in these small sizes, with random weights."""
 
 
-def wait_for_card(
+def wait_for_gpu(
     device: str,
     begin: Callable[[], None],
     usable: tuple[int, ...] = (),
@@ -54,7 +54,7 @@ def wait_for_card(
         begin()
         examiner = Examiner(usable)
         try:
-            examiner.call(try_card, device, limit_s=LIMIT_S, clock_s=LIMIT_S)
+            examiner.call(try_gpu, device, limit_s=LIMIT_S, clock_s=LIMIT_S)
         except ModelError as error:
             wait_s = backoff.failed()
             log.critical(
@@ -70,7 +70,7 @@ def wait_for_card(
             examiner.end()
 
 
-def try_card(device: str) -> None:
+def try_gpu(device: str) -> None:
     """Draw with small networks on a GPU. Raises the error of the GPU or its driver.
 
     A GPU whose results differ from the CPU's, or that works but cannot draw, raises
@@ -78,11 +78,11 @@ def try_card(device: str) -> None:
     """
     place = torch.device(device)
     torch.zeros(1, device=place).cpu()
-    open_card(place)
-    card = card_at(place)
-    if card is None:
+    open_gpu(place)
+    gpu = gpu_at(place)
+    if gpu is None:
         return
     for preset in PRESETS:
         network = untrained(preset, **SIZES).network
         assert isinstance(network, PixelNetwork)
-        find_difference(network, card.driver)
+        find_difference(network, gpu.driver)

@@ -14,7 +14,7 @@ from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobStatus
 from worker.contract.kinds.verify import VerifySummary
 
-ON_CARD = "tests.worker.fake_card_engine"
+ON_GPU = "tests.worker.fake_gpu_engine"
 SLOW = 0.3
 
 pytestmark = pytest.mark.timeout(600)
@@ -36,7 +36,7 @@ def test_job_that_a_processor_began_is_ended_by_a_card(
     client: Client, start_worker: StartWorker, models_dir: Path
 ) -> None:
     """The worker is killed in the midst of a picture. What the next one makes of it is
-    verified, by the card and then by a processor; so is a file of coded images."""
+    verified, by the GPU and then by a processor; so is a file of coded images."""
     expected = pixels_of(models_dir, "tiny-rgb", 2, 5)
     doomed = start_worker(step_delay_s=SLOW, slots=1, express_slots=0)
     size = {"width": 4, "height": 5, "channels": 3}
@@ -45,14 +45,14 @@ def test_job_that_a_processor_began_is_ended_by_a_card(
     doomed.kill()
     assert len(client.rows(spec.id)) < spec.rows_total
 
-    on_card = start_worker(module=ON_CARD)
+    on_gpu = start_worker(module=ON_GPU)
     assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
     np.testing.assert_array_equal(client.images(spec), expected)
-    assert {card.on_processors for card in announced(client, on_card).models} == {""}
+    assert {card.on_processors for card in announced(client, on_gpu).models} == {""}
 
     assert verified(client, expected[1])
     file = encoded(client, expected)
-    on_card.kill()
+    on_gpu.kill()
     start_worker()
     assert verified(client, expected[1])
     assert encoded(client, expected) == file
@@ -65,8 +65,8 @@ def test_processors_draw_where_the_card_computes_otherwise(
     client: Client, start_worker: StartWorker, models_dir: Path, monkeypatch
 ) -> None:
     """The announcement and the log say why; pictures have the same bytes."""
-    monkeypatch.setenv("FAKE_CARD", "wrong")
-    worker = start_worker(module=ON_CARD)
+    monkeypatch.setenv("FAKE_GPU", "wrong")
+    worker = start_worker(module=ON_GPU)
     for card in announced(client, worker).models:
         assert "differ from the CPU's" in card.on_processors
     reasons = [each for each in worker.events() if each["event"] == "processors_draw"]

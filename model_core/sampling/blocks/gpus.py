@@ -1,6 +1,6 @@
-"""The cards that draw in this process, and what their checks found.
+"""The GPUs that draw in this process, and what their checks found.
 
-A card draws from a network only after it has computed the same bits as the CPU for that
+A GPU draws from a network only after it has computed the same bits as the CPU for that
 network. Otherwise the compiled loops draw in its place.
 """
 
@@ -19,8 +19,8 @@ if nothing does."""
 
 
 @dataclass
-class Card:
-    """A card that this process has opened. A block program is the form in which it
+class Gpu:
+    """A GPU that this process has opened. A block program is the form in which it
     draws; one block of its threads draws one image."""
 
     driver: Driver
@@ -34,10 +34,10 @@ class Card:
     """The answers of `check`, by network; kept as long as the network."""
 
     def difference(self, network: PixelNetwork) -> str | None:
-        """Return a sentence that says what differs from the CPU if this card draws from
+        """Return a sentence that says what differs from the CPU if this GPU draws from
         a network; None if nothing does. The first call for a network runs the check,
         which takes seconds; its errors are passed on, and then the next call runs it
-        again: torch.AcceleratorError if the card fails, FloatingPointError if the
+        again: torch.AcceleratorError if the GPU fails, FloatingPointError if the
         network gives logits that are not finite.
 
         The check is not repeated when weights change, so that a training that draws now
@@ -48,21 +48,21 @@ class Card:
         return self.verdicts[network]
 
 
-_cards: dict[torch.device, Card] = {}
-"""By device: the card that draws."""
+_gpus: dict[torch.device, Gpu] = {}
+"""By device: the GPU that draws."""
 _unusable: dict[torch.device, str] = {}
-"""By device: why its card cannot draw."""
+"""By device: why its GPU cannot draw."""
 
 
-def use(device: torch.device, card: Card) -> None:
-    """Register a card in this process: from now on it draws from networks whose weights
-    are on `device` and that pass its check. A card that was registered for the device
+def use(device: torch.device, gpu: Gpu) -> None:
+    """Register a GPU in this process: from now on it draws from networks whose weights
+    are on `device` and that pass its check. A GPU that was registered for the device
     before is replaced."""
-    _cards[device] = card
+    _gpus[device] = gpu
 
 
 def refuse(device: torch.device, reason: str) -> None:
-    """Record in this process why the card of a device, for which none is registered,
+    """Record in this process why the GPU of a device, for which none is registered,
     cannot be used: the processors draw from networks whose weights are on it.
 
     reason: a sentence, which `reason_for_processors` returns.
@@ -71,35 +71,35 @@ def refuse(device: torch.device, reason: str) -> None:
 
 
 def forget(device: torch.device) -> None:
-    """Remove what `use` and `refuse` recorded for a device, so that its card is opened
+    """Remove what `use` and `refuse` recorded for a device, so that its GPU is opened
     again when it is next needed. Do nothing if they recorded nothing."""
-    _cards.pop(device, None)
+    _gpus.pop(device, None)
     _unusable.pop(device, None)
 
 
-def card_at(device: torch.device) -> Card | None:
-    """Return the card that was registered for a device by `use`; None if there is
+def gpu_at(device: torch.device) -> Gpu | None:
+    """Return the GPU that was registered for a device by `use`; None if there is
     none."""
-    return _cards.get(device)
+    return _gpus.get(device)
 
 
 def is_known(device: torch.device) -> bool:
-    """Return True if a device's card has been registered, or recorded as unusable, by
+    """Return True if a device's GPU has been registered, or recorded as unusable, by
     `use` or `refuse`."""
-    return device in _cards or device in _unusable
+    return device in _gpus or device in _unusable
 
 
 def reason_for_processors(network: PixelNetwork) -> str | None:
     """Return a sentence that says why the processors draw from a network whose weights
-    are on a card's device; None if the card draws, or if neither `use` nor `refuse` was
+    are on a GPU's device; None if the GPU draws, or if neither `use` nor `refuse` was
     called for the device.
 
-    The first call for a network may run the check of the card, which takes seconds; it
-    raises torch.AcceleratorError if the card fails, FloatingPointError if the network
+    The first call for a network may run the check of the GPU, which takes seconds; it
+    raises torch.AcceleratorError if the GPU fails, FloatingPointError if the network
     gives logits that are not finite.
     """
     device = network.input.bias.device
     if device in _unusable:
         return _unusable[device]
-    card = card_at(device)
-    return None if card is None else card.difference(network)
+    gpu = gpu_at(device)
+    return None if gpu is None else gpu.difference(network)

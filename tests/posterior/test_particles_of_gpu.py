@@ -1,4 +1,4 @@
-"""Two sweeps may be drawn at the same time also if the weights are on a card which does
+"""Two sweeps may be drawn at the same time also if the weights are on a GPU which does
 not draw itself."""
 
 from copy import deepcopy
@@ -22,7 +22,7 @@ H, W = CENTRE.shape
 def away(monkeypatch: pytest.MonkeyPatch) -> dict[PixelNetwork, PixelNetwork]:
     """Networks whose weights are not in main memory, each with its copy there.
 
-    torch's device `meta` stands for a card: weights on it cannot be read either, except
+    torch's device `meta` stands for a GPU: weights on it cannot be read either, except
     through the copy.
     """
     copies: dict[PixelNetwork, PixelNetwork] = {}

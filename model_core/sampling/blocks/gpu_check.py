@@ -1,6 +1,6 @@
-"""The check that a card passes before it draws from a network.
+"""The check that a GPU passes before it draws from a network.
 
-As many blocks as the card runs at once draw fixed images. Their values, ln p, range
+As many blocks as the GPU runs at once draw fixed images. Their values, ln p, range
 coders and all maps that the network keeps are compared with those of the compiled
 loops; then every logit of two images is. Values alone would show almost nothing: a
 wrong last bit changes about one drawn value in a million.
@@ -25,8 +25,8 @@ from model_core.compiled.range_coder import (
 )
 from model_core.errors import ConfigError
 from model_core.networks.pixel_network import PixelNetwork
-from model_core.sampling.blocks import cards
-from model_core.sampling.blocks.drivers import CardDriver, Driver
+from model_core.sampling.blocks import gpus
+from model_core.sampling.blocks.drivers import Driver, GpuDriver
 from model_core.sampling.blocks.stage import BlockStage, block_logits, has_program
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.main_memory import in_main_memory
@@ -35,38 +35,38 @@ from model_core.sampling.stage import Drawing
 
 LARGE_BYTES = 8 * 2**20
 """Networks with more bytes of weights are compared in FEW_ROWS rows only, because a
-card may take minutes for an image of the paper's size."""
+GPU may take minutes for an image of the paper's size."""
 FEW_ROWS = 2
 """Rows of which a large network's images are compared."""
 STATE_BYTES = 2 * 2**30
 """Maximum bytes of memory that the blocks of a check take."""
 
 
-def open_card(device: torch.device) -> None:
-    """Open the card of a CUDA device if that has not been tried, and register it in
-    cards.py, so that it draws from the networks that pass its check; no network is
+def open_gpu(device: torch.device) -> None:
+    """Open the GPU of a CUDA device if that has not been tried, and register it in
+    gpus.py, so that it draws from the networks that pass its check; no network is
     checked yet. For other devices nothing happens.
 
     If it cannot be opened because a package is missing, that is registered, too: the
     processors draw, and a warning says why. Raises torch.AcceleratorError or
-    RuntimeError if the card itself fails.
+    RuntimeError if the GPU itself fails.
     """
-    if device.type != "cuda" or cards.is_known(device):
+    if device.type != "cuda" or gpus.is_known(device):
         return
     try:
-        cards.use(device, cards.Card(CardDriver.open(device), find_difference))
+        gpus.use(device, gpus.Gpu(GpuDriver.open(device), find_difference))
     except ConfigError as error:
-        cards.refuse(device, str(error))
+        gpus.refuse(device, str(error))
         warnings.warn(f"the processors draw for {device}: {error}", stacklevel=2)
 
 
 def find_difference(network: PixelNetwork, driver: Driver) -> str | None:
     """Return a sentence that says what a driver computes differently from the compiled
     loops of the processors, or that the network has no block program; None if nothing
-    differs. A driver runs block programs, the form in which a card draws.
+    differs. A driver runs block programs, the form in which a GPU draws.
 
     This takes the time of some images, on the driver and on the CPU, and compiles
-    missing loops. Raises torch.AcceleratorError if the card fails, FloatingPointError
+    missing loops. Raises torch.AcceleratorError if the GPU fails, FloatingPointError
     if the network gives logits that are not finite.
     """
     if not has_program(network):
