@@ -40,6 +40,10 @@ from worker.contract.jobs import JobRecord
 
 router = APIRouter(route_class=KnownQueryRoute, tags=["jobs"])
 _ZIP = "application/zip"
+_FOLLOWED = {"follow", "format", "sample", "scale", "stage"}
+"""Options that have an effect on a picture that is sent row by row."""
+_ZIPPED = {"follow", "format", "scale", "stage"}
+"""Options that have an effect on a zip."""
 
 
 class ImageQuery(BaseModel):
@@ -79,6 +83,14 @@ class ImageQuery(BaseModel):
         kind: format of the answer."""
         every = kind is PictureFormat.NPY and "sample" not in self.model_fields_set
         return None if self.grid or every else self.sample
+
+    def tag(self, ending: str) -> str:
+        """Return what identifies the answer among all pictures of the job: every option
+        that was given, and the ending of the file."""
+        given = self.model_dump(
+            mode="json", exclude_unset=True, exclude={"follow", "format"}
+        )
+        return ".".join([*(f"{name}-{given[name]}" for name in given), ending])
 
 
 class _CodedFile(Response):
@@ -126,19 +138,14 @@ async def get_image(
     result, and above).
     """
     record = await services.jobs.record(job_id, caller.owner)
-    _expect_one_way(query)
+    _expect_effect(query)
     if query.follow and not record.status.is_terminal:
         return await _followed_answer(record, query, services, caller.account)
     if query.format == "zip":
         return await _zip_answer(record, query, services, caller.account, if_none_match)
     kind = _format(query, request)
     sample = query.which(kind)
-    which = "grid" if sample is None else sample
-    ending = "" if kind is PictureFormat.PNG else f".{kind.value}"
-    headers = {
-        **kept_when_ended(record, f"{query.stage}.{which}.{query.scale}{ending}"),
-        "Vary": "Accept",
-    }
+    headers = {**kept_when_ended(record, query.tag(kind.value)), "Vary": "Accept"}
 
     async def make() -> Response:
         picture = await services.pictures.picture(
@@ -151,13 +158,21 @@ async def get_image(
     return await unless_seen(if_none_match, headers, make)
 
 
-def _expect_one_way(query: ImageQuery) -> None:
-    """Raise BadParameterError if parameters exclude each other."""
-    if query.follow and (query.grid or query.format not in (None, "png")):
+def _expect_effect(query: ImageQuery) -> None:
+    """Raise BadParameterError for an option that the answer would ignore."""
+    given = query.model_fields_set
+    changed = {
+        name
+        for name in given
+        if getattr(query, name) != ImageQuery.model_fields[name].default
+    }
+    if query.follow and (
+        changed - _FOLLOWED or query.format not in (None, PictureFormat.PNG)
+    ):
         raise BadParameterError(
             "follow: one sample at a time, as PNG; not the grid, and no other format"
         )
-    if query.format == "zip" and query.model_fields_set & {"sample", "grid"}:
+    if query.format == "zip" and given - _ZIPPED:
         raise BadParameterError(
             "format: a zip has all samples, each by itself: "
             "expected no sample and no grid"
@@ -177,7 +192,7 @@ async def _zip_answer(
     account: str,
     if_none_match: str | None,
 ) -> Response:
-    headers = kept_when_ended(record, f"{query.stage}.zip.{query.scale}")
+    headers = kept_when_ended(record, query.tag("zip"))
     name = name_of(record.spec.id, query.stage, None).removesuffix("-grid")
 
     async def make() -> Response:

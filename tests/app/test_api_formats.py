@@ -11,6 +11,7 @@ from PIL import Image
 
 from app.imaging import archive, render
 from app.imaging.render import MAX_SIDE
+from app.routes.pictures import ImageQuery
 from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, SCALES, HandWorker, eventually, image_bytes
 from tests.app.pictures import grey, png
@@ -108,17 +109,20 @@ def test_webp_comes_when_it_is_liked_better(
     )
 
 
-def test_formats_are_different_pictures_when_cached(
+def test_each_option_makes_another_picture_when_cached(
     client: httpx.Client, worker: HandWorker
 ) -> None:
-    """Each has a tag of its own, and the PNG the one that it always had."""
-    link, spec = drawn(client, worker)
-    tags = {
-        form: client.get(link, params={"format": form}).headers["etag"]
-        for form in ("png", "webp", "jpeg", "zip")
-    }
-    assert len(set(tags.values())) == 4
-    assert tags["png"] == f'"{spec.id}.final.0.1"'
+    """An option joins the tag by being a field of the query, and is refused where the
+    answer would ignore it."""
+    worker.announce(GREY, SCALES)
+    link, _ = drawn(client, worker, "scales", n=2)
+    others = {"sample": 1, "scale": 3, "stage": "small", "grid": True}
+    assert {*others, "follow", "format"} == set(ImageQuery.model_fields)
+    queries = [{}, *({name: value} for name, value in others.items())]
+    queries += [{"format": form} for form in ("webp", "jpeg", "npy", "zip")]
+    tags = {client.get(link, params=query).headers["etag"] for query in queries}
+    assert len(tags) == len(queries)
+    assert client.get(link, params={"format": "zip", "sample": 0}).status_code == 422
 
 
 def test_picture_has_a_name_when_it_is_saved(
