@@ -101,9 +101,7 @@ export class TrainingBoard {
     this.#facts.textContent = "\u00a0";
     this.#status.textContent = t("Connecting…");
     // No event reports that a trainer has started, until the first progress.
-    const followed = new FollowedJob(this.#shared.api, id, {
-      needsLook: ({ progress }) => !progress,
-    });
+    const followed = new FollowedJob(this.#shared.api, id, { needsLook: ({ progress }) => !progress });
     followed.onConnection = (isBack) => this.#tell(!isBack);
     followed.onLook = (job) => {
       this.#job = job;
@@ -152,12 +150,7 @@ export class TrainingBoard {
     const { width, height, colours } = this.#progress;
     const { model, pictures, unreadable, unreadable_names, unsupported_names, result } = /** @type {any} */ (this.#job);
     const names = unsupported_names?.join(", ");
-    const facts = {
-      count: formatNumber(pictures ?? 0),
-      unread: formatNumber(unreadable ?? 0),
-      colours,
-      names,
-    };
+    const facts = { count: formatNumber(pictures ?? 0), unread: formatNumber(unreadable ?? 0), colours, names };
     const found = pictures ? [t("{count} pictures", facts)] : [];
     if (colours) found.push(t("{colours} colours", facts));
     if (width) found.push(`${width} × ${height}`);
@@ -245,10 +238,7 @@ export class TrainingBoard {
     if (missing) words = t("It waits for a trainer: “pixelrnn up” starts one by itself, “pixelrnn trainer” anywhere.");
     // With keys, a service lists a reader's own trainings only.
     const isOwn = this.#shared.api.hasKey || lasting.get(OWN_TRAINING) === this.#jobId;
-    if (!isOwn && !end)
-      words = t("Somebody else's: {state}. Then it is your turn.", {
-        state: words,
-      });
+    if (!isOwn && !end) words = t("Somebody else's: {state}. Then it is your turn.", { state: words });
     if (isLost) words = t("The connection is lost. Trying again; nothing that is learned gets lost…");
     this.#status.textContent = words;
     this.#bar.value = progress;
@@ -269,48 +259,18 @@ export class TrainingBoard {
     // PNG needs far more for tiny pictures, and would flatten the curve.
     const top = 1.1 * Math.max(guessing, Math.min(png, 2 * guessing));
     const y = (/** @type {number} */ value) => HEIGHT * (1 - Math.min(0.93, value / top));
-    const look = {
-      role: "img",
-      "aria-label": t("How it learns"),
-      viewBox: `0 0 ${WIDTH} ${HEIGHT}`,
-    };
-    const plot = svg("svg", {
-      ...look,
-      fill: "none",
-      stroke: "currentColor",
-      "font-size": 15,
-    });
+    const look = { role: "img", "aria-label": t("How it learns"), viewBox: `0 0 ${WIDTH} ${HEIGHT}` };
+    const plot = svg("svg", { ...look, fill: "none", stroke: "currentColor", "font-size": 15 });
     const level = (/** @type {string} */ name, /** @type {number} */ value, /** @type {string} */ anchor) => {
-      const place = {
-        x: anchor === "end" ? WIDTH : 0,
-        y: y(value) - 6,
-        "text-anchor": anchor,
-      };
-      const text = svg("text", {
-        ...place,
-        fill: "currentColor",
-        stroke: "none",
-      });
+      const place = { x: anchor === "end" ? WIDTH : 0, y: y(value) - 6, "text-anchor": anchor };
+      const text = svg("text", { ...place, fill: "currentColor", stroke: "none" });
       text.textContent = `${name} ${formatFixed(value, 2)}`;
-      plot.append(
-        svg("path", {
-          d: `M0 ${y(value)}H${WIDTH}`,
-          "stroke-dasharray": "6 5",
-        }),
-        text,
-      );
+      plot.append(svg("path", { d: `M0 ${y(value)}H${WIDTH}`, "stroke-dasharray": "6 5" }), text);
     };
     level(t("Guessing"), guessing, "start");
     level("PNG", png, "end");
     const path = this.#points.map(([at, value], i) => `${i ? "L" : "M"}${WIDTH * at} ${y(value)}`);
-    if (path.length)
-      plot.append(
-        svg("path", {
-          d: `${path.join("")}h0`,
-          class: "learned",
-          "stroke-width": 4,
-        }),
-      );
+    if (path.length) plot.append(svg("path", { d: `${path.join("")}h0`, class: "learned", "stroke-width": 4 }));
     const newest = bits === null ? "…" : formatFixed(bits, 2);
     const caption = t("The model: {bits} bits/dim of pictures held back; less is better.", { bits: newest });
     this.#curve.replaceChildren(plot, el("figcaption", {}, caption));
@@ -335,9 +295,7 @@ export class TrainingBoard {
   async #end(how) {
     this.#finish.disabled = true;
     try {
-      await this.#shared.api.send(`/jobs/${this.#jobId}/${how}`, {
-        method: "POST",
-      });
+      await this.#shared.api.send(`/jobs/${this.#jobId}/${how}`, { method: "POST" });
     } catch (error) {
       this.#status.textContent = explain(error).text;
       this.#finish.disabled = !this.#points.length;
