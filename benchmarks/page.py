@@ -34,13 +34,12 @@ _FRAME = "BeginMainThreadFrame"
 _EVERY_FRAME = "() => { const again = () => requestAnimationFrame(again); again(); }"
 _PAINT = "() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
 VIEWS = {
-    "watch": ".easel canvas",
+    "draw": ".easel canvas",
     "bet": ".easel canvas",
     "ink": "canvas.paper",
     "complete": "canvas.paper",
     "real": ".glyphs",
     "inspect": ".stage",
-    "sight": ".sights",
     "sample": ".stage",
     "history": ".stage",
     "teach": ".stage",

@@ -109,18 +109,15 @@ def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
     _submit(page, "sample")
     yield "labels", page
     _begin(page, "complete", "mnist-diagonal-bilstm-x4")
-    page.locator("#view-draw [data-field=seed] input").first.fill(str(SEED))
+    page.locator("#view-complete [data-field=seed] input").first.fill(str(SEED))
     _submit(page, "complete")
-    page.locator("#view-draw .original .caption", has_text="bits").wait_for()
+    page.locator("#view-complete .original .caption", has_text="bits").wait_for()
     yield "complete", page
     _begin(page, "inspect", COLOUR_MODEL)
     page.locator("#view-inspect").get_by_label("Boat").check()
     page.locator("#view-inspect button.primary").click()
     page.locator("#view-inspect .belief").nth(2).wait_for()
     yield "inspect", page
-    page.goto("/#sight")
-    page.get_by_text("earlier pixels").nth(2).wait_for()
-    yield "sight", page
 
 
 def record(page: Any) -> None:
@@ -155,7 +152,7 @@ def _turn_to(page: Any, written: int, *, is_last: bool) -> None:
     from playwright.sync_api import TimeoutError as KnownError
 
     script = "(node, written) => { node.value = written; node.dispatchEvent(new Event('input')); }"
-    place = page.locator("#view-watch .place input")
+    place = page.locator("#view-draw .place input")
     if is_last:
         place.evaluate(script, written)
         return
@@ -171,9 +168,9 @@ def _watch(page: Any, written: int) -> int:
     """The first view, stopped when so many pixels are written. Returns how many there are."""
     page.goto("/#watch")
     page.locator(
-        "#view-watch[data-live=true] .next", has_text="Next, row"
+        "#view-draw[data-live=true] .next", has_text="Next, row"
     ).wait_for()  # and no film
-    page.locator("#view-watch [data-act=play]").click()
+    page.locator("#view-draw [data-act=play]").click()
     place = page.get_by_label("Pixel", exact=True)
     place.fill(str(written))
     return int(place.get_attribute("max"))
@@ -210,7 +207,7 @@ def _begin(page: Any, view: str, model: str = MODEL) -> None:
 
 
 def _submit(page: Any, view: str) -> None:
-    section = page.locator("#view-sample" if view == "sample" else "#view-draw")
+    section = page.locator(f"#view-{view}")
     section.locator("button.primary").click()
     section.locator(".standing").filter(has_text=re.compile("Done")).wait_for()
 

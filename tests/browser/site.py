@@ -93,15 +93,15 @@ class Site:
         """The view with its model cards, or with its jobs."""
         self.page.goto(f"/#{view}")
         if view == "complete":
-            self.page.locator(f"#view-draw[data-mode={view}]").wait_for()
+            self.page.locator("#view-complete:visible").wait_for()
             self._unfold()
         if view not in (
             "history",
+            "draw",
             "watch",
             "bet",
             "ink",
             "real",
-            "sight",
             "teach",
         ):
             self.view.locator(".card").first.wait_for()
@@ -111,7 +111,7 @@ class Site:
     def wait_for_drawing(self) -> None:
         """In the first view: one of its own, and no film."""
         self.page.locator(
-            "#view-watch[data-live=true] .next",
+            "#view-draw[data-live=true] .next",
             has_text=re.compile("Next, row|Finished"),
         ).wait_for()
 

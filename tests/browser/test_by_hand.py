@@ -237,7 +237,7 @@ def test_tab_leads_back_to_its_job(site: Site, worker: HandWorker) -> None:
     address = site.page.url
     site.page.get_by_role("link", name="Look inside").click()
     worker.draw()
-    site.page.get_by_role("link", name="Workbench", exact=True).click()
+    site.page.get_by_role("link", name="API", exact=True).click()
     site.wait_for_standing("Done")
     assert site.page.url == address
     assert -1 not in site.pixels(0)

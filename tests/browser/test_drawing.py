@@ -223,7 +223,7 @@ def test_dropped_completion_restores_picture_and_hole(
     site.page.goto("about:blank")
     site.open("sample")
     site.drop("main", tmp_path / "kept.png")
-    site.page.locator("#view-draw[data-mode=complete]").wait_for()
+    site.page.locator("#view-complete:visible").wait_for()
     site.view.locator("[data-count]", has_text="12 pixels of 30").wait_for()
     assert site.view.get_by_label("Your picture").is_checked()
     site.submit()
@@ -297,7 +297,7 @@ def test_dropped_completion_brings_back_the_picture_that_it_shows(
     for place, given in files:
         site.open("sample")
         site.drop("main", place)
-        site.page.locator("#view-draw[data-mode=complete]").wait_for()
+        site.page.locator("#view-complete:visible").wait_for()
         site.view.locator("[data-count]", has_text="12 pixels of 30").wait_for()
         with site.page.expect_response("**/complete") as made:
             site.submit()
@@ -452,7 +452,7 @@ def test_own_picture_is_fitted_to_the_model(site: Site, tmp_path: Path) -> None:
     site.open("complete")
     site.choose_model("tiny-rgb")
     site.view.locator(".example").first.wait_for()
-    site.drop("#view-draw .drop", own, "image/jpeg")
+    site.drop("#view-complete .drop", own, "image/jpeg")
     site.view.get_by_label("Your picture").wait_for()
     # which would be taken whole
     site.view.get_by_label("Size of the picture").select_option("fitted to 4 × 5")

@@ -32,7 +32,7 @@ def test_ink_at_the_bottom_draws_the_top(site: Site) -> None:
     assert _given(site) == ["?"] * 30
     paper = site.view.locator("canvas.paper")
     paper.hover()
-    said = site.view.locator(".pixel-note").inner_text()
+    said = site.view.locator(".sheet .pixel-note").inner_text()
     assert re.fullmatch(r"White has .*% here", said)
     with site.page.expect_response("**/complete") as asked:
         site.click_pixel(paper, 2, 5, (5, 6))
@@ -110,7 +110,6 @@ def test_picture_that_is_watched_is_drawn_on(site: Site) -> None:
     site.view.get_by_label("Pixel", exact=True).fill("15")
     with site.page.expect_response("**/complete") as asked:
         site.view.get_by_role("button", name="Draw on it yourself").click()
-        site.page.wait_for_url(re.compile("#ink$"))
         site.view.locator(".completions .tile").nth(3).wait_for()
     site.wait_for_standing("Four endings")
     assert _given(site).count("?") == 15

@@ -122,7 +122,7 @@ def test_every_room_lives(browser: Any, file: Path, locale: str, width: int) -> 
         german = locale.startswith("de")
         where = "In deinem Browser" if german else "In your browser"
         assert page.locator("#fleet").inner_text() == where
-        assert page.locator(".corners").is_hidden()
+        assert page.locator(".tabs a:visible").count() == 3
         assert page.locator("#late").count() == 0
 
 
@@ -131,14 +131,14 @@ def test_language_is_chosen_in_the_file(browser: Any, file: Path) -> None:
     with opened(browser, file) as (page, url):
         page.goto(url)
         page.get_by_label("Language").select_option("de")
-        page.get_by_role("link", name="Zusehen").wait_for()
+        page.get_by_role("link", name="Zeichnen").wait_for()
 
 
 def test_palette_is_watched_and_drawn_with(browser: Any, file: Path) -> None:
     """Its fog is there: endings from where the picture is; and the pad has its colours."""
     with opened(browser, file) as (page, url):
         page.goto(f"{url}#watch")
-        page.locator("#view-watch .chip", has_text="tiles").click()
+        page.locator("#view-draw .chip", has_text="tiles").click()
         page.locator("[data-live=true] .could:visible .futures canvas").first.wait_for()
         page.get_by_role("button", name="Draw on it yourself").click()
         page.get_by_role("button", name="brick").wait_for()
@@ -149,7 +149,7 @@ def test_hole_is_filled(browser: Any, file: Path) -> None:
     """A completion by the engine's worker, whose parts all stand in its script."""
     with opened(browser, file) as (page, url):
         page.goto(f"{url}#complete")
-        page.locator("#view-draw:visible .example canvas").first.wait_for()
+        page.locator("#view-complete:visible .example canvas").first.wait_for()
         page.get_by_role("button", name="Fill the hole").click()
         page.get_by_text("Done: 8 images").wait_for()
 

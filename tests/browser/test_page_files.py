@@ -146,7 +146,8 @@ def test_page_asks_for_all_modules_at_once(server: httpx.Client) -> None:
     assert named <= set(SERVED)
     later = {name for name in SERVED if name.endswith((".js", ".css"))} - named
     opened = {
-        f"js/views/{name}_view.js" for name in ("draw", "drawing", "sample", "teach")
+        f"js/views/{name}_view.js"
+        for name in ("ink", "complete", "drawing", "sample", "teach")
     }
     fields = {f"js/parts/{name}_fields.js" for name in ("draw", "label", "method")}
     parts = {

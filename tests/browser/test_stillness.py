@@ -7,7 +7,6 @@ import pytest
 
 from tests.browser.site import Site
 from tests.data.serving import serving
-from tests.house.running import Up
 from tests.portable.exporting import export
 
 MOST = 0.02
@@ -49,17 +48,6 @@ def test_cold_start_stands_still(site: Site) -> None:
     assert site.page.evaluate(SHIFT) <= MOST
 
 
-def test_what_it_sees_stands_still_on_a_phone(browser: Any, service: Up) -> None:
-    """Its legend waits below the screen for the panels."""
-    context = browser.new_context(base_url=service.url, **PHONE)
-    site = Site(context, service)
-    site.page.add_init_script(WATCHED)
-    site.open("sight")
-    site.view.get_by_text("earlier pixels").nth(1).wait_for()
-    assert site.page.evaluate(SHIFT) <= MOST
-    context.close()
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the page is without a service, with shipped models of five kinds."""
@@ -78,7 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 ROOMS = {
-    "watch": "[data-live=true]",
+    "draw": "[data-live=true]",
     "bet": "form",
     "real": ".glyph",
     "inspect": ".belief",

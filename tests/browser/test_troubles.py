@@ -63,7 +63,7 @@ def test_dropped_picture_from_elsewhere_is_no_riddle(site: Site) -> None:
     site.drop("main", Path("docs/img/page-watch-light.webp"), "image/webp")
     notice = site.page.locator("#notice")
     notice.get_by_text("does not say how it was drawn").wait_for()
-    site.page.locator("#view-draw").get_by_label("Your picture").wait_for()
+    site.page.locator("#view-complete").get_by_label("Your picture").wait_for()
     site.submit()
     notice.wait_for(state="hidden")
 

@@ -150,7 +150,7 @@ def test_page_works_where_the_browser_keeps_nothing(site: Site, trouble: str) ->
     site.fill("n", "1")
     site.submit()
     site.wait_for_standing("Done")
-    site.page.get_by_role("link", name="Workbench").click()
+    site.page.get_by_role("link", name="API", exact=True).click()
     site.view.locator(".history").get_by_text("1 image").wait_for()
 
 
@@ -164,8 +164,8 @@ def test_picture_is_taken_wherever_it_is_dropped_or_pasted(
     middle = ".example:has(:checked) canvas"
     for shade, hand_over in enumerate(
         (
-            lambda path: site.drop("#view-draw canvas.paper", path),
-            lambda path: site.drop("#view-draw .stage", path),
+            lambda path: site.drop("#view-complete canvas.paper", path),
+            lambda path: site.drop("#view-complete .stage", path),
             site.paste,
         )
     ):
@@ -190,7 +190,7 @@ def test_picture_of_colours_names_the_model_that_keeps_them(
     site.open("complete")
     site.choose_model("tiny-cnn")
     site.view.locator(".example").first.wait_for()
-    site.drop("#view-draw .stage", own)
+    site.drop("#view-complete .stage", own)
     turned = site.view.get_by_text("Your picture has colours")
     turned.get_by_role("button").click()
     said = site.view.get_by_text("This is a picture of colours")
@@ -366,7 +366,7 @@ def test_image_goes_on_to_another_view(site: Site) -> None:
         dialog = site.open_large(0)
         dialog.get_by_role("button", name=f"{view} it").click()
         site.page.locator(
-            "#view-draw" if view == "Complete" else "#view-inspect"
+            "#view-complete" if view == "Complete" else "#view-inspect"
         ).wait_for()
         site.choose_model("tiny-cnn")
         site.view.locator(".example:has(:checked)[title='Your picture']").wait_for()

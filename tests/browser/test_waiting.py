@@ -131,7 +131,7 @@ def test_a_minute_of_compiling_asks_for_nothing_and_then_for_what_is_seen(
     site: Site, worker: HandWorker
 ) -> None:
     """Three tabs, twelve looks each: no job is in the queue but those of the views that are open."""
-    tabs = [Tab(site, view) for view in ("watch", "sight", "sample")]
+    tabs = [Tab(site, view) for view in ("watch", "inspect", "sample")]
     for _ in range(12):
         worker.announce(*COMPILING, version=VERSION)
         for tab in tabs:
@@ -140,14 +140,14 @@ def test_a_minute_of_compiling_asks_for_nothing_and_then_for_what_is_seen(
     worker.announce(CNN, ROW, version=VERSION)
     for tab in tabs:
         tab.look(seconds=1)
-    watch, sight, sample = tabs
+    watch, inspect, sample = tabs
     watch.wait_until_sent("sample")
-    sight.wait_until_sent("score", "score")
+    inspect.wait_until_sent("score")
     for tab in tabs:
         for _ in range(5):
             worker.announce(CNN, ROW, version=VERSION)
             tab.look()
-    assert [sorted(tab.sent) for tab in tabs] == [["sample"], ["score", "score"], []]
+    assert [sorted(tab.sent) for tab in tabs] == [["sample"], ["score"], []]
     assert sample.page.locator("#view-sample .card").count() == 2
 
 
@@ -171,16 +171,13 @@ def test_first_visit_moves_and_says_what_is_happening(site: Site) -> None:
 def test_slow_answer_is_shown(site: Site, worker: HandWorker) -> None:
     """The page looks at the fleet many times meanwhile, and asks once."""
     worker.announce(CNN, ROW, version=VERSION)
-    tab = Tab(site, "sight")
-    tab.wait_until_sent("score", "score")
+    tab = Tab(site, "inspect")
+    tab.wait_until_sent("score")
     for _ in range(6):
         worker.announce(CNN, ROW, version=VERSION)
         tab.look()
     tab.page.get_by_text("Waiting: next in the queue").first.wait_for()
-    for _ in range(2):
-        worker.settle_score(worker.take(), SCORE, BITS, b"")
-    tab.page.get_by_text("White with 75.0%; it sees").nth(1).wait_for()
-    assert tab.sent == ["score", "score"]
+    assert tab.sent == ["score"]
 
 
 def test_fleet_that_leaves_is_missed_only_until_it_returns(
@@ -188,47 +185,35 @@ def test_fleet_that_leaves_is_missed_only_until_it_returns(
 ) -> None:
     """Also where something was shown already; and what was asked for before is answered."""
     worker.announce(CNN, ROW, version=VERSION)
-    watch, sight = Tab(site, "watch"), Tab(site, "sight")
+    watch, inspect = Tab(site, "watch"), Tab(site, "inspect")
     watch.wait_until_sent("sample")
-    sight.wait_until_sent("score", "score")
+    inspect.wait_until_sent("score")
     worker.leave()
-    for tab in (watch, sight):
+    for tab in (watch, inspect):
         tab.look()
         tab.page.get_by_text("No model here").and_(
             tab.page.locator(":visible")
         ).wait_for()
     worker.announce(CNN, ROW, version=VERSION)
-    for tab in (watch, sight):
+    for tab in (watch, inspect):
         tab.look()
         tab.page.locator("section:not([hidden])").get_by_text("No model here").wait_for(
             state="hidden"
         )
-    assert (watch.sent, sight.sent) == (["sample"], ["score", "score"])
+    assert (watch.sent, inspect.sent) == (["sample"], ["score"])
 
 
 def test_question_that_is_given_up_is_taken_back(
     site: Site, worker: HandWorker
 ) -> None:
-    """By another one, by leaving the view, and by leaving the page; the next one waits behind none of them."""
+    """By leaving the view or the page; the next one does not wait behind it."""
     worker.announce(CNN, ROW, version=VERSION)
     ids = _asked(site.page)
-    site.open("sight")
-    _eventually(site.page, lambda: len(ids) == 2)
-    site.view.locator(".sight canvas").first.click(position={"x": 1, "y": 1})
-    _eventually(site.page, lambda: len(ids) == 4)
-    _eventually(
-        site.page, lambda: [_status(site, one) for one in ids[:2]] == ["canceled"] * 2
-    )
-    site.page.goto("/#history")
-    _eventually(
-        site.page, lambda: [_status(site, one) for one in ids] == ["canceled"] * 4
-    )
-    site.page.goto("/#sight")
-    _eventually(site.page, lambda: len(ids) == 6)
-    site.page.goto("about:blank")
-    _eventually(
-        site.page, lambda: [_status(site, one) for one in ids] == ["canceled"] * 6
-    )
+    for count, other in enumerate(("/#sample", "about:blank"), start=1):
+        site.page.goto("/#inspect")
+        _eventually(site.page, lambda count=count: len(ids) == count)
+        site.page.goto(other)
+        _eventually(site.page, lambda: _status(site, ids[-1]) == "canceled")
 
 
 def test_job_whose_worker_is_gone_has_no_estimate(
@@ -271,8 +256,8 @@ def test_fog_moves_while_particles_work(site: Site, worker: HandWorker) -> None:
     assert site.pixels(0) != site.pixels(1)
     site.page.wait_for_function(
         """() => {
-          const {width, height} = document.querySelector("#view-draw canvas.paper");
-          const brush = document.querySelector("#view-draw canvas.paper").getContext("2d");
+          const {width, height} = document.querySelector("#view-complete canvas.paper");
+          const brush = document.querySelector("#view-complete canvas.paper").getContext("2d");
           const light = [1, 3, 5].map((x) => brush.getImageData(x * width / 6, height * 7 / 8, 1, 1).data[0]);
           return light[0] < light[1] && light[1] < light[2];
         }"""

@@ -27,9 +27,9 @@ def test_another_kind_begins_by_itself_unless_it_is_stopped(site: Site) -> None:
     """Some seconds after a picture is finished; Pause keeps it, and so does whoever points at one of its pixels."""
     site.page.goto("/")
     site.wait_for_drawing()
-    chosen = "() => document.querySelector('#view-watch .kinds :checked').value"
+    chosen = "() => document.querySelector('#view-draw .kinds :checked').value"
     site.view.get_by_label("Speed").fill("3")
-    note = site.view.locator(".pixel-note")
+    note = site.view.locator(".screen .pixel-note")
     _point(site, 2, 3)  # it speaks as soon as the cost of that pixel is known
     note.wait_for()
     site.view.get_by_text("Finished: all").wait_for()
@@ -40,19 +40,19 @@ def test_another_kind_begins_by_itself_unless_it_is_stopped(site: Site) -> None:
     assert site.page.evaluate(chosen) == first
     site.page.mouse.move(1, 1)
     site.page.wait_for_function(
-        "first => document.querySelector('#view-watch .kinds :checked').value !== first",
+        "first => document.querySelector('#view-draw .kinds :checked').value !== first",
         arg=first,
     )
     # In the page, since a busy machine may be slower than the seconds that a picture stays.
     site.page.evaluate(
         """() => new Promise((resolve) => {
-          const [play, line] = ["[data-act=play]", ".next"].map(one => document.querySelector(`#view-watch ${one}`));
+          const [play, line] = ["[data-act=play]", ".next"].map(one => document.querySelector(`#view-draw ${one}`));
           new MutationObserver((_, watched) => {
             if (!line.textContent.startsWith("Finished") || play.textContent !== "Pause") return;
             watched.disconnect();
             play.click();
             resolve();
-          }).observe(document.querySelector("#view-watch"), { childList: true, subtree: true, characterData: true });
+          }).observe(document.querySelector("#view-draw"), { childList: true, subtree: true, characterData: true });
         })"""
     )
     assert site.view.get_by_role("button", name="Once more").is_visible()
@@ -110,10 +110,10 @@ def test_picture_is_drawn_as_the_page_opens(site: Site) -> None:
     _point(site, 3, 2)
     at = 2 * 5 + 3
     colour = "White" if _canvas(site, 3, 2) == [255, 255, 255] else "Black"
-    said = site.view.locator(".pixel-note").inner_text()
+    said = site.view.locator(".screen .pixel-note").inner_text()
     assert re.fullmatch(rf"{colour} had .*% here: {bits[at]:.1f} bits", said)
     site.page.mouse.move(1, 1)
-    site.view.locator(".pixel-note").wait_for(state="hidden")
+    site.view.locator(".screen .pixel-note").wait_for(state="hidden")
     colours = [_canvas(site, i % 5, i // 5) for i in range(30)]
     assert all(colour in ([0, 0, 0], [255, 255, 255]) for colour in colours)
     with site.page.expect_response("**/sample"):
@@ -130,7 +130,7 @@ def test_frame_that_began_before_it_was_asked_for_shows_nothing_of_what_comes(
     """A frame's time is that of its begin, which on a busy machine is earlier: no picture is whole for a moment."""
     site.page.add_init_script(
         """const now = performance.now.bind(performance); performance.now = () => now() + 500; window.said = [];
-        const hear = () => said.push(document.querySelector("#view-watch .next").textContent);
+        const hear = () => said.push(document.querySelector("#view-draw .next").textContent);
         addEventListener("DOMContentLoaded", () =>
           new MutationObserver(hear).observe(document.body, {subtree: true, childList: true}));
         """
@@ -176,7 +176,7 @@ def test_words_are_of_the_picture_that_is_shown(site: Site) -> None:
     with site.page.expect_request("**/sample"):
         other.check(force=True)
     site.page.wait_for_function(
-        "() => document.querySelector('#view-watch .origin').textContent.startsWith('By ')"
+        "() => document.querySelector('#view-draw .origin').textContent.startsWith('By ')"
     )
     assert site.view.locator(".origin").get_attribute("title") == author != name
     held.let_go()
@@ -233,29 +233,11 @@ def test_picture_of_another_kind_is_one_press_away(site: Site) -> None:
     assert site.view.get_by_role("button", name="Draw on it yourself").is_disabled()
 
 
-LEADS_ON = "() => document.querySelector('#tour').hidden || document.querySelector('#tour a').hash !== location.hash"
-"""The line has followed the reader: it is gone, or leads to another stop than this one."""
-
-
-def test_way_through_the_page_leads_from_stop_to_stop(site: Site) -> None:
-    """By its one button, to the last, where the reader is left to draw."""
-    site.page.goto("/")
-    tour = site.page.locator("#tour")
-    stops = []
-    while tour.is_visible():
-        stops.append(site.page.evaluate("location.hash"))
-        with site.page.expect_event("framenavigated"):
-            tour.get_by_role("link").click()
-        site.page.wait_for_function(LEADS_ON)
-    assert stops == ["", "#bet", "#ink", "#real", "#inspect"]
-    assert site.page.url.endswith("#sample")
-
-
 FRAMES = """
 (() => {
   const look = () => {
     requestAnimationFrame(look);
-    const view = document.querySelector("#view-watch");
+    const view = document.querySelector("#view-draw");
     const place = view?.querySelector(".place input");
     if (!place || place.disabled) return;
     const isFog = !view.querySelector(".could").hidden;

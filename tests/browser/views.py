@@ -13,14 +13,13 @@ PAPER = GREY.model_copy(update={"height": 32, "width": 32, **ABLE})
 RGB = COLOUR.model_copy(update={"height": 32, "width": 32, **ABLE})
 
 VIEWS = (
-    "watch",
+    "draw",
     "bet",
     "ink",
     "real",
     "sample",
     "complete",
     "inspect",
-    "sight",
     "teach",
     "history",
 )

@@ -507,15 +507,14 @@ def test_score_of_the_address_is_shown_again_after_one_of_this_browser(
 
 
 MAIN = """
-const tabs = Array.from({length: 6}, () => document.createElement("a"));
+const tabs = Array.from({length: 5}, () => document.createElement("a"));
 document.createElement("nav").append(...tabs);
 const [heard, addresses] = [{}, []];
 Object.assign(document, {
   documentElement: document.createElement("html"),
   getElementById: (id) => document.body.querySelector(`#${id}`),
-  querySelectorAll: (selector) => (selector === ".tabs a" ? tabs : []),
+  querySelectorAll: (selector) => (selector.startsWith("header") ? tabs : []),
 });
-document.createElement("nav").append(document.body.querySelector("#tour a"));
 globalThis.scrollTo = () => {};
 const setAddress = (_, __, address) => { addresses.push(address); location.hash = address; };
 globalThis.history = {replaceState: setAddress, pushState: setAddress};
@@ -718,26 +717,6 @@ globalThis.createImageBitmap = async () => ({width: 2, height: 2});
 """
 
 
-def test_panels_come_back_with_their_models(run_page: RunPage) -> None:
-    """What it sees: all workers were away for a moment, as in a restart."""
-    assert run_page(
-        SHARED
-        + MODEL
-        + """
-        const {SightView} = await page("views/sight_view");
-        const element = document.createElement("section");
-        const view = new SightView(element, sharedWith({backend: {}}));
-        const row = element.querySelector(".sights");
-        const panels = [];
-        for (const loaded of [[modelOf({})], [], [modelOf({})]]) {
-          models.value = loaded;
-          panels.push(...row.children);
-        }
-        return [panels.length, panels[0] === panels[1]];
-        """
-    ) == [2, True]
-
-
 def test_kind_of_picture_stays_chosen_while_its_model_is_away(
     run_page: RunPage,
 ) -> None:
@@ -875,8 +854,7 @@ def test_fog_of_a_job_is_not_shown_over_other_ink(run_page: RunPage) -> None:
         SHARED
         + MODEL
         + """
-        const {DrawView} = await page("views/draw_view");
-        const {COMPLETE} = await page("service/draw_modes");
+        const {CompleteView} = await page("views/complete_view");
         const {JobBoard} = await page("parts/job_board");
         const {Pad} = await page("parts/pad");
         const {showMean, edit} = Pad.prototype;
@@ -900,13 +878,13 @@ def test_fog_of_a_job_is_not_shown_over_other_ink(run_page: RunPage) -> None:
         const shared = sharedWith({api: {hasService: true}, backend});
         models.value = [modelOf({})];
         const element = document.createElement("section");
-        const view = new DrawView(element, shared, COMPLETE);
-        view.open("", "", "complete");
+        const view = new CompleteView(element, shared);
+        view.open("");
         await settle();
         pad.fill(() => 1);
         element.querySelector("form").requestSubmit();
         await settle();
-        view.open("a", "", "complete");
+        view.open("a");
         await settle();
         const begun = expected();
         pad.fill(() => 1);
@@ -1137,7 +1115,7 @@ def test_message_that_the_server_is_away_goes_when_it_is_back(
         SHARED
         + MODEL
         + """
-        const {WatchView} = await page("views/watch_view");
+        const {DrawView} = await page("views/draw_view");
         const {Unreachable} = await page("service/problems");
         models.value = [modelOf({})];
         let isAway = false;
@@ -1151,7 +1129,7 @@ def test_message_that_the_server_is_away_goes_when_it_is_back(
         const element = document.createElement("section");
         element.querySelector(".sums").append(element.querySelector("[data-rarity]"));
         const shared = sharedWith({backend});
-        new WatchView(element, shared);
+        new DrawView(element, shared);
         await settle();
         const line = element.querySelector(".explained > .trouble");
         isAway = true;
@@ -1464,8 +1442,8 @@ def test_code_of_a_view_that_does_not_fit_is_not_waited_for(
     """The server was upgraded since the page was opened: its new code needs what the loaded modules lack."""
     upgraded = tmp_path / "js"
     shutil.copytree(PAGE, upgraded)
-    (upgraded / "views" / "draw_view.js").write_text(
-        'import {newIn} from "../service/problems.js"; export const DrawView = newIn;'
+    (upgraded / "views" / "complete_view.js").write_text(
+        'import {newIn} from "../service/problems.js"; export const CompleteView = newIn;'
     )
     known = (
         f"const upgraded = {json.dumps(upgraded.as_uri())}, answer = () => {answer};"

@@ -4,4 +4,4 @@
  * If the address names another view than the first one, the first one stays hidden
  * until main.js has read the address.
  */
-if (/^#(?!watch\b|$)/.test(location.hash)) document.documentElement.dataset.elsewhere = "";
+if (/^#(?!(draw|watch)\b|$)/.test(location.hash)) document.documentElement.dataset.elsewhere = "";

@@ -8,7 +8,7 @@ import { announce, el, find, isTextInput } from "./parts/dom.js";
 import { bestMatch } from "./pixels/matching_job.js";
 import { textOf } from "./pixels/png_text.js";
 import { canvasOf } from "./pixels/raster.js";
-import { ROOMS, sectionOf } from "./rooms.js";
+import { GAME, ROOMS, sectionOf } from "./rooms.js";
 import { Api, untilVisible } from "./service/api.js";
 import { Backend } from "./service/backend.js";
 import { Folder } from "./service/folder.js";
@@ -27,7 +27,7 @@ const LOOK_AGAIN_MS = 1000;
 /** Milliseconds after opening during which a service without workers counts as starting. */
 const STARTING_MS = 30_000;
 /** The view of an address that names none. */
-const FIRST = "watch";
+const FIRST = "draw";
 /** Ending of files of coded pictures. */
 const CODED = ".pxrn";
 /** Earlier views -> the calls that do what they did. @type {Record<string, string>} */
@@ -103,8 +103,19 @@ function askForKey() {
  * @param {string} name
  */
 function viewAt(name) {
-  const view = ROOMS.flat().find(({ place, aliases = [] }) => place === name || aliases.includes(name));
+  const isNamed = (/** @type {View} */ { place, aliases = [] }) => place === name || aliases.includes(name);
+  const view = name === "game" ? (GAME.find(isOffered) ?? GAME[0]) : ROOMS.flat().find(isNamed);
   return view && (api.hasService || !view.needsService) ? view : null;
+}
+
+/**
+ * Return true if a model here suits a view. Until the models are known, all views count.
+ *
+ * @param {View} view
+ */
+function isOffered({ isOffered: suits }) {
+  const models = world.models.value;
+  return !models || !suits || suits(models);
 }
 
 /**
@@ -184,7 +195,7 @@ function show(place) {
 function keepPlace(place, address) {
   const before = addressOf(place);
   lastPlaces.set(place, address);
-  for (const link of document.querySelectorAll(".tabs a"))
+  for (const link of document.querySelectorAll("header a"))
     if (link.getAttribute("href") === before) link.setAttribute("href", address);
   showRoom(currentPlace);
 }
@@ -232,43 +243,17 @@ async function route() {
  * @param {string} wanted
  */
 function showRoom(wanted) {
-  /** @type {HTMLElement[]} */
-  const tabs = [...document.querySelectorAll(".tabs a")].map((tab) => /** @type {HTMLElement} */ (tab));
+  const tabs = [...document.querySelectorAll("header :is(.tabs, .aside) a")];
   for (const [i, room] of ROOMS.entries()) {
     const view = room.find(({ place }) => place === wanted);
+    tabs[i].toggleAttribute("hidden", !room.some(({ place }) => viewAt(place)));
     if (!view) tabs[i].removeAttribute("aria-current");
     if (!view) continue;
     tabs[i].setAttribute("aria-current", "page");
     tabs[i].setAttribute("href", addressOf(wanted));
     showCorners(room, wanted);
-    reveal(tabs[i]);
-    showNext(tabs[i + 1]);
     document.title = `${view.title} · pixelrnn`;
   }
-}
-
-/**
- * Scroll a link into sight within its row, which is longer than the screen of a phone.
- *
- * @param {HTMLElement} link
- */
-function reveal(link) {
-  const row = /** @type {HTMLElement} */ (link.parentElement);
-  const start = link.offsetLeft - row.offsetLeft;
-  const isSeen = start >= row.scrollLeft && start + link.offsetWidth < row.scrollLeft + row.clientWidth;
-  if (!isSeen) row.scrollLeft = start - (row.clientWidth - link.offsetWidth) / 2;
-}
-
-/**
- * Set the link at the end of the page, which leads to the next room.
- *
- * @param {Element | undefined} tab
- */
-function showNext(tab) {
-  const link = find(document, "#tour a");
-  link.parentElement.hidden = !tab;
-  link.href = tab?.getAttribute("href") ?? "";
-  link.textContent = t("Next: {title}", { title: tab?.textContent ?? "" });
 }
 
 /**
@@ -279,12 +264,7 @@ function showNext(tab) {
  */
 function showCorners(room, wanted) {
   const bar = find(document, ".corners");
-  const models = world.models.value;
-  const offered = room.filter(({ place, isOffered }) => {
-    // Until the models are known, all links are shown, so that the bar does not move.
-    const isFit = !models || !isOffered || isOffered(models);
-    return place === wanted || (viewAt(place) && isFit);
-  });
+  const offered = room.filter((view) => view.place === wanted || (viewAt(view.place) && isOffered(view)));
   const key = [wanted, ...offered.map(({ place }) => addressOf(place))].join(" ");
   // Unchanged links stay, because one of them may have the focus.
   if (bar.dataset.shown === key) return;
@@ -296,8 +276,6 @@ function showCorners(room, wanted) {
     return link;
   });
   bar.replaceChildren(...links);
-  const current = links.find((link) => link.hasAttribute("aria-current"));
-  if (current) reveal(current);
 }
 
 /**
@@ -506,11 +484,6 @@ find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) =
   element.focus();
 });
 offerLanguages(find(document, "#language"));
-new ResizeObserver(() => {
-  const tab = document.querySelector(".tabs [aria-current]");
-  // Elements beside the tabs may have become wider.
-  if (tab instanceof HTMLElement) reveal(tab);
-}).observe(find(document, ".tabs"));
 // index.html shows this notice until all modules are loaded.
 find(document, "#late").remove();
 route();
@@ -519,5 +492,9 @@ world.isOnline.watch((isBack) => {
   hideNotice();
   route();
 });
-world.models.watch(() => showRoom(currentPlace));
+world.models.watch(() => {
+  // The game that opened before the models were known may have none.
+  if (addressParts().wanted !== currentPlace) route();
+  else showRoom(currentPlace);
+});
 pollModels();

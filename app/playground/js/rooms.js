@@ -7,13 +7,12 @@
 
 import { el } from "./parts/dom.js";
 import { t } from "./lang.js";
+import { modelsFor } from "./service/choice.js";
 import { BetView } from "./views/bet_view.js";
+import { DrawView } from "./views/draw_view.js";
 import { InspectView } from "./views/inspect_view.js";
 import { RealView } from "./views/real_view.js";
-import { SightView } from "./views/sight_view.js";
-import { WatchView } from "./views/watch_view.js";
 import { Unreachable } from "./service/problems.js";
-import { DRAW_MODES } from "./service/draw_modes.js";
 
 /** @import {ViewInstance, View} from "./types" */
 
@@ -23,33 +22,52 @@ const NOT_LOADED = t(
 );
 
 /**
- * Rooms, each a list of its views.
+ * Rooms, each a list of its views. Names of views of earlier versions are aliases.
  *
  * @type {View[][]}
  */
 export const ROOMS = [
-  [{ place: "watch", title: t("Watch"), make: (element, shared) => new WatchView(element, shared) }],
-  [{ place: "bet", title: t("Bet"), make: (element, shared) => new BetView(element, shared) }],
-  DRAW_MODES.map((mode) => ({
-    ...mode,
-    sectionName: "draw",
-    make: (element, shared) =>
-      whenLoaded(import("./views/draw_view.js"), (view) => new view.DrawView(element, shared, mode)),
-  })),
-  [{ place: "real", title: t("Real or not"), make: (element, shared) => new RealView(element, shared) }],
+  [
+    {
+      place: "draw",
+      aliases: ["watch", "ink"],
+      title: t("Draw"),
+      make: (element, shared) => new DrawView(element, shared),
+    },
+  ],
+  [
+    {
+      place: "real",
+      title: t("Real or not"),
+      isOffered: (models) => modelsFor("guess", models).length > 0,
+      make: (element, shared) => new RealView(element, shared),
+    },
+    {
+      place: "bet",
+      title: t("How likely is white?"),
+      isOffered: (models) => modelsFor("bet", models).length > 0,
+      make: (element, shared) => new BetView(element, shared),
+    },
+  ],
   [
     {
       place: "inspect",
-      title: t("What surprises it"),
-      lead: t("What the network expected: how many bits each pixel costs, and what else it could have been."),
+      aliases: ["sight"],
+      title: t("Look inside"),
+      lead: t("Choose a pixel: what it cost, what else it could have been, and which pixels before it mattered."),
       empty: t("The heat map of a picture appears here. Bright pixels surprised the model; dark ones it saw coming."),
       make: (element, shared) => new InspectView(element, shared),
     },
+  ],
+  [
     {
-      place: "sight",
+      place: "teach",
       needsService: true,
-      title: t("What it sees"),
-      make: (element, shared) => new SightView(element, shared),
+      title: t("Teach"),
+      lead: t("From pictures of yours a network learns, in minutes, to draw more like them; then it is served here."),
+      empty: t("What the network draws so far appears here, better from minute to minute."),
+      make: (element, shared) =>
+        whenLoaded(import("./views/teach_view.js"), (view) => new view.TeachView(element, shared)),
     },
   ],
   [
@@ -63,16 +81,18 @@ export const ROOMS = [
         whenLoaded(import("./views/sample_view.js"), (view) => new view.SampleView(element, shared)),
     },
     {
-      place: "teach",
-      needsService: true,
-      title: t("Teach"),
-      lead: t("From pictures of yours a network learns, in minutes, to draw more like them; then it is served here."),
-      empty: t("What the network draws so far appears here, better from minute to minute."),
+      place: "complete",
+      title: t("Complete"),
+      lead: t("Make a part of a picture unknown, and see how the model would fill it."),
+      empty: t("The completions appear here beside the original, the likeliest first."),
       make: (element, shared) =>
-        whenLoaded(import("./views/teach_view.js"), (view) => new view.TeachView(element, shared)),
+        whenLoaded(import("./views/complete_view.js"), (view) => new view.CompleteView(element, shared)),
     },
   ],
 ];
+
+/** The room of games, at #game: it opens with the first that a model here can play. */
+export const GAME = ROOMS[1];
 
 /**
  * Return a view made by code that is fetched only when the view is opened.
@@ -108,18 +128,17 @@ async function doesServerAnswer() {
  *
  * A new section has the view's title and lead above a form, and a stage beside it.
  *
- * @param {View} view - Declaration of the view. Views with the same `sectionName` share
- *     one section.
+ * @param {View} view - Declaration of the view.
  * @returns {HTMLElement}
  */
-export function sectionOf({ place, sectionName = place, title, lead, empty = "" }) {
-  const id = `view-${sectionName}`;
+export function sectionOf({ place, title, lead, empty = "" }) {
+  const id = `view-${place}`;
   const there = document.getElementById(id);
   if (there || !lead) return /** @type {HTMLElement} */ (there);
-  const heading = el("h1", { id: `title-${sectionName}` }, title);
+  const heading = el("h1", { id: `title-${place}` }, title);
   const form = el("form", { noValidate: true }, heading, el("p", { class: "lead" }, lead));
   const stage = el("div", { class: "stage" }, el("div", { class: "empty" }, el("span"), el("p", {}, empty)));
   const section = el("section", { id, class: "view", "aria-labelledby": heading.id, hidden: true }, form, stage);
-  document.querySelector("#tour")?.before(section);
+  document.querySelector("main")?.append(section);
   return section;
 }

@@ -144,8 +144,6 @@ export interface View {
   place: string;
   /** Other names in the address that lead to it. */
   aliases?: string[];
-  /** Name of its section, if several views share one. Default: `place`. */
-  sectionName?: string;
   /** Text of its tab and its heading. */
   title: string;
   /** Sentence below the title. A view with one gets a new section with a form and a stage; others have theirs in index.html. */

@@ -40,10 +40,10 @@ const NOTHING = {
 /**
  * Completions of the ink on a pad, drawn while the person paints.
  *
- * The Draw view makes one and puts `element`, `strip` and `bars` into the page. It
- * calls `suit` with the models, `begin` when other ink is laid, `rest` when the pen is
- * lifted, `look` and `leave` when the view is shown or hidden. Errors
- * of the backend are shown as sentences.
+ * The pad's view makes one and puts `element` and `labels` into the page. It calls
+ * `suit` with the models, `begin` when other ink is laid, `rest` when the pen is lifted,
+ * `look` and `leave` when the view is shown or hidden. Errors of the backend are shown
+ * as sentences.
  */
 export class Completions {
   /**
@@ -56,10 +56,10 @@ export class Completions {
     this.#pad = pad;
     this.#tiles.onOpen = (sample) => this.#tell({ large: this.#state.large === sample ? -1 : sample });
     this.#harder.addEventListener("click", () => this.#finish(this.#state.effort + 1));
-    this.strip = el("div", { class: "completions" }, this.#tiles.element);
+    const strip = el("div", { class: "completions" }, this.#tiles.element);
     this.labels = el("div", { class: "guesses" }, this.#bars.element, this.#doubt);
     const actions = el("p", { class: "actions" }, this.#harder, this.#use);
-    this.element = el("div", { class: "answers" }, this.#sentence, this.strip, this.#standing, this.#receipt, actions);
+    this.element = el("div", { class: "answers" }, this.#sentence, strip, this.#standing, this.#receipt, actions);
     this.#question = new CurrentQuestion(
       shared.isOnline,
       (standing) => this.#tell({ standing }),
@@ -69,8 +69,6 @@ export class Completions {
 
   /** Bars with the probability of each label. @type {HTMLElement} */
   labels;
-  /** The completions side by side; the view puts them where the screen has room. @type {HTMLElement} */
-  strip;
 
   #backend;
   #hasService;
@@ -119,11 +117,6 @@ export class Completions {
   /** Request completions if there are none: the view is shown. */
   look() {
     if (!this.#state.isAnswered && !this.#question.isAsking) this.#finish(this.#state.effort);
-  }
-
-  /** Put the strip back into this element, where it stands on a wide screen. */
-  takeStrip() {
-    this.#sentence.after(this.strip);
   }
 
   /** Show a sentence in place of an answer. */

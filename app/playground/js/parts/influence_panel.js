@@ -1,12 +1,8 @@
-/**
- * A panel that shows how much each earlier pixel influences what a network expects at
- * the chosen one.
- */
+/** A picture of how much each earlier pixel influences what a network expects at the chosen one. */
 
-import { el, uniqueId } from "./dom.js";
+import { el } from "./dom.js";
 import { formatFixed, formatNumber, t } from "../lang.js";
 import { blankCanvas, contextOf } from "../pixels/raster.js";
-import { neighbour, pixelAt, STEPS } from "../pixels/steps.js";
 
 /** @import {Model, PixelBelief} from "../types" */
 
@@ -43,57 +39,49 @@ const FIELDS = {
   ),
 };
 
+/** Meaning of a colour -> explanation. */
+const LEGEND = {
+  brighter: t("If this pixel were brighter, the chosen one would be expected to be brighter."),
+  darker: t("If this pixel were brighter, the chosen one would be expected to be darker."),
+  unseen: t("The network cannot see this pixel from there."),
+  later: t("Drawn later: nothing is known of it yet."),
+};
+
 /**
- * The panel of one network in the view "What it sees".
+ * Which pixels mattered for the chosen one.
  *
- * The view makes one for each network. `show` sets the picture, `choose` the pixel;
- * `showBelief` shows the answer of the model, `wait` a sentence until it arrives.
- * `onChoose` is called when the person chooses another pixel in this panel.
+ * The Inspect view makes one for each picture. `choose` sets the pixel; `showBelief`
+ * shows the answer of the model, `wait` a sentence until it arrives.
  */
 export class InfluencePanel {
-  /** @param {Model} model - Model of this panel. */
-  constructor(model) {
-    this.model = model;
+  /**
+   * @param {Model} model
+   * @param {ImageData} picture
+   */
+  constructor(model, picture) {
+    this.#model = model;
+    this.#picture = picture;
     this.#scale = Math.max(4, Math.floor(SIDE / model.width));
     this.#canvas = blankCanvas(model.width * this.#scale, model.height * this.#scale);
-    this.#canvas.tabIndex = 0;
-    this.#canvas.setAttribute("role", "application");
-    const how = t("{model}: what it sees from one pixel. Arrow keys choose another one.", { model: model.title });
-    this.#canvas.setAttribute("aria-label", how);
-    this.#canvas.addEventListener("click", (event) => this.onChoose(pixelAt(event, this.#canvas, model)));
-    this.#canvas.addEventListener("keydown", (event) => this.#key(event));
-    this.#sentence = el("p", { class: "sight-answer", id: uniqueId("sight") });
-    this.#canvas.setAttribute("aria-describedby", this.#sentence.id);
-    this.element = el("div", { class: "sight" }, el("h2", {}, model.title), this.#canvas, this.#sentence, this.#field);
+    this.#canvas.setAttribute("role", "img");
+    this.#canvas.setAttribute("aria-label", t("What it depended on"));
+    this.#sentence = el("p", { class: "sight-answer" });
+    const legend = Object.entries(LEGEND).map(([means, text]) => el("li", { "data-means": means }, text));
+    const heading = el("h2", {}, t("What it depended on"));
+    const list = el("ul", { class: "sight-legend" }, ...legend);
+    this.element = el("div", { class: "sight" }, heading, this.#canvas, this.#sentence, this.#field, list);
     this.#explain(0);
   }
 
-  /** Called with [x, y] of the pixel that the person chooses. @type {(pixel: number[]) => void} */
-  onChoose = () => {};
-
+  #model;
+  #picture;
   #scale;
   #canvas;
   #sentence;
   #field = el("p", { class: "hint" });
-  /** @type {ImageData | null} */
-  #picture = null;
   #chosen = [0, 0];
   /** Influence of each pixel, row by row; null until it is known. @type {number[] | null} */
   #slopes = null;
-
-  /** Return what the panel says about the chosen pixel. */
-  get words() {
-    return `${this.model.title}: ${this.#sentence.textContent}`;
-  }
-
-  /**
-   * Set the picture.
-   *
-   * @param {ImageData} picture
-   */
-  show(picture) {
-    this.#picture = picture;
-  }
 
   /**
    * Choose a pixel and forget the answer for another one.
@@ -131,7 +119,7 @@ export class InfluencePanel {
     this.#explain(count / Math.max(1, this.#at));
     const facts = { percent, seen: formatNumber(count), earlier: formatNumber(this.#at) };
     this.#sentence.textContent =
-      this.model.values === 2
+      this.#model.values === 2
         ? t("White with {percent}%; it sees {seen} of {earlier} earlier pixels.", facts)
         : t("It expects {percent}% brightness, and sees {seen} of {earlier} earlier pixels.", facts);
     this.#draw();
@@ -143,31 +131,19 @@ export class InfluencePanel {
    * @param {number} share - Share of the earlier pixels that it sees.
    */
   #explain(share) {
-    const wide = share > NEARLY_ALL ? FIELDS[`wide-${this.model.network}`] : "";
-    this.#field.textContent = wide || (FIELDS[this.model.network] ?? "");
+    const wide = share > NEARLY_ALL ? FIELDS[`wide-${this.#model.network}`] : "";
+    this.#field.textContent = wide || (FIELDS[this.#model.network] ?? "");
   }
 
   /** Return the number of pixels before the chosen one. */
   get #at() {
-    return this.#chosen[1] * this.model.width + this.#chosen[0];
-  }
-
-  /**
-   * Move the choice with the arrow keys.
-   *
-   * @param {KeyboardEvent} event
-   */
-  #key(event) {
-    const step = STEPS[event.key];
-    if (!step) return;
-    event.preventDefault();
-    this.onChoose(neighbour(this.#chosen, step, this.model));
+    return this.#chosen[1] * this.#model.width + this.#chosen[0];
   }
 
   /** Paint the canvas. */
   #draw() {
     const brush = contextOf(this.#canvas);
-    const { width, height } = this.model;
+    const { width, height } = this.#model;
     const most = Math.max(...(this.#slopes ?? [0]).map(Math.abs)) || 1;
     for (let i = 0; i < width * height; i += 1) {
       const [x, y] = [(i % width) * this.#scale, Math.floor(i / width) * this.#scale];
@@ -189,7 +165,7 @@ export class InfluencePanel {
    * @param {number} share - Influence relative to the strongest, -1 to 1.
    */
   #colourOf(i, share) {
-    const pixel = [...(this.#picture?.data.slice(4 * i, 4 * i + 3) ?? [0, 0, 0])];
+    const pixel = [...this.#picture.data.slice(4 * i, 4 * i + 3)];
     const weight = Math.abs(share) ** GAMMA;
     const colour = share > 0 ? BRIGHTER : DARKER;
     return `rgb(${pixel.map((part, c) => Math.round(DIMMED * part * (1 - weight) + weight * colour[c])).join(" ")})`;

@@ -10,7 +10,7 @@ import { FieldTrouble } from "../service/problems.js";
 /**
  * Fields for method, particles and sweeps; empty ones mean the server's defaults.
  *
- * The Draw view makes one and puts `element` into its form. `read()` raises
+ * The Complete view makes one and puts `element` into its form. `read()` raises
  * FieldTrouble if a field is invalid.
  */
 export class MethodFields {

@@ -29,7 +29,6 @@ export class ModelPicker {
    * @param {(model: Model) => boolean} [isFit] - Further condition. Default: none.
    */
   constructor(kind, models, isFit = () => true) {
-    this.#models = models;
     this.#kind = kind;
     this.#isFit = isFit;
     this.#name = uniqueId("model");
@@ -38,16 +37,6 @@ export class ModelPicker {
     this.#list.addEventListener("change", () => this.#onChosen());
     new ResizeObserver(() => this.#reveal()).observe(this.#list);
     models.watch((held) => held && this.#offer(held, this.#last));
-  }
-
-  /**
-   * Offer models on another condition.
-   *
-   * @param {(model: Model) => boolean} isFit
-   */
-  offerFor(isFit) {
-    this.#isFit = isFit;
-    if (this.#models.value) this.#offer(this.#models.value, null);
   }
 
   /**
@@ -60,7 +49,6 @@ export class ModelPicker {
     if (this.model) listener(this.model);
   }
 
-  #models;
   #kind;
   #isFit;
   #name;

@@ -87,6 +87,11 @@ export class Pad {
     this.#take(WHITE);
   }
 
+  /** Return the canvas on which one paints. */
+  get paper() {
+    return this.#canvas;
+  }
+
   /** Called when the ink has changed. */
   onInk = () => {};
   /** Called when the pen is lifted. */

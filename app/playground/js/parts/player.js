@@ -39,7 +39,7 @@ const FILM_END_MS = 1200;
 /** Pictures that follow each other by themselves, at most: a forgotten tab leaves the service alone. */
 const MOST_IN_A_ROW = 30;
 /** Recorded drawings. */
-const FILMS = ["digit", "character"];
+const FILMS = ["character", "digit"];
 /** Completions that a film has for each place. */
 const SHOWN = 3;
 /** Rows between two places with completions in a film. */
@@ -50,7 +50,7 @@ const UNITS = 4096;
 /**
  * Shows a drawing pixel by pixel, with controls for play, step, speed and place.
  *
- * The Watch view makes one for its section. `begin(model, isAsked)` draws and shows
+ * The Draw view makes one for its section. `begin(model, isAsked)` draws and shows
  * another picture, `showFilm()` a recorded one until there is a drawing; `leave()`
  * cancels what is requested. Errors of the backend go to `onTrouble`. `model` is the
  * model that drew the picture, null for a film; `drawnPart` are the pixels that are
@@ -197,6 +197,13 @@ export class Player {
     this.isAsking = false;
     this.onWait("");
     this.#forecasts.stop();
+  }
+
+  /** Stop where it is: something else takes the picture's place. */
+  pause() {
+    this.#stay();
+    this.#run(false);
+    this.leave();
   }
 
   /** Draw the pixels behind the present place anew. */

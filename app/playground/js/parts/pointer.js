@@ -122,11 +122,18 @@ export class Pointer {
     this.#lift();
     this.#pointerId = event.pointerId;
     this.#isPen = isPen;
-    this.#canvas.setPointerCapture(event.pointerId);
+    let isUp = false;
+    try {
+      this.#canvas.setPointerCapture(event.pointerId);
+    } catch {
+      // The stroke was a tap on another canvas, which has ended.
+      isUp = true;
+    }
     this.onBegin();
     this.#first = this.#last = placeAt(event, this.#canvas, this.#size);
     this.cursor = pixelAt(event, this.#canvas, this.#size);
     this.#move(event);
+    if (isUp) this.#lift();
   }
 
   /**

@@ -23,7 +23,7 @@ const PARTS = 8;
 /**
  * A field for the size of the person's own picture.
  *
- * The Draw view makes one for its PicturePicker. `offer(own, model)` sets the choices;
+ * The Complete view makes one for its PicturePicker. `offer(own, model)` sets the choices;
  * `picture` is the picture at the chosen size, null if it is cropped; `onChange` is
  * called when the person chooses another size.
  */
@@ -43,8 +43,6 @@ export class WholePicture {
   #choice = el("select");
   #hint = el("p", { class: "hint" });
   element = field("share", t("Size of the picture"), this.#choice);
-  /** Whether larger pictures may be used at all. */
-  isWanted = false;
   /** @type {OwnPicture | null} */
   #own = null;
   /** The person's choice for this picture; null for none. @type {string | null} */
@@ -63,8 +61,7 @@ export class WholePicture {
     const { bitmap, isSmaller } = own;
     const sizes = wholeSizes(bitmap, model);
     const options = sizes.map((size, i) => new Option(inWords(size), String(2 ** i)));
-    this.element.hidden =
-      !this.isWanted || !options.length || bitmap.width * bitmap.height === model.width * model.height;
+    this.element.hidden = !options.length || bitmap.width * bitmap.height === model.width * model.height;
     this.#choice.replaceChildren(...options, new Option(t("fitted to {size}", { size: inWords(model) }), ""));
     // Black and white pictures, such as letters, usually fill their whole size.
     const usual = isPaper(model) || !options.length ? "" : String(2 ** usualSize(sizes, model));

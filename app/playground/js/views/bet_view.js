@@ -139,10 +139,14 @@ export class BetView {
     if (!this.#game && !this.#question.isAsking) this.open(this.#place);
   }
 
-  /** Return the model that the address names, else the best one, or null. */
+  /**
+   * Return the model that the address names, else the best one for digits, as every
+   * address of the day's game has always meant, else any or null.
+   */
   get #model() {
     const name = new URLSearchParams(this.#place).get("model");
-    return this.#models.find((model) => model.name === name) ?? this.#models[0] ?? null;
+    const named = this.#models.find((model) => model.name === name);
+    return named ?? this.#models.find((model) => kindOf(model) === t("Digits")) ?? this.#models[0] ?? null;
   }
 
   /**

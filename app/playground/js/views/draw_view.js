@@ -1,331 +1,309 @@
-/**
- * The view "Draw with it": a pad, and two uses of the picture on it
- * (service/draw_modes.js).
- */
+/** The room "Draw": a picture is drawn before the reader's eyes, until they draw on it. */
 
-import { el, find, uniqueId } from "../parts/dom.js";
-import { DrawFields } from "../parts/draw_fields.js";
-import { Completions } from "../parts/completions.js";
-import { clearTrouble, group, submitRow } from "../parts/fields.js";
+import { modelsFor, hasInk } from "../service/choice.js";
+import { find } from "../parts/dom.js";
 import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
-import { LabelFields } from "../parts/label_fields.js";
-import { t } from "../lang.js";
-import { MethodFields } from "../parts/method_fields.js";
-import { ModelPicker } from "../parts/model_picker.js";
-import { Pad } from "../parts/pad.js";
-import { PicturePicker } from "../parts/picture_picker.js";
-import { WholePicture } from "../parts/whole_picture.js";
-import { holesIn, MOST_HOLES, largestHole } from "../pixels/holes.js";
-import { holeOf, maskPicture, pixelsOf, pngOf } from "../pixels/raster.js";
-import { modelsFor } from "../service/choice.js";
 import { kindOf } from "../service/kinds.js";
-import { FieldTrouble, Unreachable } from "../service/problems.js";
-import { completionOf, cropOf } from "../service/requests.js";
-import { BEGIN, COMPLETE, DRAW_MODES } from "../service/draw_modes.js";
+import { formatNumber, t } from "../lang.js";
+import { explain, Unreachable } from "../service/problems.js";
 import { NO_MODEL } from "../service/words.js";
-import { DrawingView } from "./drawing_view.js";
+import { Player } from "../parts/player.js";
 
-/** @import {JobInput, Job, Model, Recipe, HistoryEntry, Settings, Shared} from "../types" */
-/** @import {DrawMode} from "../service/draw_modes.js" */
+/** @import {InkView} from "./ink_view.js" */
+/** @import {Model, Shared} from "../types" */
 
-/** Number of images at first. */
-const USUAL = 8;
-/** The screen of a phone, as in css/media.css. */
-const NARROW = "(max-width: 700px)";
-/** Number of images at first, if they are larger than the model's. */
-const FEW = 2;
+/** Milliseconds without a picture after which a film is shown. */
+const PATIENCE_MS = 600;
 
 /**
- * The views at #ink and #complete, which share one section and one pad.
+ * The view at #draw, the first of the page. rooms.js makes one when the view is first
+ * opened.
  *
- * rooms.js makes one when one of them is first opened. In the mode "ink" completions
- * are drawn while the person paints; in the other a form draws them. Methods: those of
- * `ViewInstance` in types.d.ts. Errors are shown as sentences.
+ * It draws pictures of the chosen kind one after the other with a `Player`, and shows a
+ * film until a model is ready. Whoever touches the picture draws on it: an `InkView`
+ * takes the player's place. Methods: those of `ViewInstance` in types.d.ts. Errors are
+ * shown as sentences.
  */
 export class DrawView {
   /**
    * @param {HTMLElement} element - Section of the view.
    * @param {Shared} shared - State and services of the page.
-   * @param {DrawMode} mode - Use of the pad at first.
    */
-  constructor(element, shared, mode) {
+  constructor(element, shared) {
     this.#element = element;
+    this.#line = find(element, ".explained > .trouble");
     this.#shared = shared;
-    this.#mode = mode;
-    this.#models = new ModelPicker("complete", shared.models, isFitFor(mode));
-    this.#fields = new DrawFields(USUAL, shared.info);
-    this.#completions = new Completions(shared, this.#pad);
-    this.#hole = group("mask", t("Picture"), this.#pad.element, this.#completions.labels);
-    this.#kinds.onChoose = (name) => this.#models.turnTo(name);
-    this.#fields.element.append(this.#method.element);
-    this.#pictures.others = this.#models;
-    this.#pictures.offerWhole(this.#whole);
-    this.#pictures.onChange = (picture) => this.#lay(picture);
-    this.#pad.onInk = () => this.#onInk();
-    this.#pad.onRest = () => this.#isLive && this.#completions.rest();
-    const [form, stage] = [find(element, "form"), find(element, ".stage")];
-    const settings = [this.#models, this.#labels, this.#fields].map((part) => part.element);
-    const drawer = el("details", { class: "drawer" }, this.#title, ...settings);
-    // On a phone the paper must stand above the explanation.
-    stage.append(this.#completions.element, find(form, ".lead"));
-    form.append(
-      el("div", { class: "heading" }, find(form, "h1"), this.#kindRow),
-      el("div", { class: "easel" }, this.#hole, submitRow("")),
-      el("div", { class: "more" }, this.#pictures.element, this.#whole.element, drawer),
-    );
-    this.#narrow.addEventListener("change", () => this.#arrange());
-    this.#arrange();
-    stage.classList.add("explained");
-    element.classList.add("watch");
-    this.#render();
-    const suit = (/** @type {Model} */ model) => this.#suit(model);
-    this.#drawing = new DrawingView(
-      element,
-      shared,
-      { models: this.#models, labels: this.#labels, pictures: this.#pictures, fields: this.#fields, suit },
-      (model) => this.#request(model),
-    );
-    drawer.after(this.#drawing.code.element);
-    this.#drawing.onDraw = () => (this.#isInkOfJob = true);
-    this.#drawing.onExpect = (mean, job) => {
-      if (this.#isInkOfJob && !this.#isLive) this.#pad.showMean(mean, job.channels === 1 && !job.palette?.length);
-    };
-    this.#drawing.onRestore = (job) => {
-      this.#switchTo(COMPLETE);
-      this.#method.set(job);
-    };
-    this.#drawing.onRefill = async ({ mask }) => {
-      this.#element.dataset.used = "";
-      const hole = mask && holeOf(await pixelsOf(mask));
-      if (!hole) return;
-      this.#pad.fill((i) => hole[i]);
-      this.#isInkOfJob = true;
-    };
-    shared.models.watch((held) => !this.#models.model && this.#completions.say(held ? NO_MODEL : t("Starting…")));
+    this.#player = new Player(element, shared.backend);
+    this.#player.onTrouble = (error) => this.#say(error);
+    this.#player.onWait = (text) => this.#tell(text);
+    this.#player.onChange = () => this.#tell("");
+    this.#player.onIdle = () => this.#goOn();
+    find(element, "[data-act=another]").addEventListener("click", () => this.#drawAnother());
+    find(element, "[data-act=mine]").addEventListener("click", () => this.#drawOn());
+    find(element, "[data-act=watch]").addEventListener("click", () => this.#watch());
+    const canvas = find(element, ".screen canvas");
+    canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
+      // A finger may want to scroll; its tap draws.
+      if (event.pointerType !== "touch" && event.button === 0) this.#drawOn(event);
+    });
+    canvas.addEventListener("click", (/** @type {PointerEvent} */ event) => {
+      if (event.pointerType === "touch") this.#drawOn(event);
+    });
+    this.#kinds = new KindPicker(find(element, ".kinds"), "kind");
+    this.#kinds.onChoose = (name) => this.#choose(name);
+    shared.models.watch((models) => models && this.#suit(models));
+    shared.isOnline.watch((isBack) => {
+      if (!isBack || !this.#isCutOff) return;
+      this.#say(null);
+      this.open();
+    });
+    setTimeout(() => this.#fill(), PATIENCE_MS);
   }
 
   #element;
+  #line;
   #shared;
-  /** Present use of the pad. */
-  #mode;
-  #models;
-  #fields;
-  #completions;
-  #hole;
-  #drawing;
-  #pad = new Pad();
-  #labels = new LabelFields(false);
-  #method = new MethodFields();
-  #whole = new WholePicture();
-  #pictures = new PicturePicker(t("Begin with one of these"), (model) => model, t("Digit {name}", { name: "2" }));
-  #title = el("summary", {}, t("Settings"));
-  #kindRow = el("fieldset", { class: "kinds" }, el("legend", { class: "unseen" }, t("What is drawn")));
-  #kinds = new KindPicker(this.#kindRow, uniqueId("kind"));
-  /** True if the pad shows what the job on the board was given, so that its fog fits. */
-  #isInkOfJob = false;
-  /** Kind of picture and size for which the pad was laid out. */
-  #layout = "";
-  #narrow = matchMedia(NARROW);
-  leave = () => this.#completions.leave();
-  /** @type {(recipe: Recipe) => unknown} */
-  follow = (recipe) => this.#drawing.follow(recipe);
-  /** @type {(settings: Settings | HistoryEntry | Job, given: JobInput) => unknown} */
-  restore = (settings, given) => this.#drawing.restore(settings, given);
+  #player;
+  #kinds;
+  /** The best model of each kind of picture. @type {Model[]} */
+  #offered = [];
+  /** @type {Model | null} */
+  #model = null;
+  #all = 0;
+  #isReadyCount = 0;
+  #isCutOff = false;
+  #isPatient = true;
+  /** @type {Promise<InkView | null> | null} */
+  #ink = null;
 
   /**
-   * Arrange the parts: on a phone the paper comes first, with the completions below it,
-   * and the tools follow.
-   */
-  #arrange() {
-    const [pad, paper] = [this.#pad.element, find(this.#pad.element, ".paper")];
-    const bars = this.#completions.labels;
-    if (this.#narrow.matches) {
-      pad.prepend(paper, this.#completions.strip, bars);
-      return;
-    }
-    find(pad, ".palette").after(paper);
-    pad.after(bars);
-    this.#completions.takeStrip();
-  }
-
-  /** Return true if completions are drawn while the person paints. */
-  get #isLive() {
-    return this.#mode === BEGIN;
-  }
-
-  /**
-   * Show the view.
+   * Show the view and draw a picture if there is none.
    *
-   * @param {string} jobId - Job to show; "" for none.
+   * @param {string} [_place]
    * @param {string} [_further]
-   * @param {string} [name] - Name of the mode.
+   * @param {string} [name] - "ink" for the pad, "watch" for the player, else as it was left.
    */
-  open(jobId, _further, name) {
-    this.#switchTo(DRAW_MODES.find(({ place }) => place === name) ?? BEGIN);
-    if (jobId) this.#drawing.open(jobId);
-    else if (this.#isLive) this.#completions.look();
+  open(_place, _further, name) {
+    if (this.#element.hidden) return;
+    if (name === "watch" && this.#isInk) return this.#watch();
+    if (name === "ink" && !this.#isInk) return void this.#lay(null);
+    if (this.#isInk) return void this.#ink?.then((ink) => ink?.look());
+    const isReady = this.#isReady(this.#model);
+    if (isReady && !this.#player.isLive && !this.#player.isAsking) this.#drawAnother(false);
+    else if (!this.#isPatient) this.#fill();
   }
 
   /**
-   * Use a picture file.
+   * Return true if somebody can draw with a model at once.
    *
-   * @param {File} file
+   * @param {Model | null | undefined} model
    */
-  take(file) {
-    if (this.#isLive) {
-      this.#switchTo(COMPLETE);
-      location.hash = COMPLETE.place;
-    }
-    return this.#drawing.take(file);
+  #isReady(model) {
+    return Boolean(model && this.#shared.backend.isReady("sample", model));
+  }
+
+  /** Cancel what is requested: the view is hidden. */
+  leave() {
+    this.#player.leave();
+    this.#ink?.then((ink) => ink?.leave());
   }
 
   /**
-   * Use a picture of the page. In the mode "ink" its transparent pixels are unknown.
+   * Put a picture of another view on the pad.
    *
    * @param {string} url - Data URL of the picture.
-   * @param {string} model - Name of the model to choose.
-   * @param {string} name - Name of the mode.
-   * @param {number} [known] - Number of its first pixels that are known, of a picture
-   *     that is not finished.
+   * @param {string} name - Name of its model.
+   * @param {string} _view
+   * @param {number} [known] - Number of its first pixels that are known.
    */
-  async give(url, model, name, known) {
-    this.#switchTo(DRAW_MODES.find(({ place }) => place === name) ?? COMPLETE);
-    if (!this.#isLive) return this.#drawing.give(url, model);
-    const found = this.#models.offered.find((one) => one.name === model);
-    if (!found) return;
-    this.#models.turnTo(model);
-    this.#pad.copy(await pixelsOf(url, found), known);
+  give(url, name, _view, known) {
+    const model = this.#shared.models.value?.find((one) => one.name === name);
+    if (model) this.#lay({ picture: url, model, known });
+  }
+
+  /** Return true if the pad is shown. */
+  get #isInk() {
+    return this.#element.dataset.mode === "ink";
+  }
+
+  /** Show the player again. */
+  #watch() {
+    this.leave();
+    this.#element.dataset.mode = "watch";
+    if (this.#model) this.#drawAnother(false);
+    else this.#fill();
   }
 
   /**
-   * Switch to another use of the pad. The picture stays if it fits.
+   * Show the pad.
    *
-   * @param {DrawMode} mode
+   * @param {{picture: ImageData | string, model: Model, known?: number} | null} given -
+   *     Picture to go on with; null for what is on the pad.
+   * @param {PointerEvent} [event] - Stroke with which the person began.
    */
-  #switchTo(mode) {
-    if (mode === this.#mode) return;
-    this.#mode = mode;
-    this.#completions.leave();
-    delete this.#element.dataset.used;
-    this.#render();
-    this.#models.offerFor(isFitFor(mode));
-    if (this.#models.model) this.#suit(this.#models.model);
+  async #lay(given, event) {
+    this.#player.pause();
+    this.#element.dataset.mode = "ink";
+    const answers = find(this.#element, ".ending");
+    this.#ink ??= import("./ink_view.js").then(
+      ({ InkView }) => new InkView(find(this.#element, ".desk"), answers, this.#shared),
+      () => {
+        // The next attempt may find the code.
+        this.#ink = null;
+        this.#element.dataset.mode = "watch";
+        this.#say(new Unreachable());
+        return null;
+      },
+    );
+    const ink = await this.#ink;
+    if (!ink) return;
+    const model = given?.model ?? this.#inkModel;
+    this.#model = model;
+    this.#kinds.offer(this.#offered, model && (this.#offered.find((one) => kindOf(one) === kindOf(model)) ?? model));
+    if (given) await ink.give(given.picture, given.model, given.known);
+    else ink.choose(model);
+    if (event) ink.touch(event);
   }
 
-  /** Show the texts and fields of the present mode. */
-  #render() {
-    const { place, title, lead = "", empty = "", verb = "" } = this.#mode;
-    const words = { h1: title, ".lead": lead, ".empty p": empty, "button.primary": verb };
-    for (const [name, text] of Object.entries(words)) find(this.#element, name).textContent = text;
-    this.#element.dataset.mode = place;
-    this.#fields.begin(USUAL, 1);
-    this.#method.element.hidden = this.#isLive;
-    this.#whole.isWanted = !this.#isLive;
+  /** Return the chosen model if one can paint in its pictures, else the first with which one can. */
+  get #inkModel() {
+    const able = modelsFor("draw", this.#shared.models.value ?? []);
+    const kind = this.#model && kindOf(this.#model);
+    return able.find((one) => kindOf(one) === kind) ?? able[0] ?? null;
+  }
+
+  /** Show a film if there is nothing else. */
+  #fill() {
+    this.#isPatient = false;
+    if (!this.#player.isShown && !this.#element.hidden) this.#player.showFilm();
   }
 
   /**
-   * Adapt the pad and the fields to the chosen model.
+   * Choose among the models that are loaded now.
    *
-   * @param {Model} model
+   * @param {Model[]} models
    */
-  #suit(model) {
-    const { offered } = this.#models;
-    const kinds = firstOfEach(offered);
-    const layout = `${kindOf(model)} ${model.width} ${model.height} ${model.channels} ${model.values}`;
-    const isKept = layout === this.#layout && !(this.#isLive && this.#pad.isWhole);
-    this.#title.textContent = t("Settings: {model}", { model: kindOf(model) });
-    this.#kinds.offer(kinds, kinds.find((one) => kindOf(one) === kindOf(model)) ?? null);
-    this.#completions.suit(offered, model);
-    this.#layout = layout;
-    if (this.#isLive && !isKept) {
-      this.#isInkOfJob = false;
-      this.#pad.open(model);
-      this.#completions.begin();
+  #suit(models) {
+    this.#offered = firstOfEach(modelsFor("watch", models));
+    this.#all = models.length;
+    this.#isReadyCount = models.filter(({ compiling }) => !compiling).length;
+    const before = this.#model;
+    const same = this.#offered.find((model) => before && kindOf(model) === kindOf(before));
+    const isBusy = this.#player.isLive || this.#player.isAsking;
+    const ready = this.#offered.find((model) => this.#isReady(model));
+    const next = this.#isReady(same) ? same : ready;
+    this.#model = (isBusy && same) || next || same || this.#offered[0] || null;
+    this.#kinds.offer(this.#offered, this.#model);
+    if (this.#isInk) return void this.#ink?.then((ink) => ink?.choose(this.#inkModel));
+    if (!this.#model) this.#say(NO_MODEL);
+    else if (this.#line.textContent === NO_MODEL) this.#say(null);
+    this.#tell("");
+    this.open();
+  }
+
+  /**
+   * Draw with the model of this name.
+   *
+   * @param {string} name
+   */
+  #choose(name) {
+    this.#model = this.#offered.find((model) => model.name === name) ?? null;
+    if (
+      this.#isInk &&
+      this.#model &&
+      kindOf(this.#inkModel ?? this.#model) === kindOf(this.#model) &&
+      hasInk(this.#model)
+    )
+      return void this.#lay(null);
+    if (this.#isInk) return this.#watch();
+    this.#drawAnother();
+  }
+
+  /** Draw a picture of the next kind for which a model is ready. */
+  #goOn() {
+    const at = this.#offered.findIndex((model) => model === this.#model);
+    const others = [...this.#offered.slice(at + 1), ...this.#offered.slice(0, at + 1)];
+    const next = others.find((model) => this.#isReady(model)) ?? this.#model;
+    this.#model = next;
+    this.#kinds.offer(this.#offered, next);
+    this.#drawAnother(false);
+  }
+
+  /**
+   * Draw another picture.
+   *
+   * isAsked: Whether the person asked for it.
+   */
+  #drawAnother(isAsked = true) {
+    this.#say(null);
+    if (!this.#model) return this.#say(NO_MODEL);
+    this.#isCutOff = false;
+    this.#player.begin(this.#model, isAsked);
+  }
+
+  /**
+   * Let the person draw on what is drawn so far.
+   *
+   * @param {PointerEvent} [event] - Stroke with which they began.
+   */
+  #drawOn(event) {
+    const { drawnPart, model, count } = this.#player;
+    if (model && !hasInk(model)) return;
+    this.#lay(model && drawnPart ? { picture: drawnPart, model, known: count } : null, event);
+  }
+
+  /**
+   * Show who draws the picture, or that it is recorded, or what is waited for.
+   *
+   * @param {string} waiting
+   */
+  #tell(waiting) {
+    this.#element.dataset.live = String(this.#player.isLive);
+    const { model, isShown } = this.#player;
+    find(this.#element, "[data-act=another]").disabled = !this.#isReady(this.#model);
+    find(this.#element, "[data-act=mine]").disabled = model !== null && !hasInk(model);
+    const source = model ? originOf(model, this.#player.isHere) : isShown ? this.#recorded : "";
+    find(this.#element, ".origin").textContent = waiting || source;
+    find(this.#element, ".origin").title = model?.name ?? "";
+  }
+
+  /** Return why a recorded picture is shown. */
+  get #recorded() {
+    if (!this.#model?.compiling) return t("Recorded earlier.");
+    const counts = { ready: formatNumber(this.#isReadyCount), all: formatNumber(this.#all) };
+    if (this.#model.state === "loading") {
+      return t(
+        "Recorded earlier. The live one begins by itself in some seconds: {ready} of {all} networks are loaded.",
+        counts,
+      );
     }
-    if (!isKept || (!this.#isLive && this.#pad.isBlank)) this.#pictures.suit(model, this.#isLive);
-    if (this.#isLive && !this.#element.hidden) this.#completions.look();
+    return t(
+      "Recorded earlier. The live one begins by itself: the networks are being compiled for this processor, once, which takes about a minute. {ready} of {all} are ready.",
+      counts,
+    );
   }
 
   /**
-   * Put a chosen picture on the pad.
+   * Show a sentence about an error; null hides it.
    *
-   * @param {ImageData} picture - The chosen picture.
+   * @param {unknown} error
    */
-  #lay(picture) {
-    const { model } = this.#models;
-    this.#isInkOfJob = false;
-    // The images beside it are of another picture.
-    delete this.#element.dataset.used;
-    if (this.#isLive) return this.#pad.copy(picture);
-    if (!model) return;
-    const wasWhole = this.#pad.isWhole;
-    this.#pad.edit(picture, model);
-    const { isWhole } = this.#pad;
-    if (wasWhole !== isWhole) this.#fields.begin(isWhole ? FEW : USUAL, 1);
-  }
-
-  /** Handle a change of the ink. */
-  #onInk() {
-    clearTrouble(this.#hole);
-    this.#isInkOfJob = false;
-    if (this.#isLive) this.#completions.begin();
-    else this.#pad.showMean(null);
-  }
-
-  /**
-   * Return the request that the form makes.
-   *
-   * @param {Model} model
-   * @throws {FieldTrouble} if a field is invalid or nothing is unknown; Unreachable if
-   *     only a service could draw it.
-   */
-  async #request(model) {
-    await this.#pictures.suiting;
-    const settings = { ...this.#fields.read(), ...this.#labels.read() };
-    Object.assign(settings, this.#method.read());
-    const { unknown } = this.#pad;
-    if (!unknown.includes(1))
-      throw new FieldTrouble("mask", t("Nothing is marked to be filled yet. Paint a hole first."));
-    if (this.#pad.isWhole) return this.#crop(model, unknown, settings);
-    const fit = this.#models.fitFor(unknown, model);
-    const { picture } = this.#pad;
-    const wish = this.#shared.backend.browser.can("complete", fit)
-      ? { picture, hole: unknown, ...settings }
-      : undefined;
-    return { ...(await completionOf(fit, picture, unknown, settings)), wish };
-  }
-
-  /**
-   * Return the request that fills holes in a larger picture. What the service would
-   * refuse is refused here, with a sentence.
-   *
-   * @param {Model} model
-   * @param {Uint8Array} hole
-   * @param {{n: number}} settings
-   * @throws {FieldTrouble} if a hole is too large or there are too many; Unreachable
-   *     without a service.
-   */
-  async #crop(model, hole, settings) {
-    const { api, info, isOnline } = this.#shared;
-    if (!api.hasService || !isOnline.value)
-      throw new Unreachable(t("Only a service fills holes in larger pictures, and none is there now."));
-    const { width, height } = largestHole(model);
-    const { count, isLarge } = holesIn(hole, this.#pad.ink, model);
-    const near = t("A hole, with those beside it, has {width} × {height} pixels here at most.", { width, height });
-    if (isLarge) throw new FieldTrouble("mask", near);
-    if (count * settings.n > MOST_HOLES)
-      throw new FieldTrouble("mask", t("Holes times images are {most} at most.", { most: MOST_HOLES }));
-    const file = await this.#whole.fileFor(info.value?.limits.upload_bytes ?? 2 ** 21);
-    return cropOf(model, file, await pngOf(maskPicture(hole, this.#pad.ink)), settings);
+  #say(error) {
+    // When the server is back, drawing begins by itself.
+    this.#isCutOff = error instanceof Unreachable;
+    this.#line.hidden = error === null;
+    this.#line.textContent = error === null || typeof error === "string" ? error : explain(error).text;
+    if (error !== null && !this.#isPatient) this.#fill();
   }
 }
 
 /**
- * Return a function that says whether a model suits a mode.
+ * Return what a model was trained on, and whether this browser draws, in words.
  *
- * @param {DrawMode} mode
- * @returns {(model: Model) => boolean}
+ * @param {Model} model
+ * @param {boolean} isHere
  */
-function isFitFor(mode) {
-  return (model) => mode !== BEGIN || modelsFor("draw", [model]).length > 0;
+function originOf({ data }, isHere) {
+  const by = t("By a network trained on {data}.", { data: data.split(" (")[0] });
+  return isHere ? `${by} ${t("Drawn in this browser.")}` : by;
 }

@@ -1,16 +1,17 @@
 /**
- * The view "What surprises it": what the network expected of a picture, pixel by pixel
- * (figure 6 of the paper).
+ * The room "Look inside": what the network expected of a picture, pixel by pixel (figure
+ * 6 of the paper), and why.
  */
 
 import { scoreOf } from "../service/api.js";
-import { modelOf } from "../service/choice.js";
+import { isInOneOrder, modelOf } from "../service/choice.js";
 import { beliefPlots } from "../parts/belief_plot.js";
 import { announce, el, find } from "../parts/dom.js";
 import { clearTrouble, clearTroubleOnChange, showTrouble, submitRow } from "../parts/fields.js";
 import { FormCode } from "../parts/form_code.js";
 import { historyEntry } from "../service/history.js";
 import { CurrentQuestion } from "../service/current_question.js";
+import { InfluencePanel } from "../parts/influence_panel.js";
 import { givenOf, JobBoard } from "../parts/job_board.js";
 import { LabelBars } from "../parts/label_bars.js";
 import { t } from "../lang.js";
@@ -34,8 +35,8 @@ const REDRAWN = 8;
 /**
  * The view at #inspect. rooms.js makes one when the view is first opened.
  *
- * It scores a picture, shows the bits of each pixel and the distribution at a chosen
- * one, and redraws the picture from there. Methods: those of `ViewInstance` in
+ * It scores a picture, shows the bits of each pixel, the distribution at a chosen one
+ * and what it depended on, and redraws the picture from there. Methods: those of `ViewInstance` in
  * types.d.ts. Errors are shown as sentences.
  */
 export class InspectView {
@@ -68,7 +69,7 @@ export class InspectView {
     this.#chosen = el("p", { class: "readout" });
     this.#trouble = el("p", { class: "trouble", hidden: true });
     this.#labels = new LabelBars(shared, this.#scored);
-    const parts = [this.#labels.element, this.#chosen, this.#beliefs, this.#trouble];
+    const parts = [this.#labels.element, this.#chosen, this.#beliefs, this.#trouble, this.#sight];
     const side = el("div", { class: "side" }, this.#scored.summary, ...parts);
     side.append(this.#redraw, this.#destinations);
     this.#panel = el("div", { class: "inspection", hidden: true }, this.#scored.element, side);
@@ -79,6 +80,7 @@ export class InspectView {
       shared.isOnline,
       (text) => {
         this.#beliefs.removeAttribute("aria-busy");
+        this.#influence?.wait("");
         this.#sayTrouble(text);
       },
       () => this.#ask(this.#scored.chosen[0], this.#scored.chosen[1]),
@@ -92,6 +94,9 @@ export class InspectView {
   #board;
   #beliefs;
   #redraw;
+  #sight = el("div", {});
+  /** Which pixels mattered; null if no service can say so. @type {InfluencePanel | null} */
+  #influence = null;
   #labels;
   #chosen;
   #trouble;
@@ -141,6 +146,14 @@ export class InspectView {
     const { model } = this.#models;
     if (this.element.hidden || this.#jobId || this.#hasExample || !model) return;
     if (this.#shared.backend.isReady("scoreMap", model)) this.#inspect(false);
+  }
+
+  /** Cancel what nobody waits for any more: an example, and the question about a pixel. */
+  leave() {
+    this.#question.giveUp();
+    if (this.#jobId || this.#result) return;
+    this.#showing.start();
+    this.#hasExample = false;
   }
 
   /** Return the call of the form. */
@@ -263,6 +276,9 @@ export class InspectView {
     this.#redraw.hidden = picture === null || !model || !scored.job;
     this.#state.textContent = scored.job ? "" : t("Drawn in this browser.");
     const name = model?.name ?? scored.job?.model ?? "";
+    const isClear = model && picture && isInOneOrder(model) && !model.palette?.length;
+    this.#influence = isClear && this.#shared.api.hasService ? new InfluencePanel(model, picture) : null;
+    this.#sight.replaceChildren(...(this.#influence ? [this.#influence.element] : []));
     this.#scored.show(name, scored.score, /** @type {ScoreMap} */ (scored.map), picture);
     this.#labels.show(model);
     this.#destinations.replaceChildren(...(picture && model ? this.#destinationsFor(model, picture) : []));
@@ -323,14 +339,20 @@ export class InspectView {
     this.#beliefs.removeAttribute("aria-busy");
     this.#sayTrouble("");
     if (!model || !picture) return;
+    const influence = this.#influence;
+    influence?.choose([x, y]);
     // Of two values, the cost of the true one gives the whole distribution; nobody
     // needs to be asked.
-    if (!job && map && model.values === 2)
-      return this.#beliefs.append(...beliefPlots([beliefOf(map.bits[y][x][0], picture, x, y)], model));
-    this.#beliefs.setAttribute("aria-busy", "true");
+    const isKnown = !job && map && model.values === 2;
+    if (isKnown) this.#beliefs.append(...beliefPlots([beliefOf(map.bits[y][x][0], picture, x, y)], model));
+    if (isKnown && !influence) return this.#question.giveUp();
+    this.#beliefs.toggleAttribute("aria-busy", !isKnown);
     this.#question.ask(async (signal) => {
-      const belief = await this.#shared.backend.pixel(model, { picture, x, y }, { signal });
+      const wish = { picture, x, y, ...(influence && { influence: true }) };
+      const onWait = (/** @type {string} */ words) => influence?.wait(words);
+      const belief = await this.#shared.backend.pixel(model, wish, { signal, onWait });
       if (!signal.aborted) this.#beliefs.replaceChildren(...beliefPlots(belief?.colours ?? [], model));
+      if (!signal.aborted && belief) influence?.showBelief(belief);
       this.#beliefs.removeAttribute("aria-busy");
     });
   }
