@@ -133,8 +133,9 @@ class Bets(BaseModel):
     seed: int = Field(ge=0, le=MAX_SEED)
     of: int = Field(ge=1, le=20)
     """Number of pixels to bet on."""
-    bits: float = Field(ge=0, le=1000)
-    """Bits that the sender has paid."""
+    away: float | None = Field(default=None, ge=0, le=100)
+    """Mean distance of the sender to the network, in percentage points; links of
+    earlier versions have none."""
     job: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")
     """The job that drew the picture, for the preview; the service deletes it after a
     while."""
@@ -146,13 +147,16 @@ async def shared_bets(
 ) -> Response:
     """Return the page of a link to the same bets; its preview is the half-drawn
     picture."""
-    address = urllib.parse.urlencode(bets.model_dump())
-    page = urllib.parse.urlencode(bets.model_dump(exclude={"job"}))
+    address = urllib.parse.urlencode(bets.model_dump(exclude_none=True))
+    page = urllib.parse.urlencode(bets.model_dump(exclude={"job"}, exclude_none=True))
+    said = "A network draws this one pixel at a time."
+    if bets.away is not None:
+        said = f"I was {bets.away:.1f} points away from the network."
     preview = urllib.parse.urlencode(bets.model_dump(include={"model", "job"}))
     return _page_with_preview(
         _base(services, request),
-        title=f"{bets.of} pixels against a neural network",
-        description=f"Black or white? I paid {bets.bits:.1f} bits for these pixels. Bet on the same ones.",
+        title=f"How likely is white? {bets.of} pixels of a neural network",
+        description=f"{said} Try the same pixels.",
         address=f"/s/bet?{address}",
         page=f"/#bet/{page}",
         preview=f"/s/preview.png?{preview}",

@@ -82,10 +82,13 @@ def test_link_to_bets_shows_their_picture_half_drawn(
     """Made of stored rows; when they are gone, of what the model has."""
     job = client.post("/sample", json={"model": "grey", "seed": 7}).json()["id"]
     worker.draw()
-    bets = {"model": "grey", "seed": 7, "of": 10, "bits": 9.1, "job": job}
+    earlier = {"model": "grey", "seed": 7, "of": 10, "bits": 9.1, "job": job}
+    said = Faces(client.get("/s/bet", params=earlier).text).said
+    assert said["refresh"] == "0; url=/#bet/model=grey&seed=7&of=10"
+    bets = {**earlier, "away": 12.5}
     said = Faces(client.get("/s/bet", params=bets).text).said
-    assert said["refresh"] == "0; url=/#bet/model=grey&seed=7&of=10&bits=9.1"
-    assert "9.1 bits" in said["og:description"]
+    assert said["refresh"] == "0; url=/#bet/model=grey&seed=7&of=10&away=12.5"
+    assert "12.5 points away" in said["og:description"]
     picture = Image.open(io.BytesIO(client.get(said["og:image"]).content))
     assert picture.size == (1200, 630)
     fog = (51, 64, 95)

@@ -377,39 +377,27 @@ def test_bet_draws_on_when_its_view_is_shown_again(run_page: RunPage) -> None:
     ) == [1, 0, 1]
 
 
-def test_bet_that_costs_both_the_same_is_won_by_nobody(run_page: RunPage) -> None:
-    """The reader bet on 50% as the network did."""
-    verdict = run_page(
-        BET
-        + """
-        await settle();
-        for (let i = 0; i < 8; i += 1) element.querySelector("form").requestSubmit();
-        return said(".question");
-        """
-    )
-    assert verdict.startswith(
-        "You paid 4.0 bits, the network 4.0: neither beat the other."
-    )
-
-
 @pytest.mark.parametrize(("of", "count"), [("4", 4), ("-1", 4), ("0.5", 4), ("2", 2)])
 def test_game_has_as_many_bets_as_its_link_says(
     run_page: RunPage, of: str, count: int
 ) -> None:
     """If that is a number of bets; else it has as many as the picture has pixels, or twenty."""
-    assert run_page(
-        BET
-        + f"""
+    assert (
+        run_page(
+            BET
+            + f"""
         await settle();
-        view.open("model=m&seed=1&of={of}&bits=3.2");
+        view.open("model=m&seed=1&of={of}&away=3.2");
         await settle();
         return said(".standing");
         """
-    ).endswith(f"3.2 bits for these {count} pixels. Go.")
+        )
+        == f"A friend was 3.2 points away at these {count} pixels. Go."
+    )
 
 
 @pytest.mark.parametrize(("name", "is_named"), [("m", True), ("gone", False)])
-def test_friend_paid_only_for_pixels_of_the_same_model(
+def test_friend_guessed_only_at_pixels_of_the_same_model(
     run_page: RunPage, name: str, is_named: bool
 ) -> None:
     """Another model draws other pixels if that of the link is not here."""
@@ -417,12 +405,12 @@ def test_friend_paid_only_for_pixels_of_the_same_model(
         BET
         + f"""
         await settle();
-        view.open("model={name}&seed=1&of=4&bits=3.2");
+        view.open("model={name}&seed=1&of=4&away=3.2");
         await settle();
         return said(".standing");
         """
     )
-    assert ("A friend paid 3.2 bits" in standing) is is_named
+    assert ("A friend was 3.2 points" in standing) is is_named
 
 
 def test_others_that_nobody_waited_for_are_not_announced_for_ever(

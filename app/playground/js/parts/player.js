@@ -13,7 +13,7 @@ import { blankCanvas, contextOf, pixelsOf } from "../pixels/raster.js";
 import { PixelNote } from "./pixel_note.js";
 import { DrawingCanvas } from "./drawing_canvas.js";
 import { LatestRequest } from "../signal.js";
-import { costOfPixel, likelihood, percent } from "../service/words.js";
+import { costOfPixel, likelihood, percent, sureness } from "../service/words.js";
 import { chanceOfWhite, drawPicture, redrawFrom, withOneLabel } from "../service/drawing.js";
 
 /** @import {Backend} from "../service/backend.js" */
@@ -472,7 +472,8 @@ export class Player {
     } else {
       const white = 100 * chanceOfWhite(picture, bits, this.#at);
       const share = formatFixed(white, 1);
-      line.textContent = t("Next, row {row}, column {column}: white with {percent}%", { ...place, percent: share });
+      const facts = { ...place, percent: share, words: sureness(white / 100) };
+      line.textContent = t("Next, row {row}, column {column}: {words} (white: {percent}%)", facts);
       bar.setAttribute("aria-label", t("Chance of white: {percent}%", { percent: share }));
       bar.firstElementChild.style.width = `${white}%`;
     }

@@ -334,6 +334,27 @@ export function likelihood(bits) {
   return t("1 in 10{power}", { power });
 }
 
+/** Chance of white from which the words apply. @type {[number, string][]} */
+const SURENESS = [
+  [0.99, t("almost certainly white")],
+  [0.85, t("very likely white")],
+  [0.6, t("rather white")],
+  [0.4, t("as likely white as black")],
+  [0.15, t("rather black")],
+  [0.01, t("very likely black")],
+  [0, t("almost certainly black")],
+];
+
+/**
+ * Return how likely white is in plain words.
+ *
+ * @param {number} white - Its chance, 0 to 1.
+ * @returns {string}
+ */
+export function sureness(white) {
+  return SURENESS.find(([least]) => white >= least)?.[1] ?? "";
+}
+
 /**
  * Return what a drawn pixel cost as a sentence.
  *

@@ -1,6 +1,4 @@
-/**
- * The view "Bet": the reader bets against the network on pixels that are not obvious.
- */
+/** The view "How likely is white?": how close the reader comes to the network's chances. */
 
 import { Bet, ROUNDS } from "../service/bet.js";
 import { modelsFor } from "../service/choice.js";
@@ -10,7 +8,7 @@ import { kindOf } from "../service/kinds.js";
 import { formatFixed, t } from "../lang.js";
 import { DrawingCanvas } from "../parts/drawing_canvas.js";
 import { friendlySeed } from "../service/requests.js";
-import { NO_MODEL } from "../service/words.js";
+import { NO_MODEL, sureness } from "../service/words.js";
 import { drawPicture } from "../service/drawing.js";
 
 /** @import {Model, Shared} from "../types" */
@@ -20,15 +18,15 @@ import { drawPicture } from "../service/drawing.js";
 const RATE = 260;
 /** Bets of the day's game, which is the same for everybody. */
 const OF_A_DAY = 10;
-const GOOD = t("Within ten points of the network, or better");
-const WORSE = t("More than ten points worse than the network");
+const CLOSE = t("Within ten points of the network");
+const FAR = t("More than ten points away from the network");
 const STILL = "(prefers-reduced-motion: reduce)";
 
 /**
  * The view at #bet. `make` of rooms.js makes one when the view is first opened.
  *
- * It draws a picture with the model, lets the reader bet on some of its pixels, and
- * compares what both have paid. `open(place)` shows the view with the game that the
+ * It draws a picture with the model, asks the reader how likely white is at some of its
+ * pixels, and measures the distance to what the network had said. `open(place)` shows the view with the game that the
  * address names, or a random one; `leave()` cancels what is requested. Errors are shown
  * as sentences.
  */
@@ -90,7 +88,7 @@ export class BetView {
   /**
    * Show the view.
    *
-   * @param {string} [place] - Game to play, as a query with seed, of, bits and model.
+   * @param {string} [place] - Game to play, as a query with seed, of, away and model.
    *     Default: a random one.
    */
   open(place = "") {
@@ -103,9 +101,9 @@ export class BetView {
     const seed = Number(query.get("seed") ?? NaN);
     const of = Number(query.get("of"));
     const most = Number.isInteger(of) && of > 0 ? Math.min(ROUNDS, of) : ROUNDS;
-    // The friend's bits are for pixels of the friend's model, which may not be here.
+    // The friend's result is of pixels of the friend's model, which may not be here.
     const isTheirs = (query.get("model") ?? this.#model?.name) === this.#model?.name;
-    const rival = isTheirs ? (query.get("bits") ?? "") : "";
+    const rival = isTheirs ? (query.get("away") ?? "") : "";
     this.#begin(Number.isSafeInteger(seed) ? seed : friendlySeed(), rival, most);
   }
 
@@ -153,8 +151,8 @@ export class BetView {
    * Draw the picture of a seed and start a game.
    *
    * @param {number} seed
-   * @param {string} rival - Bits that somebody else paid for the same pixels; "" for
-   *     nobody.
+   * @param {string} rival - How many points somebody else was away at the same pixels;
+   *     "" for nobody.
    * @param {number} most - Number of bets, at most.
    */
   #begin(seed, rival, most = ROUNDS) {
@@ -175,17 +173,17 @@ export class BetView {
       this.#game = { model, seed, rival, drawing, bet };
       this.#at = 0;
       this.#isPaid = false;
-      const facts = { bits: this.#rival, count: bet.rounds.length };
-      this.#say(this.#rival && t("A friend paid {bits} bits for these {count} pixels. Go.", facts));
+      const facts = { points: this.#rival, count: bet.rounds.length };
+      this.#say(this.#rival && t("A friend was {points} points away at these {count} pixels. Go.", facts));
       this.#go();
     });
   }
 
-  /** Return what somebody else paid, in the reader's language; "" if nobody did. */
+  /** Return how far somebody else was away, in the reader's language; "" if nobody was. */
   get #rival() {
     const text = this.#game?.rival ?? "";
-    const bits = Number(text);
-    return text && Number.isFinite(bits) ? formatFixed(bits, 1) : "";
+    const points = Number(text);
+    return text && Number.isFinite(points) ? formatFixed(points, 1) : "";
   }
 
   /** Draw up to the pixel of the next bet, or to the end. */
@@ -230,24 +228,24 @@ export class BetView {
   }
 
   /**
-   * Settle the bet and show what both pay.
+   * Settle the bet and show how far the reader was away.
    *
    * @param {Bet} bet
    */
   #pay(bet) {
     const game = this.#game;
     if (!game || !bet.next) return;
-    const { chance, at } = bet.next;
-    const mine = Number(this.#slider.value) / 100;
-    const { isWhite, mine: cost, theirs } = bet.settle(mine);
+    const { chance, at, isWhite } = bet.next;
+    bet.settle(Number(this.#slider.value) / 100);
     this.#isPaid = true;
     this.#at = at + 1;
     this.#canvas.paint(game.drawing, this.#at, null, true, false);
-    const facts = { mine: formatFixed(cost, 1), theirs: formatFixed(theirs, 1), percent: formatFixed(100 * chance, 0) };
+    const points = formatFixed(100 * bet.distances[bet.distances.length - 1], 0);
+    const facts = { points, percent: formatFixed(100 * chance, 0), words: sureness(chance) };
     this.#tell(
       isWhite
-        ? t("It is white. The network had said {percent}%. You pay {mine} bits, it pays {theirs}.", facts)
-        : t("It is black. The network had said {percent}%. You pay {mine} bits, it pays {theirs}.", facts),
+        ? t("The network had said {percent}%, {words}: you were {points} points away. It is white.", facts)
+        : t("The network had said {percent}%, {words}: you were {points} points away. It is black.", facts),
     );
     this.#bar(".theirs", chance);
     if (!bet.next) this.#finish(bet);
@@ -255,31 +253,22 @@ export class BetView {
   }
 
   /**
-   * Show who has won.
+   * Show the result.
    *
    * @param {Bet} bet
    */
-  #finish({ bills, marks }) {
-    const [mine, theirs] = [bills.mine, bills.theirs].map((bits) => Number(bits.toFixed(1)));
-    const facts = {
-      mine: formatFixed(mine, 1),
-      theirs: formatFixed(theirs, 1),
-      difference: formatFixed(Math.abs(mine - theirs), 1),
-    };
-    const verdict =
-      mine === theirs
-        ? t("You paid {mine} bits, the network {theirs}: neither beat the other.", facts)
-        : mine > theirs
-          ? t("You paid {mine} bits, the network {theirs}: it beat you by {difference}.", facts)
-          : t("You paid {mine} bits, the network {theirs}: you beat it by {difference}!", facts);
+  #finish({ away, marks }) {
+    const facts = { points: formatFixed(away, 1), count: marks.filter(Boolean).length, all: marks.length };
+    const result = t(
+      "On average you were {points} points away from the network, and within ten points at {count} of {all} pixels.",
+      facts,
+    );
     const rival = this.#rival;
-    const counts = { count: marks.filter(Boolean).length, all: marks.length };
-    const close = t("At {count} of {all} pixels you were within ten points of it, or better.", counts);
-    this.#tell(`${verdict} ${close}` + (rival ? ` ${t("Your friend paid {bits} bits.", { bits: rival })}` : ""));
+    this.#tell(rival ? `${result} ${t("Your friend was {points} points away.", { points: rival })}` : result);
     this.#go();
   }
 
-  /** Show the form, the bills and the buttons that make sense now. */
+  /** Show the form, the distance and the buttons that make sense now. */
   #show() {
     const bet = this.#game?.bet;
     const isOver = !bet?.next;
@@ -287,7 +276,7 @@ export class BetView {
     form.hidden = !bet || (isOver && !this.#isPaid);
     find(form, "button").hidden = isOver;
     this.#slider.disabled = this.#isPaid;
-    find(form, "button").textContent = this.#isPaid ? t("Go on") : t("That is my bet");
+    find(form, "button").textContent = this.#isPaid ? t("Go on") : t("That is my guess");
     find(this.#element, ".theirs").hidden = !this.#isPaid;
     find(this.#element, ".afterwards").hidden = !bet || !isOver;
     find(this.#element, ".bills").hidden = !bet;
@@ -295,14 +284,13 @@ export class BetView {
     if (!bet) return;
     if (!this.#isPaid && bet.next) {
       this.#tell(
-        t("Bet {number} of {all}: will the glowing pixel be white, and how sure are you?", {
-          number: bet.count + 1,
+        t("Pixel {number} of {all}: how likely is white where it glows?", {
+          number: bet.distances.length + 1,
           all: bet.rounds.length,
         }),
       );
     }
-    find(this.#element, "[data-mine]").textContent = t("{bits} bits", { bits: formatFixed(bet.bills.mine, 1) });
-    find(this.#element, "[data-theirs]").textContent = t("{bits} bits", { bits: formatFixed(bet.bills.theirs, 1) });
+    find(this.#element, "[data-away]").textContent = t("{points} points", { points: formatFixed(bet.away, 1) });
     this.#lean();
   }
 
@@ -315,7 +303,7 @@ export class BetView {
     const row = find(this.#element, ".marks");
     row.hidden = !bet?.marks.length;
     row.replaceChildren(
-      ...(bet?.marks ?? []).map((isGood) => el("span", { "data-good": isGood, title: isGood ? GOOD : WORSE })),
+      ...(bet?.marks ?? []).map((isClose) => el("span", { "data-good": isClose, title: isClose ? CLOSE : FAR })),
     );
     this.#result.hidden = !bet || Boolean(bet.next) || bet.rounds.length !== OF_A_DAY;
   }
@@ -323,7 +311,7 @@ export class BetView {
   /** Show the probability that the slider names. */
   #lean() {
     const share = Number(this.#slider.value);
-    const words = t("White with {percent}%", { percent: share });
+    const words = t("{percent}%: {words}", { percent: share, words: sureness(share / 100) });
     find(this.#element, "output").value = words;
     this.#slider.setAttribute("aria-valuetext", words);
     this.#bar(".own", share / 100);
@@ -347,7 +335,7 @@ export class BetView {
     const facts = {
       model: model.name,
       seed: String(seed),
-      bits: bet.bills.mine.toFixed(1),
+      away: bet.away.toFixed(1),
       of: String(bet.rounds.length),
     };
     const link = `bet/${new URLSearchParams(facts)}`;
@@ -367,25 +355,22 @@ export class BetView {
     const game = this.#game;
     if (!game) return;
     const { bet, seed, model, drawing } = game;
-    const [mine, theirs] = [bet.bills.mine, bet.bills.theirs].map((bits) => bits.toFixed(1));
+    const away = bet.away.toFixed(1);
     const day = dayOf(seed);
     const [, job] = drawing.address.split("/");
-    const facts = { model: model.name, seed: String(seed), of: String(bet.rounds.length), bits: mine };
+    const facts = { model: model.name, seed: String(seed), of: String(bet.rounds.length), away };
     const { hasService, hasKey } = this.#shared.api;
     const query = new URLSearchParams(job ? { ...facts, job } : facts);
     const link = hasService && !hasKey ? `/s/bet?${query}` : `#bet/${new URLSearchParams(facts)}`;
     const lines = [
       day ? `pixelrnn ${day}` : "pixelrnn",
       bet.squares,
-      t("me {mine} bits, the network {theirs}", {
-        mine: formatFixed(Number(mine), 1),
-        theirs: formatFixed(Number(theirs), 1),
-      }),
+      t("{points} points away from the network", { points: formatFixed(bet.away, 1) }),
       new URL(link, location.href).href,
     ];
     try {
       await navigator.clipboard.writeText(lines.join("\n"));
-      this.#link.textContent = t("The same bets for a friend");
+      this.#link.textContent = t("The same pixels for a friend");
       this.#result.textContent = t("Copied.");
       announce(t("Copied."));
     } catch {
@@ -413,7 +398,7 @@ export class BetView {
     if (text) this.#tell("");
     const model = this.#game?.model ?? this.#model;
     find(this.#element, ".origin").textContent = model ? kindOf(model) : "";
-    this.#link.textContent = t("The same bets for a friend");
+    this.#link.textContent = t("The same pixels for a friend");
     this.#result.textContent = t("Copy the result");
     this.#show();
     if (text && !this.#element.hidden) announce(text);
