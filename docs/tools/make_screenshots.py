@@ -57,22 +57,29 @@ def main(
             context = browser.new_context(
                 base_url=url,
                 viewport=WIDE,  # pyright: ignore
-                color_scheme=scheme,
             )
+            context.add_init_script(_LOOKS[scheme])
             for view, page in worked_views(context.new_page()):
                 _save(_shot(page), f"page-{view}-{scheme}.webp")
             context = browser.new_context(
                 base_url=url,
                 viewport=PHONE,  # pyright: ignore
-                color_scheme=scheme,
                 has_touch=True,
             )
+            context.add_init_script(_LOOKS[scheme])
             _save(
                 _beside([_shot(page) for _, page in worked_views(context.new_page())]),
                 f"page-phone-{scheme}.webp",
             )
         record(browser.new_context(base_url=url, viewport=RECORDED).new_page())  # pyright: ignore
         browser.close()
+
+
+_LOOKS = {
+    "dark": "",
+    "light": "document.documentElement.dataset.theme = 'light';",
+}
+"""Scheme -> what a page runs first to have it."""
 
 
 def worked_views(page: Any) -> Iterator[tuple[str, Any]]:

@@ -110,11 +110,15 @@ def test_view_says_that_the_service_starts(site: Site, view: str) -> None:
     site.view.get_by_text("Starting…").first.wait_for(state="hidden")
 
 
-@pytest.mark.parametrize("link", ["sample?model=grey&n=2", "sample?seed=1", "what?"])
+@pytest.mark.parametrize(
+    "link", ["sample?model=grey&n=2", "sample?seed=1", "bet/seed=abc", "what?"]
+)
 def test_link_that_says_too_little_is_no_riddle(site: Site, link: str) -> None:
-    """The page says that a part of it is missing, until the reader goes elsewhere."""
+    """The page says that a part of it is missing or unknown, until the reader goes elsewhere."""
     site.page.goto(f"/#{link}")
     said = "This link does not say what is to be drawn"
+    if link == "what?":
+        said = "There is no “what” on this page."
     notice = site.page.locator("#notice", has_text=said)
     notice.wait_for()
     site.page.get_by_role("link", name="Draw", exact=True).click()

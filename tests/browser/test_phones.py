@@ -25,8 +25,9 @@ def test_seven_kinds_leave_the_page_as_wide_as_the_screen(site: Site) -> None:
         site.page.goto("about:blank")
         site.page.set_viewport_size({"width": width, "height": 640})
         site.page.goto("/#watch")
-        site.view.locator(".kinds .chip").nth(len(KINDS) - 1).wait_for()
-        assert site.view.locator(".kinds .chip").all_inner_texts() == list(KINDS)
+        site.view.locator(".kinds").get_by_role("button", name="More").click()
+        site.view.locator(".kinds label").nth(len(KINDS) - 1).wait_for()
+        assert site.view.locator(".kinds label").all_inner_texts() == list(KINDS)
         assert site.page.evaluate("document.documentElement.scrollWidth") == width
         kinds = site.view.locator(".kinds")
         assert kinds.evaluate("node => node.scrollWidth > node.clientWidth")
@@ -47,7 +48,7 @@ def test_what_is_drawn_comes_first(
         phone.page.goto(f"/#{view}")
         phone.page.locator("#fleet[data-state=ready]").wait_for()
         phone.page.locator("section.view:visible:not(.pending)").wait_for()
-        canvas = phone.view.locator(".easel canvas").first
+        canvas = phone.view.locator(":is(.easel, .sheet) > canvas:visible")
         assert canvas.bounding_box()["y"] <= 150, view
         for tab in phone.page.locator(".tabs a").all():
             box = tab.bounding_box()
@@ -71,8 +72,8 @@ def test_photograph_chooses_the_model_for_photographs_and_stays_whole(
     site: Site, photograph: Any, tmp_path: Any
 ) -> None:
     """The page says so, and leads back; an icon in colours is for the first model that has colours."""
-    site.page.goto("/#complete")
-    site.choose_model("m0")
+    site.open("complete")
+    site.choose_model("m2")
     chosen = site.view.locator(".card:has(:checked) strong")
     assert chosen.inner_text() == "Digits"
     files = site.view.locator("input[type=file]")
@@ -85,7 +86,7 @@ def test_photograph_chooses_the_model_for_photographs_and_stays_whole(
     site.view.get_by_role("button", name="Back to Digits").click()
     site.view.get_by_role("button", name="Use Photographs").click()
     site.view.locator(".pad.whole").wait_for()
-    site.choose_model("m1")
+    site.choose_model("m0")
     icon = tmp_path / "icon.png"
     Image.new("RGB", (48, 48), "red").save(icon)
     files.set_input_files(icon)
@@ -98,8 +99,8 @@ def test_first_stroke_in_a_large_photograph_is_taken(
     site: Site, photograph: Any
 ) -> None:
     """The largest hole is an eighth of the picture's width or more, the nib is a third of it, and a box shows it."""
-    site.page.goto("/#complete")
-    site.choose_model("m6")
+    site.open("complete")
+    site.choose_model("m5")
     site.view.locator("input[type=file]").set_input_files(photograph)
     site.view.locator("[data-count]", has_text="of 10,880").wait_for()  # 128 x 85
     nib = site.view.locator(".size input")

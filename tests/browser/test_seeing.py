@@ -34,7 +34,7 @@ def test_chosen_pixel_shows_what_it_depended_on(site: Site) -> None:
     site.choose_model("tiny-cnn")
     site.submit()
     panel = site.view.locator(".sight")
-    panel.wait_for()
+    panel.get_by_text("earlier pixels").wait_for()
     picture = site.view.locator(".scored-picture canvas")
     with site.page.expect_response("**/score") as answer:
         site.click_pixel(picture, 0, 5, SIZE)

@@ -150,7 +150,7 @@ def test_page_works_where_the_browser_keeps_nothing(site: Site, trouble: str) ->
     site.fill("n", "1")
     site.submit()
     site.wait_for_standing("Done")
-    site.page.get_by_role("link", name="API", exact=True).click()
+    site.page.get_by_role("link", name="Sample", exact=True).click()
     site.view.locator(".history").get_by_text("1 image").wait_for()
 
 

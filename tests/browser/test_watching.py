@@ -94,7 +94,7 @@ def test_picture_is_drawn_as_the_page_opens(site: Site) -> None:
     assert place.input_value() == "8"
     said = site.view.locator(".next").inner_text()
     chance = (
-        float(re.fullmatch(r"Next, row 2, column 4: white with ([\d.]+)%", said)[1])
+        float(re.fullmatch(r"Next, row 2, column 4: .+ \(white: ([\d.]+)%\)", said)[1])
         / 100
     )  # pyright: ignore
     assert min(abs(chance - 2 ** -bits[8]), abs(1 - chance - 2 ** -bits[8])) < 0.001

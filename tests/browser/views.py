@@ -25,10 +25,10 @@ VIEWS = (
 )
 
 KINDS = {
-    "Digits": PAPER.model_copy(update={"data": "binarized MNIST"}),
     "Characters": PAPER.model_copy(update={"data": "GNU Unifont"}),
-    "Floor plans": PAPER.model_copy(update={"data": "floor plans"}),
     "Sprites": RGB.model_copy(update={"data": "sprites"}),
+    "Digits": PAPER.model_copy(update={"data": "binarized MNIST"}),
+    "Floor plans": PAPER.model_copy(update={"data": "floor plans"}),
     "Textures": RGB.model_copy(update={"data": "textures"}),
     "Photographs": RGB.model_copy(update={"data": "CIFAR-10"}),
     "Emoji": RGB.model_copy(update={"data": "emoji"}),

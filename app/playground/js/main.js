@@ -17,6 +17,7 @@ import { explain, Unreachable } from "./service/problems.js";
 import { settingsOf } from "./service/settings.js";
 import { recipeFrom } from "./service/share.js";
 import { Signal } from "./signal.js";
+import { lasting } from "./storage.js";
 
 /** @import {Info, Model, ViewInstance, View} from "./types" */
 
@@ -230,9 +231,12 @@ async function route() {
     return;
   }
   const recipe = query ? recipeFrom(name, query) : null;
+  const seed = new URLSearchParams(wanted === "bet" ? jobId : "").get("seed") ?? "0";
+  const isUnknown = name !== "" && !viewAt(name);
   if (recipe) view?.follow?.(recipe);
-  else if (query !== undefined) {
-    note(t("This link does not say what is to be drawn: a part of it is missing or wrong."));
+  else if (query !== undefined || isUnknown || !Number.isSafeInteger(Number(seed))) {
+    const wrong = t("This link does not say what is to be drawn: a part of it is missing or wrong.");
+    note(isUnknown ? t("There is no “{name}” on this page.", { name }) : wrong);
     noticeHangsOn = "address";
   }
 }
@@ -484,6 +488,12 @@ find(document, ".skip").addEventListener("click", (/** @type {Event} */ event) =
   element.focus();
 });
 offerLanguages(find(document, "#language"));
+const light = find(document, "#light");
+light.checked = document.documentElement.dataset.theme === "light";
+light.addEventListener("change", () => {
+  document.documentElement.dataset.theme = light.checked ? "light" : "dark";
+  lasting.set("pixelrnn.light", light.checked ? "1" : "");
+});
 // index.html shows this notice until all modules are loaded.
 find(document, "#late").remove();
 route();

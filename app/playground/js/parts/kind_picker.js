@@ -1,12 +1,14 @@
 /** Choose a kind of picture. */
 
 import { el } from "./dom.js";
-import { kindOf } from "../service/kinds.js";
+import { drawsBlobs, kindOf } from "../service/kinds.js";
+import { t } from "../lang.js";
 
 /** @import {Model} from "../types" */
 
 /**
- * A radio button for each kind of picture that the loaded models draw.
+ * A radio button for each kind of picture that the loaded models draw; those of blobs
+ * are behind "More".
  *
  * Views make one for a fieldset of theirs. `offer` sets the choices; `onChoose` is
  * called with the name of a model when the person chooses.
@@ -42,6 +44,7 @@ export class KindPicker {
     const names = models.map(({ name }) => name).join(" ");
     if (names !== this.#offered) this.#place.replaceChildren(...this.#choices(models));
     this.#offered = names;
+    if (chosen && drawsBlobs(chosen)) this.#unfold();
     for (const radio of this.#place.querySelectorAll("input")) radio.checked = radio.value === chosen?.name;
     const chip = this.#place.querySelector(":checked")?.parentElement;
     // On a phone the buttons are one row, which is scrolled.
@@ -57,9 +60,15 @@ export class KindPicker {
     const legend = /** @type {Element} */ (this.#place.firstElementChild);
     const chips = models.map((model) => {
       const radio = el("input", { type: "radio", name: this.#name, value: model.name });
-      return el("label", { class: "chip", title: model.name }, radio, kindOf(model));
+      return el("label", { class: "chip", title: model.name, hidden: drawsBlobs(model) }, radio, kindOf(model));
     });
-    return [legend, ...chips];
+    const more = el("button", { type: "button", class: "chip", on: { click: () => this.#unfold() } }, t("More"));
+    return [legend, ...chips, ...(models.some(drawsBlobs) ? [more] : [])];
+  }
+
+  /** Show all kinds. */
+  #unfold() {
+    for (const chip of this.#place.querySelectorAll(".chip")) chip.toggleAttribute("hidden", chip.matches("button"));
   }
 }
 

@@ -408,6 +408,7 @@ export class Player {
     for (const control of [this.#play, this.#step, this.#place]) control.disabled = !this.#drawing;
     this.#roll.disabled = !this.isLive || this.isFinished;
     this.#use.hidden = !this.isFinished || !this.#drawing?.address;
+    this.#roll.hidden = !this.#use.hidden;
     this.onChange();
   }
 

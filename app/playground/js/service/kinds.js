@@ -7,16 +7,18 @@ import { t } from "../lang.js";
 
 /** @import {Model} from "../types" */
 
-/** Pattern of a model's data -> kind of picture. */
+/** Pattern of a model's data -> kind of picture, in the order in which the page offers them. */
 const KINDS = /** @type {const} */ ([
-  [/mnist/i, t("Digits")],
   [/ideograph|unifont/i, t("Characters")],
-  [/floor plan/i, t("Floor plans")],
   [/sprite/i, t("Sprites")],
+  [/mnist/i, t("Digits")],
+  [/floor plan/i, t("Floor plans")],
   [/texture/i, t("Textures")],
   [/cifar|imagenet/i, t("Photographs")],
   [/emoji/i, t("Emoji")],
 ]);
+/** Kinds, from here on, of which so small networks draw blobs. */
+const FIRST_BLOB = 4;
 
 /**
  * Return true if a model draws photographs.
@@ -53,13 +55,23 @@ export function networkOf({ title, small_width: hasStages, members, labels }) {
 }
 
 /**
- * Return a number that orders models, the smallest first: black and white ones before
- * the others, then by kind as in the list of kinds.
+ * Return a number that orders models as the list of kinds, the smallest first. The
+ * user's own kinds stand before those of blobs.
  *
  * @param {Model} model
  * @returns {number}
  */
 export function rankOf(model) {
   const place = KINDS.findIndex(([, word]) => word === kindOf(model));
-  return (model.values > 2 ? 100 : 0) + (place < 0 ? KINDS.length : place);
+  return place < 0 ? FIRST_BLOB - 0.5 : place;
+}
+
+/**
+ * Return true if a model knows colours and edges of its pictures, but not things: it
+ * draws blobs.
+ *
+ * @param {Model} model
+ */
+export function drawsBlobs(model) {
+  return rankOf(model) >= FIRST_BLOB;
 }

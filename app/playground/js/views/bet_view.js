@@ -244,8 +244,8 @@ export class BetView {
     const facts = { points, percent: formatFixed(100 * chance, 0), words: sureness(chance) };
     this.#tell(
       isWhite
-        ? t("The network had said {percent}%, {words}: you were {points} points away. It is white.", facts)
-        : t("The network had said {percent}%, {words}: you were {points} points away. It is black.", facts),
+        ? t("It had said {percent}%, {words}: you were {points} points away. It is white.", facts)
+        : t("It had said {percent}%, {words}: you were {points} points away. It is black.", facts),
     );
     this.#bar(".theirs", chance);
     if (!bet.next) this.#finish(bet);

@@ -3,7 +3,7 @@
 import { modelsFor, hasInk } from "../service/choice.js";
 import { find } from "../parts/dom.js";
 import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
-import { kindOf } from "../service/kinds.js";
+import { drawsBlobs, kindOf } from "../service/kinds.js";
 import { formatNumber, t } from "../lang.js";
 import { explain, Unreachable } from "../service/problems.js";
 import { NO_MODEL } from "../service/words.js";
@@ -41,7 +41,8 @@ export class DrawView {
     find(element, "[data-act=another]").addEventListener("click", () => this.#drawAnother());
     find(element, "[data-act=mine]").addEventListener("click", () => this.#drawOn());
     find(element, "[data-act=watch]").addEventListener("click", () => this.#watch());
-    const canvas = find(element, ".screen canvas");
+    this.#screen = find(element, ".screen");
+    const canvas = find(this.#screen, "canvas");
     canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
       // A finger may want to scroll; its tap draws.
       if (event.pointerType !== "touch" && event.button === 0) this.#drawOn(event);
@@ -62,6 +63,7 @@ export class DrawView {
 
   #element;
   #line;
+  #screen;
   #shared;
   #player;
   #kinds;
@@ -144,6 +146,8 @@ export class DrawView {
   async #lay(given, event) {
     this.#player.pause();
     this.#element.dataset.mode = "ink";
+    const model = given?.model ?? this.#inkModel;
+    this.#model = model;
     const answers = find(this.#element, ".ending");
     this.#ink ??= import("./ink_view.js").then(
       ({ InkView }) => new InkView(find(this.#element, ".desk"), answers, this.#shared),
@@ -157,8 +161,6 @@ export class DrawView {
     );
     const ink = await this.#ink;
     if (!ink) return;
-    const model = given?.model ?? this.#inkModel;
-    this.#model = model;
     this.#kinds.offer(this.#offered, model && (this.#offered.find((one) => kindOf(one) === kindOf(model)) ?? model));
     if (given) await ink.give(given.picture, given.model, given.known);
     else ink.choose(model);
@@ -192,7 +194,7 @@ export class DrawView {
     const isBusy = this.#player.isLive || this.#player.isAsking;
     const ready = this.#offered.find((model) => this.#isReady(model));
     const next = this.#isReady(same) ? same : ready;
-    this.#model = (isBusy && same) || next || same || this.#offered[0] || null;
+    this.#model = ((isBusy || this.#isInk) && same) || next || same || this.#offered[0] || null;
     this.#kinds.offer(this.#offered, this.#model);
     if (this.#isInk) return void this.#ink?.then((ink) => ink?.choose(this.#inkModel));
     if (!this.#model) this.#say(NO_MODEL);
@@ -219,11 +221,11 @@ export class DrawView {
     this.#drawAnother();
   }
 
-  /** Draw a picture of the next kind for which a model is ready. */
+  /** Draw a picture of the next kind for which a model is ready, of those that are no blobs. */
   #goOn() {
     const at = this.#offered.findIndex((model) => model === this.#model);
     const others = [...this.#offered.slice(at + 1), ...this.#offered.slice(0, at + 1)];
-    const next = others.find((model) => this.#isReady(model)) ?? this.#model;
+    const next = others.find((model) => this.#isReady(model) && !drawsBlobs(model)) ?? this.#model;
     this.#model = next;
     this.#kinds.offer(this.#offered, next);
     this.#drawAnother(false);
@@ -239,6 +241,9 @@ export class DrawView {
     if (!this.#model) return this.#say(NO_MODEL);
     this.#isCutOff = false;
     this.#player.begin(this.#model, isAsked);
+    const { model } = this.#player;
+    const kind = kindOf(this.#model);
+    if (isAsked && model && kindOf(model) !== kind) this.#screen.dataset.waiting = t("{kind}: being drawn", { kind });
   }
 
   /**
@@ -259,7 +264,9 @@ export class DrawView {
    */
   #tell(waiting) {
     this.#element.dataset.live = String(this.#player.isLive);
-    const { model, isShown } = this.#player;
+    const { model, isShown, isAsking } = this.#player;
+    const isSame = model && this.#model && kindOf(model) === kindOf(this.#model);
+    if (!isAsking || isSame) delete this.#screen.dataset.waiting;
     find(this.#element, "[data-act=another]").disabled = !this.#isReady(this.#model);
     find(this.#element, "[data-act=mine]").disabled = model !== null && !hasInk(model);
     const source = model ? originOf(model, this.#player.isHere) : isShown ? this.#recorded : "";
@@ -298,12 +305,14 @@ export class DrawView {
 }
 
 /**
- * Return what a model was trained on, and whether this browser draws, in words.
+ * Return what a model was trained on, whether this browser draws, and why it draws
+ * blobs, in words.
  *
  * @param {Model} model
  * @param {boolean} isHere
  */
-function originOf({ data }, isHere) {
-  const by = t("By a network trained on {data}.", { data: data.split(" (")[0] });
-  return isHere ? `${by} ${t("Drawn in this browser.")}` : by;
+function originOf(model, isHere) {
+  const by = t("By a network trained on {data}.", { data: model.data.split(" (")[0] });
+  const why = t("So small a network has learned colours and edges of such pictures, but not things: it draws blobs.");
+  return [by, isHere && t("Drawn in this browser."), drawsBlobs(model) && why].filter(Boolean).join(" ");
 }
