@@ -224,10 +224,12 @@ def test_view_that_is_gone_leaves_its_settings(
     """The call that does the same is named, and the form of new images has the seed."""
     site.page.goto(f"/#{address}")
     site.page.locator("#notice", has_text="POST /").wait_for()
-    field = site.view.locator("[data-field=seed] input").first
-    field.wait_for()
+    site.view.locator("[data-field=seed] input").first.wait_for()
     if seed:
-        assert field.input_value() == seed
+        site.page.wait_for_function(
+            "(seed) => document.querySelector('section.view:not([hidden]) [data-field=seed] input').value === seed",
+            arg=seed,
+        )
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ export class Pad {
       () => this.ink,
       (x, y) => this.#chanceAt(x, y),
     );
-    listenForUndo(this.element, (rule) => this.#apply(rule));
+    listenForUndo(this.#canvas, (rule) => this.#apply(rule));
     this.#take(WHITE);
   }
 

@@ -201,7 +201,7 @@ export class Pointer {
  * Call a function on Ctrl+Z (undo) and on Ctrl+Y or Ctrl+Shift+Z (redo), wherever the
  * focus is, except in text fields.
  *
- * @param {HTMLElement} element - Only while this element is visible, and no dialog lies
+ * @param {HTMLElement} element - Only while this element has a visible box, and no dialog lies
  *     over it.
  * @param {(rule: string) => void} act - Called with "undo" or "redo".
  */
