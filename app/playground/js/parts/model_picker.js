@@ -149,6 +149,7 @@ export class ModelPicker {
   /** Keep the person's choice and call the listener. */
   #onChosen() {
     if (!this.model) return;
+    this.#last = this.model;
     this.#wantedName = this.model.name;
     lasting.set(CHOSEN, this.#wantedName);
     this.#listener(this.model);
