@@ -2,6 +2,7 @@
 room for another one."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from rq.worker import WorkerStatus
 
 from worker.contract import keys
 from worker.queue.rq_job import DrawJob
-from worker.queue.rq_worker import RqWorker
+from worker.queue.rq_worker import RECORD_TTL_S, RqWorker
 from worker.queue.scripts import GRANT, RENEW
 
 LOOK_S = 0.2
@@ -41,6 +42,9 @@ class HeldJobs:
         self._drawn: set[str] = set()
         """Tokens of executions whose last rows are still to be written."""
         self._room = threading.Condition()
+        self._state = WorkerStatus.STARTED
+        self._record_due = 0.0
+        """When RQ's record is written again, by the monotonic clock."""
 
     def __len__(self) -> int:
         """Number of held jobs."""
@@ -122,6 +126,7 @@ class HeldJobs:
         for error in answers[:own]:
             if isinstance(error, RedisError):
                 raise error
+        self._state = WorkerStatus.BUSY
         self._executions[execution.id] = execution
         return execution, answers[own:]
 
@@ -142,19 +147,27 @@ class HeldJobs:
             self._room.notify()
 
     def beat(self, redis: Redis) -> None:
-        """Renew every lease and RQ's record of this worker; called twice per second.
-        Raises RedisError."""
+        """Renew every lease, and RQ's record of this worker if it is due; called twice
+        per second. Raises RedisError."""
         rq = self._rq
         executions = self.all()
         registry = rq.queue.started_job_registry
         state = WorkerStatus.BUSY if executions else WorkerStatus.IDLE
+        now = time.monotonic()
+        is_due = state != self._state or now >= self._record_due
+        if not executions and not is_due:
+            return
         with redis.pipeline() as pipeline:
-            # The whole record each time: Redis may have restarted without it.
-            pipeline.hset(rq.key, mapping=rq.serialize())
-            rq.heartbeat(pipeline=pipeline)
-            rq.set_state(state, pipeline=pipeline)
+            if is_due:
+                # The whole record: Redis may have restarted without it.
+                pipeline.hset(rq.key, mapping=rq.serialize())
+                rq.heartbeat(pipeline=pipeline)
+                rq.set_state(state, pipeline=pipeline)
             for execution in executions:
                 execution.heartbeat(registry, keys.LEASE_S, pipeline=pipeline)
             members = [execution.composite_key for execution in executions]
-            pipeline.eval(RENEW, 1, registry.key, keys.LEASE_S, *members)
+            if members:
+                pipeline.eval(RENEW, 1, registry.key, keys.LEASE_S, *members)
             pipeline.execute()
+        if is_due:
+            self._state, self._record_due = state, now + RECORD_TTL_S / 3
