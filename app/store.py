@@ -402,7 +402,7 @@ class Store:
     ) -> list[DueWebhook]:
         """Take what is to be sent now. It is due again after the first of the delays, then the second, and so on.
 
-        calls: how many are under way to each host; most_of_host: how many may be."""
+        calls: how many are under way to each host and receiver; most_of_host: how many may be."""
         found = await self._eval(
             _WEBHOOKS_DUE,
             [],

@@ -1,7 +1,8 @@
 --!include names clock
 -- What is to be sent now. Each is due again after a while that grows with the tries, so that it is sent again should whoever
 -- took it die. ARGV: how many at most, a JSON list of the seconds until the next try (the last is repeated), a JSON object
--- of how many calls of each host are under way, and how many may be.
+-- of how many calls of each host and each receiver (a host with a path) are under way, and how many of a host
+-- may be; half of them of one receiver, so that one that stalls does not delay others of its host.
 -- Returns a list of job id, address and number of this try. What is for a busy host is left, and due again in a moment; up
 -- to LOOKED_AT ids are looked at, so that a long line for such a host does not keep the others waiting.
 local LOOKED_AT = 1000
@@ -11,8 +12,11 @@ local calls, most = cjson.decode(ARGV[3]), tonumber(ARGV[4])
 local function is_busy(url)
   -- https://a:443 is the same host as https://a.
   local host = string.gsub(string.lower(string.match(url, '^%a+://([^/?#]*)') or ''), ':443$', '')
-  calls[host] = (calls[host] or 0) + 1
-  return calls[host] > most
+  local receiver = host .. string.match(url, '^%a+://[^/?#]*([^?#]*)')
+  local of_host, of_receiver = calls[host] or 0, calls[receiver] or 0
+  if of_host >= most or of_receiver >= most / 2 then return true end
+  calls[host], calls[receiver] = of_host + 1, of_receiver + 1
+  return false
 end
 
 local function look_again(id, in_s) redis.call('ZADD', keys.WEBHOOKS, string.format('%.6f', at + in_s), id) end

@@ -11,6 +11,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,8 +31,8 @@ DELAYS_S = (30, 120, 600, 1800, 3600, 7200, 14400)
 results are kept. The first is longer than a call may take."""
 _AT_ONCE = 16
 _MOST_OF_HOST = 4
-"""Most calls to one host at a time, so that a slow receiver does not delay the
-others."""
+"""Most calls to one host at a time, and twice the most calls to one receiver there, so
+that a slow one does not delay the others."""
 _LOOK_S = 0.5
 _AFTER_A_BUG_S = 10.0
 _GONE = 410
@@ -90,13 +91,13 @@ class Webhooks:
         logged."""
         if self._calls is None:
             return
-        tries: dict[asyncio.Task[None], str] = {}
+        tries: dict[asyncio.Task[None], tuple[str, str]] = {}
         try:
             while True:
                 room = _AT_ONCE - len(tries)
-                for one in await self._due(room, Counter(tries.values())):
+                for one in await self._due(room, Counter(chain(*tries.values()))):
                     task = asyncio.create_task(self._try(one, self._calls))
-                    tries[task] = _host_of(one.url)
+                    tries[task] = _host_of(one.url), _receiver_of(one.url)
                 if tries:
                     # With no room for another call, only the end of one matters.
                     timeout_s = _LOOK_S if len(tries) < _AT_ONCE else None
@@ -105,7 +106,7 @@ class Webhooks:
                     )
                 else:
                     await asyncio.sleep(_LOOK_S)
-                tries = {one: host for one, host in tries.items() if not one.done()}
+                tries = {one: to for one, to in tries.items() if not one.done()}
         finally:
             for one in tries:
                 one.cancel()
@@ -117,7 +118,7 @@ class Webhooks:
 
     async def _due(self, most: int, calls: Mapping[str, int]) -> list[DueWebhook]:
         """Return the webhooks that are due; none if Redis does not respond. calls:
-        running calls by host."""
+        running calls by host, and by receiver."""
         try:
             return await self._store.due_webhooks(most, DELAYS_S, calls, _MOST_OF_HOST)
         except STORE_TROUBLE:  # every request reports it
@@ -179,6 +180,11 @@ def _host_of(url: str) -> str:
     """Return host and port of a URL, as the script that takes due calls counts them:
     in lower case, and without the usual port."""
     return urlsplit(url).netloc.lower().removesuffix(":443")
+
+
+def _receiver_of(url: str) -> str:
+    """Return host and path of a URL, as that script counts receivers."""
+    return _host_of(url) + urlsplit(url).path
 
 
 def _body_of(job: Job, public_url: str) -> str:
