@@ -18,6 +18,7 @@ from app.imaging.decode import decode
 from app.imaging.given import (
     Files,
     GivenPixels,
+    PictureTerms,
     combine,
     found_of_hole,
     hole_of_alpha,
@@ -28,7 +29,6 @@ from app.imaging.given import (
 from app.imaging.palette import has_transparent, with_palette
 from app.imaging.render import Canvas, picture_of
 from app.schema.answers import Model
-from app.schema.job_options import PictureTerms
 from worker.contract.jobs import JobSpec
 from worker.contract.options import MAX_IMAGES
 from worker.contract.size import MAX_SIDE

@@ -27,7 +27,6 @@ from app.imaging.decode import MAX_PIXELS, Decoded, Role, decode
 from app.imaging.drawn import drawn_pixels
 from app.imaging.palette import has_transparent, palette_values
 from app.schema.answers import Model
-from app.schema.job_options import PictureTerms
 from worker.contract.kind import Input
 from worker.contract.kinds.complete import FEW_SCORES, most_scores, scores_of
 
@@ -41,6 +40,18 @@ _STRIP = 256
 ALPHA_MASK = "alpha-mask"
 """The field of a mask as OpenAI's clients send it: its transparent pixels are
 filled."""
+
+
+@dataclass(frozen=True)
+class PictureTerms:
+    """How uploaded pictures are adapted to the model."""
+
+    resize: bool = False
+    """True if a picture of another size is stretched to the model's; False if it is an
+    error."""
+    nearest: bool = False
+    """True if a colour that is missing from the model's palette becomes the nearest
+    one; False if it is an error."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ DELETE removes one, and GET /models/{name}/download returns one as a zip."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from inspect import cleandoc
 from typing import Annotated, Any
 
@@ -19,13 +20,11 @@ from app.routes.known_query import KnownQueryRoute
 from app.routes.preferences import Preferences, preferences_of
 from app.routes.streams import StreamedResponse
 from app.schema.answers import Job
-from app.schema.job_options import JobOptions
 from app.schema.openapi import job_responses, refusals
 from app.schema.preference_headers import preference_headers
 from app.schema.request_bodies import MAX_TRAINING_FILES, MULTIPART, AddForm, TrainForm
 from app.services.added import MOST_BYTES
-from app.services.submission import RequestIdentity
-from worker.contract.kind import Kind
+from app.services.submission import JobRequest
 from worker.contract.kinds.add import KIND as ADD
 from worker.contract.kinds.train import KIND as TRAIN
 
@@ -62,14 +61,15 @@ def _body(form: dict[str, Any], files: str) -> dict[str, Any]:
 async def train(request: Request, services: ServicesDep, caller: CallerDep) -> Response:
     """Submit the training of a model on pictures. Return its job, after the wait that
     the client asks for. Raises RefusedError, RequestValidationError."""
-    wanted, identity = _request_of(request, services, caller)
+    wanted, sent = _request_of(request, services, caller)
     async with _form_of(
         request, services, TrainForm, "images", MAX_TRAINING_FILES + 1
     ) as form:
-        options = _options_of(form, services, TRAIN)
-        files = [sent.file for sent in form.images]
+        sent = _with_terms(sent, form, services)
+        options = TRAIN.options.model_validate(form, from_attributes=True)
+        files = [each.file for each in form.images]
         submitted = await services.trainings.begin(
-            identity, form.name, options, files, wanted.idempotency_key
+            sent, form.name, options, files, wanted.idempotency_key
         )
     return await answer(submitted, wanted, request)
 
@@ -104,12 +104,13 @@ async def put_model(
     """Submit a job that examines a model, and then adds it under this name, or in
     place of the one that `if_match` identifies. Return the job, after the wait that the
     client asks for. Raises RefusedError, RequestValidationError."""
-    wanted, identity = _request_of(request, services, caller)
+    wanted, sent = _request_of(request, services, caller)
     async with _form_of(request, services, AddForm, "weights", _MOST_FILES) as form:
-        options = _options_of(form, services, ADD)
-        files = [sent.file for sent in (form.card, *form.weights)]
+        sent = _with_terms(sent, form, services)
+        options = ADD.options.model_validate(form, from_attributes=True)
+        files = [each.file for each in (form.card, *form.weights)]
         submitted = await services.trainings.add(
-            identity, name, options, files, wanted.idempotency_key, if_match
+            sent, name, options, files, wanted.idempotency_key, if_match
         )
     return await answer(submitted, wanted, request)
 
@@ -154,7 +155,7 @@ async def download_model(
 
 def _request_of(
     request: Request, services: Services, caller: Caller
-) -> tuple[Preferences, RequestIdentity]:
+) -> tuple[Preferences, JobRequest]:
     """Return what the client prefers, and who sends the request. Raises RefusedError if
     the caller may not do this, before anything of the body is read."""
     services.added.expect_allowed(caller)
@@ -163,17 +164,15 @@ def _request_of(
     state = request.scope["state"]
     if wanted.keep_the_connection:
         services.seats.expect_free(caller.account)
-    return wanted, RequestIdentity(caller, state["request_id"], state["traceparent"])
+    return wanted, JobRequest(caller, state["request_id"], state["traceparent"])
 
 
-def _options_of(form: Any, services: Services, kind: Kind) -> JobOptions:
-    """Return the options of a checked form. Raises BadParameterError for a retention or
-    a webhook that this service does not allow."""
-    own = kind.options.model_validate(form, from_attributes=True)
-    retention = services.submission.checked_retention(form.retention)
-    return JobOptions(
-        own,
-        retention=retention,
+def _with_terms(request: JobRequest, form: Any, services: Services) -> JobRequest:
+    """Return the request with the retention and the webhook of its form. Raises
+    BadParameterError if this service does not allow them."""
+    return replace(
+        request,
+        retention=services.submission.checked_retention(form.retention),
         webhook=services.webhooks.checked_address(form.webhook),
     )
 

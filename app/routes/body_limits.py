@@ -29,9 +29,9 @@ from app.errors import (
 from app.imaging.npy import MEDIA_TYPE as NPY
 from app.routes.json_forms import Form, json_limit, read_array_form, read_form
 from app.routes.known_query import KnownQueryRoute
-from app.schema.job_options import FILES
 from app.services.bodies import unpacked_limit
 from worker.contract.coded_file import MEDIA_TYPE
+from worker.contract.kind import FILES
 
 _JSON = "application/json"
 _MULTIPART = "multipart/form-data"

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from app.errors import BadParameterError, TooLargeError
-from app.schema.job_options import FILES
+from worker.contract.kind import FILES
 
 Form = TypeVar("Form", bound=BaseModel)
 _MOST_MARKS = 256

@@ -22,7 +22,7 @@ from app.schema.openapi import coded_file_body, job_responses, refusals
 from app.schema.preference_headers import preference_headers
 from app.schema.request_bodies import FORMS, MAX_IMAGES, request_fields, uploads_of
 from app.services.intake import DrawRequest
-from app.services.submission import RequestIdentity, Submitted, with_key
+from app.services.submission import Submitted, repetition_of
 from worker.contract.kind import Input, Kind
 from worker.contract.kinds import KINDS
 
@@ -136,16 +136,17 @@ async def submitted_job(
     """Submit the job of a checked body and its files. Raises as `Intake.submit`."""
     services: Services = request.app.state.services
     state = request.scope["state"]
-    anonymous = RequestIdentity(
-        state["caller"], state["request_id"], state["traceparent"]
-    )
     # A field whose files were left out counts as an empty file, as it always has.
     contents = (data for sent in files.values() for data in (sent or (b"",)))
-    identity = with_key(
-        anonymous, wanted.idempotency_key, kind.word, request_fields(body), contents
+    key, digest = repetition_of(
+        wanted.idempotency_key, kind.word, request_fields(body), contents
     )
     draw_request = DrawRequest(
-        identity=identity,
+        caller=state["caller"],
+        request_id=state["request_id"],
+        traceparent=state["traceparent"],
+        key=key,
+        body=digest,
         kind=kind,
         fields=dict(body),
         files=files,

@@ -10,5 +10,4 @@ package knows no route.
     openai.py              requests and answers of OpenAI's image API
     examples.py            examples of each
     openapi.py             the schema that is served
-    job_options.py         a parsed request that makes a job
 """

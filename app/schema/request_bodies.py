@@ -11,11 +11,10 @@ from fastapi import UploadFile
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from app.schema import examples
-from app.schema.job_options import FILES
 from app.webhooks.addresses import MAX_LENGTH as MAX_WEBHOOK_LENGTH
 from worker.contract.jobs import MAX_SEED, MAX_TEMPERATURE, MIN_TEMPERATURE
 from worker.contract.keys import MAX_RETENTION_S, MIN_RETENTION_S
-from worker.contract.kind import Input, Kind
+from worker.contract.kind import FILES, Input, Kind
 from worker.contract.kinds import ALL_KINDS, KINDS
 from worker.contract.options import MAX_IMAGES
 from worker.contract.record import Int64

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 
 from app.errors import TooManyBytesError
-from app.schema.job_options import FILES
 from worker.contract.fairness import Shares
+from worker.contract.kind import FILES
 
 MOST_BYTES = 64 * 2**20
 """Bytes of bodies and of what is unpacked from them."""

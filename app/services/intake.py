@@ -5,6 +5,7 @@ app.routes.submit reads a request and answers it; everything in between happens 
 is refused before anything costly is done, such as decoding a picture.
 """
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -25,31 +26,34 @@ from app.imaging.arrays import count_of, size_of
 from app.imaging.cutouts import cutouts_of
 from app.imaging.decode import decoded_size
 from app.imaging.drawn import read_provenance
-from app.imaging.given import Files, GivenPixels, naming_picture, read_given
+from app.imaging.given import (
+    Files,
+    GivenPixels,
+    PictureTerms,
+    naming_picture,
+    read_given,
+)
 from app.imaging.render import expect_side
 from app.imaging.zipped import BEGINNING, MAX_DRAWING_ENTRIES, Allowance, files_in
 from app.schema.answers import Model
-from app.schema.job_options import FILES, JobOptions, PictureTerms
 from app.services.bodies import Place, unpacked_limit
 from app.services.models import Models
 from app.services.seats import Seats
-from app.services.submission import RequestIdentity, Submission, Submitted
+from app.services.submission import JobRequest, Submission, Submitted
 from app.services.webhooks import Webhooks
 from worker.contract.coded_file import CodedFile, CodedFileError
-from worker.contract.jobs import Priority
-from worker.contract.kind import Input, Kind
-from worker.contract.options import MAX_IMAGES, BadOptionError
+from worker.contract.jobs import ID_BYTES, MAX_SEED, JobSpec
+from worker.contract.kind import FILES, Input, Kind
+from worker.contract.options import MAX_IMAGES, BadOptionError, Options
 from worker.contract.provenance import Provenance, ProvenanceError
 
 _Read = TypeVar("_Read")
 
 
-@dataclass(frozen=True)
-class DrawRequest:
+@dataclass(frozen=True, kw_only=True)
+class DrawRequest(JobRequest):
     """A request for a job of one kind, whose form has been checked."""
 
-    identity: RequestIdentity
-    """Who sends it."""
     kind: Kind
     """The kind of job."""
     fields: Mapping[str, Any]
@@ -95,7 +99,7 @@ class Intake:
         """
         if not request.keeps_connection:
             return await self._submit(request)
-        account = request.identity.caller.account
+        account = request.caller.account
         self._seats.expect_free(account)
         # Held from now on: of many requests at once, all would find the same seats
         # free. The response takes the seat again as soon as this method returns.
@@ -106,14 +110,14 @@ class Intake:
         """Queue or find the job of a request, whose client has a seat if it needs one.
         Raises what `submit` raises."""
         # A repeated request gets its job, even if nothing new is taken at the moment.
-        submitted = await self._submission.earlier_job(request.identity)
+        submitted = await self._submission.earlier_job(request)
         if submitted is None:
             reading = _Reading(request, self._imaging, self._file_bytes)
             try:
                 submitted = await self._submit_new(request, reading)
             except RefusedError:
                 if reading.has_begun:
-                    await self._submission.count_refused(request.identity)
+                    await self._submission.count_refused(request)
                 raise
 
         # The answer may take as long as the job, which needs none of these bytes.
@@ -126,13 +130,15 @@ class Intake:
         kind = request.kind
         fields = request.fields
         files = request.files
-        identity = request.identity
 
-        webhook = self._webhooks.checked_address(fields.get("webhook"))
-        retention = self._submission.checked_retention(fields.get("retention"))
+        request = replace(
+            request,
+            webhook=self._webhooks.checked_address(fields.get("webhook")),
+            retention=self._submission.checked_retention(fields.get("retention")),
+        )
         await self._submission.expect_room()
         if files:
-            await self._submission.expect_allowance(identity)
+            await self._submission.expect_allowance(request)
 
         # A zip stands for the pictures in it, so it is opened before they are counted.
         if kind.takes_several:
@@ -149,35 +155,37 @@ class Intake:
             places = cutouts.found["cutouts"]
             found = {**found, "cutouts": places, "pictures": len(places)}
 
-        options = _options_of(kind, {**fields, **found}, model)
-        options = replace(options, webhook=webhook, retention=retention)
-        second = options.own.second_model
+        said = {**fields, **found}
+        n, options = _options_of(kind, said, model)
+        second = options.second_model
         if second:
             second_identity = await self._models.second_identity(
-                kind.word, model, second, identity.caller
+                kind.word, model, second, request.caller
             )
-            own = options.own.with_found({"against_identity": second_identity})
-            options = replace(options, own=own)
-        model = self._submission.with_size(model, options)
+            options = options.with_found({"against_identity": second_identity})
+        model = self._submission.with_size(model, n, options)
         if request.picture_scale is not None:
-            images = max(1, options.n)
+            images = max(1, n)
             expect_side(images, model.width, model.height, request.picture_scale)
 
         given = None
         if cutouts is not None:
             # Each of the n pictures is drawn from the same cut-outs.
-            pictures = options.n // len(options.own.places)
+            pictures = n // len(options.places)
             given = replace(
                 cutouts,
                 pixels=pictures * cutouts.pixels,
                 keep=pictures * cutouts.keep,
             )
         elif kind.input is not Input.NOTHING:
-            count = options.own.picture_count
+            count = options.picture_count
             given = await reading.decode(
                 read_given, kind.input, files, model, taking, count
             )
-        return await self._submission.submit(identity, kind.word, model, options, given)
+        if given is not None:
+            options = options.with_found(given.found)
+        spec = _spec(request, model, n, said, options)
+        return await self._submission.submit(request, spec, given)
 
     async def _model_and_facts(
         self, request: DrawRequest, reading: "_Reading"
@@ -188,7 +196,7 @@ class Intake:
         """
         kind = request.kind
         files = request.files
-        caller = request.identity.caller
+        caller = request.caller
         if kind.input is Input.CODED_FILE:
             file = _coded_file(files["file"][0])
             model = await self._models.find_by_digest(
@@ -364,24 +372,51 @@ def _facts_of_provenance(provenance: Provenance, model: Model) -> Mapping[str, A
     }
 
 
-def _options_of(kind: Kind, said: Mapping[str, Any], model: Model) -> JobOptions:
-    """Return the options of a job. said: by name, from its form and its files.
+def _options_of(
+    kind: Kind, said: Mapping[str, Any], model: Model
+) -> tuple[int, Options]:
+    """Return a job's number of images, and the options of its kind. said: all options
+    by name, from its form and its files.
 
     Raises BadParameterError for an option that the model does not have, or does not
     have with this value.
     """
     own_names = [name for name in kind.options.model_fields if name in said]
-    own = kind.options(**{name: said[name] for name in own_names})
+    options = kind.options(**{name: said[name] for name in own_names})
     try:
-        n = own.images(said.get("n", 1))
-        own = own.for_model(model, n)
+        n = options.images(said.get("n", 1))
+        return n, options.for_model(model, n)
     except BadOptionError as error:
         raise BadParameterError(str(error), field=error.field) from None
-    priority = said.get("priority")
-    return JobOptions(
-        own,
-        seed=said.get("seed", 0),
+
+
+def _spec(
+    request: DrawRequest,
+    model: Model,
+    n: int,
+    said: Mapping[str, Any],
+    options: Options,
+) -> JobSpec:
+    seed = said.get("seed", 0)
+    return JobSpec(
+        version=options.version,
+        id=secrets.token_urlsafe(ID_BYTES),
+        kind=request.kind.word,
+        model=model.name,
+        digest=model.digest,
+        identity=model.identity or "",
+        seed=secrets.randbelow(MAX_SEED + 1) if seed is None else seed,
         n=n,
         temperature=said.get("temperature", 1.0),
-        priority=Priority(priority) if priority else None,
+        height=model.height,
+        width=model.width,
+        channels=model.channels,
+        values=model.values,
+        palette=tuple(model.palette),
+        small_height=model.small_height,
+        small_width=model.small_width,
+        request_id=request.request_id,
+        traceparent=request.traceparent,
+        priority=said.get("priority"),
+        options=options,
     )

@@ -4,10 +4,9 @@ accepted."""
 import hashlib
 import json
 import math
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from app.access.callers import Caller
@@ -26,13 +25,13 @@ from app.queue_entry import queue_key
 from app.quotas import Quota
 from app.redis_connections import STORE_TROUBLE
 from app.schema.answers import Job, Model
-from app.schema.job_options import JobOptions
 from app.services.fleet import Fleet, FleetWatch
 from app.services.jobs import Jobs
 from app.settings import Settings
 from app.store import JobRead, Store
 from worker.contract import keys
-from worker.contract.jobs import MAX_SEED, JobRecord, JobSpec, JobStatus
+from worker.contract.jobs import JobRecord, JobSpec, JobStatus
+from worker.contract.options import Options
 from worker.contract.submission import Allowance, SubmissionAnswer, SubmissionTerms
 
 _NO_MEMORY = (
@@ -40,13 +39,10 @@ _NO_MEMORY = (
     "finished ones make room as they expire"
 )
 
-ID_BYTES = 16
-"""128 random bits: an id cannot be guessed, and never occurs twice."""
-
 
 @dataclass(frozen=True)
-class RequestIdentity:
-    """Who sends a request, and how a repetition of it is recognised."""
+class JobRequest:
+    """A request that makes a job, apart from the job itself (`JobSpec`)."""
 
     caller: Caller
     """Who sends it."""
@@ -58,6 +54,10 @@ class RequestIdentity:
     """Digest of its `Idempotency-Key`; empty without one."""
     body: str = ""
     """Digest of its parsed content; a form's boundary does not matter."""
+    retention: int = keys.RESULT_TTL_S
+    """Seconds for which results are kept after the job's end."""
+    webhook: str = ""
+    """Address that is called when the job ends; empty for none."""
 
 
 @dataclass(frozen=True)
@@ -72,25 +72,21 @@ class Submitted:
     """The rest of the caller's allowances, if they were read."""
 
 
-def with_key(
-    identity: RequestIdentity,
-    key: str | None,
-    kind: str,
-    fields: Mapping[str, Any],
-    files: Iterable[bytes],
-) -> RequestIdentity:
-    """Return the identity with the digests of the `Idempotency-Key` and of the
-    request's content; unchanged if `key` is None.
+def repetition_of(
+    key: str | None, kind: str, fields: Mapping[str, Any], files: Iterable[bytes]
+) -> tuple[str, str]:
+    """Return `key` and `body` of a JobRequest with this `Idempotency-Key`; empty texts
+    if it is None.
 
-    kind, fields, files: the content.
+    kind, fields, files: the request's content.
     """
     if key is None:
-        return identity
+        return "", ""
     text = json.dumps(
         [kind, fields, [hashlib.sha256(data).hexdigest() for data in files]],
         sort_keys=True,
     )
-    return replace(identity, key=_sha256(key), body=_sha256(text))
+    return _sha256(key), _sha256(text)
 
 
 def _quotas(allowance: Allowance, tokens: float, open_jobs: float) -> tuple[Quota, ...]:
@@ -127,15 +123,15 @@ class Submission:
         self._fleet = fleet
         self._rejected = rejected
 
-    async def earlier_job(self, identity: RequestIdentity) -> Submitted | None:
+    async def earlier_job(self, request: JobRequest) -> Submitted | None:
         """Return the job that an earlier request with the same `Idempotency-Key` made,
         or None. Raises ReusedKeyError if that request had another content."""
-        if not identity.key:
+        if not request.key:
             return None
-        found = await self._store.promised(identity.caller.account, identity.key)
+        found = await self._store.promised(request.caller.account, request.key)
         if found is None:
             return None
-        if found[1] != identity.body:
+        if found[1] != request.body:
             raise _reused_key_error()
         return Submitted(await self._jobs.view(found[0]), again=True)
 
@@ -149,14 +145,14 @@ class Submission:
             )
         return longest if asked_s is None else asked_s
 
-    def with_size(self, model: Model, options: JobOptions) -> Model:
-        """Return the model with the size of this job's pictures. Raises
+    def with_size(self, model: Model, n: int, options: Options) -> Model:
+        """Return the model with the size of the n pictures of a job. Raises
         BadParameterError for a field of too many pixels."""
-        height, width = options.own.shape(model)
+        height, width = options.shape(model)
         if (height, width) == (model.height, model.width):
             return model
         most = self._settings.field_pixels
-        pixels = options.n * height * width
+        pixels = n * height * width
         if pixels > most:
             raise BadParameterError(
                 f"size: expected at most {most} pixels, all images together, "
@@ -165,18 +161,18 @@ class Submission:
             )
         return model.model_copy(update={"height": height, "width": width})
 
-    async def expect_allowance(self, identity: RequestIdentity) -> None:
+    async def expect_allowance(self, request: JobRequest) -> None:
         """Check the caller's allowance before anything costly is done. Raises
         TooManyRequestsError or TooManyOpenJobsError."""
-        allowance = self._allowance(identity)
+        allowance = self._allowance(request.caller)
         if (refused := await self._store.beyond_allowance(allowance)) is not None:
             raise await self._refusal(*refused, 0, allowance)
 
-    async def count_refused(self, identity: RequestIdentity) -> None:
+    async def count_refused(self, request: JobRequest) -> None:
         """Charge the caller's allowance for a refused request: reading its pictures
         costs as much as if it had been accepted. Errors of the store are ignored."""
         with suppress(*STORE_TROUBLE):  # the refusal says what is wrong
-            await self._store.spend(self._allowance(identity))
+            await self._store.spend(self._allowance(request.caller))
 
     async def expect_room(self) -> None:
         """Check memory and queues before anything costly is done. Raises
@@ -197,59 +193,44 @@ class Submission:
             return _NO_MEMORY
         return refused
 
-    async def submit(
-        self,
-        identity: RequestIdentity,
-        kind: str,
-        model: Model,
-        options: JobOptions,
-        given: GivenPixels | None,
-    ) -> Submitted:
-        """Accept and queue the job of a request to draw, score or encode.
-
-        model: must do this kind of job (`Models.find_for`). given: the job's input, if
-        it has any. Raises ReusedKeyError, TooManyRequestsError, TooManyOpenJobsError,
-        QueueFullError, StoreFullError or NoWorkerError if it is not accepted.
-        """
-        spec = _spec(identity, kind, model, options, given)
-        return await self.accept(
-            identity, spec, options, given, (await self._fleet.now()).queue_for(spec)
-        )
-
     async def any_queue(self) -> str:
         """Return the queue of some live worker, or the default one."""
         workers = (await self._fleet.now()).workers
         return next((worker.queue for worker in workers), keys.QUEUE)
 
-    async def accept(
+    async def submit(
         self,
-        identity: RequestIdentity,
+        request: JobRequest,
         spec: JobSpec,
-        options: JobOptions,
-        given: GivenPixels | None,
-        queue: str,
+        given: GivenPixels | None = None,
+        queue: str | None = None,
     ) -> Submitted:
-        """Accept a job that is completely described, and queue it in this queue. Raises
-        what `submit` raises."""
+        """Accept the job of a request, and queue it.
+
+        given: the job's input. queue: None for one whose workers can do the job. Raises
+        ReusedKeyError, TooManyRequestsError, TooManyOpenJobsError, QueueFullError,
+        StoreFullError or NoWorkerError if it is not accepted.
+        """
         fleet = await self._fleet.now()
-        answer, facts = await self._store.submit(
-            self._terms(identity, queue, fleet, options), spec, given, queue
-        )
+        if queue is None:
+            queue = fleet.queue_for(spec)
+        allowance = self._allowance(request.caller)
+        terms = self._terms(request, allowance, queue, fleet)
+        answer, facts = await self._store.submit(terms, spec, given, queue)
         if answer is SubmissionAnswer.ACCEPTED:
             quotas: tuple[Quota, ...] = ()
             # A repeated call with the same id has no allowance in its answer.
             if len(facts) > 3:
                 tokens, open_jobs = map(_number, facts[3:5])
-                quotas = _quotas(self._allowance(identity), tokens, open_jobs)
-            job = await self._accepted_job(spec, identity, facts)
+                quotas = _quotas(allowance, tokens, open_jobs)
+            job = await self._accepted_job(spec, request.caller.owner, facts)
             return Submitted(job, quotas=quotas)
         if answer is SubmissionAnswer.AGAIN:
             return Submitted(await self._jobs.view(_text(facts[0])), again=True)
-        raise await self._refusal(answer, facts, spec.work, self._allowance(identity))
+        raise await self._refusal(answer, facts, spec.work, allowance)
 
-    def _allowance(self, identity: RequestIdentity) -> Allowance:
+    def _allowance(self, caller: Caller) -> Allowance:
         """Return the allowance of the caller's key, or else the default one."""
-        caller = identity.caller
         rate = caller.rate or self._settings.client_rate
         jobs = caller.jobs or self._settings.client_jobs
         return Allowance(
@@ -260,31 +241,30 @@ class Submission:
         )
 
     def _terms(
-        self, identity: RequestIdentity, queue: str, fleet: Fleet, options: JobOptions
+        self, request: JobRequest, allowance: Allowance, queue: str, fleet: Fleet
     ) -> SubmissionTerms:
         settings = self._settings
         return SubmissionTerms(
-            **self._allowance(identity).model_dump(),
-            owner=identity.caller.owner,
+            **allowance.model_dump(),
+            owner=request.caller.owner,
             queue=queue_key(queue),
             queue_jobs=settings.queue_jobs,
             queue_work=settings.queue_work,
             memory=fleet.memory_for_jobs(settings.redis_share),
             written=fleet.load.written,
-            idempotency=identity.key,
-            body=identity.body,
-            retention=options.retention,
-            webhook=options.webhook,
+            idempotency=request.key,
+            body=request.body,
+            retention=request.retention,
+            webhook=request.webhook,
         )
 
     async def _accepted_job(
-        self, spec: JobSpec, identity: RequestIdentity, facts: list[bytes | int]
+        self, spec: JobSpec, owner: str, facts: list[bytes | int]
     ) -> Job:
         """Return the job that was just accepted, without another question to Redis."""
         created_at = float(_text(facts[0]))
         waiting_before = int(facts[1])
         ahead = int(_text(facts[2]))
-        owner = identity.caller.owner
         record = JobRecord(
             spec=spec,
             status=JobStatus.QUEUED,
@@ -377,35 +357,3 @@ def _number(fact: bytes | int) -> float:
 
 def _text(fact: bytes | int) -> str:
     return fact.decode() if isinstance(fact, bytes) else str(fact)
-
-
-def _spec(
-    identity: RequestIdentity,
-    kind: str,
-    model: Model,
-    options: JobOptions,
-    given: GivenPixels | None,
-) -> JobSpec:
-    own = options.own if given is None else options.own.with_found(given.found)
-    return JobSpec(
-        version=own.version,
-        id=secrets.token_urlsafe(ID_BYTES),
-        kind=kind,
-        model=model.name,
-        digest=model.digest,
-        identity=model.identity or "",
-        seed=secrets.randbelow(MAX_SEED + 1) if options.seed is None else options.seed,
-        n=options.n,
-        temperature=options.temperature,
-        height=model.height,
-        width=model.width,
-        channels=model.channels,
-        values=model.values,
-        palette=tuple(model.palette),
-        small_height=model.small_height,
-        small_width=model.small_width,
-        request_id=identity.request_id,
-        traceparent=identity.traceparent,
-        priority=options.priority,
-        options=own,
-    )

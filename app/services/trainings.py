@@ -27,26 +27,20 @@ from app.errors import (
 from app.imaging.training_set import LEAST_PICTURES, write_training_set
 from app.redis_connections import STORE_TROUBLE
 from app.schema.answers import Job
-from app.schema.job_options import JobOptions
 from app.services.added import AddedModels, sweep, whole_or_not
 from app.services.exchanges import Exchanges, take_name, wait_as_draft
 from app.services.exchanges import begin as begin_exchange
 from app.services.jobs import Jobs
 from app.services.models import Models
-from app.services.submission import (
-    ID_BYTES,
-    RequestIdentity,
-    Submission,
-    Submitted,
-    with_key,
-)
+from app.services.submission import JobRequest, Submission, Submitted, repetition_of
 from app.settings import Settings
 from worker.contract import keys
 from worker.contract.added import ANYONE, JobFiles, Owner
-from worker.contract.jobs import JobSpec, JobStatus
+from worker.contract.jobs import ID_BYTES, JobSpec, JobStatus
 from worker.contract.kind import Kind
 from worker.contract.kinds.add import KIND as ADD
 from worker.contract.kinds.train import KIND
+from worker.contract.options import Options
 
 OPEN_TRAININGS = 2
 """Most open trainings of one owner."""
@@ -74,9 +68,9 @@ class Trainings:
 
     async def begin(
         self,
-        identity: RequestIdentity,
+        request: JobRequest,
         name: str,
-        options: JobOptions,
+        options: Options,
         files: Sequence[BinaryIO],
         key: str | None,
     ) -> Submitted:
@@ -87,14 +81,14 @@ class Trainings:
         then nothing is left of it. Trainings are charged to an account of their own,
         apart from the owner's other jobs.
         """
-        caller = identity.caller
-        own = options.own.model_dump()
+        caller = request.caller
+        own = options.model_dump()
         account = f"{keys.TRAINS}{caller.account}"
-        identity = replace(
-            identity, caller=replace(caller, account=account, jobs=OPEN_TRAININGS)
+        request = replace(
+            request, caller=replace(caller, account=account, jobs=OPEN_TRAININGS)
         )
-        identity = await _with_key(identity, key, KIND, name, options, files)
-        if known := await self._submission.earlier_job(identity):
+        request = await _with_key(request, key, KIND, name, options, files)
+        if known := await self._submission.earlier_job(request):
             return known
         if own["minutes"] > (most := self._settings.training_minutes):
             raise BadParameterError(
@@ -113,23 +107,23 @@ class Trainings:
         reserved = await self._models.reserved_names()
         served, _ = await self._models.served_identity(name, caller)
         self._added.expect_name(name, caller, reserved, served, None, None)
-        await self._submission.expect_allowance(identity)
+        await self._submission.expect_allowance(request)
         training = self._files(secrets.token_urlsafe(ID_BYTES), name)
         try:
             found = await run_sync(self._write, training, files, own["crops"])
         except RefusedError:
-            await self._submission.count_refused(identity)
+            await self._submission.count_refused(request)
             raise
         spec = _spec(
-            identity,
+            request,
             KIND,
             training.job_id,
             name,
             {**own, **found, "owner": caller.owner, "judged": True},
         )
         try:
-            submitted = await self._submission.accept(
-                identity, spec, options, None, keys.TRAIN_QUEUE
+            submitted = await self._submission.submit(
+                request, spec, queue=keys.TRAIN_QUEUE
             )
         except RefusedError:
             await run_sync(training.forget)
@@ -140,9 +134,9 @@ class Trainings:
 
     async def add(
         self,
-        identity: RequestIdentity,
+        request: JobRequest,
         name: str,
-        options: JobOptions,
+        options: Options,
         files: Sequence[BinaryIO],
         key: str | None,
         if_match: str | None,
@@ -155,10 +149,10 @@ class Trainings:
         RefusedError if it is not accepted; then nothing is left of it. Raises the
         errors of the store if it is not known whether it was accepted.
         """
-        caller = identity.caller
+        caller = request.caller
         job_id = secrets.token_urlsafe(ID_BYTES)
-        identity = await _with_key(identity, key, ADD, name, options, files)
-        if known := await self._submission.earlier_job(identity):
+        request = await _with_key(request, key, ADD, name, options, files)
+        if known := await self._submission.earlier_job(request):
             return known
         await self._free_failed(name)
         is_exchange = if_match is not None
@@ -168,9 +162,9 @@ class Trainings:
         self._added.expect_name(name, caller, reserved, served, identity_now, if_match)
         if not is_exchange:
             self._added.expect_place()
-        await self._submission.expect_allowance(identity)
-        own = {**options.own.model_dump(), "draft": is_exchange}
-        spec = _spec(identity, ADD, job_id, name, own)
+        await self._submission.expect_allowance(request)
+        own = {**options.model_dump(), "draft": is_exchange}
+        spec = _spec(request, ADD, job_id, name, own)
         owner = Owner(
             owner=caller.owner,
             job=job_id,
@@ -181,14 +175,13 @@ class Trainings:
             try:
                 await run_sync(self._added.write, model.part, name, owner, *files)
             except RefusedError:
-                await self._submission.count_refused(identity)
+                await self._submission.count_refused(request)
                 raise
             if is_exchange:
                 await run_sync(begin_exchange, model, former_job)
             try:
-                submitted = await self._submission.accept(
-                    identity, spec, options, None, await self._submission.any_queue()
-                )
+                queue = await self._submission.any_queue()
+                submitted = await self._submission.submit(request, spec, queue=queue)
             except RefusedError:
                 rmtree(model.draft, ignore_errors=True)
                 raise
@@ -278,26 +271,25 @@ class Trainings:
 
 
 async def _with_key(
-    identity: RequestIdentity,
+    request: JobRequest,
     key: str | None,
     kind: Kind,
     name: str,
-    options: JobOptions,
+    options: Options,
     files: Sequence[BinaryIO],
-) -> RequestIdentity:
-    """Return the identity with the digests of a request's `Idempotency-Key` and of its
-    content, files included."""
+) -> JobRequest:
     fields = {
         # Options that the API determines later are not part of the request.
-        **options.own.model_dump(exclude={"draft", "start_identity", "judged"}),
+        **options.model_dump(exclude={"draft", "start_identity", "judged"}),
         "name": name,
-        "webhook": options.webhook,
-        "retention": options.retention,
+        "webhook": request.webhook,
+        "retention": request.retention,
     }
     digests: list[bytes] = []
     if key:
         digests = await run_sync(lambda: [_digest_of(each) for each in files])
-    return with_key(identity, key, kind.word, fields, digests)
+    key, body = repetition_of(key, kind.word, fields, digests)
+    return replace(request, key=key, body=body)
 
 
 def _digest_of(file: BinaryIO) -> bytes:
@@ -307,7 +299,7 @@ def _digest_of(file: BinaryIO) -> bytes:
 
 
 def _spec(
-    identity: RequestIdentity, kind: Kind, job_id: str, name: str, own: dict[str, Any]
+    request: JobRequest, kind: Kind, job_id: str, name: str, own: dict[str, Any]
 ) -> JobSpec:
     """Return the description of a job that makes a model, of which only the name is
     known."""
@@ -319,8 +311,8 @@ def _spec(
         "digest": "",
         "temperature": 1.0,
     }
-    request = {"request_id": identity.request_id, "traceparent": identity.traceparent}
+    sent = {"request_id": request.request_id, "traceparent": request.traceparent}
     options = kind.options.model_validate(own)
     return JobSpec.model_validate(
-        {**unknown, **ours, **request, "version": options.version, "options": options}
+        {**unknown, **ours, **sent, "version": options.version, "options": options}
     )

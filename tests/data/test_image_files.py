@@ -105,8 +105,7 @@ def test_a_picture_is_stretched_as_the_service_does_when_it_may_be(
     """By a box filter, transparency on black or on white; the hole of a mask, or of what is transparent, with it."""
     from app.imaging.arrays import Shape
     from app.imaging.decode import decode
-    from app.imaging.given import _with_a_hole
-    from app.schema.job_options import PictureTerms
+    from app.imaging.given import PictureTerms, _with_a_hole
 
     random = np.random.default_rng(1)
     for name, shape in (("image.png", (8, 9, 4)), ("mask.png", (8, 9))):

@@ -23,6 +23,9 @@ from worker.contract.options import Options, options_version
 from worker.contract.record import OtherVersionError, Record, UnreadableError
 from worker.contract.several import SeveralSummary
 
+ID_BYTES = 16
+"""128 random bits: an id cannot be guessed, and never occurs twice."""
+
 MAX_SEED = 2**53 - 1
 """The largest integer that every JSON reader represents exactly."""
 

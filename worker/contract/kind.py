@@ -70,6 +70,10 @@ class Input(Enum):
     """A file of coded pictures (coded_file.py)."""
 
 
+FILES = "image", "mask"
+"""The form fields of the pictures of every Input."""
+
+
 class Shows(Enum):
     """What the picture of a job (`GET /jobs/{id}/image`) shows."""
 
