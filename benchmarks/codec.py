@@ -1,4 +1,5 @@
-"""How small files of coded images are, beside other lossless codecs, and whether they come back: writes docs/codec.md.
+"""How small files of coded images are, beside other lossless codecs, and whether they come back: writes docs/codec.md
+(mnist) and docs/internals/codec.md (the others).
 
     python benchmarks/codec.py --mnist PATH --cifar PATH     every part; about half an hour on an idle core
     python benchmarks/codec.py --mnist PATH --part mnist     one part; the others stay as they are
@@ -43,7 +44,7 @@ from model_core.models import Model
 from model_core.orientation import check_orientation, turn
 
 FIGURES = Path(__file__).with_suffix(".json")
-PAGE = Path(__file__).parents[1] / "docs" / "codec.md"
+DOCS = Path(__file__).parents[1] / "docs"
 MNIST_MODELS = ("mnist-diagonal-bilstm",)
 CIFAR_MODELS = ("cifar10-row-lstm-wide", "cifar10-small-pixelcnn")
 CIFAR_IMAGES = 1000
@@ -76,7 +77,8 @@ def main() -> None:
                 json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
             )
             FIGURES.write_text(json.dumps({**figures, name: facts}, indent=1) + "\n")
-            write_section(f"codec-{name}", _LINES[name](facts), PAGE)
+            page = DOCS / ("codec.md" if name == "mnist" else "internals/codec.md")
+            write_section(f"codec-{name}", _LINES[name](facts), page)
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,5 +1,5 @@
 """A lossless codec of images, which turns a model's probabilities into bits.
-docs/codec.md describes all of it.
+docs/internals/codec.md describes all of it.
 
     codec.py      images to the bytes of a file and back
     container.py  the format of the file: header, stripes, checksums; knows no model

@@ -1,7 +1,7 @@
 """The header of a file of losslessly coded images, as far as it can be read without the
 model.
 
-docs/codec.md describes the whole format, and model_core/codec/container.py reads and
+docs/internals/codec.md describes the whole format, and model_core/codec/container.py reads and
 writes it. A test compares the two.
 """
 
