@@ -1,4 +1,5 @@
-"""How well a model with labels tells them, beside a network that was trained for nothing else. Writes docs/labels.md.
+"""How well a model with labels tells them, beside a network that was trained for nothing else. Writes
+docs/internals/labels.md.
 
     python benchmarks/labels.py --data PATH --originals PATH     binarized MNIST, and MNIST; minutes on one core
     python benchmarks/labels.py --particles --images 100 ...     other parts, and nothing else
@@ -27,7 +28,7 @@ from model_core.data.datasets import read_labelled
 from model_core.data.splits import spread
 from model_core.models import Model
 
-PAGE, PLOT = Path("docs/labels.md"), Path("docs/img/labels-reliability.svg")
+PAGE, PLOT = Path("docs/internals/labels.md"), Path("docs/img/labels-reliability.svg")
 SURE, BINS = 0.99, 10
 Floats = NDArray[np.float64]
 Row = tuple[str, ...]

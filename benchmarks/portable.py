@@ -1,4 +1,5 @@
-"""Shows that the engine in JavaScript draws the bytes of the compiled loop, and how fast: writes docs/anywhere.md.
+"""Shows that the engine in JavaScript draws the bytes of the compiled loop, and how fast: writes
+docs/internals/portable.md.
 
     python benchmarks/portable.py                         1,000 seeds of every shipped model of one scale, in Node
     python benchmarks/portable.py --seeds 100 MODEL...    fewer, of some models; the others' figures stay as they are
@@ -45,7 +46,7 @@ from model_core.sampling.offline import draw
 HERE = Path(__file__).parent
 RELAXED = "--experimental-wasm-relaxed-simd"
 FIGURES = Path(__file__).with_suffix(".json")
-PAGE = HERE.parent / "docs" / "anywhere.md"
+PAGE = HERE.parent / "docs" / "internals" / "portable.md"
 SEEDS, IN_BROWSER, TIMED = 1000, 100, 20
 AT_ONCE = 250
 """Seeds of one comparison, so that a run that is stopped has not drawn for nothing."""

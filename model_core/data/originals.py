@@ -5,8 +5,8 @@ Binarized MNIST is one draw of each pixel: white with the probability of its gre
 MNIST (Salakhutdinov and Murray, 2008). A network that sees the same draw in every epoch
 learns its noise by heart. New draws of the same images have the same distribution and
 no noise that could be learned. The files do not say from which original an image was
-drawn, so the original under which it is likeliest is used; docs/data.md says how
-certain that is.
+drawn, so the original under which it is likeliest is used; docs/internals/training.md
+says how certain that is.
 """
 
 import numpy as np

@@ -51,7 +51,7 @@ MOST = 0.5
 root of N."""
 PRIOR_PARTICLES: dict[Quality, float] = {"good": 0.1, "rough": 0.3, "poor": 1.0}
 """By quality: the number of particles as which the prior counts, in addition to those
-of one estimate. docs/labels.md says how they were chosen."""
+of one estimate. docs/internals/labels.md says how they were chosen."""
 
 
 @dataclass(frozen=True)
