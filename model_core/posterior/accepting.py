@@ -81,21 +81,16 @@ class Accepting:
     draws of one member, k, are tried until one is accepted. If none of about `size` is,
     one of those that were tried is chosen by its weight.
 
-    Run `begin` to its end first: it draws the pool, a number of draws of member k that
-    tell how the model's p differs from p_k. Then, if `suffices` is True, `steps` draws
-    an image. Everything else than `begin`, `nats` and the attributes raises
-    AssertionError before there is a pool.
-
-    Both generators do nothing until they are iterated. They raise FloatingPointError if
-    logits are not finite, torch.AcceleratorError if a GPU that draws fails.
+    Run `begin` to its end first: it draws the pool, draws of member k that show how the
+    model's p differs from p_k. Then, if `suffices` is True, `steps` draws an image.
 
     member: k, the index of the member, in whose order no given pixel comes after the
         hole's first pixel.
     size: number of draws in the pool, and about the maximum that are tried for an
         image.
-    pool: the pool; None until it is drawn, which is before `begin` ends.
-    nats: list of -ln p under the whole model, at the temperature of the completion, of
-        each image that was drawn, in the order of drawing.
+    pool: the pool; None until `begin` has drawn it.
+    nats: -ln p of each image that was drawn, in the order of drawing, under the whole
+        model at the temperature of the completion.
     """
 
     def __init__(
@@ -126,9 +121,7 @@ class Accepting:
         """Draw the pool and compare it with the other members, in steps: yield after
         each the share of the pool that is done, 0 to 1. Do nothing if the pool exists.
 
-        Raises ImpossibleError if all particles of another member lose their weight,
-        because it gives the given pixels no probability; FloatingPointError if logits
-        are not finite; torch.AcceleratorError if a GPU that draws fails.
+        Raises ImpossibleError if another member gives the given pixels no probability.
         """
         if self.pool is not None:
             return
@@ -179,10 +172,8 @@ class Accepting:
 
     @property
     def log_evidence(self) -> float:
-        """ln of an estimate of the model's p(given pixels); the estimate itself, not
-        its ln, is unbiased. Unless the hole begins at the first pixel, a pass over
-        pixels is made, so this raises FloatingPointError if logits are not finite and
-        torch.AcceleratorError if a GPU that draws fails."""
+        """ln of an unbiased estimate of the model's p(given pixels). Reading it may
+        take a pass of the network over the pixels before the hole."""
         before = log_sum(self._mixture.ways[self.member].log_p_before(self._given(0)))
         return before + log_mean(self._found.log_weights)
 
@@ -208,11 +199,7 @@ class Accepting:
     def steps(self, i: int) -> Iterator[float | Images]:
         """Draw image i, in steps: yield after each step except the last about how much
         is done, 0 to 1; with the last step yield the image, (C, H, W), upright. Its
-        nats are appended to `nats`.
-
-        Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
-        GPU that draws fails.
-        """
+        nats are appended to `nats`."""
         given = self._given(i)
         which, last = self._uniforms(given, CHOICES, 2)
         tried: list[Candidates] = []
@@ -250,7 +237,6 @@ class Accepting:
         yield Candidates.of(images, log_p, self.member)
 
     def _joined(self, parts: list[Candidates]) -> Candidates:
-        """Return several groups of candidates as one."""
         log_p = np.concatenate([part.log_p for part in parts], 1)
         return Candidates.of(
             np.concatenate([part.images for part in parts]), log_p, self.member
@@ -276,16 +262,13 @@ class Accepting:
 
     @property
     def _found(self) -> Candidates:
-        """The pool; raises AssertionError if there is none yet."""
         assert self.pool is not None, "begun"
         return self.pool
 
     @staticmethod
     def _uniforms(given: Given, number: int, count: int) -> NDArray[np.float64]:
-        """Return numbers in [0, 1) of the image's noise that no sweep uses."""
         return choice_noise(given.seed, given.sample, number, 0, 0, count)
 
     def _taken(self, candidates: Candidates, i: int) -> Images:
-        """Note the nats of candidate i, and return its image."""
         self.nats.append(-float(mixed(candidates.log_p[:, i : i + 1])[0]))
         return candidates.images[i]

@@ -76,23 +76,22 @@ class Start:
     """(K, N): for each component ln of its label's prior times its p of each
     candidate."""
     log_weights: NDArray[np.float64]
-    """(N,): the sum of their exponentials is an estimate of the model's p(given
-    pixels). It is unbiased unless the chain may begin again (`sizes_of`), because its
-    first attempt is then kept or dropped by what it came to."""
+    """(N,): ln of weights whose sum estimates the model's p(given pixels). The estimate
+    is unbiased unless the chain may begin again (`sizes_of`): its first attempt is then
+    kept or dropped by its own result."""
     least_ess: float
     """The smallest effective sample size (number of equally weighted particles that
-    would be worth as much) that the particles of any proposer had on the way."""
+    would be worth as much) of any proposer's particles while they were drawn."""
     distinct: int
     """Number of first particles from which a proposer's last ones descend: the smallest
     of all proposers that began the chain."""
     parts: Sequence[tuple[NDArray[np.float64], float]]
     """For each proposer that began the chain, in its order: its part of log_weights,
-    and the smallest effective sample size of its particles on the way."""
+    and the smallest effective sample size of its particles."""
 
     @property
     def log_evidence(self) -> float:
-        """ln of the estimate of the model's p(given pixels). Of the estimate itself, not
-        of its ln, `log_weights` says when it is unbiased."""
+        """ln of the estimate of the model's p(given pixels) (see `log_weights`)."""
         return log_sum(self.log_weights)
 
 
@@ -108,12 +107,9 @@ class Chain:
     with weights, through a part of the hole, and chooses one by its weight; the current
     image takes part as one of them, except in `begin`.
 
-    The methods draw in steps, so that other work can be done in between: they are
-    generators, which do nothing until they are iterated, and yield how much is done, 0
-    to 1. They raise ImpossibleError if all particles of a sweep lose their weight,
-    because the member or guide that draws them gives the given pixels no probability,
-    even if another member does not; FloatingPointError if logits are not finite; and
-    torch.AcceleratorError if a GPU that draws fails.
+    Methods that draw are generators: they do nothing until they are iterated, and yield
+    how much is done, 0 to 1. They raise ImpossibleError if the network that draws gives
+    the given pixels no probability.
 
     began_with: number of particles of each proposer at the last attempt of `begin`.
     """
@@ -147,8 +143,8 @@ class Chain:
     start: Start = field(init=False)
     """The candidates for the first image. Set by `begin`."""
     log_evidence_above: float = field(init=False)
-    """ln of an estimate of p(given pixels) which is expected to be too large, if the
-    image is a draw from the posterior. Set by `look_back`."""
+    """ln of an estimate of p(given pixels) that is too large on average, if the image
+    is a draw from the posterior. Set by `look_back`."""
 
     def __post_init__(self) -> None:
         self._next = self.number * SWEEPS_OF_CHAIN
@@ -166,13 +162,11 @@ class Chain:
         other, and set `start` and `began_with`: yield after each step how much is done,
         0 to 1.
 
-        Without guides, there may be a second attempt, which replaces the first, with
-        more particles (`sizes_of`): if the smallest effective sample size of the first
-        one was below 2, and if, unless an image has at most 256 values, all candidates
-        have more nats than `given.strange_nats`, which is known.
-
-        Raises ImpossibleError, FloatingPointError and torch.AcceleratorError (see
-        Chain).
+        Without guides there may be a second attempt with more particles (`sizes_of`),
+        which replaces the first. It is made if the smallest effective sample size of
+        the first was below 2 and all candidates have more nats than
+        `given.strange_nats`; for an image of at most 256 values the first condition is
+        enough.
         """
         sizes = (
             [self.size]
@@ -198,8 +192,6 @@ class Chain:
 
     @property
     def _is_in_vain(self) -> bool:
-        """True if hardly any first particle has weight and the likeliest candidate is
-        strange; strangeness does not matter for small images."""
         usual = (
             -math.inf
             if self.given.known.size <= SMALL
@@ -211,7 +203,6 @@ class Chain:
         )
 
     def _started(self, found: Sequence[tuple[int, Sweep]]) -> Start:
-        """Return the candidates of the sweeps of all proposers."""
         parts = [self._candidates(k, sweep) for k, sweep in found]
         log_p = [
             self.mixture.log_p(part.images, self.given.temperature) for part in parts
@@ -278,8 +269,8 @@ class Chain:
         return self._known_before[k]
 
     def _first_labels(self, k: int, size: int) -> NDArray[np.int64] | None:
-        """Return labels of the first particles of proposer k, evenly by p(label | given
-        pixels before the hole); None if it has no labels."""
+        """Return labels of the first particles of proposer k, evenly spaced by p(label
+        | given pixels before the hole); None if it has no labels."""
         if self.mixture.proposers[k].labels == [None]:
             return None
         return self._labels_at(k, (self._uniforms(1)[0] + np.arange(size)) / size)
@@ -335,9 +326,6 @@ class Chain:
         A round draws a component with p(component | image), then parts of the hole one
         after the other in the order of its member. Before that, some of `starts` may
         draw a part of the hole or all of it, if particles are of more use there.
-
-        Raises ImpossibleError, FloatingPointError and torch.AcceleratorError (see
-        Chain).
         """
         for number in range(count):
             for k, block in self._guiding():
@@ -432,15 +420,12 @@ class Chain:
         return images, log_p, log_weights
 
     def look_back(self) -> Iterator[float]:
-        """Set `log_evidence_above`: yield 0.0 after each step, perhaps never. The image
-        stays as it is.
+        """Set `log_evidence_above`: yield 0.0 after each step; there may be none. The
+        image stays as it is.
 
-        The proposer is the one of `starts` whose own particles had the most weight. It
-        draws the whole hole again, with the current image among its particles; but if
-        it is a guide whose candidates are independent draws, these are used again.
-
-        Raises ImpossibleError, FloatingPointError and torch.AcceleratorError (see
-        Chain).
+        The proposer of `starts` whose own particles had the most weight draws the whole
+        hole again, with the current image among its particles. If it is a guide whose
+        candidates are independent draws, those are used again instead.
         """
         sums = [log_sum(log_weights) for log_weights, _ in self.start.parts]
         most = sums.index(max(sums))
@@ -461,8 +446,6 @@ class Chain:
         )
 
     def _blocks(self) -> list[NDArray[np.bool_]]:
-        """Return the parts (H, W) of the hole that a round draws one after the other,
-        upright."""
         way, hole = self._way(), ~self.given.keep
         turned = way.turned(hole)
         offsets = self._uniforms(2) * window_size(*turned.shape)
@@ -481,11 +464,7 @@ class Chain:
         """Draw a part of the hole, bool (H, W), again by the member of `component`,
         with everything else given: yield after each step how much is done, 0 to 1. Then
         `image` and `component` are those of the particle that was chosen, and `took` is
-        called. `log_p` is not updated.
-
-        Raises ImpossibleError, FloatingPointError and torch.AcceleratorError (see
-        Chain).
-        """
+        called. `log_p` is not updated."""
         k, number = self.mixture.way_of(self.component)
         size = (
             self.size
@@ -504,7 +483,6 @@ class Chain:
         self.took(Weighted(way.upright(sweep.images), sweep.island.weights), block)
 
     def _way(self) -> Way:
-        """Return the member that drew last."""
         return self.mixture.ways[self.mixture.way_of(self.component)[0]]
 
     def _next_labels(
@@ -531,15 +509,13 @@ class Chain:
         passed: Took | None = None,
         to_end: bool = False,
     ) -> Sweep:
-        """Return a new sweep of proposer k with the next number of the image's
-        noise."""
+        # Each sweep and each choice has noise of its own.
         number, self._next = self._next, self._next + 1
         return self.mixture.proposers[k].sweep(
             self.given, size, number, block, image, labels, passed, to_end
         )
 
     def _uniforms(self, count: int) -> NDArray[np.float64]:
-        """Return numbers in [0, 1) of the image's noise that no sweep uses."""
         number, self._next = self._next, self._next + 1
         return choice_noise(self.given.seed, self.given.sample, number, 0, 0, count)
 

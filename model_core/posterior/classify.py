@@ -59,9 +59,8 @@ class Classification:
     """The probabilities of K labels for B pictures, of each of which some or all pixels
     are given.
 
-    They are computed if no particles are needed, and otherwise estimated: twice, by
-    particles, unfinished images with weights, of their own. The standard deviations are
-    those of the two estimates.
+    They are computed exactly, or estimated twice by particles, each time by new ones.
+    The standard deviations are those of the two estimates.
     """
 
     p: Floats
@@ -103,18 +102,14 @@ def classify(
     keep: bool (H, W), the pixels that are given in all of them; in main memory.
         Default: all.
     seed: of the noise of particles, 0 to 2^64 - 1.
-    particles: number for each label of each member, if particles are needed; if a
-        guide draws, for each of the one or two networks that draw. Each of the two
-        estimates uses half of them, at least 2.
+    particles: number for each label of each member, if particles are needed; if a guide
+        draws, for each of the one or two networks that draw. Each of the two estimates
+        uses half of them, at least 2.
 
     Raises ConfigError for a model without labels or conditioned on one, and for a
     Multi-Scale model if `keep` leaves out pixels; DataError for other shapes and for no
-    picture (B = 0); ImpossibleError if all particles of a member or guide lose their
-    weight, because it gives the given pixels no probability, for a label or for all;
-    OverflowError for a seed out of bounds, if particles are needed; FloatingPointError
-    if logits are not finite, except in the exact answer of a model that is drawn in
-    plain torch or is Multi-Scale, which is NaN then. For weights on a GPU:
-    torch.AcceleratorError or RuntimeError if the GPU fails.
+    picture (B = 0); ImpossibleError if a network that draws particles gives the given
+    pixels no probability.
     """
     _check(model, values, keep)
     pictures = values if values.ndim == 4 else values[None]
@@ -150,15 +145,12 @@ def classify_steps(
     stages: Stages | None = None,
 ) -> Iterator[float | Classification]:
     """Classify one picture in steps: yield after each how much is done, 0 to 1, and at
-    last the Classification, with B = 1. Nothing is done until it is iterated.
+    last the Classification, with B = 1.
 
     values: (C, H, W), integers 0..V-1.
-    keep: bool (H, W), the pixels that are given.
-    seed, particles: as for `classify`.
-    stages: draw the particles; nothing else may use them meanwhile. Default: stages of
-        its own.
-
-    Raises the errors of `classify`, while it is iterated.
+    keep: bool (H, W), True for given pixels.
+    seed, particles: as for `classify`, which has the same errors.
+    stages: draw the particles; nothing else may use them meanwhile. Default: new ones.
     """
     _check(model, torch.from_numpy(values), torch.from_numpy(keep))
     target = Target.of(model, values, keep, 1.0)
@@ -225,8 +217,8 @@ def _by_labels(
 def _by_guides(
     chains: Sequence[Chain], model: Model, at_once: bool
 ) -> Iterator[float | Classification]:
-    """Do the same by what begins chains of a completion: images whose weights add up to
-    p(given), each with p of every label given it."""
+    """Classify by images whose weights add up to p(given), each with p of every label
+    given it: the candidates with which chains of a completion begin."""
     for done in stepped([chain.begin() for chain in chains], at_once):
         yield sum(1.0 if each is None else each for each in done) / len(chains)
     starts = [chain.start for chain in chains]
@@ -338,7 +330,6 @@ def _by_torch(components: Sequence[Component], values: Tensor, keep: Tensor) -> 
 
 
 def _told(joint: Floats, model: Model) -> Classification:
-    """Return the exact classification, given ln p(label, given) (B, K)."""
     priors = np.array([label.prior for label in model.card.labels])
     total = summed(joint.T)
     return Classification(exp(joint - total[:, None]), log(priors) - joint, -total)
@@ -381,12 +372,10 @@ def _by_label(log_p: Floats, model: Model) -> Floats:
 
 
 def _deviations(estimates: Floats) -> Floats:
-    """Return the standard deviation of each of several figures: (E, *S) -> S."""
     return np.apply_along_axis(deviation, 0, estimates)
 
 
 def _joined(found: Sequence[Classification]) -> Classification:
-    """Return the classifications of several pictures as one, with the worst word."""
     parts = [
         np.concatenate([getattr(each, name) for each in found])
         for name in ("p", "nats", "total_nats", "sd", "p_sd")
@@ -395,7 +384,6 @@ def _joined(found: Sequence[Classification]) -> Classification:
 
 
 def _last(steps: Iterator[float | Classification]) -> Classification:
-    """Return the result of all steps."""
     *_, found = steps
     assert isinstance(found, Classification)
     return found

@@ -94,38 +94,32 @@ def complete(
         ...; 0 to 2^64 - 1.
     temperature: divides the logits, above 0; 1 is the model's own distribution. It is
         not checked.
-    method: `posterior` or `clamp`, see below.
+    method: `posterior` draws from p(hole | all given pixels) of the model. `clamp` lets
+        the first member draw each pixel of the hole given what comes before it in its
+        order, and ignores later given pixels; a Multi-Scale model draws its small image
+        first.
     particles: for each image, shared by its two chains; 1 to 256. A chain draws at
-        least two of each proposer, and a mixture may begin again with more
-        (islands.py).
+        least two of each proposer (a member, or a guide that only proposes), and a
+        mixture may begin again with more.
     sweeps: maximum number of rounds of a chain; 0 to 16.
-    on_share: called with how much is done, 0 to 1; its errors are passed on.
+    on_share: called with how much is done, 0 to 1.
     label: name or index of the label of the images; default: in a model with labels it
         is drawn, too, from p(label | given), or with `clamp` from p(label | the given
         pixels before the hole).
-    most_scores: if one network cannot draw the hole directly, and its fillings times the
-        model's components are at most this, every filling is scored (enumeration.py),
-        so that draws, mean, entropy and evidence are exact. Default: as many as take
-        about two seconds (`targets.most_scores`). 256 draws as version 0.4 did. 0: draw
-        all holes by chains (islands.py), also those that a mixture can draw exactly
-        (exact.py), as version 0.3 did.
+    most_scores: maximum number of scores (fillings of the hole times the model's
+        components) for which every filling is scored, so that draws, mean, entropy and
+        evidence are exact. Default: as many as take about two seconds. 256 draws as
+        version 0.4 did; 0 as version 0.3, always by chains for a mixture.
 
-    The method `posterior` draws from p(hole | all given pixels) of the model or
-    mixture. If the model is one network and no given pixel comes after the hole's first
-    pixel in its order, each image is one exact draw, and mean and entropy are estimated
-    from at least 8 draws; of a mixture this needs a limit that is not 0, and the same of
-    each member. For all else see islands.py. The method `clamp` lets the first member draw
-    each pixel of the hole given what comes before it in its order, which is exact only
-    for one network and if no given pixel comes after the hole's first one. A
-    Multi-Scale model draws the small image before all other pixels.
+    With `posterior`, one network draws each image exactly if no given pixel comes after
+    the hole's first pixel in its order; mean and entropy are then estimated from at
+    least 8 draws. For a mixture the same holds if it is so for every member. All other
+    holes are drawn by chains or by rejection (islands.py), and the receipt says how
+    good the images are.
 
-    Raises DataError for other shapes; ConfigError for an unknown method or label, if n,
-    particles or sweeps is out of bounds, and for a Multi-Scale model with `posterior`;
-    ImpossibleError if all particles lose their weight, because the member or guide that
-    draws them gives the given pixels no probability; OverflowError for a seed or number
-    out of bounds, also of the 8 draws, whose numbers follow `first`; FloatingPointError
-    if logits are not finite. For weights on a GPU: torch.AcceleratorError or
-    RuntimeError if the GPU fails.
+    Raises DataError or ConfigError for arguments that do not fit, also for a
+    Multi-Scale model with `posterior`; ImpossibleError if the network that draws gives
+    the given pixels no probability; OverflowError for a seed or number out of bounds.
     """
     _check(model, known, keep, n, method, particles, sweeps)
     model = model.given(label)
@@ -159,11 +153,7 @@ def complete(
 
 def _is_exact_by_clamp(model: Model, keep: Tensor) -> bool:
     """Return True if images of the method `clamp` are exact draws: if the model has one
-    member, and this draws all pixels of the hole after the given ones, in its own
-    drawing order. A Multi-Scale model draws its small image first. If it has labels and
-    none is requested, the small image alone decides how probable each label is, so
-    images are not exact draws if other pixels are given, too. Without a hole the result
-    is True for one member.
+    member, and this draws all pixels of the hole after the given ones.
 
     keep: bool (H, W) of the model's size, True for given pixels.
     """
@@ -182,9 +172,11 @@ def _is_exact_by_clamp(model: Model, keep: Tensor) -> bool:
 
 
 def share_of_rows(rows: int, on_share: OnShare) -> OnRow:
-    """Return a function for `sample`'s on_row: it counts its calls, and each time calls
-    on_share with their number divided by `rows`, which is the number of rows of all
-    images together."""
+    """Return a function for `sample`'s on_row: on its k-th call it calls on_share(k /
+    rows).
+
+    rows: number of rows of all images together.
+    """
     numbers = count(1)
     return lambda *_: on_share(next(numbers) / rows)
 
@@ -241,7 +233,6 @@ def drawn_receipt_steps(
 
 
 def _completion(values: Tensor, receipt: Receipt, found: Marginals) -> Completion:
-    """Return the result; without an image, the receipt says nothing of one."""
     receipt = receipt if len(values) else receipt.of_no_image
     maps = (
         torch.from_numpy(np.ascontiguousarray(each))

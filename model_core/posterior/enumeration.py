@@ -28,10 +28,9 @@ PART = 256
 
 
 class EnumeratedRun:
-    """Draws the images of a completion of a hole with few fillings, one after the
-    other, exactly: all fillings are scored once, and each image is one of them, chosen
-    by its probability. It has the methods of an IslandsRun, but `draw` takes only the
-    number of the image."""
+    """Draws the images of a completion of a hole with few fillings, exactly: all
+    fillings are scored once, and each image is one of them, chosen by its probability.
+    It has the methods of an IslandsRun; `draw` takes only the number of the image."""
 
     def __init__(
         self,
@@ -83,9 +82,6 @@ class EnumeratedRun:
         yield fillings(self._target, drawn, drawn + 1)[0]
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
-        """Return the expected value (C, H, W) of each variable, of categories the
-        likeliest one, and of given pixels their value; None if it has been returned
-        before, or if the fillings are not scored yet."""
         if self._marginals is None or not self._is_new:
             return None
         self._is_new = False
@@ -109,7 +105,6 @@ class EnumeratedRun:
         return found, self._marginals
 
     def _score_all(self) -> Iterator[float]:
-        """Score all fillings by each member, some in each step, and sum them up."""
         count = self._count
         found: list[NDArray[np.float64]] = []
         ways = self._mixture.ways

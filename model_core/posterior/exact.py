@@ -39,12 +39,10 @@ POOLED = 8
 
 
 class ExactRun:
-    """Draws the images of a completion by a mixture, one after the other, each to its
-    end, exactly, if no given pixel comes after the hole's first pixel in the order of
-    any member. Each image is one draw by one component (a member with one of its
-    labels), which is chosen with p(component | given). It has the methods of an IslandsRun, `steps`,
-    `draw`, `expected_so_far` and `receipt`, but here `draw` takes only the number of
-    the image."""
+    """Draws the images of a completion by a mixture, exactly, if no given pixel comes
+    after the hole's first pixel in the order of any member. Each image is one draw by
+    one component (a member with one of its labels), chosen with p(component | given).
+    It has the methods of an IslandsRun; `draw` takes only the number of the image."""
 
     def __init__(
         self,
@@ -62,10 +60,6 @@ class ExactRun:
         stage_of: stage_of(network, size) returns what draws up to `size` particles of a
             network; nothing else may use that meanwhile. Default: `of` of new Stages.
             The result does not depend on it.
-
-        Raises AssertionError for a Multi-Scale model. For weights on a GPU it may open
-        and check the GPU, which raises torch.AcceleratorError or RuntimeError if the
-        GPU fails, FloatingPointError if a network gives logits that are not finite.
         """
         self._target = target
         self._seed = seed
@@ -83,7 +77,7 @@ class ExactRun:
 
     def draw(self, i: int) -> NDArray[np.int64]:
         """Return image i, (C, H, W), upright. The first call also draws the images
-        behind the marginals. Raises the errors of `steps`."""
+        behind the marginals."""
         *_, image = self.steps(i)
         assert isinstance(image, np.ndarray)
         return image
@@ -92,11 +86,7 @@ class ExactRun:
         """Draw image i in steps: yield after each step except the last how much is
         done, 0 to 1; with the last step yield the image, (C, H, W), upright. The first
         image also draws the POOLED (8) images behind the marginals. Nothing is done
-        until it is iterated.
-
-        Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
-        GPU that draws fails.
-        """
+        until it is iterated."""
         begun = 0.0
         if self._log_before is None:
             begun = 0.9
@@ -113,15 +103,11 @@ class ExactRun:
         yield images[0]
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
-        """Return the expected value (C, H, W) of each variable by the images behind the
-        marginals, of categories the likeliest one, and of given pixels their value;
-        None if it has been returned before, or if these images are not drawn yet."""
         return self._so_far.news()
 
     def receipt(self) -> tuple[Receipt, Marginals]:
-        """Return the receipt of all images that were drawn, and the marginals, which
-        are estimated from POOLED images. Raises AssertionError if no image was
-        begun."""
+        """Return the receipt of all images that were drawn, at least one, and the
+        marginals, which are estimated from POOLED (8) other images."""
         assert self._log_before is not None, "no image was drawn"
         last = self._target.components[self._last]
         found = Receipt(
@@ -160,7 +146,6 @@ class ExactRun:
         self._so_far.add(Weighted(np.concatenate(pool), even), ~self._target.keep)
 
     def _drawn(self, k: int, given: Given, number: int) -> Images:
-        """Return one draw (1, C, H, W) of component k, upright."""
         member, label = divmod(k, len(self._mixture.ways[0].labels))
         way = self._mixture.ways[member]
         labels = None if way.labels == [None] else np.array([way.labels[label]])

@@ -29,9 +29,9 @@ class ImpossibleError(PixelRNNError):
 
 @dataclass
 class Island:
-    """The weights of N particles, unfinished images that are drawn side by side. Which
-    images they are is known to the caller, which copies and drops them as the methods
-    return."""
+    """The weights of N particles, unfinished images that are drawn side by side. The
+    images themselves are with the caller, which copies and drops them as `resample`,
+    `merge` and `narrow` return."""
 
     size: int
     """N, which `merge` and `narrow` reduce."""
@@ -96,10 +96,10 @@ class Island:
         return self.ess < self.size / 2
 
     def resample(self, uniforms: NDArray[np.float64]) -> Parents:
-        """Replace light particles by copies of heavy ones, and make all weights equal:
-        log_weights become 0, and log_evidence and ancestors are updated. Return the
-        parents (N,): for each place the index of the particle of which it becomes a
-        copy. A particle with copies keeps its own place. The caller copies the images.
+        """Replace light particles by copies of heavy ones, and make all weights equal.
+        Return the parents (N,): for each place the index of the particle of which it
+        becomes a copy; a particle with copies keeps its own place. The caller copies
+        the images. log_weights become 0; log_evidence and ancestors are updated.
 
         uniforms: N numbers in [0, 1). Without a retained particle only the first is
             used (systematic resampling); with one, all except the first.
@@ -133,17 +133,17 @@ class Island:
         return left
 
     def narrow(self, uniforms: NDArray[np.float64], draws: int) -> NDArray[np.int64]:
-        """Continue with `draws` draws by the weights, where equal draws become one
-        particle whose weight is their number. Return the indices, ascending, of the
-        particles that are left, at most `draws`; the caller drops the others. size,
-        log_weights, ancestors and log_evidence are updated.
+        """Continue with `draws` draws by the weights; equal draws become one particle
+        whose weight is their number. Return the indices, ascending, of the particles
+        that are left, at most `draws`; the caller drops the others. size, log_weights,
+        ancestors and log_evidence are updated.
 
         uniforms: at least `draws` numbers in [0, 1). Without a retained particle only
             the first is used; with one, which is always among the draws, those from the
             second on.
         draws: at least 1.
 
-        This is called where nothing more is drawn, so that copies would stay equal.
+        For use after the hole's last pixel, where copies would stay equal.
         """
         self.log_evidence = self.evidence()
         retained = self.retained is not None
@@ -197,8 +197,6 @@ class Island:
         return np.bincount(self._inverse(uniforms), minlength=self.size)
 
     def _inverse(self, uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Return the index of the particle that each uniform number chooses by the
-        weights."""
         cumulative = np.cumsum(self.weights)
         found = np.searchsorted(cumulative, uniforms * cumulative[-1], side="right")
         return np.minimum(found, self.size - 1)

@@ -98,12 +98,7 @@ class IslandsRun:
             rejection: the number of draws in the pool.
         sweeps: maximum number of rounds of a chain.
         stages: draw and score images; nothing else may use them until an image is
-            there. Default: stages of its own. The bytes do not depend on whether they
-            draw both chains at the same time.
-
-        Raises AssertionError for a Multi-Scale model. For weights on a GPU it may open
-        and check the GPU, which raises torch.AcceleratorError or RuntimeError if the
-        GPU fails, FloatingPointError if a network gives logits that are not finite.
+            there. Default: new ones. The bytes do not depend on them.
         """
         self._target = target
         self._seed = seed
@@ -126,7 +121,7 @@ class IslandsRun:
         self, i: int, on_share: Callable[[float], None] = lambda share: None
     ) -> NDArray[np.int64]:
         """Return image i, (C, H, W). on_share is called with how much of it is done, 0
-        to 1. Raises the errors of `steps`, and what on_share raises."""
+        to 1."""
         for step in self.steps(i):
             if isinstance(step, np.ndarray):
                 return step
@@ -135,13 +130,10 @@ class IslandsRun:
 
     def steps(self, i: int) -> Iterator[float | NDArray[np.int64]]:
         """Draw image i in steps: yield after each step except the last how much is
-        done, 0 to 1; with the last step yield the image, (C, H, W). What `receipt` and
-        `expected_so_far` need is noted. Nothing is done until it is iterated.
+        done, 0 to 1; with the last step yield the image, (C, H, W).
 
-        Raises ImpossibleError if all particles of a member or guide lose their weight,
-        because it gives the given pixels no probability, even if another member of the
-        model does not; FloatingPointError if logits are not finite;
-        torch.AcceleratorError if a GPU that draws fails.
+        Raises ImpossibleError if the member or guide that draws gives the given pixels
+        no probability, even if another member does not.
         """
         accepting, begun = self._accepting, 0.0
         if accepting is not None and accepting.pool is None:
@@ -160,7 +152,6 @@ class IslandsRun:
     def _accepted(
         self, accepting: Accepting, i: int
     ) -> Iterator[float | NDArray[np.int64]]:
-        """Draw image i without a chain, and note its nats at temperature 1."""
         for step in accepting.steps(i):
             if isinstance(step, np.ndarray):
                 nats = self._nats_at_one(step, accepting.nats[-1])
@@ -212,7 +203,6 @@ class IslandsRun:
                 yield 0.5
 
     def _chained(self, i: int) -> Iterator[float | NDArray[np.int64]]:
-        """Draw image i by chains."""
         given = self._target.given(self._seed, i)
         told = [self._target.no_shares() for _ in range(CHAINS)]
         heard: list[list[Part]] = [[] for _ in range(CHAINS)]
@@ -283,7 +273,7 @@ class IslandsRun:
     def expected_so_far(self) -> NDArray[np.float64] | None:
         """Return the expected value (C, H, W) of each variable by what has been drawn
         so far, of categories the likeliest one, and of given pixels their value; None
-        if that has not changed since the last call. Call it between two steps. It does
+        if nothing has changed since the last call. Call it between two steps. It does
         not influence the images."""
         return self._so_far.news()
 
@@ -313,7 +303,6 @@ class IslandsRun:
         return min(1, self._sweeps) if many and agree else self._sweeps
 
     def _taken(self, chains: list[Chain], chain: Chain) -> NDArray[np.int64]:
-        """Note what the receipt says of a chain's image, and return that."""
         component = self._target.components[chain.component]
         self._islands.append(
             Island(
@@ -332,8 +321,6 @@ class IslandsRun:
         return chain.image
 
     def _ess(self, chains: Sequence[Chain]) -> float:
-        """Return the effective sample size of the first particles; with guides, of all
-        candidates of all chains together."""
         starts = [chain.start for chain in chains]
         return (
             counted(starts)
@@ -342,12 +329,8 @@ class IslandsRun:
         )
 
     def receipt(self) -> tuple[Receipt, Marginals]:
-        """Return the receipt of all images that were drawn, and the marginals.
-
-        Raises IndexError if no image was drawn. If rejection drew them, a pass over
-        given pixels is made for the evidence, which raises FloatingPointError if logits
-        are not finite and torch.AcceleratorError if a GPU that draws fails.
-        """
+        """Return the receipt of all images that were drawn, at least one, and the
+        marginals."""
         strange = self._target.strange_nats
         accepting = self._accepting
         if accepting is not None and accepting.nats:
@@ -363,18 +346,17 @@ class IslandsRun:
 def stepped(
     chains: Sequence[Iterator[float]], at_once: bool
 ) -> Iterator[list[float | None]]:
-    """Take the steps of several chains: iterators, each of which yields how much of it
-    is done, 0 to 1. Yield a list after each step (if at_once, after a step of each of
-    them), with one entry for each chain: its last share, 0 if it has not begun, None if
-    it has ended. After a step in which every chain that took part ended, nothing is
-    yielded.
+    """Take the steps of several chains: iterators that each yield how much of them is
+    done, 0 to 1. After each step (if at_once, after a step of each chain) yield a list
+    with one entry per chain: its last share, 0 if it has not begun, None if it has
+    ended.
 
     at_once: True to take a step of each chain at the same time, the first in this
         thread and each other one in a thread of its own; False to take all steps of a
         chain before the next begins.
 
-    If a step raises an exception, it is raised here after the steps taken at the same
-    time have ended; if several do, the first chain's.
+    If a step raises, the exception is raised here after the other threads' steps; if
+    several do, the first chain's.
     """
     done: list[float | None] = [0.0] * len(chains)
     left = list(range(len(chains)))
@@ -411,23 +393,17 @@ def mixture_and_starts(
     target: Target, size: int, stage_of: StageOf
 ) -> tuple[Mixture, list[int]]:
     """Return the mixture of a target, which draws and scores its images; and the
-    indices, in mixture.proposers, of the proposers that begin a chain. A proposer is a
-    member of the model or a guide. The indices are one or two, those whose orders suit
-    the hole best, that is, leave the fewest given pixels behind the hole's first one,
-    the best first.
+    indices, in mixture.proposers, of the one or two proposers (members or guides) that
+    begin a chain, the best first. Those are the ones whose orders leave the fewest
+    given pixels behind the hole's first one.
 
     size: particles that each network draws side by side.
     stage_of: stage_of(network, size) returns what draws up to `size` particles of a
         network; it is not called before something is drawn.
 
     A guide that is no member begins a chain only if its order suits the hole far better
-    than the members', or if it draws most of the hole after all given pixels. The
-    mixture of a single member without such a guide has no guides. With guides, a member
-    that draws the whole hole last begins alone.
-
-    Raises AssertionError for a Multi-Scale model. For weights on a GPU it may open and
-    check the GPU, which raises torch.AcceleratorError or RuntimeError if the GPU
-    fails, FloatingPointError if a network gives logits that are not finite.
+    than the members', or if it draws most of the hole after all given pixels. With
+    guides, a member that draws the whole hole last begins alone.
     """
     members = {}
     for components in target.of_members:
@@ -467,25 +443,17 @@ def ways_of_chains(
     mixture: Mixture,
     starts: Sequence[int],
 ) -> list[Mixture]:
-    """Return a list of CHAINS (2) mixtures, which differ only in what draws: chain i of
-    an image is drawn by entry i.
-
-    If both chains are to be drawn at the same time, each entry is a mixture of its own,
-    so that the two draw in different stages; the stages are made now. Otherwise all
-    entries are the object `mixture`, and one chain must be drawn after the other. A
-    caller tells by `result[0] is not result[1]`.
-
-    They are drawn at the same time if `stages` allows two sweeps at once (enough
-    threads, and compiled loops for every network), and unless a chain may begin again
-    with more particles (`sizes_of`), which would take twice the memory.
+    """Return a mixture for each of the two chains of an image. They are distinct, with
+    stages of their own, if both chains can be drawn at the same time: `stages` allows
+    two sweeps, and no chain may begin again with more particles (`sizes_of`), which
+    would take twice the memory. Otherwise both are the object `mixture`, and one chain
+    must be drawn after the other.
 
     target: what is completed.
     size: particles of each proposer of a chain.
     stages: what draws particles; not used by anything else.
     mixture, starts: what `mixture_and_starts` returned for this target and size, and
         for stages.of.
-
-    Raises the errors of `mixture_and_starts`.
     """
     guides = [[Component(guide)] for guide in target.guides]
     networks = [
@@ -507,16 +475,12 @@ def ways_of_chains(
 
 
 def way_of(components: Sequence[Component], size: int, stage_of: StageOf) -> Way:
-    """Return a `Way`, which draws and scores images by one member, for some of its
-    components, at least one: each is this member with one of its labels. Particles are
-    drawn `size` side by side.
+    """Return a `Way`, which draws and scores images by one member.
 
+    components: of this one member, at least one; not Multi-Scale.
+    size: number of particles that are drawn side by side.
     stage_of: stage_of(network, size) returns what draws up to `size` particles of a
         network; it is not called now.
-
-    Raises AssertionError for a Multi-Scale network. For weights on a GPU it may open
-    and check the GPU, which raises torch.AcceleratorError or RuntimeError if the GPU
-    fails, FloatingPointError if the network gives logits that are not finite.
     """
     network = components[0].network
     assert isinstance(network, PixelNetwork), "a Multi-Scale model has no posterior"

@@ -119,8 +119,11 @@ class Shares:
         self._sweeps += times * where
 
     def add_outcomes(self, draws: Weighted, where: NDArray[np.bool_]) -> None:
-        """Add some of all outcomes of the hole, with their probabilities, for
-        `of_outcomes`. where: bool (H, W), True for the hole."""
+        """Add some of all possible fillings of the hole, with their probabilities, for
+        `of_outcomes`.
+
+        where: bool (H, W), True for the hole.
+        """
         add_shares(self._drawn, draws, where)
 
     def pass_by(self, draws: Weighted, where: NDArray[np.bool_]) -> None:
@@ -150,13 +153,7 @@ class Shares:
         """Add the probabilities of all values that a component (a member of the model
         with one of its labels) predicts along images (N, C, H, W), each given the
         pixels before it. This is done in steps, as the result is iterated: it yields
-        None after each pass over at most 8 images.
-
-        Raises FloatingPointError if logits are not finite; a network in plain torch
-        does not notice it and makes the entropy, and the mean except of categories,
-        NaN. Raises torch.AcceleratorError if
-        a GPU that draws fails, and AssertionError for a Multi-Scale network.
-        """
+        None after each pass over at most 8 images."""
         turned = np.ascontiguousarray(turn(images, component.orientation))
         for start in range(0, len(turned), BATCH):
             part = turned[start : start + BATCH]
@@ -168,10 +165,10 @@ class Shares:
     def parts(self) -> dict[str, NDArray[np.float64]]:
         """Return the parts of the marginals by name: `drawn`, the sums of the sweeps'
         shares (V, C, H, W); `sweeps` (H, W), the number of sweeps that drew each pixel;
-        `predicted`, the mean predicted share (V, C, H, W); `passed`, the mean share of
-        first particles that had just drawn a pixel (V, C, H, W); and `passes` (H, W),
-        how often `pass_by` was called for a pixel. `drawn`, `sweeps` and `passes` are
-        the sums themselves, not copies. Without any prediction, `predicted` is NaN, with a RuntimeWarning."""
+        `predicted`, the mean predicted share (V, C, H, W), NaN without a prediction;
+        `passed`, the mean share of first particles that had just drawn a pixel (V, C,
+        H, W); and `passes` (H, W), how often `pass_by` was called for a pixel. `drawn`,
+        `sweeps` and `passes` are the sums themselves, not copies."""
         return {
             "drawn": self._drawn,
             "sweeps": self._sweeps,
@@ -182,8 +179,7 @@ class Shares:
 
     def result(self) -> Marginals:
         """Return the marginals of everything that was added, which must include a
-        prediction. Without one they are NaN in the hole, with a RuntimeWarning; of
-        categories only the entropy is NaN, and the mean is 0."""
+        prediction."""
         parts = self.parts()
         of_predicted = PREDICTED * self._of_ignorant
         of_passed = PASSED * self._of_ignorant
@@ -196,7 +192,7 @@ class Shares:
         return self._marginals((1 - FLOOR) * shares + FLOOR / len(shares))
 
     def of_outcomes(self) -> Marginals:
-        """Return the exact marginals, once `add_outcomes` got all outcomes, and nothing
+        """Return the exact marginals, if `add_outcomes` got all outcomes and nothing
         else was added."""
         return self._marginals(self._drawn)
 
@@ -321,8 +317,8 @@ class SoFar:
     def part_of(
         self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0
     ) -> "Part":
-        """Return what `add` adds for these draws, and change nothing. It is far smaller
-        than the draws, so that it can wait for its turn."""
+        """Return what `add` would add for these draws, for a later `take`. It is far
+        smaller than the draws."""
         shares: dict[int, NDArray[np.float64]] = {}
         if len(self._shares):
             shares = shares_of(draws, where, times)

@@ -60,9 +60,7 @@ class Way:
     orientation, and scores them. `way_of` (islands.py) makes it.
 
     Maps and images are upright, not turned into that orientation, unless a docstring
-    says otherwise. K is the number of labels, 1 without labels. Methods that draw or
-    score raise FloatingPointError if logits are not finite, and torch.AcceleratorError
-    if a GPU that draws fails.
+    says otherwise. K is the number of labels, 1 without labels.
     """
 
     orientation: Orientation
@@ -77,7 +75,8 @@ class Way:
     """The member's components: one for each label that an image may have, or a single
     one without a label. Empty counts as a single one without a label, with prior 1."""
     most: int = 1
-    """Number of images that it scores side by side, unless a single call has more."""
+    """Minimum number of images that it scores side by side; a call with more images
+    scores these together."""
 
     @property
     def labels(self) -> Sequence[int | None]:
@@ -112,12 +111,14 @@ class Way:
         passed: Took | None = None,
         to_end: bool = False,
     ) -> Sweep:
-        """Return a new sweep, which draws particles through a hole in this member's
-        order. Rows before the hole are worked through now; its `steps` draw the rest.
-        Its own `image` and `images` are in this member's orientation.
+        """Return a new sweep, which draws particles (unfinished images with weights)
+        through a hole in this member's order. Rows before the hole are computed now;
+        its `steps` draw the rest. Its own `image` and `images` are in this member's
+        orientation.
 
         given: the given pixels and the noise.
-        size: number of particles; with an image at least 2, or it would come out again.
+        size: number of particles; with an image at least 2, since alone that image
+            would be the result.
         number: of the sweep among those of the image; it determines the noise.
         hole: bool (H, W), the pixels that are drawn.
         image: (C, H, W): all pixels outside the hole are taken from it, and it takes
@@ -129,8 +130,6 @@ class Way:
             images; see Sweep.
         to_end: True to weigh all given pixels also if only one particle is left after
             the hole; see Sweep.
-
-        Raises FloatingPointError if logits are not finite.
         """
         known = given.known if image is None else image
         keep = self.turned(~hole)
@@ -154,7 +153,6 @@ class Way:
         )
 
     def _righted(self, draws: Weighted) -> Weighted:
-        """Return draws in this member's orientation, upright."""
         return Weighted(self.upright(draws.images), draws.weights)
 
     def draws(
@@ -170,8 +168,6 @@ class Way:
         first pixel in its order.
 
         log_before: (K,), the result of `log_p_before`.
-
-        Raises FloatingPointError if logits are not finite.
         """
         known, keep = self.turned(given.known), self.turned(given.keep)
         C, H, W = known.shape
@@ -202,8 +198,6 @@ class Way:
         where: bool (H, W) in this member's orientation, not upright: only these pixels
             count, each given everything before it. The images must be equal in the rows
             above the first such pixel, which are worked through once. Default: all.
-
-        Raises FloatingPointError if logits are not finite.
         """
         return result_of(self.log_p_steps(images, temperature, where))
 
@@ -232,10 +226,7 @@ class Way:
     def log_p_before(self, given: Given) -> NDArray[np.float64]:
         """Return for each label ln of its prior times p of the given pixels before the
         hole's first pixel in this member's order, (K,). Particles do not weigh these
-        pixels.
-
-        Raises FloatingPointError if logits are not finite.
-        """
+        pixels."""
         return result_of(self.log_p_before_steps(given))
 
     def log_p_before_steps(
@@ -266,11 +257,7 @@ class Mixture:
     """The M members of a model, which are equally likely, and guides, networks that
     propose images but do not change p. A component is a member with one of its K labels
     (K = 1 without labels); components are ordered member by member. Images are
-    upright.
-
-    `proposed` and `log_p` draw in the stages of the ways: they raise FloatingPointError
-    if logits are not finite, and torch.AcceleratorError if a GPU that draws fails.
-    """
+    upright."""
 
     ways: Sequence[Way]
     """The members; each has the same number of labels."""
@@ -298,9 +285,8 @@ class Mixture:
 
         k: index of the proposer.
         images: (N, C, H, W).
-        log_p: (M * K, N), what `log_p` returns for these images. The answer for a
-            member is computed from it; a guide that is no member scores the images,
-            and only then an error of a network can be raised.
+        log_p: (M * K, N), what `log_p` returns for these images. The result for a
+            member is computed from it; a guide that is no member scores the images.
         """
         if k < len(self.ways):
             return self.of_members(log_p)[k]

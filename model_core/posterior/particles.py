@@ -44,43 +44,36 @@ class Particle:
 
 
 class Particles(Protocol):
-    """Draws the images of several particles side by side, from stop to stop; all are at
-    the same place. StageParticles is the one that draws with a network; a test may use
-    another.
-
-    Its methods raise FloatingPointError if a network gives logits that are not finite,
-    and torch.AcceleratorError if a GPU that draws fails, where drawing is part of
-    them: in `begin` and `advance`.
-    """
+    """Draws the images of several particles, unfinished images, side by side from stop
+    to stop, so that all are at the same pixel. StageParticles draws them with a
+    network; tests use others."""
 
     def begin(
         self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float
     ) -> None:
-        """Drop what was drawn before, and begin these particles, at least one; their
-        numbers are 0, 1, ... Rows that are given whole may be worked through already,
-        once for all particles of a label: those before the first weighed or missing
-        pixel must be equal in all of them. The last particle has the given pixels that
-        all share; one before it may be a whole image that is retained.
+        """Drop what was drawn before, and begin at least one particle; they are
+        numbered 0, 1, ... Rows that are given whole may be computed already, once for
+        all particles of a label: rows before the first weighed or missing pixel must be
+        equal in all of them. The last particle has the given pixels that all share; one
+        before it may be a whole image that is retained.
 
-        weighed: bool (H, W), given pixels whose ln p `advance` returns.
-        temperature: of the probabilities.
-
-        Raises FloatingPointError if logits are not finite.
+        weighed: bool (H, W), True for given pixels whose ln p `advance` returns.
+        temperature: divides the logits.
         """
         ...
 
     def advance(self, stop: Stop) -> NDArray[np.float64]:
-        """Draw every image up to a stop, which is not before the last one. Return for
-        each particle ln p of the weighed pixels since the last stop, (N,), given all
-        pixels before them.
-
-        Raises FloatingPointError if logits are not finite.
-        """
+        """Draw every image up to a stop, not before the last one. Return for each
+        particle ln p of the weighed pixels since the last stop, given all pixels before
+        them: (N,)."""
         ...
 
     def copy(self, parents: Parents) -> None:
-        """Give image i the state of image parents[i], for each i. parents, (N,), leaves
-        those that are copied in their places: parents[parents[i]] = parents[i]."""
+        """Give image i the state of image parents[i], for each i.
+
+        parents: (N,); a particle that is copied keeps its own place:
+            parents[parents[i]] = parents[i].
+        """
         ...
 
     def narrow(self, left: NDArray[np.int64]) -> None:
@@ -96,8 +89,7 @@ class Particles(Protocol):
 
 class StageParticles:
     """Particles in the slots of a stage (sampling/stage.py), which draws with one
-    network, one particle in each slot. Rows that are given to all particles of a label
-    are worked through only once.
+    network. Rows that are given to all particles of a label are computed only once.
 
     size: maximum number of particles.
     """
@@ -113,15 +105,9 @@ class StageParticles:
 
         network: draws the particles.
         size: maximum number of particles.
-        threads: maximum number of threads that draw; default: the number that the
-            calling thread passed to `use_threads`, else 1. Only compiled code uses more
-            than one.
-        stage: the stage that draws the particles, with at least `size` slots; None for
-            a stage of its own.
-
-        A stage of its own for weights on a GPU may open and check the GPU first. That
-        raises torch.AcceleratorError or RuntimeError if the GPU fails, and
-        FloatingPointError if the network gives logits that are not finite.
+        threads: maximum number of threads that draw, which only compiled code uses.
+            Default: the number that the calling thread passed to `use_threads`, else 1.
+        stage: with at least `size` slots; None for a new one.
         """
         self.size = size
         # No slot is spare: particles begin together and end together.
@@ -135,14 +121,6 @@ class StageParticles:
     def begin(
         self, particles: list[Particle], weighed: NDArray[np.bool_], temperature: float
     ) -> None:
-        """Drop what was drawn before, and begin these particles, 1 to `size`; see
-        Particles.begin. The last one has the given pixels that all share; a particle
-        before it may be a whole image that is retained. Rows that are given whole
-        before the hole are worked through now.
-
-        Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
-        GPU that draws fails.
-        """
         with torch.inference_mode():
             if isinstance(self._stage, ThreadedStage):
                 self._stage.close_all()
@@ -184,14 +162,6 @@ class StageParticles:
                 self._stage.fork_all(leader, slots, of_slots)
 
     def advance(self, stop: Stop) -> NDArray[np.float64]:
-        """Draw every image up to a stop. Return for each particle ln p of the weighed
-        pixels since the last stop, (N,).
-
-        Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
-        GPU that draws fails, and AssertionError for a stop within a row if the
-        network's kind of stage can stop only at the end of a row
-        (Stage.stops_within_rows).
-        """
         with torch.inference_mode():
             log_p = self._stage.advance(self._slots, stop.y, stop.x)
         # ln p of the other rows is 0: they have no weighed pixel, or none was passed.
@@ -201,8 +171,6 @@ class StageParticles:
         return passed
 
     def copy(self, parents: Parents) -> None:
-        """Give image i the state of image parents[i]; see Particles.copy. All must have
-        been advanced to the same stop."""
         copies = np.flatnonzero(parents != np.arange(len(parents)))
         if len(copies):
             slots = np.array(self._slots)
@@ -210,33 +178,25 @@ class StageParticles:
                 self._stage.copy(slots[parents[copies]], slots[copies])
 
     def narrow(self, left: NDArray[np.int64]) -> None:
-        """Continue with only the images with these indices, in this order; the slots of
-        the others are closed."""
         slots = [self._slots[i] for i in left]
         for slot in set(self._slots) - set(slots):
             self._stage.close(slot)
         self._slots, self._log_p = slots, self._log_p[left]
 
     def images(self) -> NDArray[np.int64]:
-        """Return a copy of the values (N, C, H, W); pixels that are not drawn yet have
-        any value."""
         return self._stage.images(self._slots)
 
 
 class Stages:
-    """What draws a model's particles, for each of its networks: StageParticles, made
-    when they are first needed, and made again when more particles are needed. The
-    memory of the former ones is then free, and they must not be used any more.
+    """Makes and keeps the StageParticles that draw a model's particles, one set for
+    each network. They are made when first needed, and made again when more particles
+    are needed: that frees the memory of the former ones, which must not be used any
+    more.
 
-    A sweep draws particles through a hole. Two sweeps may be drawn at the same time,
-    one by `of_sweep(0)` and one by `of_sweep(1)`, each by half of the threads. Then
-    Python's bookkeeping for one sweep runs while the other is drawn; if all threads
-    draw one sweep, they wait for it. While two sweeps are drawn, nothing may be drawn
+    Two sweeps (draws of particles through a hole) may run at the same time, one by
+    `of_sweep(0)` and one by `of_sweep(1)`, each with half of the threads: Python's
+    bookkeeping for one then runs while the other draws. Meanwhile nothing may be drawn
     by `of`, which uses the same slots.
-
-    Methods that look at or make a stage for weights on a GPU open and check the GPU
-    the first time. That raises torch.AcceleratorError or RuntimeError if the GPU
-    fails, and FloatingPointError if a network gives logits that are not finite.
     """
 
     def __init__(
@@ -246,9 +206,8 @@ class Stages:
 
         threads: maximum number of threads of all stages of a network together; default:
             the number that the calling thread passed to `use_threads`, else 1.
-        sweeps: number of sweeps that are drawn at the same time if there are at least
-            as many threads: 1, or SWEEPS_AT_ONCE, which is 2. For two, the particles
-            take twice the memory.
+        sweeps: number of sweeps that may run at the same time, 1 or 2, if there are at
+            least as many threads. Two take twice the memory for particles.
         """
         self._threads = threads or threads_in_use()
         self._sweeps = sweeps if self._threads >= sweeps else 1
@@ -256,23 +215,22 @@ class Stages:
         self._making = Lock()
 
     def sweeps_at_once(self, networks: Iterable[PixelNetwork]) -> int:
-        """Return how many sweeps of these networks may be drawn at the same time: 2 if
-        there are enough threads, `sweeps` allows it, and compiled loops draw all the
-        networks on processors; otherwise 1."""
+        """Return how many sweeps of these networks may run at the same time: 2 if there
+        are enough threads, `sweeps` allows it, and compiled loops draw all the networks
+        on the CPU; otherwise 1."""
         compiled = all(stage_for(each) is CompiledStage for each in networks)
         return self._sweeps if compiled else 1
 
     def of(self, network: PixelNetwork, size: int) -> StageParticles:
-        """Return what draws up to `size` particles of a network with all threads. It is
-        the same object for each call until more particles are needed, so only one sweep
+        """Return what draws up to `size` particles of a network, with all threads. Each
+        call returns the same object until more particles are needed, so only one sweep
         may use it at a time."""
         return self._of(network, size)[0]
 
     def of_sweep(self, number: int) -> Callable[[PixelNetwork, int], StageParticles]:
-        """Return a function of (network, size) that takes the place of `of` for sweep
-        `number`, 0 or 1, of two that are drawn at the same time. The function raises
-        IndexError for a network of which only one sweep may be drawn at a time
-        (`sweeps_at_once`)."""
+        """Return a function (network, size) -> StageParticles that takes the place of
+        `of` for sweep `number`, 0 or 1, of two at the same time. Use it only if
+        `sweeps_at_once` returns 2 for the network."""
         return lambda network, size: self._of(network, size)[1 + number]
 
     def _of(self, network: PixelNetwork, size: int) -> list[StageParticles]:
@@ -283,7 +241,6 @@ class Stages:
             return self._made[network]
 
     def _new(self, network: PixelNetwork, size: int) -> list[StageParticles]:
-        """Make the stage of all threads, and those of each sweep."""
         if self.sweeps_at_once([network]) == 1:
             return [StageParticles(network, size, self._threads)]
         # The loops cannot read weights on a GPU, so arrays are made from the copy.
@@ -303,14 +260,12 @@ class Stages:
 
 
 def slots_of_sweeps(size: int, threads: int) -> list[int]:
-    """Return the number of slots of each drawing thread's stage if two sweeps of `size`
-    particles each are drawn at the same time: a list with one number for each thread
-    that draws, first those of sweep 0, then as many of sweep 1. All numbers are equal,
-    and those of one sweep add up to at least `size`. With an odd number of threads, one
-    draws nothing and has no number in the list.
+    """Return the number of slots for each drawing thread if two sweeps of `size`
+    particles run at the same time: one number per thread that draws, first those of
+    sweep 0, then as many of sweep 1. All numbers are equal; those of one sweep add up
+    to at least `size`. With an odd number of threads, one thread has no entry.
 
-    size: particles of each sweep.
-    threads: at least SWEEPS_AT_ONCE, which is 2.
+    threads: at least 2.
     """
     of_each = threads // SWEEPS_AT_ONCE
     return [-(-size // of_each)] * (of_each * SWEEPS_AT_ONCE)
@@ -319,7 +274,6 @@ def slots_of_sweeps(size: int, threads: int) -> list[int]:
 def _drawings(
     particles: Sequence[Particle], weighed: NDArray[np.bool_], temperature: float
 ) -> list[Drawing]:
-    """Return what a stage draws for each particle."""
     found: list[Drawing] = []
     # Nearly all particles have the same given pixels, whose tensors are made once.
     first: dict[tuple[int, int], Drawing] = {}

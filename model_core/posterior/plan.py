@@ -50,10 +50,9 @@ def is_mostly_last(keep: NDArray[np.bool_]) -> bool:
 
 
 def windows(hole: NDArray[np.bool_], dy: int, dx: int) -> list[NDArray[np.bool_]]:
-    """Cut a hole into adjacent windows of `window_size`. Return a list of maps, bool
-    (H, W), one for each window that contains a pixel of the hole: True for the hole's
-    pixels in that window. They are ordered by the windows' rows, then from left to
-    right.
+    """Cut a hole into adjacent windows of `window_size`. Return one map, bool (H, W),
+    for each window that contains pixels of the hole: True for these pixels. Windows are
+    ordered by row, then from left to right.
 
     hole: bool (H, W), True for the pixels of the hole.
     dy, dx: rows and columns by which the first window begins above and to the left of

@@ -60,15 +60,13 @@ class Receipt:
     """One word for each image, which does not depend on the other images: exact, good,
     rough or poor, from best to worst. None for the method clamp."""
     particles: int = 0
-    """By chains: the particles with which each proposer began, added up over the two
-    chains; the largest sum of any image. It may be more than was requested, because
-    each chain has at least two, and a mixture may begin again with more. By rejection:
-    the number of draws in the pool. Otherwise 0."""
+    """Particles per proposer, summed over both chains: the largest sum of any image,
+    which may exceed what was requested. By rejection: the number of draws in the pool.
+    Otherwise 0."""
     ess: float | None = None
-    """By chains: the smallest effective sample size (number of equally weighted
-    particles that would be worth as much) that the first particles of any image had on
-    the way; in a model with guides, that of all first candidates of an image together,
-    the smallest of any image. By rejection: that of the pool. Otherwise None."""
+    """Smallest effective sample size (number of equally weighted particles that would
+    be worth as much) of the first particles, over images; with guides, of all first
+    candidates of an image together. By rejection: that of the pool. Otherwise None."""
     distinct: int | None = None
     """By chains: number of first particles from which a proposer's last ones descend,
     the smallest of any image. By rejection: the number of draws in the pool. Otherwise
@@ -190,17 +188,14 @@ def accepted_receipt(
     nats_at_one: Sequence[float],
     strange_nats: float | None,
 ) -> Receipt:
-    """Return the receipt of images that were drawn by rejection, without a chain; at
-    least one. An image is `poor` if it is strange (`is_strange`), else `good`.
+    """Return the receipt of images that were drawn by rejection, at least one. An image
+    is `poor` if it is strange (`is_strange`), else `good`.
 
     drawn: what drew them, after it has drawn them.
     member: orientation of the member that drew them.
     nats_at_one: -ln p of each image at temperature 1.
     strange_nats: 99 % of the model's validation images have fewer nats at temperature
         1; None if that is unknown.
-
-    Raises AssertionError if `drawn` has no pool yet, and what `Accepting.log_evidence`
-    raises.
     """
     qualities: tuple[Quality, ...] = tuple(
         "poor" if is_strange(nats, strange_nats) else "good" for nats in nats_at_one
@@ -254,6 +249,6 @@ def is_strange(nats_at_one: float, strange_nats: float | None) -> bool:
 
 
 def worst_of(words: Iterable[Quality]) -> Quality:
-    """Return the worst of several words, of which exact is the best, then good, rough
-    and poor. Raises ValueError if there is none."""
+    """Return the worst of at least one word; from best to worst: exact, good, rough,
+    poor."""
     return max(words, key=get_args(Quality).index)

@@ -88,8 +88,8 @@ class Sweep:
         passed: Took | None = None,
         to_end: bool = False,
     ) -> None:
-        """Begin the particles: their rows before the hole may be worked through, and
-        nothing of the hole is drawn yet.
+        """Begin the particles. Rows before the hole may be computed; nothing of the
+        hole is drawn yet.
 
         particles: what draws them; used by nothing else until the sweep has ended.
         hole: what is given.
@@ -97,7 +97,7 @@ class Sweep:
         number: of this sweep among those of the image; it determines the noise.
         retained: an image (C, H, W) that takes part as the first particle and is always
             kept. Its given pixels must be those of the hole. With it, `size` should be
-            at least 2, because alone it would come out again.
+            at least 2, since alone it would be the result.
         within_rows: True if particles may be compared within a row, not only at its
             end.
         labels: (size,), index of the label of each particle; None for a network without
@@ -106,11 +106,8 @@ class Sweep:
             were drawn since the last call: with the particles and their weights, and
             with a map (H, W) of these pixels.
         to_end: True to weigh all given pixels also if only one particle is left after
-            the hole, so that `island.evidence` is an estimate for all of them; False
-            to end the sweep there.
-
-        Raises FloatingPointError if logits are not finite, torch.AcceleratorError if a
-        GPU that draws fails.
+            the hole, so that `island.evidence` is an estimate for all of them; False to
+            end the sweep there.
         """
         self._particles = particles
         self._hole = hole
@@ -145,7 +142,6 @@ class Sweep:
         particles.begin(begun, hole.weighed, hole.temperature)
 
     def _label(self, i: int) -> int | None:
-        """Return the label of particle i."""
         return None if self._labels is None else int(self._labels[i])
 
     def _noise(self, i: int) -> NDArray[np.float64]:
@@ -172,24 +168,21 @@ class Sweep:
         return 1.0 if self.finished else self._next / (len(self._stops) + 1)
 
     def steps(self) -> Iterator[float]:
-        """Continue to the end: yield after each step how much is done, 0 to 1; nothing
-        if the sweep is finished. Raises the errors of `step`."""
+        """Continue to the end: yield after each step how much is done, 0 to 1."""
         while not self.finished:
             self.step()
             yield self.done
 
     def step(self) -> None:
         """Continue to the next stop, which is at the latest the end of a row, or to the
-        end of the image. Particles are weighed by the given pixels, and perhaps
-        resampled. At the end of the image, set `image`, `images` and `label`: then the
-        sweep is finished, and must not be continued. A sweep with a retained image may
-        be finished before: when only one particle is left after the hole, unless
+        end of the image: draw the particles, weigh them by the given pixels, and
+        resample them if necessary. At the end set `image`, `images` and `label`; the
+        sweep is then finished, and must not be continued. A sweep with a retained image
+        may be finished earlier: when only one particle is left after the hole, unless
         `to_end` is True.
 
-        Raises ImpossibleError if no particle has any weight left, because the network
-        gives the given pixels no probability; FloatingPointError if logits are not
-        finite; torch.AcceleratorError if a GPU that draws fails; and what `passed`
-        raises.
+        Raises ImpossibleError if the network gives the given pixels no probability, so
+        that no particle has weight.
         """
         if self._next == len(self._stops):
             self._particles.advance(self._hole.end)
@@ -250,12 +243,10 @@ class Sweep:
             self._follow(left)
 
     def _follow(self, parents: NDArray[np.int64]) -> None:
-        """Reorder the labels as the particles were."""
         if self._labels is not None:
             self._labels = self._labels[parents]
 
     def _uniforms(self, stop: Stop) -> NDArray[np.float64]:
-        """Return numbers in [0, 1) for choices at a stop."""
         return choice_noise(
             self._hole.seed,
             self._hole.sample,
@@ -274,7 +265,6 @@ class Sweep:
         return Stop(y, x + 1)
 
     def _draw(self) -> None:
-        """Draw the image by the weights."""
         hole = self._hole
         (uniform,) = choice_noise(
             hole.seed, hole.sample, self._number, hole.keep.shape[0], 0, 1

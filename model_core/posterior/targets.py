@@ -19,7 +19,8 @@ from model_core.posterior.plan import given_behind
 FEW_SCORES, MOST_SCORES = 256, 65_536
 """Bounds of `most_scores`. Jobs of version 0.4 have the lower one."""
 OPERATIONS = 10**11
-"""What the scores of one hole may take: about two seconds of a processor."""
+"""Operations that the scores of one hole may take: about two seconds of one CPU
+core."""
 USUAL = 0.99
 """Share of a model's validation images that have fewer nats than a strange image."""
 
@@ -49,8 +50,8 @@ class Target:
     a caller sets another limit."""
     strange_nats: float | None = None
     """99 % of the model's validation images have fewer nats (-ln p) at temperature 1;
-    None if the GPU has no quantiles. An image with more is called strange, at any
-    temperature."""
+    None if the model's card has no quantiles. An image with more is called strange, at
+    any temperature."""
     guides: Sequence[Member] = ()
     """Networks, with their orientations, that propose images for the hole but do not
     change p. Some may be members, too."""
@@ -63,9 +64,11 @@ class Target:
         keep: NDArray[np.bool_],
         temperature: float,
     ) -> "Target":
-        """Return the target of a model and given pixels: values (C, H, W), and bool (H,
-        W), True for given pixels, both upright. Arrays of type int64 and bool may be
-        shared, others are copied. Nothing is checked."""
+        """Return the target of a model and given pixels, which are not checked.
+
+        known, keep: values (C, H, W), and bool (H, W), True for given pixels; both
+            upright. Arrays of type int64 and bool may be shared, others are copied.
+        """
         given = (
             np.ascontiguousarray(known, np.int64),
             np.ascontiguousarray(keep, np.bool_),
@@ -135,18 +138,20 @@ class Target:
 
 
 def most_scores(card: Card) -> int:
-    """Return how many scores (fillings of a hole, each by one component) OPERATIONS
-    allow. `most_scores` of the service's contract and the engine in JavaScript compute
-    the same."""
+    """Return how many scores (fillings of a hole, each by one component) take at most
+    about two seconds of one CPU core, by the model's number of parameters and its
+    size."""
     members = max(1, len(card.members))
+    # The engine in JavaScript and `most_scores` of the worker's contract compute the
+    # same.
     # `parameters` are those of all members.
     of_all = 2 * card.parameters * card.config.height * card.config.width
     return max(FEW_SCORES, min(MOST_SCORES, OPERATIONS * members // max(1, of_all)))
 
 
 def strange_nats(card: Card) -> float | None:
-    """Return the number of nats, -ln p at temperature 1, that 99 % of a model's
-    validation images do not reach; None if the GPU does not say."""
+    """Return the nats, -ln p at temperature 1, that 99 % of a model's validation images
+    do not reach; None if the model's card has no such quantiles."""
     return (
         None
         if card.validation is None
