@@ -11,9 +11,10 @@ from app.errors import NoWorkerError
 from app.services.fleet import Fleet
 from app.store import Load, ServerState
 from tests.app.answers import is_problem, metric
-from tests.app.hand_worker import GREY, HandWorker
+from tests.app.hand_worker import GREY, HandWorker, row_bytes
 from worker.contract import keys
 from worker.contract.cards import RefusedModel, WorkerInfo
+from worker.contract.events import Stage, row_entry
 from worker.contract.jobs import VERSION, JobSpec
 from worker.contract.kinds.sample import SampleOptions
 
@@ -272,20 +273,72 @@ def test_model_that_a_gpu_does_not_draw_is_named(
 
 
 @pytest.mark.parametrize("name", OLDER)
-def test_job_of_an_earlier_version_is_what_it_was(
+def test_job_of_another_version_is_what_it_was(
     client: httpx.Client, worker: HandWorker, name: str
 ) -> None:
-    """It is shown and costs as it did, unless that was wrong, and stays so when it is written anew; fields that are new
-    since are null."""
+    """View and cost of an earlier one, unless they were wrong, picture and events, also
+    with fields of a later one; fields that are new since are null."""
     kept, answer = OLDER[name]["hash"], OLDER[name]["answer"]
     spec = JobSpec.read(kept["spec"])
     work = REPRICED.get(name, int(kept["work"]))
     assert (spec.work, spec.rows_total) == (work, int(kept["rows_total"]))
-    for text in (kept["spec"], spec.entry()):
-        assert JobSpec.read(text) == spec
-        worker.redis.hset(keys.job(spec.id), mapping=kept | {"spec": text})
-        assert (
-            without_new_nulls(client.get(f"/jobs/{spec.id}").json(), answer) == answer
+    result = kept.get("result")
+    later = {"spec": with_more(spec.entry())}
+    if result:
+        later["result"] = with_more(result)
+    worker.redis.hset(keys.image(spec.id), "heat", bytes(3 * spec.height * spec.width))
+    for changes in ({}, {"spec": spec.entry()}, later):
+        changed = {**kept, **changes}
+        assert JobSpec.read(changed["spec"]) == spec
+        worker.redis.hset(keys.job(spec.id), mapping=changed)
+        rows = [with_more(row) if changes is later else row for row in all_rows(spec)]
+        write_events(worker, spec.id, rows, changed.get("result", "{}"))
+
+        link = f"/jobs/{spec.id}"
+        assert without_new_nulls(client.get(link).json(), answer) == answer
+        events = client.get(f"{link}/events")
+        assert (events.status_code, events.text.count("event: row")) == (200, len(rows))
+        assert events.text.count("event: done") == 1
+        has_picture = rows or spec.kind == "score"
+        for query in ({}, {"grid": 1}):
+            picture = client.get(f"{link}/image", params=query)
+            assert picture.status_code == (200 if has_picture else 404)
+
+
+def with_more(text: str) -> str:
+    """Return the record with a field in each of its objects that this version does not know."""
+
+    def more(value: Any) -> Any:
+        if isinstance(value, list):
+            return [more(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        fields = {name: more(each) for name, each in value.items()}
+        return fields | {"invented_later": {"deep": [1]}}
+
+    return json.dumps(more(json.loads(text)))
+
+
+def all_rows(spec: JobSpec) -> list[str]:
+    """Return the events of a job's rows."""
+    stages = [(Stage.FINAL, spec.height)] if spec.rows_total else []
+    if spec.draws_small:
+        stages.insert(0, (Stage.SMALL, spec.small_height))
+    return [
+        row_entry(n, y, row_bytes(spec, n, y, stage), stage is Stage.SMALL)
+        for stage, height in stages
+        for y in range(height)
+        for n in range(spec.n)
+    ]
+
+
+def write_events(worker: HandWorker, job_id: str, rows: list[str], result: str) -> None:
+    """Write an entry for each row, as workers of every version may, and the last event."""
+    worker.redis.delete(keys.events(job_id))
+    entries = [("row", row) for row in rows] + [("done", result)]
+    for number, (kind, data) in enumerate(entries, 1):
+        worker.redis.xadd(
+            keys.events(job_id), {"type": kind, "data": data}, f"{number}-0"
         )
 
 
