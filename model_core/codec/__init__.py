@@ -5,7 +5,6 @@ docs/internals/codec.md describes all of it.
     container.py  the format of the file: header, stripes, checksums; knows no model
     lanes.py      many images through one network side by side; each lane writes one
                   stream of bits
-    canary.py     checks that this machine computes the same bits as the encoder's
 
 A damaged or foreign file is rejected before any of its values is returned.
 """

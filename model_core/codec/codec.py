@@ -14,6 +14,7 @@ The probabilities are those of the compiled drawing loop, whose bits are the sam
 every processor. A canary detects a machine on which they are not.
 """
 
+import hashlib
 import zlib
 from collections.abc import Callable, Iterator
 
@@ -22,8 +23,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model_core.codec.canary import canary
 from model_core.codec.container import (
+    CANARY_BYTES,
     MAX_LANES,
     NUMERICS,
     Header,
@@ -40,6 +41,7 @@ from model_core.networks import PixelNetwork
 from model_core.orientation import Orientation, turn, turn_back
 from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.label_choice import TOGETHER, rows_on
+from model_core.sampling.noise import image_noise
 from model_core.sampling.stages import coding_stage, numerics_of
 
 OnImages = Callable[[int], None]
@@ -229,8 +231,23 @@ def _coder(model: Model, k: int, lanes: int) -> tuple[LaneCoder, bytes]:
     they do.
     """
     network = _network(model, k)
-    own_canary = canary(CompiledStage(network, 1), model.config)
+    own_canary = _canary(network)
     return LaneCoder(coding_stage(network, lanes), model.config), own_canary
+
+
+def _canary(network: PixelNetwork) -> bytes:
+    """Return a digest of the code of a fixed image of noise, and of every bit of the
+    network's state after it is encoded."""
+    config = network.config
+    stage = CompiledStage(network, 1)
+    noise = image_noise(0, 0, config.height, config.width, config.channels)
+    values = (noise * config.values).astype(np.uint8).transpose(2, 0, 1)
+    labels = np.zeros(1, np.int64) if config.labels else None
+    (code,) = finished(LaneCoder(stage, config).encode(values[None], 1, labels))
+    digest = hashlib.sha256(code)
+    for state in stage.kept(0):
+        digest.update(state.astype("<f4").tobytes())
+    return digest.digest()[:CANARY_BYTES]
 
 
 def _network(model: Model, k: int) -> PixelNetwork:

@@ -56,7 +56,7 @@ class Header:
     images: int
     """Number of images."""
     canary: bytes
-    """Digest by which a decoder checks that it computes the same bits (canary.py)."""
+    """Digest by which a decoder checks that it computes the same bits."""
     numerics: str = NUMERICS[0]
     identity: str = ""
     """Identity of the model; empty in files of version 1."""

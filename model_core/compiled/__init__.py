@@ -24,8 +24,7 @@ would exceed their arithmetic.
     loop.py          drawing: the loop; pixel_cnn.py, row_lstm.py and
                      diagonal_bilstm.py give it their layers; recurrence.py is what
                      the latter two share
-    argument_types.py  the types with which the drawing loops are compiled;
-                       ahead.py compiles them
+    ahead.py         compiles the drawing loops before there is a network
     keeping.py       where compiled code is kept, and what happens if it is damaged
 
 Each function is compiled once and then kept on disk, in a directory for each processor

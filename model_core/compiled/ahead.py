@@ -14,9 +14,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from typing import Any, get_args, get_type_hints
+
+import numpy as np
+from numba import types
+from numba.np.numpy_support import from_dtype
 
 from model_core.compiled import KEEP, keeping
-from model_core.compiled.argument_types import loop_types
+from model_core.compiled.records import Front, Places, Shared, State
 
 KINDS = ("diagonal-bilstm", "row-lstm", "pixel-cnn")
 """Kinds of network that have compiled loops. The first is that of the README's
@@ -69,6 +74,36 @@ def compile_loop(kind: str, function: str, niceness: int = 0) -> float:
     with _lock(keeping.module_of(kind), function):
         getattr(module, function).compile(loop_types(module.Layers))
     return time.process_time() - before_s
+
+
+def loop_types(layers: type) -> tuple[types.Type, ...]:
+    """Return the numba types of the arguments of `advance` and `pass_given`, in their
+    order, for one kind of network. `CompiledStage.loop_arguments` makes the arguments
+    themselves; a test compares their types with these.
+
+    layers: the class `Layers` of its module, whose annotations describe the fields.
+    """
+    slots = types.Array(types.int64, 1, "C")
+    records = (Front, Shared, State, Places, layers)
+    return (slots, *(_record_type(record) for record in records))
+
+
+def _record_type(record: type) -> Any:
+    """Return the type of a record (a NamedTuple) of ints and arrays."""
+    hints = get_type_hints(record, include_extras=True)
+    fields = [_field_type(hint) for hint in hints.values()]
+    return types.BaseTuple.from_types(fields, record)
+
+
+def _field_type(hint: Any) -> types.Type:
+    """Return the type of an int, or of an array that is annotated with its number of
+    axes."""
+    if hint is int:
+        return types.int64
+    array, axes = get_args(hint)  # Annotated[NDArray[dtype], axes]
+    _shape, dtype = get_args(array)  # np.ndarray[shape, np.dtype[scalar]]
+    (scalar,) = get_args(dtype)
+    return types.Array(from_dtype(np.dtype(scalar)), axes, "C")
 
 
 @contextmanager

@@ -41,8 +41,8 @@ Integers2 = Annotated[NDArray[np.int64], 2]
 Integers3 = Annotated[NDArray[np.int64], 3]
 Integers4 = Annotated[NDArray[np.int64], 4]
 Words2 = Annotated[NDArray[np.uint64], 2]
-"""Arrays, all contiguous in C order, with their number of axes, from which
-argument_types.py makes the types of the loop's arguments."""
+"""Arrays, all contiguous in C order, with their number of axes, from which ahead.py
+makes the types of the loop's arguments."""
 
 
 class Shared(NamedTuple):

@@ -11,7 +11,6 @@ relaxed.py     the same by the machine's own instruction: faster, and used where
                test shows that it gives the same bits
 wasm.py        from programs to a module
 target.py      the processor for which modules are compiled
-sources.py     the digest of the sources of a module
 modules.py     the modules that exist
 native.py      the command that compiles for workers ahead of time
 packed.py      a model as the engine reads it

@@ -17,6 +17,12 @@ from typing import Any
 from model_core import shipped
 from model_core.errors import PixelRNNError
 from model_core.portable.target import ENVIRONMENT
+from model_core.source_digest import files_imported_by, source_digest
+
+_COMPILED = Path(__file__).parents[1] / "compiled"
+_PACKAGE = "model_core.compiled"
+_TOOLS = ("exact_fma.py", "relaxed.py", "program.py", "wasm.py", "target.py")
+"""Files of this folder that decide which instructions a module has."""
 
 
 def main() -> None:
@@ -60,7 +66,6 @@ def _write(kind: str, folder: Path) -> dict[str, Any]:
     """Write both modules of a kind, and return what modules.json says of them."""
     from model_core.kinds import KINDS, part
     from model_core.portable.loops import loop_modules
-    from model_core.portable.sources import sources_digest
 
     exact, relaxed = loop_modules(kind)
     sources = sources_digest(
@@ -71,6 +76,24 @@ def _write(kind: str, folder: Path) -> dict[str, Any]:
         "sources": sources,
         "relaxed": _packed(relaxed, folder / f"{kind}.relaxed.wasm.gz"),
     }
+
+
+def sources_digest(module: str) -> str:
+    """Return the digest of a drawing loop, of all files of model_core/compiled that it
+    imports, of the noise, and of the tools of this folder that turn them into
+    instructions.
+
+    What also decides about a module, but is not in the digest: loops.py, which chooses
+    the functions of a module and the types of their parameters, and the versions of
+    numba and llvmlite. After a change of these, `build` has to be run although the
+    digest is the same.
+
+    module: the name of a file in model_core/compiled, without `.py`.
+    """
+    loop = files_imported_by(module, _COMPILED, _PACKAGE)
+    noise = files_imported_by("philox", _COMPILED, _PACKAGE)
+    tools = [Path(__file__).with_name(name) for name in _TOOLS]
+    return source_digest([*sorted({*loop, *noise}), *tools])
 
 
 def _packed(module: bytes, file: Path) -> dict[str, Any]:

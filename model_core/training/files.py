@@ -14,8 +14,11 @@ from torch import Tensor
 
 from model_core.card import Card
 from model_core.config import NetworkConfig
+from model_core.data.images import write_grid
 from model_core.errors import ConfigError, ModelError
+from model_core.models import Model
 from model_core.models_directory import CARD
+from model_core.sampling import sample
 from model_core.training.checkpoint import (
     read_checkpoint,
     read_facts,
@@ -25,7 +28,6 @@ from model_core.training.checkpoint import (
 from model_core.training.journal import Journal
 from model_core.training.publish import model_from_checkpoint, publish
 from model_core.training.recipe import Recipe
-from model_core.training.samples import draw_grid
 from model_core.training.state import TrainState
 from model_core.training.step import Learner
 
@@ -156,6 +158,14 @@ class RunFiles:
             model_from_checkpoint(self.paths.last), self._recipe.output.samples, path
         )
         return path
+
+
+def draw_grid(model: Model, count: int, path: Path) -> None:
+    """Draw `count` images and write them to `path` as one picture. Raises OSError if it
+    cannot be written."""
+    # The same noise for all epochs, so that their grids differ only by the weights.
+    images = sample(model, count, seed=0).cpu().numpy()
+    write_grid(images, model.config, path, palette=model.card.palette)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numba
 import pytest
 
 from model_core.compiled import ahead, is_kept, keeping
-from model_core.compiled.argument_types import loop_types
+from model_core.compiled.ahead import loop_types
 from model_core.config import NetworkConfig
 from model_core.kinds import KINDS, part
 from model_core.networks.pixel_network import PixelNetwork

@@ -18,10 +18,10 @@ from model_core.errors import ConfigError, ModelError
 from model_core.kinds import KINDS, part
 from model_core.models import load_model
 from model_core.orientation import ORIENTATIONS, turn, turn_back
+from model_core.portable.build import sources_digest
 from model_core.portable.folder import export as write
 from model_core.portable.modules import modules
 from model_core.portable.one_file import export_one_file
-from model_core.portable.sources import sources_digest
 from tests.portable.exporting import Ask, export
 
 COMPILED = Path(__file__).parents[2] / "model_core" / "compiled"

@@ -13,6 +13,7 @@ from model_core.card import Card
 from model_core.errors import ConfigError, ModelError
 from model_core.models import load_model, save_model, untrained
 from model_core.training.checkpoint import read_checkpoint
+from model_core.training.files import draw_grid
 from model_core.training.first_weights import (
     begin_with,
     named_model,
@@ -23,7 +24,6 @@ from model_core.training.launch import train_with
 from model_core.training.publish import best_checkpoint, publish
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
-from model_core.training.samples import draw_grid
 from model_core.training.state import Sitting
 
 SIZES_OF_FEATURES = {"layers": 2, "hidden": 5, "head": 8}

@@ -17,7 +17,7 @@ from worker.contract.kinds import KINDS
 from worker.contract.options import MAX_FIRST
 from worker.contract.pixel_options import pixel_options
 from worker.contract.record import Record
-from worker.contract.sampling import SamplingOptions
+from worker.contract.size import FieldOptions
 
 _MANY = 1 << 20
 """Bound of the numbers of images in a picture's text."""
@@ -53,7 +53,7 @@ class Provenance(Record):
     """Name of the label of all images; None if the picture does not name one."""
     labels: Json[tuple[str, ...]] | None = None
     """Names of the labels of a grid's images if they differ; else None."""
-    options: SamplingOptions = SamplingOptions()
+    options: FieldOptions = FieldOptions()
     """The other options that change pixels."""
     numerics: str = ""
     """The arithmetic that drew the picture, or several separated by commas; empty if
@@ -93,7 +93,7 @@ class Provenance(Record):
         own: dict[str, Any] = {
             name: text[name] for name in text if name in cls.model_fields
         }
-        names = pixel_options(SamplingOptions)
+        names = pixel_options(FieldOptions)
         own["options"] = {name: text[name] for name in names if name in text}
         try:
             found = cls.model_validate(own)

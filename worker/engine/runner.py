@@ -27,7 +27,7 @@ from worker.engine.failures import is_gpu_error
 from worker.engine.gathering import Gathering
 from worker.engine.inbox import Inbox, Message
 from worker.engine.model_pool import FullPoolError, ModelPool
-from worker.engine.turns import Turns
+from worker.engine.scheduler import Turns
 from worker.engine.unloading import Unloading
 from worker.engine.usage_reports import UsageReports
 from worker.orders.catalogue import kept_name

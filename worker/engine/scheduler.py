@@ -1,5 +1,6 @@
-"""Decides which waiting image gets the next free slot. It uses no torch, no Redis and
-no clock, and only one thread.
+"""Decides which waiting image gets the next free slot (`Scheduler`), and which model
+has the next turn (`Turns`). It uses no torch, no Redis and no clock, and only one
+thread.
 
 Interactive and bulk jobs of a model alternate by their weights, within them owners
 alternate, and within those the jobs of an owner, image by image. So a job of one image
@@ -8,14 +9,43 @@ no owner of many jobs stops an owner of few.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from worker.contract.jobs import PRIORITY_WEIGHTS, Priority
-from worker.engine.turns import Turns
 
 Image = TypeVar("Image")
+
+
+class Turns:
+    """Shares a resource by the amount that each user takes, not by the number of turns:
+    long turns come less often.
+
+    This is self-clocked fair queueing: what the last user had used is the clock, and
+    newcomers start from there.
+    """
+
+    def __init__(self) -> None:
+        """Begin without users."""
+        self._had: dict[str, float] = {}
+        self._ready: set[str] = set()
+        self._now = 0.0
+
+    def next(self, ready: Sequence[str]) -> str:
+        """Return which of the `ready` names, at least one, has the next turn; of
+        equals, the first. Names that were not ready before have saved up nothing."""
+        now_ready = set(ready)
+        for name in now_ready - self._ready:
+            self._had[name] = max(self._had.get(name, 0.0), self._now)
+        self._ready = now_ready
+        return min(ready, key=self._had.__getitem__)
+
+    def charge(self, name: str, used: float) -> None:
+        """Note that a name had a turn and used this much, in seconds or slots. It must
+        have been ready before."""
+        self._had[name] += used
+        self._now = max(self._now, self._had[name])
 
 
 @dataclass

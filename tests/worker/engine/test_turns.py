@@ -1,6 +1,6 @@
 """Whose turn it is."""
 
-from worker.engine.turns import Turns
+from worker.engine.scheduler import Turns
 
 
 def take(turns: Turns, ready: dict[str, float], count: int) -> list[str]:

@@ -10,14 +10,14 @@ from worker.contract.labels import SINCE, AskedLabel, LabelField, has_label, lab
 from worker.contract.options import MAX_IMAGES, BadOptionError, SeededOptions
 from worker.contract.pixel_options import PIXELS
 from worker.contract.probabilities import ROOM, ProbabilityAnswer, ProbabilitySummary
-from worker.contract.sampling import SamplingOptions
+from worker.contract.size import FieldOptions
 from worker.contract.traits import JobSize, ModelTraits
 
 _LABEL = 3 * 72
 """Bytes of an image's label: once in the options, and twice in the summary."""
 
 
-class SampleOptions(SamplingOptions, SeededOptions):
+class SampleOptions(FieldOptions, SeededOptions):
     """Draw new images."""
 
     label: Annotated[
@@ -69,7 +69,7 @@ class SampleOptions(SamplingOptions, SeededOptions):
         """Return True if the model has all labels, and draws fields if `size` asks for
         one."""
         has_labels = all(has_label(label, model) for label in self.labels)
-        return has_labels and SamplingOptions.fits(self, model)
+        return has_labels and FieldOptions.fits(self, model)
 
     def room(self, job: JobSize) -> int:
         """Return the bytes that labels and probabilities take."""

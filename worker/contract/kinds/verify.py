@@ -8,11 +8,11 @@ from worker.contract.changed_card import CardChangedField, ChangedCardOptions
 from worker.contract.kind import Input, Kind, Pixel, Shows, Summary
 from worker.contract.labels import SINCE, label_name
 from worker.contract.options import FOUND, drawn_values
-from worker.contract.sampling import SamplingOptions
+from worker.contract.size import FieldOptions
 from worker.contract.traits import JobSize, ModelTraits
 
 
-class VerifyOptions(ChangedCardOptions, SamplingOptions):
+class VerifyOptions(ChangedCardOptions, FieldOptions):
     """Did the model draw this picture?"""
 
     sample: Annotated[int, FOUND] = Field(default=0, ge=0)
