@@ -48,18 +48,20 @@ class _Field:
 
 
 class Drawings:
-    """The images and fields in the slots of a stage.
+    """The images and fields in the slots of a stage. A field is a drawing with
+    `windows`, taller or wider than the network's images; its noise, known, keep and
+    weighed have the field's rows.
 
-    A drawing with `windows` is a field; its noise, known, keep and weighed have the
-    field's rows. An image that waits for its leader is not in the stage yet: `log_p`
-    and `image` of its slot are meaningless until it is drawn.
+    An image that begins with the same given rows as another one may wait for that one's
+    state. Until then it is not in the stage, and `log_p` and `image` of its slot are
+    meaningless.
     """
 
     def __init__(self, stage: Stage, spare: Sequence[int] = ()) -> None:
         """stage: nothing else uses it.
-        spare: slots of the stage that no image gets, for kept states. Empty for a stage
-            whose closed slots do not keep their state (Stage.keeps_closed).
-        """
+        spare: slots of the stage that no image gets, in which the states after given
+            rows are kept for later images. Empty for a stage whose closed slots do not
+            keep their state (Stage.keeps_closed)."""
         self._stage = stage
         self._fields: dict[int, _Field] = {}
         # Rows since the last step: those given above the first window of a field, and
@@ -90,9 +92,8 @@ class Drawings:
         self._end(slot)
 
     def log_p(self, slot: int) -> float:
-        """Return ln p of the weighed pixels that an image has passed; of a field, of its
-        windows that are complete, and so of all of it once `step` has returned its last
-        row."""
+        """Return ln p of the weighed pixels that an image has passed, in nats; of a
+        field, of its complete windows."""
         if slot in self._fields:
             return self._fields[slot].log_p
         # Rounded once, so that the engine in JavaScript gives the same bits.
@@ -104,12 +105,11 @@ class Drawings:
 
     def step(self) -> list[SlotRow]:
         """Advance every image and field that does not wait, and return the rows that
-        became final; those of fields are numbered from the top of the field, and all
-        given rows of an image that took over a state come at once. With its last row an
-        image is closed; a field stays until `close`, so that `log_p` can be read.
+        became final. Rows of a field are numbered from its top. All given rows of an
+        image that took over a state come at once. With its last row an image is closed;
+        a field stays until `close`, so that `log_p` can be read.
 
-        The list may be empty although images are left to draw, but only if there are
-        fields. Raises FloatingPointError if logits are not finite.
+        The list may be empty while fields are drawn.
         """
         rows, self._above = self._above, []
         for row in self._step_stage():

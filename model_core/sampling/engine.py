@@ -64,13 +64,13 @@ class DrawnRow(NamedTuple):
 
 @dataclass
 class _Weighed:
-    """An image whose ln p under all components of the model is asked for.
+    """An image whose ln p under all components of the model is requested.
 
     asked: the request, upright.
     log_shares: ln of each component's share of the mixture.
     drawn_by: the component that draws it.
     rows: its rows (C, W) so far, from the top down.
-    log_ps: ln p of the image under each component by which it has been scored.
+    log_ps: ln p of the image under each component that has scored it.
     """
 
     asked: ImageRequest
@@ -151,7 +151,6 @@ class _Member:
             self.drawings[-1].open(slot, large_drawing(self.network, request, small))
 
     def leave(self, slot: int) -> None:
-        """Free a slot."""
         for drawings in self.drawings:
             drawings.close(slot)
         del self.ticket_of[slot]
@@ -215,15 +214,16 @@ class Engine:
 
     @property
     def load(self) -> int:
-        """Number of images that the busiest thread draws, added up over the members,
-        which draw one after the other, and one that is scored. The time of a step grows
-        with it."""
+        """Number of images that the busiest thread draws, summed over the members,
+        which draw one after the other, plus one if an image is being scored. The time
+        of a step grows with it."""
         drawn = sum(member.load for member in self._members)
         return drawn + bool(self._unweighed)
 
     def admit(self, request: ImageRequest) -> int:
         """Begin an image, and return its ticket: a number that no other image of this
-        engine has. A slot must be free. Its first rows are drawn by the next `step`.
+        engine has. A slot must be free (`free`). Its first rows are drawn by the next
+        `step`.
 
         The member and the label are those of the request, or are chosen by its noise.
         Choosing a label for an image with given pixels takes a pass over them for each
@@ -280,14 +280,14 @@ class Engine:
         """Advance every image, and return the rows that became final. With its last row
         an image leaves, and its slot is free. The list may be empty.
 
-        The last row of an image that was requested with `weighed` has its ln p: at the
-        temperature of the request, under the mixture of all members and labels that the
-        request and the model leave open. That takes a pass over the image for each of
-        these that did not draw it. A step is one step of one such pass, too, and the
-        last row comes after all of them.
+        The last row of an image that was requested with `weighed` carries ln p of the
+        whole image, at the temperature of the request, under the mixture of all members
+        and labels that the request and the model leave open. It comes later than the
+        others: every component that did not draw the image scores it first, one step at
+        a time.
 
-        Raises FloatingPointError if a network gives logits that are not finite; the
-        engine cannot be used after that.
+        After FloatingPointError, raised if logits are not finite, the engine cannot be
+        used any more.
         """
         rows: list[DrawnRow] = []
         with torch.inference_mode():

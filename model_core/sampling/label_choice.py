@@ -27,17 +27,15 @@ def label_shares(
     slots: int = TOGETHER,
 ) -> list[float]:
     """Return p(label | given pixels before the hole) for each label, by index; they add
-    up to 1. If the first pixel is not given, these are the priors as they are.
+    up to 1. If the first pixel is not given, these are the priors. Each label takes one
+    pass over these pixels.
 
-    network: has a label for each prior.
+    network: has a label for each prior. All arrays are in its orientation.
     known: values (C, H, W).
-    given: bool (H, W), the pixels that are given. Only those before the first pixel
-        that is not given count, in raster order.
+    given: bool (H, W), True for given pixels. Only those before the first pixel that is
+        not given count, in raster order.
     temperature: divides the logits of pixels.
-    slots: labels that may be compared side by side; never more than TOGETHER are.
-
-    All are in the network's orientation. Each label takes one pass over these pixels,
-    by the stage that draws, whose bits are the same everywhere.
+    slots: labels that may be compared side by side; never more than TOGETHER (16) are.
     """
     before = leading(given)
     if not before.any():
@@ -49,9 +47,8 @@ def label_shares(
 
 
 def leading(given: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return a map, bool (H, W), of the pixels before the first one that is not given:
-    True if the pixel and all before it, in raster order, are True in `given`, bool (H,
-    W)."""
+    """Return bool (H, W): True for each pixel if it and all pixels before it, in raster
+    order, are True in `given`, bool (H, W)."""
     return np.logical_and.accumulate(given.ravel()).reshape(given.shape)
 
 
@@ -68,7 +65,7 @@ def log_p_leading(
     known: values (C, H, W).
     before: bool (H, W), the pixels that count, as `leading` returns them.
     temperature: divides the logits.
-    slots: labels that may be compared side by side; never more than TOGETHER are.
+    slots: labels that may be compared side by side; never more than TOGETHER (16) are.
     """
     slots = min(len(labels), slots, TOGETHER)
     stage = new_stage(network, slots)
@@ -88,14 +85,12 @@ def rows_on(
     before: NDArray[np.bool_],
     temperature: float,
 ) -> Generator[int, None, NDArray[np.float64]]:
-    """Return ln p of the first pixels of an image for each of these labels and each
-    row, (K, H); 0 for rows without such pixels. It is a computation that can be paused:
-    it yields 0 about once per row. How many slots there are does not change a bit of
-    it.
+    """Compute ln p of the first pixels of an image for each label and row, in steps:
+    yield 0 about once per row, and return (K, H) at the end; 0 for rows without such
+    pixels. The bits do not depend on the number of slots.
 
-    stage: has at least `slots` slots (numbered places for one image each), and no image
-        in any slot. The slots 0 to `slots` - 1 are used and closed again; after an
-        error they stay in use.
+    stage: has no image in its slots 0 to `slots` - 1, which are used and closed again;
+        after an error they stay in use.
     slots: labels that are compared side by side.
     known: values (C, H, W).
     before: bool (H, W), the pixels that count, as `leading` returns them.

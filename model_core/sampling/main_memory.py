@@ -19,13 +19,9 @@ def in_main_memory(network: N) -> N:
     """Return the network itself if all its weights are in main memory, else a copy of
     it there, which must not be changed.
 
-    Everything that decides a drawn value is computed from this copy: the layout of the
-    block programs, the compiled loops, and what labels and small images add to layers.
-
-    The copy is made once and kept as long as the network; it is made again after a
-    parameter was replaced or written to, except through `.data` or in inference mode,
-    because torch does not count such writes. Making it raises torch.AcceleratorError if
-    the GPU fails.
+    The copy is kept as long as the network, and made again after a parameter was
+    replaced or written to. Writes through `.data` or in inference mode are not noticed,
+    because torch does not count them.
     """
     parameters = [*network.parameters()]
     if all(parameter.device.type == "cpu" for parameter in parameters):

@@ -37,21 +37,19 @@ def image_noise(
 ) -> NDArray[np.float64]:
     """Return uniform numbers in [0, 1) for every variable of one image, (H, W, C).
 
-    seed, sample: 0 to 2^64 - 1. The result depends on nothing but these and the
-        position: a smaller image has a part of a larger one's numbers.
+    seed, sample: 0 to 2^64 - 1; OverflowError otherwise. The result depends on nothing
+        but these and the position: a smaller image has a part of a larger one's
+        numbers.
     channels: C, at most 4.
     of_small: True for the small image of a Multi-Scale model, whose noise must differ
         from that of the large one.
-
-    Raises OverflowError for a seed or sample out of bounds.
     """
     return _uniform(seed, sample, int(of_small), height, width, channels)
 
 
 def chosen_member(seed: int, sample: int, members: int) -> int:
     """Return the index of the member, in 0..members-1, that draws an image; each has
-    the same probability. It depends only on seed and sample, 0 to 2^64 - 1. Raises
-    OverflowError if one is out of bounds and there are several members."""
+    the same probability. It depends only on seed and sample, 0 to 2^64 - 1."""
     if members == 1:
         return 0
     return int(_uniform(seed, sample, MEMBER_STAGE, 1, 1, 1)[0, 0, 0] * members)
@@ -59,9 +57,11 @@ def chosen_member(seed: int, sample: int, members: int) -> int:
 
 def chosen_label(seed: int, sample: int, shares: Sequence[float]) -> int:
     """Return the index of the label of an image that is requested without one; label i
-    has probability shares[i] / sum(shares). It depends only on shares, of which at
-    least one is positive, and on seed and sample, 0 to 2^64 - 1. Raises OverflowError
-    if one of these is out of bounds."""
+    has probability shares[i] / sum(shares).
+
+    seed, sample: of the image, 0 to 2^64 - 1.
+    shares: not negative, at least one above 0.
+    """
     cumulative = np.cumsum(np.asarray(shares, np.float64))
     uniform = _uniform(seed, sample, LABEL_STAGE, 1, 1, 1)[0, 0, 0]
     return min(
@@ -79,16 +79,13 @@ def particle_noise(
     width: int,
     channels: int,
 ) -> NDArray[np.float64]:
-    """Return uniform numbers in [0, 1) for every variable of one particle of an image
-    that is completed, (H, W, C). A particle is one of several unfinished images that
-    are drawn side by side.
+    """Return uniform numbers in [0, 1) for every variable of one particle (one of the
+    unfinished images that are drawn side by side for a completion), (H, W, C).
 
-    seed, sample: 0 to 2^64 - 1.
+    seed, sample: of the completed image, 0 to 2^64 - 1.
     sweep: number of the pass over the image, below 2^46.
     particle: number of the particle, below 65,536.
     channels: C, at most 4.
-
-    Raises OverflowError for a seed or sample out of bounds.
     """
     return _uniform(
         seed, sample, PARTICLE_STAGE | sweep << 16 | particle, height, width, channels
@@ -105,8 +102,6 @@ def choice_noise(
     seed, sample: 0 to 2^64 - 1.
     sweep: number of the pass over the image, below 2^37.
     y, x: below 8192.
-
-    Raises OverflowError for a seed or sample out of bounds.
     """
     return _uniform(
         seed, sample, CHOICE_STAGE | sweep << 26 | y << 13 | x, 1, count, 1

@@ -56,7 +56,7 @@ def sample(
     known, keep: for completions: values (C, H, W) or (n, C, H, W), which are taken
         where keep, bool (H, W) or (n, H, W), is True; in main memory.
     on_row: on_row(i, y, values) is called when row y of image i has become final;
-        values (C, W). Its errors are passed on.
+        values (C, W).
     member: index of the member of a mixture that draws a completion. Images without
         given pixels are drawn by members that their noise chooses.
     label: name or index of the label of all images, or a sequence of one for each.
@@ -68,8 +68,8 @@ def sample(
     log_p: float array (n,) that receives ln p of each image, as `draw_weighed` returns
         it. It is left as it is if `known` is given.
 
-    Raises DataError for arguments that do not fit each other, ConfigError for a label or
-    a size that the model does not have.
+    Raises DataError for arguments that do not fit each other, ConfigError for a label
+    or a size that the model does not have.
     """
     labels = [model.card.label_number(each) for each in _for_each(label, n)]
     if (known is None) != (keep is None):
@@ -127,7 +127,7 @@ def upsample(
     seed, first: image i has the noise of (seed, first + i); 0 to 2^64 - 1.
     temperature: divides the logits; 1 is the model's own distribution.
     on_row: on_row(i, y, values) is called when row y of image i has become final;
-        values (C, W). Its errors are passed on.
+        values (C, W).
     label: name or index of the label of all images, or a sequence of one for each.
         Default: the model's label if it is conditioned on one; otherwise, in a model
         with labels, the noise of each image chooses one with p(label | small).
@@ -169,13 +169,13 @@ def draw_weighed(
     on_row: OnRow | None = None,
     size: tuple[int, int] | None = None,
 ) -> tuple[Tensor, NDArray[np.float64]]:
-    """Draw as `draw` does; return the images, int64 (n, C, H, W), and ln p of each of
-    them, float64 (n,), both in the order of the requests.
+    """Draw as `draw` does; return the images, int64 (n, C, H, W), and ln p of each
+    whole image, given pixels included, float64 (n,). Both are in the order of the
+    requests.
 
-    That is ln of the probability of the whole image, given pixels included, under the
-    distribution that drew it: at its temperature, under the mixture of all members (or
-    the member that the request names), and given the label if the request or the model
-    names one; and given the small image if the request has one.
+    ln p is that of the distribution that drew the image: at its temperature, under the
+    mixture of all members unless the request names one, given the label that the
+    request or the model names, and given the small image if the request has one.
     """
     weighed = [replace(request, weighed=True) for request in requests]
     log_p = np.zeros(len(requests))
@@ -193,17 +193,12 @@ def draw(
     order of the requests.
 
     on_row: on_row(i, y, values) is called when row y of image i has become final;
-        values (C, W). Its errors are passed on.
+        values (C, W).
     size: (W, H): all images are fields of this size, pictures that are larger than the
-        model's images. Default: the size of the model's images.
+        model's images. Default: the size of the model's images. Raises ConfigError for
+        a size that the model cannot draw.
     log_p: float array (n,) that receives ln p of the images whose request is `weighed`;
         the other elements are left as they are.
-
-    As many images are drawn side by side as is fastest (`stages.seats`). If there are
-    more, the next one begins when one has ended. An engine for single images is kept
-    with the model.
-
-    Raises ConfigError for a size that the model cannot draw.
     """
     if size is not None and size != (model.config.width, model.config.height):
         model, windows = model.field(*size)
@@ -232,6 +227,7 @@ def _draw_alone(
         for member in model.members
         for network in networks_of(member.network)
     )
+    # An engine for single images is kept with the model.
     # The engine is taken out while it draws: another thread makes one of its own, and
     # an error leaves no image in it behind.
     of_weights, engine = _kept.pop(model, ((), None))
@@ -287,13 +283,8 @@ def _for_each(
 
 
 def tensor_of(array: NDArray[Any]) -> Tensor:
-    """Return an array as a tensor for the functions of this file: bool as it is, and
-    everything else as int64. The result shares its memory with an array of bool; all
-    others are copied.
-
-    Raises ValueError for an array of bool with negative strides, such as a mirrored
-    view.
-    """
+    """Return an array as a tensor for the functions of this file: bool as it is,
+    sharing its memory; everything else as a copy of type int64."""
     return torch.from_numpy(
         array if array.dtype == np.bool_ else array.astype(np.int64)
     )

@@ -36,8 +36,8 @@ class _Image:
 
 
 class PlainStage(ByOneSlot):
-    """A Stage that calls the network for each variable, with a copy of weights that
-    are on a GPU. It cannot draw with a range coder."""
+    """A Stage that calls the network once for each variable, for networks without
+    compiled code. Weights on a GPU are copied. It cannot draw with a range coder."""
 
     # Version 0.4 and earlier drew float64 as `cpu-torch`, with other last digits.
     numerics: ClassVar[str] = "cpu-pass"
@@ -50,7 +50,6 @@ class PlainStage(ByOneSlot):
 
     @staticmethod
     def slot_bytes(network: PixelNetwork) -> int:
-        """Return the bytes of an image, of its noise, and of the maps of one pass."""
         config = network.config
         maps = 4 * config.features * network.input.bias.element_size()
         pixels = config.height * config.width

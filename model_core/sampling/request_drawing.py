@@ -13,8 +13,8 @@ from model_core.sampling.stage import Drawing
 
 
 def first_drawing(network: Network, request: ImageRequest) -> Drawing:
-    """Return what the first stage draws: the small image of a Multi-Scale network, else
-    the image or field itself."""
+    """Return what the network's first stage draws for a request: the small image of a
+    Multi-Scale network, else the image or field itself."""
     known, keep = _given(request)
     of_small = isinstance(network, MultiScaleNetwork)
     if isinstance(network, MultiScaleNetwork):
@@ -39,7 +39,8 @@ def first_drawing(network: Network, request: ImageRequest) -> Drawing:
 def large_drawing(
     network: MultiScaleNetwork, request: ImageRequest, small: Tensor
 ) -> Drawing:
-    """Return what the second stage draws around the small image (C, s, s)."""
+    """Return what the second stage of a Multi-Scale network draws around the small
+    image (C, s, s), which is given."""
     label = None
     if request.label is not None:
         label = network.of_labels(torch.tensor([request.label]))
@@ -90,7 +91,6 @@ def _with_small_rows(
 
 
 def _noise(network: Network, request: ImageRequest, of_small: bool = False) -> Tensor:
-    """Return the noise (H, W, C) of a request: for a field of all its rows."""
     config = network.config.small if of_small else network.config
     rows = config.height if request.windows is None else request.windows.rows
     shape = rows, config.width, config.channels

@@ -34,12 +34,12 @@ Slots = Sequence[int] | NDArray[np.int64]
 @dataclass(frozen=True)
 class Drawing:
     """Everything from which one image is drawn. H and W are the image's height and
-    width, C its number of colours; of a field (see windows) the field's.
+    width, C its number of colours; for a field (see windows) they are the field's.
 
     noise: (H, W, C), float64 in [0, 1).
     temperature: divides the logits of all probabilities; 1 is the network's own.
-    known, keep: values (C, H, W), int64, that are taken where keep, bool (H, W), is
-        True; both None if none are given.
+    known, keep: values (C, H, W), int64, and bool (H, W), True where a value is given
+        and taken from `known`; both None if none are given.
     condition: the conditioning map (H, W, c) of a network that reads one, or None.
     label: index of the label of a network with labels, in place of a condition.
     """
@@ -51,14 +51,13 @@ class Drawing:
     condition: Tensor | None = None
     label: int | None = None
     weighed: Tensor | None = None
-    """Bool (H, W): pixels, given or drawn, whose ln p is summed; None for none."""
+    """Bool (H, W): the weighed pixels, given or drawn, whose ln p is added up; None for
+    none."""
     coder: Coder | None = None
     """A range coder in place of the noise: values that would be drawn are decoded, and
-    given values that are weighed are encoded. A stage in plain torch does not support
-    it."""
+    given values that are weighed are encoded. PlainStage does not support it."""
     end: int | None = None
-    """The image ends before this row, and rows from there on are not drawn; None: all
-    rows are drawn."""
+    """Number of rows that are drawn, from the top; None for all."""
     windows: Windows | None = None
     """The windows of a field, a picture taller or wider than the network's images; None
     for any other image. Only Drawings accepts them, which gives a stage one window after
@@ -75,8 +74,8 @@ class Drawing:
 
     @cached_property
     def given_rows(self) -> int:
-        """Number of leading rows that are given whole and contain no weighed pixel. The
-        last row never counts, so that one is left to do."""
+        """Number of leading rows that are given whole and contain no weighed pixel;
+        never the last row, so that something is left to draw."""
         if self.keep is None:
             return 0
         passed = (
@@ -88,9 +87,9 @@ class Drawing:
 
 
 def condition_of(network: PixelNetwork, drawing: Drawing) -> Tensor | None:
-    """Return the map (H, W, c) that biases the network's layers at each pixel: the
-    drawing's condition, or its label, one-hot, at every pixel, on the network's device.
-    None if it has neither."""
+    """Return the conditioning map (H, W, c) that biases the network's layers at each
+    pixel: the drawing's condition, or its label, one-hot, at every pixel, on the
+    network's device. None if it has neither."""
     if drawing.label is None:
         return drawing.condition
     config, label = (
@@ -114,8 +113,8 @@ class SlotRow(NamedTuple):
 
 
 class ByOneSlot:
-    """Base class of stages whose methods are for one slot: implements those for
-    several."""
+    """Base class of stages that handle one slot at a time: implements the methods for
+    several slots."""
 
     def open_all(
         self: "Stage", slots: Sequence[int], drawings: Sequence[Drawing]
@@ -143,14 +142,12 @@ class ByOneSlot:
 
 
 class Stage(Protocol):
-    """One network that draws up to `slots` images side by side, each in a slot, a place
-    with a number from 0 on, and each at rows of its own.
+    """One network that draws up to `slots` images side by side. Each image has a slot,
+    numbered from 0, and is at a row of its own.
 
-    What is drawn in a slot depends only on the drawing and on the weights, not on the
-    other slots. The methods are called by one thread at a time. They raise
-    torch.AcceleratorError if a GPU that draws fails, FloatingPointError if the network
-    gives logits that are not finite, and RuntimeError for a label that it does not
-    have.
+    What is drawn in a slot depends only on the drawing and on the weights, not on other
+    slots. One thread at a time calls the methods. They raise FloatingPointError if
+    logits are not finite, and torch.AcceleratorError if a GPU fails.
     """
 
     numerics: ClassVar[str]
@@ -169,8 +166,8 @@ class Stage(Protocol):
         network: PixelNetwork, images: NDArray[np.int64], label: int | None = None
     ) -> NDArray[np.floating]:
         """Return the logits (N, V, C, H, W) of whole images (N, C, H, W), computed with
-        the arithmetic of this stage. A stage in plain torch returns logits that are not
-        finite as they are.
+        the arithmetic of this stage. PlainStage returns logits that are not finite as
+        they are.
 
         label: index of the label of all images, in a network with labels.
         """
@@ -192,30 +189,30 @@ class Stage(Protocol):
         ...
 
     def open(self, slot: int, drawing: Drawing) -> None:
-        """Begin an image in a slot that has none. Nothing is drawn yet. A stage in
-        plain torch takes no drawing with a range coder."""
+        """Begin an image in a slot that has none. Nothing is drawn yet."""
         ...
 
     def fork(self, source: int, target: int, drawing: Drawing) -> None:
-        """Begin an image in the slot `target`, which has none, after its given rows.
+        """Begin an image in the slot `target`, which has none, after its given rows,
+        with a copy of the state of the image in `source`.
 
-        The given rows and the condition or label are the same as those of the image in
-        `source`. That image has just finished the last of these rows, or had when its
-        slot was closed. Its state is copied.
+        Both images have the same given rows and the same condition or label. The image
+        in `source` has just finished the last of these rows, or had when its slot was
+        closed.
         """
         ...
 
     def open_all(self, slots: Sequence[int], drawings: Sequence[Drawing]) -> None:
         """Do as `open` for each of several slots, at least one, and its drawing. The
-        drawings differ in noise and label alone, and have no range coder: what they
-        share is stored for all at once."""
+        drawings differ only in noise and label, and have no range coder; what they
+        share is stored once."""
         ...
 
     def fork_all(
         self, source: int, targets: Sequence[int], drawings: Sequence[Drawing]
     ) -> None:
         """Do as `fork` for each of several slots `targets`, at least one, and its
-        drawing. The drawings differ in noise alone."""
+        drawing. The drawings differ only in noise."""
         ...
 
     def close(self, slot: int) -> None:
@@ -223,30 +220,27 @@ class Stage(Protocol):
         ...
 
     def hold(self, slot: int, y: int, x: int) -> None:
-        """Draw the image in a slot, in later steps, only the rows above y and the first
-        x pixels of row y; x = W means all of row y. A later call moves the stop on.
-
-        Raises AssertionError if the stage cannot stop there (stops_within_rows).
-        """
+        """Stop the image in a slot, in later steps, before row y, column x: only the
+        rows above y and the first x pixels of row y are drawn; x = W means all of row
+        y. A later call moves the stop further."""
         ...
 
     def advance(self, slots: Sequence[int], y: int, x: int) -> NDArray[np.float64]:
-        """Hold the images in `slots` at row y, column x, as `hold` does. Then advance
-        all images, those in other slots too, until each is where it is held, or
-        complete. Return `log_p` of these slots, (N, H)."""
+        """Hold the images in `slots` at row y, column x. Then advance all images, also
+        those in other slots, until each is where it is held, or complete. Return
+        `log_p` of these slots, (N, H)."""
         ...
 
     def copy(self, sources: Slots, targets: Slots) -> None:
         """Give each image in `targets` the state of the image at the same place in
-        `sources`, at least one, values before the stop included; all are held at the
-        same place. Its noise, and the pixels that are given to it after the stop, stay
-        its own. No slot may be in both. Raises AssertionError if they are not held at
-        the same place."""
+        `sources`, at least one, including its values before the stop. All are held at
+        the same pixel, and no slot is in both. An image keeps its own noise and the
+        pixels given to it after the stop."""
         ...
 
     def log_p(self, slot: int) -> NDArray[np.float64]:
-        """Return ln p of the weighed pixels that an image has passed, summed for each
-        row, (H,), as a copy."""
+        """Return ln p of the weighed pixels that an image has passed, in nats, summed
+        for each row: (H,), a copy."""
         ...
 
     def image(self, slot: int) -> Tensor:
@@ -260,8 +254,8 @@ class Stage(Protocol):
         ...
 
     def step(self) -> list[SlotRow]:
-        """Advance every image until at least one row is complete, and return the rows
-        that are. The list is empty if no image can go on; of fields (wide pictures) it
-        may also be empty before, so that a wide one does not hold up the others. With
-        its last row an image is closed."""
+        """Advance every image until at least one row is complete, and return the
+        complete rows. With its last row an image is closed. The list is empty if no
+        image can go on; if fields are drawn, also now and then before, because a step
+        ends after PIECE pixels of wide rows."""
         ...

@@ -30,7 +30,7 @@ CodingStage = CompiledStage | ThreadedStage | BlockStage
 
 SEAT_BYTES, WEIGHTS_WORTH = 8 * 2**20, 4
 """Maximum bytes of the state of images that one thread draws side by side; and the same
-as a multiple of the weights' size. The larger of the two counts."""
+limit as a multiple of the weights' size. The larger of the two counts."""
 FEWEST, MOST = 4, 16
 """Bounds of the number of images that one thread draws side by side."""
 
@@ -53,9 +53,8 @@ def stage_for(network: Network) -> type[Stage]:
     """Return the fastest kind of stage that can draw from all parts of a network, on
     the device of its weights.
 
-    The first call for weights on a GPU takes seconds and compiles missing loops. It
-    raises torch.AcceleratorError or RuntimeError if the GPU fails. A GPU that gives
-    other bits than the CPU, or whose packages are missing, does not draw.
+    The first call for weights on a GPU takes seconds and compiles missing loops. A GPU
+    that computes other bits than the CPU, or whose packages are missing, does not draw.
     """
     return _first_for(networks_of(network))
 
@@ -70,13 +69,13 @@ def new_stage(
     """Return a new stage that draws from a network.
 
     slots: number of images that it can draw side by side.
-    threads: maximum number of threads that draw; default: the number that the calling
-        thread passed to `threads.use_threads`, else 1. Only compiled code uses more
-        than one.
+    threads: maximum number of threads that draw, which only compiled code uses;
+        default: the number that the calling thread passed to `threads.use_threads`,
+        else 1.
     whole: the network of which this one is a part. All parts are drawn by the same kind
         of stage. Default: the network itself.
-    spare: additional slots of each thread's stage, if there are several threads: images
-        do not end in the order in which they were distributed.
+    spare: additional slots of each thread's stage, if there are several threads, since
+        images do not end in the order in which they were distributed.
     """
     stage = stage_for(whole or network)
     if stage is CompiledStage:
@@ -97,8 +96,8 @@ def compiled_stage(
 
 
 def coding_stage(network: PixelNetwork, slots: int) -> CodingStage:
-    """Return a new stage that can also encode and decode images with a range coder.
-    The network must not be one that is drawn in plain torch."""
+    """Return a new stage that can also encode and decode images with a range coder, for
+    a network that has compiled code."""
     stage = new_stage(network, slots)
     assert isinstance(stage, CodingStage)
     return stage
@@ -112,8 +111,8 @@ def numerics_of(model: Model) -> str:
 
 
 def reason_for_processors(model: Model) -> str | None:
-    """Return a sentence that says why CPUs draw a model whose weights are on a GPU;
-    None if the GPU draws, or if the weights are on a CPU."""
+    """Return a sentence that says why the CPU draws a model whose weights are on a GPU;
+    None if the GPU draws, or if the weights are on the CPU."""
     for network in _all_of(model):
         open_gpu(_device(network))
         reason = gpus.reason_for_processors(network)
@@ -123,14 +122,14 @@ def reason_for_processors(model: Model) -> str | None:
 
 
 def compiled_loops(model: Model) -> str | None:
-    """Return the name of the compiled loops (a kind of network, such as `row-lstm`)
-    that must exist before the first image of a model is drawn; None if it is drawn in
-    plain torch. A GPU needs them too, because its results are compared with theirs."""
+    """Return the kind of network, such as `row-lstm`, whose compiled loops must exist
+    before the first image of a model is drawn; None if the model is drawn in plain
+    torch. A GPU needs them too, because its results are compared with theirs."""
     return loops_of(*(member.network for member in model.members))
 
 
 def loops_of(*networks: Network) -> str | None:
-    """Return the same as `compiled_loops` for networks, at least one, of one kind."""
+    """Return the same as `compiled_loops` for at least one network, all of one kind."""
     every = [each for network in networks for each in networks_of(network)]
     return None if _first_for(every) is PlainStage else networks[0].config.network
 
@@ -156,8 +155,8 @@ def slot_bytes(model: Model) -> int:
 
 
 def scratch_bytes(model: Model) -> int:
-    """Return the bytes of an engine's arrays for each thread, beside those of its
-    slots; 0 on a GPU and in plain torch."""
+    """Return the bytes of an engine's arrays for each thread, in addition to those of
+    its slots; 0 on a GPU and in plain torch."""
     return sum(_scratch_bytes(network) for network in _all_of(model))
 
 
@@ -184,8 +183,7 @@ def threads_of(stage: Stage) -> int:
 
 def stage_bytes(model: Model, slots: int, threads: int = 1) -> int:
     """Return the bytes of all arrays of an engine with this many slots and threads;
-    weights do not count. It is too large for more threads than slots, of which an
-    engine would use only as many as slots."""
+    weights do not count. With more threads than slots the result is too large."""
     networks = _all_of(model)
     if _first_for(networks) is CompiledStage:
         return sum(threaded_bytes(network, slots, threads) for network in networks)
@@ -196,10 +194,9 @@ def seats(model: Model) -> int:
     """Return the number of images that one thread best draws side by side.
 
     Compiled code: 16, or a smaller multiple of four, at least 4, if the state of 16
-    images takes more than 8 MiB and more than four times the size of the weights. More
-    would not fit into the CPU's caches; but with large weights it pays to draw more,
-    because all images share one read of them. In plain torch always 16. On a GPU: the
-    number of blocks that run at the same time, each of which draws an image.
+    images takes more than 8 MiB and more than four times the size of the weights. Plain
+    torch: 16. GPU: the number of blocks that run at the same time, each of which draws
+    an image.
     """
     if model not in _seats:
         _seats[model] = _count_seats(model)
@@ -216,6 +213,8 @@ def _count_seats(model: Model) -> int:
 
 
 def _seats_in_caches(model: Model) -> int:
+    # More images would not fit into the CPU's caches; but with large weights it pays
+    # to draw more, because all images share one read of them.
     weights = sum(
         p.numel() * p.element_size()
         for network in _all_of(model)

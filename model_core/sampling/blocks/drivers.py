@@ -1,5 +1,4 @@
-"""What runs the block programs: the driver of a GPU, or the processors of this
-machine.
+"""What runs the block programs: the driver of a GPU, or the CPU.
 
 Memory consists of torch tensors on the driver's device, and torch copies it. So a
 driver does only one thing: it runs a program on some blocks.
@@ -68,21 +67,14 @@ class Driver(Protocol):
     def launch(self, launch: Launch) -> None:
         """Run a program, after everything that torch was asked to do before. It changes
         launch.states and launch.images, and may return before the program has ended;
-        copies by torch wait for it.
-
-        Raises torch.AcceleratorError if the GPU fails, KeyError or OSError for a kind
-        without a program.
-        """
+        copies by torch wait for it."""
         ...
 
 
 class ProcessorDriver:
     """Runs block programs on the CPU, one block after the other, and the threads of a
-    block in turns.
-
-    It is much slower than the compiled loops. It shows what a GPU computes, without a
-    GPU.
-    """
+    block in turns. It is much slower than the compiled loops, and shows without a GPU
+    what a GPU would compute."""
 
     device = torch.device("cpu")
 
@@ -90,20 +82,17 @@ class ProcessorDriver:
         """Choose the order of the threads; nothing is compiled yet.
 
         threads: number of threads of each block.
-        step: from one thread to the next that takes its turn.
+        step: from one thread to the next that takes its turn; has no common factor with
+            `threads`, so that every thread gets a turn.
         blocks: value of `blocks`, the number of blocks that count as running at the
             same time.
-
-        Raises ValueError if `step` and `threads` have a common factor, because then not
-        every thread would get a turn.
         """
         self.blocks = blocks
         self._order = order_on_cpu(threads, step)
 
     def launch(self, launch: Launch) -> None:
-        """Run a program to its end; see Driver.launch. The first launch of a kind
-        compiles its program, unless it is compiled already. Raises KeyError for a kind
-        without a program."""
+        """Run a program to its end. The first launch of a kind compiles its program,
+        unless it is compiled already."""
         draw = KINDS[launch.kind].draw
         shared = launch.record.data_ptr(), launch.weights.data_ptr()
         for block in range(launch.blocks):
@@ -121,8 +110,7 @@ class GpuDriver:
     def __init__(
         self, cuda: Any, device: torch.device, blocks: int, ordinal: int = 0
     ) -> None:
-        """Initialise the CUDA driver; `open` finds the arguments. Raises
-        torch.AcceleratorError if that fails.
+        """Initialise the CUDA driver; `open` finds the arguments.
 
         cuda: the module cuda.bindings.driver.
         device: the GPU, with its index.
@@ -143,8 +131,7 @@ class GpuDriver:
         `cuda:1`.
 
         Raises ConfigError without the package `cuda-bindings`; torch.AcceleratorError
-        or RuntimeError if the GPU cannot be used; AssertionError if torch was built
-        without CUDA or has no such device.
+        or RuntimeError if the GPU cannot be used.
         """
         try:
             from cuda.bindings import driver  # pyright: ignore[reportMissingImports]
@@ -160,18 +147,12 @@ class GpuDriver:
         return cls(driver, torch.device("cuda", index), blocks, index)
 
     def launch(self, launch: Launch) -> None:
-        """Start a program after everything on torch's current stream of the device; see
-        Driver.launch. Raises the errors of `launch_on`."""
         self.launch_on(torch.cuda.current_stream(self.device).cuda_stream, launch)
 
     def launch_on(self, stream: int, launch: Launch) -> None:
         """Start a program after everything on the stream with this CUDA handle, and
-        return before it has ended. Its kind's code is translated for the GPU the first
-        time.
-
-        Raises torch.AcceleratorError if the driver reports an error, OSError for a kind
-        without a program.
-        """
+        return before it has ended. The first launch of a kind translates its code for
+        the GPU."""
         # Each thread has a current context of its own; a new one has none.
         self._checked(self._cuda.cuCtxSetCurrent(self._context))
         values = (
@@ -214,8 +195,6 @@ class GpuDriver:
         return self._functions[kind]
 
     def _checked(self, answer: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Return the values that a call of the CUDA driver gave. Raises
-        torch.AcceleratorError if it reported an error."""
         result, *values = answer
         if result != self._cuda.CUresult.CUDA_SUCCESS:
             raise torch.AcceleratorError(f"CUDA error: {result.name}")

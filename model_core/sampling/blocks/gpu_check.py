@@ -43,13 +43,12 @@ STATE_BYTES = 2 * 2**30
 
 
 def open_gpu(device: torch.device) -> None:
-    """Open the GPU of a CUDA device if that has not been tried, and register it in
-    gpus.py, so that it draws from the networks that pass its check; no network is
-    checked yet. For other devices nothing happens.
+    """Open the GPU of a CUDA device once, and register it in gpus.py, so that it draws
+    from the networks that pass its check; no network is checked yet. For other devices
+    nothing happens.
 
-    If it cannot be opened because a package is missing, that is registered, too: the
-    processors draw, and a warning says why. Raises torch.AcceleratorError or
-    RuntimeError if the GPU itself fails.
+    If a package is missing, that is recorded instead, with a warning, and the CPU
+    draws. Raises torch.AcceleratorError or RuntimeError if the GPU itself fails.
     """
     if device.type != "cuda" or gpus.is_known(device):
         return
@@ -61,13 +60,12 @@ def open_gpu(device: torch.device) -> None:
 
 
 def find_difference(network: PixelNetwork, driver: Driver) -> str | None:
-    """Return a sentence that says what a driver computes differently from the compiled
-    loops of the processors, or that the network has no block program; None if nothing
-    differs. A driver runs block programs, the form in which a GPU draws.
+    """Compare what a driver computes for a network with the compiled loops of the CPU.
+    Return None if nothing differs, else a sentence that says what does, or that the
+    network has no block program (the form in which a GPU draws).
 
     This takes the time of some images, on the driver and on the CPU, and compiles
-    missing loops. Raises torch.AcceleratorError if the GPU fails, FloatingPointError
-    if the network gives logits that are not finite.
+    missing loops.
     """
     if not has_program(network):
         return f"there is no block program for {network.config.network} networks"

@@ -36,9 +36,7 @@ class Gpu:
     def difference(self, network: PixelNetwork) -> str | None:
         """Return a sentence that says what differs from the CPU if this GPU draws from
         a network; None if nothing does. The first call for a network runs the check,
-        which takes seconds; its errors are passed on, and then the next call runs it
-        again: torch.AcceleratorError if the GPU fails, FloatingPointError if the
-        network gives logits that are not finite.
+        which takes seconds.
 
         The check is not repeated when weights change, so that a training that draws now
         and then need not wait: the sums keep their sizes and order.
@@ -63,7 +61,7 @@ def use(device: torch.device, gpu: Gpu) -> None:
 
 def refuse(device: torch.device, reason: str) -> None:
     """Record in this process why the GPU of a device, for which none is registered,
-    cannot be used: the processors draw from networks whose weights are on it.
+    cannot be used: the CPU draws from networks whose weights are on it.
 
     reason: a sentence, which `reason_for_processors` returns.
     """
@@ -90,14 +88,9 @@ def is_known(device: torch.device) -> bool:
 
 
 def reason_for_processors(network: PixelNetwork) -> str | None:
-    """Return a sentence that says why the processors draw from a network whose weights
-    are on a GPU's device; None if the GPU draws, or if neither `use` nor `refuse` was
-    called for the device.
-
-    The first call for a network may run the check of the GPU, which takes seconds; it
-    raises torch.AcceleratorError if the GPU fails, FloatingPointError if the network
-    gives logits that are not finite.
-    """
+    """Return a sentence that says why the CPU draws from a network whose weights are on
+    a GPU; None if the GPU draws, or if no GPU was registered or refused for the device.
+    The first call for a network may run the check of the GPU, which takes seconds."""
     device = network.input.bias.device
     if device in _unusable:
         return _unusable[device]

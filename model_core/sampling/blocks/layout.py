@@ -61,7 +61,7 @@ class Arena:
 
     def view(self, memory: NDArray[Any], field: int) -> NDArray[Any]:
         """Return the array of a field as a view of `memory`, one-dimensional with at
-        least `size` elements. Raises KeyError for a field without an array."""
+        least `size` elements."""
         first, shape = self.places[field]
         return memory[first : first + prod(shape)].reshape(shape)
 
@@ -95,8 +95,7 @@ class BlockLayout:
     """
 
     def __init__(self, network: PixelNetwork) -> None:
-        """Lay out the weights of a network. Raises KeyError for a kind of network that
-        has no program, TypeError for weights on a GPU."""
+        """Lay out the weights of a network."""
         config = network.config
         self.network, self.maps = network, Maps(network)
         self.kind = config.network
@@ -118,7 +117,7 @@ class BlockLayout:
 
     def view(self, block: BlockState, field: int) -> NDArray[Any]:
         """Return an array of a block's state or image as a view of its memory, in its
-        shape. Raises KeyError for a field that neither has."""
+        shape."""
         if field in self._state_arena.places:
             return self._state_arena.view(block.state, field)
         array = self._image_arena.view(block.image, field)
@@ -136,7 +135,7 @@ class BlockLayout:
 
     def span(self, field: int) -> slice:
         """Return where the array of a field lies within the state or the image, in
-        elements. Raises KeyError for a field that neither has."""
+        elements."""
         for arena in (self._state_arena, self._image_arena):
             if field in arena.places:
                 first, shape = arena.places[field]
@@ -144,8 +143,7 @@ class BlockLayout:
         raise KeyError(field)
 
     def open(self, block: BlockState, drawing: Drawing) -> None:
-        """Begin an image in the memory of a block: fill its state and its image. Raises
-        RuntimeError for a label that the network does not have."""
+        """Begin an image in the memory of a block: fill its state and its image."""
         self.begin_state(block)
         condition = self.condition(drawing)
         if condition is not None:
@@ -160,8 +158,7 @@ class BlockLayout:
 
     def condition(self, drawing: Drawing) -> Floats | None:
         """Return the map that biases the network's layers, that of a drawing's
-        condition or of its label, float32 (H * W, c); None if it has neither. Raises
-        RuntimeError for a label that the network does not have."""
+        condition or of its label, float32 (H * W, c); None if it has neither."""
         condition = condition_of(self.network, drawing)
         if condition is None:
             return None
@@ -326,7 +323,6 @@ class _Weights:
         self.pieces: list[Floats] = []
 
     def add(self, field: int, weights: Tensor | Floats) -> None:
-        """Append an array of the record."""
         self.places[field] = self.size
         self.append(weights)
 

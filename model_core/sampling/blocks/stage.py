@@ -83,11 +83,8 @@ def _prepared(network: PixelNetwork, device: torch.device) -> _Prepared:
 
 class BlockStage(ByOneSlot):
     """A Stage on a GPU, or on another driver of block programs, which draws each image
-    by one block of threads.
-
-    Methods that use the device raise torch.AcceleratorError if the GPU fails. It is
-    reported by whichever of them comes next after the failure.
-    """
+    by one block of threads. A failure of the GPU is raised by the next method that uses
+    it."""
 
     numerics: ClassVar[str] = "cpu-compiled"
     stops_within_rows: ClassVar[bool] = True
@@ -95,9 +92,9 @@ class BlockStage(ByOneSlot):
 
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
-        """Return True if block programs exist for the network, and the GPU that is
-        registered for this device computes the same bits as the CPU. The first call for
-        a network runs the check of the GPU, which takes seconds."""
+        """Return True if the network has block programs, and the GPU registered for
+        this device computes the same bits as the CPU. The first call for a network runs
+        that check, which takes seconds."""
         gpu = gpu_at(device)
         if gpu is None or not has_program(network):
             return False
@@ -218,7 +215,6 @@ class BlockStage(ByOneSlot):
         return Coder(registers.view(np.uint64).copy(), codes.view(np.uint8))
 
     def image(self, slot: int) -> Tensor:
-        """See Stage.image; it is a copy."""
         return self._image_of(slot).cpu().clone()
 
     def kept(self, slot: int) -> list[Floats]:
@@ -244,12 +240,11 @@ class BlockStage(ByOneSlot):
 
     def launch(self, steps: int) -> None:
         """Run the block programs once: advance every image by up to `steps` steps, each
-        of which computes at most one pixel of each row that is being drawn. `step`
-        calls this, after it has written the stops of all images to the device, and
-        collects the rows then; another caller does both itself.
+        of which computes at most one pixel of each row that is being drawn. At least
+        one slot has an image. It may return before the device is done.
 
-        It may return before the device is done. At least one slot must have an image:
-        otherwise ValueError is raised. Raises torch.AcceleratorError if the GPU fails.
+        `step` calls this after writing the stops of all images to the device, and then
+        collects the rows; another caller does both itself.
         """
         self._log_p = None
         layout = self._layout
@@ -321,7 +316,6 @@ class BlockStage(ByOneSlot):
         return rows
 
     def _image_of(self, slot: int) -> Tensor:
-        """Return a view of the values (C, H, W) of an image on the device."""
         C = self._layout.network.config.channels
         span = self._layout.span(r.IMAGE)
         return self._images[slot, span].view(C, self._height, self._width)
@@ -363,10 +357,6 @@ def block_logits(
     label: index of the label of all images, or None.
     condition: conditioning map of all images, (H, W, c), or None.
     rows: number of rows; default: all.
-
-    Raises FloatingPointError if a logit is not finite; torch.AcceleratorError if the
-    GPU fails; KeyError if the network's kind has no block program; RuntimeError for a
-    label that the network does not have.
     """
     N, C, H, W = images.shape
     count = H if rows is None else rows
@@ -393,8 +383,6 @@ def block_logits(
 
 
 def _driver(network: PixelNetwork) -> Driver:
-    """Return the driver of the GPU of a network's device. Raises KeyError if there is
-    none."""
     gpu = gpu_at(network.input.bias.device)
     if gpu is None:
         raise KeyError(network.input.bias.device)

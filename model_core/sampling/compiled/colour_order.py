@@ -95,15 +95,12 @@ class LayerProducts(Protocol):
 def weights_by_colour(
     network: PixelNetwork, kind: LayerProducts, maps: Maps
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Return two arrays. The first, float32 (n,), begins at a cache line and has all
-    weights that are applied colour by colour, one after the other in the order of
-    `products_in_order`, each in the form of `colour_columns`. The second, int64
+    """Return two arrays. The first, float32 (n,), has all weights that are applied
+    colour by colour, one after the other in the order of `products_in_order`, each in
+    the form of `colour_columns`; it begins at a cache line. The second, int64
     (PRODUCTS, layers, colours), has the index in the first at which those of each
     product (by Product.name), layer and colour begin, and 0 for products that the
-    network does not have.
-
-    Raises TypeError for weights on a GPU.
-    """
+    network does not have."""
     config = network.config
     begins = np.zeros((PRODUCTS, config.layers, config.channels), np.int64)
     pieces, size = [], 0

@@ -76,8 +76,7 @@ class Sizes:
 
 
 def nothing(_block: Block, _maps: Maps) -> list[Product]:
-    """Return an empty list, whatever is passed: for a kind whose layers compute no
-    product of this sort."""
+    """Return an empty list: the products of a kind that computes none of this sort."""
     return []
 
 

@@ -28,7 +28,7 @@ from model_core.layers.lstm import GATES
 Floats = NDArray[np.float32]
 
 CACHE_LINE = 64
-"""Bytes of a cache line of the processors that we compile for."""
+"""Bytes of a cache line of the CPUs for which we compile."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,6 @@ def whole_columns(weights: Tensor) -> Floats:
     are interleaved in memory. A tile is as many vectors as the products compute
     together (products.block). Its memory is ordered by input, then vector of the tile,
     then output, so result[v, i] is in general not input i of vector v.
-
-    Raises TypeError for weights on a GPU.
     """
     outputs, inputs = weights.shape
     padded = functional.pad(
@@ -144,12 +142,8 @@ def colour_columns(weights: Tensor, outputs: Layout, colour: int, known: int) ->
 
 
 def one_after_another(weights: Sequence[Floats]) -> Floats:
-    """Return arrays joined along their first dimension, float32, as a new array that
-    begins at a cache line, so that no vector of 16 crosses two lines.
-
-    weights: at least one; ValueError is raised if there is none, or if other dimensions
-        differ.
-    """
+    """Return arrays, at least one, joined along their first dimension, float32, as a
+    new array that begins at a cache line, so that no vector of 16 crosses two lines."""
     joined = np.concatenate(weights)
     room = np.empty(joined.size + LANES, np.float32)
     first = -room.ctypes.data % CACHE_LINE // room.itemsize
@@ -166,8 +160,7 @@ def layer_by_layer(weights: Sequence[Floats]) -> Floats:
 
 def pad_vector(values: Tensor, where: Layout) -> Floats:
     """Return a vector (F,) of a map's features, padded with zeros to the width of its
-    cells, float32 (width,), as a copy without gradient. Raises TypeError for a vector
-    on a GPU."""
+    cells, float32 (width,), as a copy without gradient."""
     return functional.pad(
         values.detach().float(), (0, where.width - where.features)
     ).numpy()

@@ -84,7 +84,7 @@ class CompiledStage:
     @staticmethod
     def can(network: PixelNetwork, device: torch.device) -> bool:
         """Return True if the weights are float32 and the kind of network names a
-        compiled loop. Weights on a GPU are copied to main memory."""
+        compiled loop."""
         float32 = network.input.bias.dtype == torch.float32
         return float32 and network.config.kind.compiled is not None
 
@@ -311,9 +311,8 @@ class CompiledStage:
 
     def kept(self, slot: int) -> list[Floats]:
         """Return views of everything that the network keeps of an image for the pixels
-        that follow: a list with one array (L, cells, width) for each of the kind's
-        `kept` fields (CompiledKind), with the cells of this slot. Later steps change
-        them."""
+        that follow: one array (L, cells, width) for each of the kind's `kept` fields
+        (CompiledKind), with the cells of this slot. Later steps change them."""
         return [kept[:, self._cells(kept[0], slot)] for kept in self._kept]
 
     def copy(self, sources: Slots, targets: Slots) -> None:
@@ -387,7 +386,6 @@ class CompiledStage:
             ours[:, targets] = theirs[:, source, None]
 
     def _cells_by_slot(self, part: Floats) -> Floats:
-        """Return a view (S, cells of each, width) of a map (cells, width)."""
         return part.reshape(self._slots, len(part) // self._slots, part.shape[1])
 
     def _cells(self, part: Floats, slot: int) -> slice:
@@ -410,7 +408,6 @@ class CompiledStage:
         return self._state.images[slots]
 
     def step(self) -> list[SlotRow]:
-        """See Stage.step. A row that is given whole is worked through at once."""
         work = self.begin_step()
         return self.end_step(work, self.compute(work))
 
@@ -449,9 +446,10 @@ class CompiledStage:
     def end_step(
         self, work: StepWork, completed: int, names: Sequence[int] | None = None
     ) -> list[SlotRow]:
-        """Return the rows that a step completed, those that were given first; images
+        """Return the rows that a step completed, first those that were given; images
         whose last row is among them are closed.
 
+        work: what `begin_step` returned.
         completed: what `compute` returned; FloatingPointError is raised for -1.
         names: for each slot the number that its rows get in the result; default: its
             own.
@@ -471,8 +469,8 @@ class CompiledStage:
     def settle(
         self, work: StepWork, completed: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Do as `end_step`, but return the slots and the row numbers y, two arrays
-        int64 (rows,)."""
+        """Do as `end_step`, but return the slots and row numbers y of the complete
+        rows: two arrays int64 (rows,)."""
         if completed < 0:
             raise FloatingPointError(NOT_FINITE)
         slots, ys = self._front.finished[: completed if len(work.drawn) else 0].T

@@ -53,10 +53,10 @@ class ThreadedStage:
     """A Stage of compiled code that draws in up to `threads` threads.
 
     There is a CompiledStage for each thread. A new image goes to the one with the
-    fewest images that has a vacant slot. A step advances all stages that have images,
-    those at the same time whose part lasts long enough, and waits for all of them. Its
-    rows are sorted by slot, then by y. A slot that has had no image since the last
-    `close_all` raises KeyError, except in `images` and `advance`, which do not check.
+    fewest images. A step advances all stages, those at the same time whose part lasts
+    long enough, and waits for all of them. Its rows are sorted by slot, then by y. A
+    slot that has had no image since the last `close_all` raises KeyError, except in
+    `images` and `advance`.
 
     worth_s: seconds that a stage's part of a step must last to be given to another
         thread.

@@ -2,7 +2,7 @@
 file knows no stages.
 
 All models share one set of threads. A thread is started when it is first needed, by the
-thread that needs it, whose processors and scheduling it inherits; then it waits for
+thread that needs it, whose CPU cores and scheduling it inherits; then it waits for
 calls until the process ends. The calling thread computes a part of its own meanwhile.
 """
 
@@ -105,12 +105,9 @@ _of_this_thread = threading.local()
 def use_threads(count: int) -> None:
     """Let stages that the calling thread makes from now on draw with up to `count`
     threads, unless they are made for a certain number. Without a call it is 1. No
-    thread is started yet.
+    thread is started yet. Other threads are not affected.
 
-    The number belongs to the calling thread, so that what another thread draws at the
-    same time, for example to warm up, stays on one thread.
-
-    Raises ValueError if count is not in 1..MOST_THREADS (64).
+    count: 1 to MOST_THREADS (64); ValueError otherwise.
     """
     if not 1 <= count <= MOST_THREADS:
         raise ValueError(f"expected 1 to {MOST_THREADS} drawing threads, got {count}")

@@ -37,7 +37,7 @@ def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Sha
     the weights that every network has, and those that are applied colour by colour.
     Weights are copied, in float32.
 
-    network: in main memory; TypeError is raised if its weights are on a GPU.
+    network: in main memory
     maps: layouts of the network's maps.
     """
     config, blocks, head = network.config, network.blocks, network.head
@@ -85,11 +85,10 @@ def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Sha
 
 
 def few_pixels(above_w: Floats) -> int:
-    """Return the maximum number of pixels whose turn it is for which a step sums what
-    they and their next neighbours read of the row above, before it comes to them
-    (compiled/frontier.py). So these weights are read less often. It is 16 if they have
-    more than 1 MiB; else 0, which means never, because smaller weights stay in the
-    processor's cache.
+    """Return the number of pixels up to which a step sums ahead of time what waiting
+    pixels and their next neighbours read of the row above (compiled/frontier.py): 16 if
+    these weights have more than 1 MiB, so that they are read less often; else 0, for
+    never.
 
     above_w: the weights for the row above, of all layers.
     """
@@ -120,7 +119,7 @@ def _input_before(network: PixelNetwork) -> Floats:
 def gate_bias(convolution: MaskedConv2d, maps: Maps) -> Floats:
     """Return the biases of the gates of an LSTM, padded with zeros, float32 (width of a
     cell,), in the order of `maps.gates`: colour by colour. The convolution has them in
-    the paper's order, (4h,). Raises TypeError for weights on a GPU."""
+    the paper's order, (4h,)."""
     return pad_vector(convolution.bias[maps.gate_order], maps.gates)
 
 
@@ -179,8 +178,7 @@ def repeat_states(initials: list[Tensor], hidden: Layout, cells: int) -> Room:
     """Return the Room (an array that is not made yet) of a float32 array (L, cells,
     width), every cell of which holds the initial state of its layer, padded with zeros.
 
-    initials: (h,) of each of L layers, in main memory; TypeError is raised for a tensor
-        on a GPU.
+    initials: (h,) of each of L layers, in main memory
     hidden: layout of the h features.
     """
     cells_of_layers = [pad_vector(initial, hidden) for initial in initials]
@@ -208,16 +206,10 @@ _prepared: WeakKeyDictionary[PixelNetwork, tuple[WeightVersions, Prepared]] = (
 
 
 def prepared(network: PixelNetwork) -> Prepared:
-    """Return the arrays from which compiled code draws a network.
-
-    network: its weights are float32 and in main memory, and its kind has a compiled
-        loop. For weights on a GPU pass the copy that `in_main_memory` returns;
-        otherwise TypeError is raised.
-
-    The arrays are kept, and laid out again only after a parameter was written to
-    (`PixelNetwork.weight_versions`), because that takes as long as drawing a single
-    small image; each time for weights made in inference mode.
-    """
+    """Return the arrays from which compiled code draws a network, whose weights are
+    float32 and in main memory. They are kept, and made again only after a parameter was
+    written to; for weights made in inference mode, at each call."""
+    # Laying them out takes as long as drawing a single small image.
     versions = network.weight_versions()
     if versions is None:
         return _prepare(network)
