@@ -1,5 +1,5 @@
 # make run    start everything on this machine: http://127.0.0.1:8000
-#             TORCH=cpu or another of PyTorch's builds; without it: the one for processors if there is no NVIDIA driver
+#             TORCH=cpu or another of PyTorch's builds, or TORCH_INDEX=URL; without them: see deploy/install.sh
 # make test   check the code and run the whole suite;  make weekly: what takes minutes and seldom changes, before a release
 # make quick  check the code and run the tests that start no process: a minute
 # make page   check the page and the engine in JavaScript: needs Node and npm alone
@@ -11,15 +11,6 @@
 
 BIN := .venv/bin
 PORT ?= 8000
-# At a terminal pip shows how far it is; elsewhere it says nothing that is not wrong.
-QUIET := $(shell [ -t 2 ] || echo --quiet)
-PIP := $(BIN)/python -m pip install $(QUIET) --disable-pip-version-check
-# First, and from nowhere else: beside another index the newest version would win, whatever it was built for.
-TORCH_FIRST = $(if $(TORCH),$(PIP) --index-url https://download.pytorch.org/whl/$(TORCH) torch)
-# Builds for CUDA 13 need this package, which PyTorch's index lacked in January 2026
-# (pytorch/pytorch#172926): it comes from pip's usual index, before torch.
-BINDINGS := cuda-bindings>=13.0.3,<14
-CUDA_BINDINGS = $(if $(filter cu13%,$(TORCH)),$(PIP) '$(BINDINGS)')
 
 .PHONY: run port doctor release test suite loops quick page weekly weekly-page check lint types bench weights clean
 
@@ -96,7 +87,7 @@ release: .venv/installed-dev
 	$(MAKE) test
 	$(MAKE) weekly
 	$(BIN)/python deploy/release/release.py write "$(VERSION)"
-	$(PIP) --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(BIN)/python -m tests.worker.contract.released_options
 	$(BIN)/python -m app.openapi_file
 	$(BIN)/python deploy/release/release.py tag "$(VERSION)"
@@ -118,8 +109,8 @@ clean:
 CLIENT = openapi.json docs/tools/make_client.py pixelrnn/client/asynchronous.py
 
 .venv/installed-all: pyproject.toml $(CLIENT) | .venv/bin/python
-	@echo "Installing into .venv (torch is large: the first time takes minutes)"
-	@deploy/install.sh all $(TORCH)
+	@echo "Installing into .venv: 300 MB to download, 1.3 GB of disk"
+	@deploy/install.sh all
 	@touch $@
 
 # What the tests of generated clients need: generators (and a JRE) in an environment of their own, and Node's packages
@@ -140,8 +131,6 @@ CLIENT = openapi.json docs/tools/make_client.py pixelrnn/client/asynchronous.py
 	fi
 
 .venv/installed-dev: pyproject.toml judge/pyproject.toml $(CLIENT) | .venv/bin/python
-	@echo "Installing into .venv (torch is large: the first time takes minutes)"
-	$(CUDA_BINDINGS)
-	$(TORCH_FIRST)
-	$(PIP) --editable '.[dev]' --editable ./judge
+	@echo "Installing into .venv what tests need too: 400 MB to download, 1.6 GB of disk"
+	@deploy/install.sh dev ./judge
 	@touch $@ .venv/installed-all

@@ -22,6 +22,9 @@ from urllib.parse import unquote, urlsplit
 GIB = 2**30
 NEEDED_DISK = 2 * GIB  # .venv with torch for processors, and compiled loops
 NEEDED_DISK_CUDA = 8 * GIB  # torch with the libraries of CUDA
+INSTALLED = "1.3 GB, with CUDA 5.2 GB"
+PYTHONS = ("python3.11", "python3", "python3.14", "python3.13", "python3.12")
+"""In the order in which the Makefile tries them."""
 NEEDED_MEMORY = 2 * GIB  # API, one worker with all models, and the embedded server
 TIMEOUT_S = 5  # seconds that a program or a server may take to answer
 
@@ -81,14 +84,13 @@ def check_system() -> Finding:
 
 
 def check_python() -> Finding:
-    """Check for Python 3.11 or newer: this one, or another that is on the path. A
-    failure if there is none."""
+    """Name the interpreter that `make run` uses: the first on the path that is Python
+    3.11 or newer. A failure if there is none."""
+    for name in PYTHONS:
+        version = output_of([name, "-c", "import sys; print(*sys.version_info[:3])"])
+        if version and tuple(map(int, version.split())) >= (3, 11):
+            return Finding("python", OK, f"{version.replace(' ', '.')} ({name})")
     here = platform.python_version()
-    if sys.version_info >= (3, 11):  # noqa: UP036  (this file runs on older ones)
-        return Finding("python", OK, here)
-    for minor in (14, 13, 12, 11):
-        if shutil.which(f"python3.{minor}"):
-            return Finding("python", OK, f"{here} here, and python3.{minor}")
     return Finding("python", FAILURE, here + ": expected 3.11 or newer")
 
 
@@ -143,7 +145,7 @@ def check_disk() -> Finding:
     yet."""
     free = shutil.disk_usage(os.curdir).free
     needed = NEEDED_DISK_CUDA if shutil.which("nvidia-smi") else NEEDED_DISK
-    text = f"{free / GIB:.1f} GiB free"
+    text = f"{free / GIB:.1f} GiB free; an installation takes {INSTALLED}"
     if free < needed and not Path(".venv").exists():
         expected = needed // GIB
         return Finding("disk", FAILURE, f"{text}: expected {expected} GiB")

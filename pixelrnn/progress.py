@@ -94,6 +94,20 @@ class Readiness:
         """True if the start takes longer than usual."""
         return time.monotonic() > self._began + USUAL_S
 
+    @property
+    def ready(self) -> int:
+        """How many models were ready at the last look."""
+        return len(self._told or ())
+
+    def is_first_ready(self) -> bool:
+        """Ask Redis whether the README's model is ready, or is not among those that
+        are being made ready."""
+        workers = self._announced()
+        ready = {name for worker in workers for name in worker.ready}
+        return FIRST in ready or all(
+            card.name != FIRST for worker in workers for card in worker.models
+        )
+
     def look(self) -> int | None:
         """Return how many models are not ready yet; None while that is not known,
         because no model is ready or the start takes no longer than usual. Asks Redis,

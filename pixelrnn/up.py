@@ -134,6 +134,7 @@ def up(options: UpOptions, status: StatusLines) -> None:
                 )
             status.say(f"PixelRNN is ready: {options.url} (Ctrl-C ends it)")
             supervisor.wait_until(lambda: readiness.look() == 0)
+            status.say(f"all {readiness.ready} models are ready")
             supervisor.run()
         except StopRequested:
             status.clear()
@@ -151,9 +152,10 @@ def _is_open(readiness: Readiness, url: str) -> bool:
 
 
 def _is_ready_with(readiness: Readiness, url: str) -> bool:
-    """Return what is_ready does, and print what is new."""
+    """Return True if the README's first call would be answered, and print what is
+    new."""
     readiness.look()
-    return is_ready(url)
+    return is_ready(url) and readiness.is_first_ready()
 
 
 def workers(

@@ -1,5 +1,6 @@
 """Wheel and sdist as somebody who has only them sees them: in an environment and a folder of their own."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -446,8 +447,9 @@ def test_torch_comes_in_the_build_that_was_asked_for(tmp_path: Path) -> None:
         asked = tmp_path / "asked.txt"
         asked.unlink(missing_ok=True)
         subprocess.run(
-            ["sh", ROOT / "deploy" / "install.sh", "all", asked_build],
+            ["sh", ROOT / "deploy" / "install.sh", "all"],
             cwd=tmp_path,
+            env={**os.environ, "TORCH": asked_build},
             stdout=subprocess.DEVNULL,
             check=True,
         )
@@ -465,42 +467,57 @@ def test_torch_comes_in_the_build_that_was_asked_for(tmp_path: Path) -> None:
 
 FAILING_PYTHON = """#!/bin/sh
 case "$*" in
+{replies}
 *" install "*) echo "ERROR: ResolutionImpossible" >&2; exit 1 ;;
 *" download "*) echo "{words}" >&2; exit 1 ;;
 esac
 """
 """Stands for the environment's Python without a connection: pip installs nothing."""
 
+WITH_CUDA = """\
+*" install "*" numba"*) exit 0 ;;
+*--dry-run*) echo '{"metadata": {"name": "nvidia-cublas"}}'; exit 0 ;;
+"""
+"""As with an index of pip's own, where PyTorch is the build with CUDA."""
+
 
 @pytest.mark.parametrize(
-    ("words", "cause"),
+    ("replies", "words", "cause"),
     [
-        ("Retrying after connection broken", "pip's package index cannot be reached"),
-        ("No space left on device", "pip's messages above say why"),
+        (
+            "",
+            "Retrying after connection broken",
+            "numba cannot be installed: pip's pac",
+        ),
+        ("", "No space left on device", "numba cannot be installed: pip's messages"),
+        (WITH_CUDA, "", "  TORCH=any                 the build with CUDA"),
     ],
 )
-def test_installation_that_fails_ends_with_one_sentence(
-    tmp_path: Path, words: str, cause: str
+def test_installation_that_fails_says_why(
+    tmp_path: Path, replies: str, words: str, cause: str
 ) -> None:
-    """It names the cause, where pip's own last words name conflicting versions. Nothing
-    that it started keeps its output open for longer."""
+    """It names the cause, where pip's own last words name conflicting versions, and takes
+    no build with CUDA unasked. Nothing that it started keeps its output open for longer."""
     (tmp_path / "pyproject.toml").write_bytes((ROOT / "pyproject.toml").read_bytes())
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text(FAILING_PYTHON.format(words=words))
+    failing = FAILING_PYTHON.replace("{replies}\n", replies).replace("{words}", words)
+    python.write_text(failing)
     python.chmod(0o755)
+    system = tmp_path / "uname"  # Linux, and no nvidia-smi is there
+    system.write_text("#!/bin/sh\necho Linux\n")
+    system.chmod(0o755)
     done = subprocess.run(
-        ["sh", ROOT / "deploy" / "install.sh", "all", "cpu"],
+        ["sh", ROOT / "deploy" / "install.sh", "all"],
         cwd=tmp_path,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
         capture_output=True,
         text=True,
         check=False,
         timeout=30,
     )
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith(
-        f"numba cannot be installed: {cause}"
-    )
+    assert done.stderr.splitlines()[-1].startswith(cause)
 
 
 def test_nothing_names_modules_that_are_not_on_the_path() -> None:
