@@ -1,4 +1,5 @@
 """Make docs/models.md, a section for each model in models/, and the picture of its samples that stands there.
+`make weights` does the same when it ships weights.
 
     python docs/tools/make_models.py
 
@@ -37,21 +38,33 @@ Speeds = Mapping[str, Mapping[str, Mapping[str, Any]]]
 TIMED = "16/1"
 """Images at once and threads, of the speed that the page tells."""
 
+WARM, COOL = TEMPERATURES
+
 HEAD = f"""# The models
 
-What is in models/, each with samples, seed {SEED}, of which none was left out. The score is the negative log-likelihood
-of a test image: lower is better, and [results.md](results.md) sets it beside the paper's. Each command draws 16 of your
-own, after `. .venv/bin/activate`. The service that `make run` starts draws them, too:
+These models are in `models/`, and draw at once. Each is shown with samples of seed {SEED}, of
+which none was left out. Draw 16 of your own:
 
 ```sh
-curl -fs http://127.0.0.1:8000/sample -H 'Prefer: wait' -H 'Accept: image/png' \\
-    -H 'Content-Type: application/json' -d '{{"model": "characters", "n": 16}}' -o characters.png
+pixelrnn sample characters --n 16 --out characters.png
 ```
 
-What else the models do has its place in [api.md](api.md), by task.
-
-`make weights` writes this page from the cards when it ships weights; `python docs/tools/make_models.py` does so alone.
+The score is the negative log-likelihood of a test image: lower is better, and
+[results](results.md) sets it beside the paper's. The last column says how to make the
+model again.
 """
+CAPTIONS = f"""
+Colour models are also shown at work on test images, spread evenly, none left out. Draws have
+the seeds after {SEED}.
+
+- *Completions*: the upper half of an image, six completions of its lower half, and the
+  whole image.
+- *Upper halves*: an image, what is given of it, and the upper half drawn without the
+  model's [guide](internals/posterior.md#guides) and with it.
+- *Upsamplings*: the small picture that was given, the image from which it was taken, and
+  two draws, at temperatures {WARM:g} and {COOL:g}.
+"""
+COLUMNS = ("model", "draws", "network", "score", "test images", "parameters", "made")
 
 
 def main() -> None:
@@ -83,65 +96,33 @@ def read_speeds(root: Path) -> Speeds:
 def render(cards: Sequence[Card], speeds: Speeds) -> str:
     """The page, as Markdown; weak models come last."""
     in_order = sorted(cards, key=is_weak)
-    return "\n".join([HEAD, *(_section(card, speeds) for card in in_order)])
+    rows = [COLUMNS, ["---"] * len(COLUMNS), *map(_row, in_order)]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    sections = [_section(card, speeds) for card in in_order]
+    return "\n".join([HEAD, table + CAPTIONS, *sections])
 
 
-def _section(card: Card, speeds: Speeds) -> str:
-    facts = "".join(f"- {line}\n" for line in _facts(card, speeds))
-    return f"""## {card.name}
-
-![Samples of {card.name}](img/samples-{card.name}.png)
-
-{_by_label(card)}{_from_images(card)}{facts}
-```sh
-pixelrnn sample {card.name} --n 16 --out {card.name}.png
-```
-"""
-
-
-def _by_label(card: Card) -> str:
-    """The labels of the samples' rows, of a model that has labels."""
+def _row(card: Card) -> Sequence[str]:
+    anchor = card.name.replace(".", "")
+    score, images = "", ""
+    if card.scores:
+        score = (
+            f"{score_of(card, 'nats')} nats, {score_of(card, 'bits_per_dim')} bits/dim"
+        )
+        images = f"{card.scores['images']:,}"
     return (
-        f"*A row for each label: {', '.join(label.name for label in card.labels)}.*\n\n"
-        if card.labels
-        else ""
+        f"[{card.name}](#{anchor})",
+        _drawn(card),
+        describe_model(card),
+        score,
+        images,
+        f"{card.parameters:,}",
+        f"[how](internals/records.md#{anchor})",
     )
 
 
-def _from_images(card: Card) -> str:
-    """The picture of what a colour model makes of test images."""
-    name, small = card.name, card.config.small
-    if is_enlarger(card):
-        warm, cool = TEMPERATURES
-        return f"""![Upsamplings by {name}](img/upsampling-{name}.png)
-
-*Test images, spread evenly, none left out. Below each other: the {small.height} x {small.width} pixels that were given,
-the image that they were taken from, and two draws, at temperatures {warm:g} and {cool:g} (the seeds after {SEED}).*
-
-"""
-    if is_completer(card):
-        return f"""![Completions by {name}](img/completions-{name}.png)
-
-*The upper half of test images, six completions of the lower half of each (the five seeds after {SEED}, none left out),
-and the whole image.*
-
-{_upper_halves(card)}"""
-    return ""
-
-
-def _upper_halves(card: Card) -> str:
-    """The picture of what a guide does for a colour model."""
-    if not card.guides:
-        return ""
-    return f"""![Upper halves by {card.name}](img/upper-halves-{card.name}.png)
-
-*Test images, spread evenly, what is given of them, and the upper half drawn without its
-[guide](internals/posterior.md#guides) and with it (the seeds after {SEED}, none left out).*
-
-"""
-
-
-def _facts(card: Card, speeds: Speeds) -> Iterator[str]:
+def _drawn(card: Card) -> str:
+    """The size and colours of a model's pictures, and what they show."""
     config = card.config
     colours = (
         "colour"
@@ -150,26 +131,47 @@ def _facts(card: Card, speeds: Speeds) -> Iterator[str]:
         if config.values == 2
         else "grey"
     )
-    colours = f"a palette of {config.values} colours" if config.categories else colours
-    yield f"draws {config.height} x {config.width} pixels in {colours}, as in: {data_name(card)}"
+    colours = f"{config.values} colours" if config.categories else colours
     small = (
-        f"; enlarges pictures of {config.small.height} x {config.small.width}"
+        f"; enlarges {config.small.height} x {config.small.width}"
         if config.multi_scale
         else ""
     )
-    yield f"network: {describe_model(card)}{small}"
-    if card.scores:
-        scores = (
-            f"{score_of(card, 'nats')} nats, {score_of(card, 'bits_per_dim')} bits/dim"
-        )
-        yield f"score: {scores} on {card.scores['images']:,} {card.scores['split']} images"
+    return f"{config.height} x {config.width}, {colours}: {data_name(card)}{small}"
+
+
+def _section(card: Card, speeds: Speeds) -> str:
+    lines = [
+        f"## {card.name}",
+        f"![Samples of {card.name}](img/samples-{card.name}.png)",
+    ]
+    lines += [*_below(card), *_pictures(card)]
+    if speed := "; ".join(_speeds(card, speeds)):
+        page = "[performance](internals/performance.md#drawing)"
+        lines.append(f"16 images at once on one thread: {speed} ({page}).")
+    return "\n\n".join(lines) + "\n"
+
+
+def _below(card: Card) -> Iterator[str]:
+    """What a reader of the samples has to know."""
+    if card.labels:
+        names = ", ".join(label.name for label in card.labels)
+        yield f"*A row for each label: {names}.*"
     if is_weak(card):
         draws = card.scores["draws"]
-        yield f"the weakest model here: {draws_of(card)} ({draws['images']} draws, seed {draws['seed']})"
-    yield f"size: {card.parameters:,} parameters"
-    if speed := "; ".join(_speeds(card, speeds)):
-        yield f"speed, 16 images at once on one thread: {speed} ([performance.md](internals/performance.md#drawing))"
-    yield f"how it was made: [records.md](internals/records.md#{card.name.replace('.', '')})"
+        of = f"{draws['images']} draws, seed {draws['seed']}"
+        yield f"The weakest model here: {draws_of(card)} ({of})."
+
+
+def _pictures(card: Card) -> Iterator[str]:
+    """Pictures of what a colour model makes of test images."""
+    name = card.name
+    if is_enlarger(card):
+        yield f"![Upsamplings by {name}](img/upsampling-{name}.png)"
+    elif is_completer(card):
+        yield f"![Completions by {name}](img/completions-{name}.png)"
+        if card.guides:
+            yield f"![Upper halves by {name}](img/upper-halves-{name}.png)"
 
 
 def _speeds(card: Card, speeds: Speeds) -> Iterator[str]:

@@ -235,11 +235,9 @@ def test_a_model_is_shown_with_what_is_known_of_it(make_models: ModuleType) -> N
     for words in (
         "## m\n",
         "](img/samples-m.png)",
-        "draws 28 x 28 pixels in black and white, as in: binarized MNIST\n",
-        "78.50 nats, 0.100 bits/dim on 5 test images\n",
-        "12,345 parameters\n",
+        "| [m](#m) | 28 x 28, black and white: binarized MNIST | ",
+        " | 78.50 nats, 0.100 bits/dim | 5 | 12,345 | ",
         "1,234 images/s (A processor) ([",
-        "pixelrnn sample m ",
     ):
         assert words in page
     narrow = replace(card, config=card.config.with_overrides(hidden=3))
@@ -250,7 +248,7 @@ def test_a_model_is_shown_with_what_is_known_of_it(make_models: ModuleType) -> N
     unscored = Card("s", preset("cifar10-multi-scale"), 2)
     for other in (narrow, replace(card, members=two), unscored):
         assert "images/s" not in make_models.render([other], speeds)
-    assert "enlarges pictures of 8 x 8\n" in make_models.render([unscored], {})
+    assert "; enlarges 8 x 8 |" in make_models.render([unscored], {})
 
 
 def test_the_pages_are_those_of_the_shipped_cards(
