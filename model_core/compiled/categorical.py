@@ -23,9 +23,9 @@ def draw_value(logits, values, noise, temperature, weights):
     logits: float32, at least `values` of them; only the first `values` count.
     values: V.
     noise: the uniform number, in [0, 1).
-    temperature: of the probabilities.
-    weights: float32 scratch, V padded to whole vectors of 16; overwritten with the
-        values' weights.
+    temperature: divides the logits.
+    weights: float32 scratch, V padded to whole vectors of 16; overwritten with
+        exp((logit - largest logit) / temperature) of each value.
     """
     _, total = exponentiate(logits, values, temperature, weights)
     if math.isnan(total):
@@ -40,8 +40,8 @@ def draw_value(logits, values, noise, temperature, weights):
 
 @njit(**LEAN)
 def log_p_of_value(logits, values, value, temperature, weights):
-    """Return ln p of one of the values, float64; NaN if a logit is not finite. The
-    other arguments are those of `draw_value`."""
+    """Return ln p of `value`, 0..V-1, float64; NaN if a logit is not finite. The other
+    arguments are those of `draw_value`."""
     top, total = exponentiate(logits, values, temperature, weights)
     return (np.float64(logits[value]) - np.float64(top)) / temperature - logarithm(
         total

@@ -60,14 +60,17 @@ def forward_block(
 ):
     """Run one block on all images, in place: update the stream (M, 2h) and the skip
     sums (M, 2h; no rows if there are none), and fill wide, narrow and hidden, which the
-    backward pass needs.
+    backward pass needs. M is the number of positions of all images together.
 
+    stream, skips: the residual stream and the sums of the skips.
     added: (M, h), what the conditioning map adds; no rows if there is none.
+    wide, narrow, hidden: (M, 2h), (M, h), (M, h): overwritten with the results of the
+        three ReLUs.
     down, spread, up, skip: the products of its convolutions (map_products.Ahead).
     steps: int64 (5,), the distance in rows of a map to what each tap of the 3 x 3
         reads, the farthest first.
     row: pixels in a row of the canvas. batch: images.
-    residual: 1 to add the stream, 0 to replace it.
+    residual: 1 to add to the stream, 0 to replace it.
     """
     here, nothing, reach = (
         np.zeros(1, np.int64),
@@ -183,8 +186,6 @@ def backward_block(
 
 @njit(nogil=True)
 def _go_back(d_out, steps, product, gate, target, adds):
-    """Set `target` to the gradient of what a product read, where the gate is above
-    zero, or add it to `target` if `adds` is 1."""
     nothing = np.zeros((1, target.shape[1]), np.float32)
     affine_back(
         d_out,

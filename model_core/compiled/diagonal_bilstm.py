@@ -168,9 +168,6 @@ def _look_up(real, work, shared, state, layers):
 
 @njit(inline="always")
 def _find(count, work, slots, shared, layers):
-    """Fill lists[6] with each pixel's cell in the right-to-left map of the row above
-    (the cell of zeros for pixels of the first row), and lists[7] with its cell in
-    `above`."""
     nothing = layers.right.shape[1] - 1
     for m in range(count):
         slot, y, x = work[m, 0], work[m, 1], work[m, 2]
@@ -226,7 +223,6 @@ def _left(i, colour, first, count, shared, places, layers):
 
 @njit(inline="always")
 def _join(i, colour, count, shared, places, layers):
-    """Add both directions, one colour; return the spot of the sums."""
     first, vectors = (
         shared.hidden[colour],
         shared.hidden_vectors[colour + 1] - shared.hidden_vectors[colour],
@@ -344,20 +340,18 @@ ended, and `before` sums then."""
 
 @njit(inline="always")
 def before(real, count, front, shared, state, places, layers):
-    """The function `before` of loop.draw_rows: sum what the left-to-right gates read of
-    the row above, for all layers and colours, into layers.above, and find for each
-    pixel its right-to-left state above, in layers.lists.
-
-    real, count: number of pixels without and with the padding.
-    """
+    """Sum what the left-to-right gates read of the row above, for all layers and
+    colours, into layers.above, and find for each pixel its right-to-left state above,
+    in layers.lists. It is `before` of loop.draw_rows, which describes the arguments."""
     _look_up(real, front.work, shared, state, layers)
     _find(count, front.work, len(state.temperature), shared, layers)
 
 
 @njit(inline="always")
 def layer(i, colour, count, shared, state, places, layers):
-    """The function `layer` of loop.draw_rows: compute one colour of layer i at `count`
-    pixels, into layers.out. Return where its features are, a spot (products.spot)."""
+    """Compute one colour of layer i at the first `count` pixels of the step, into
+    layers.out. Return where its features are, a spot (products.spot). It is `layer` of
+    loop.draw_rows."""
     _gates(i, colour, count, shared, state, places, layers)
     _left(i, colour, 0, count, shared, places, layers)
     return _join(i, colour, count, shared, places, layers)
@@ -365,20 +359,17 @@ def layer(i, colour, count, shared, state, places, layers):
 
 @njit(inline="always")
 def end_rows(rows, front, shared, state, layers):
-    """The function `end_rows` of loop.draw_rows: scan the rows that a step completed,
-    the first `rows` of front.finished, from right to left, into layers.right."""
+    """Scan the rows that a step completed, the first `rows` of front.finished, from
+    right to left, into layers.right. It is `end_rows` of loop.draw_rows."""
     _end_rows(front.finished, rows, shared, state, layers)
 
 
 @njit(**ENTRY)
 def advance(slots, front, shared, state, places, layers):
-    """Draw all images in `slots` until at least one row is complete. Return the number
-    of complete rows, which are listed in front.finished, or -1 if a logit is not finite
-    (loop.draw_rows).
-
-    The records `front`, `state`, `places` and `layers` are changed. The interpreter's
-    lock is released.
-    """
+    """Draw all images in `slots`, int64 (n,), until at least one row is complete.
+    Return the number of complete rows, which are listed in front.finished as (slot, y),
+    or -1 if a logit is not finite. The records (records.py) are changed, and the
+    interpreter's lock is released."""
     return draw_rows(
         ahead,
         before,
@@ -398,13 +389,12 @@ def advance(slots, front, shared, state, places, layers):
 
 @njit(**ENTRY)
 def pass_given(slots, front, shared, state, places, layers):
-    """Work through the next row of each slot, all of whose pixels are given, and add up
-    ln p of its weighed pixels. Return False if a logit of theirs is not finite.
-
-    It is done layer by layer, for as many columns at once as a list holds; the rows of
-    all slots lie side by side, because a scan goes pixel by pixel. The records are
-    changed, except that the caller counts the rows as done.
-    """
+    """Compute the next row of each of `slots`, int64 (n,), all of whose pixels are
+    given, and add up ln p of its weighed pixels in state.log_p. Return False if a logit
+    of theirs is not finite. The records are changed; the caller counts the rows as
+    done."""
+    # Layer by layer, for as many columns at once as a list holds. The rows of all
+    # slots lie side by side, because a scan goes pixel by pixel.
     work, rows, W = front.work, len(slots), shared.width
     tall = rows if rows == 1 else (rows + 3) // 4 * 4
     wide = len(front.finished) // tall

@@ -28,7 +28,7 @@ def collect(slots, first_row, done, stop, lag, work):
     """Fill `work` with (slot, y, x) of every pixel whose turn it is, and return their
     number.
 
-    slots: the slots that are drawn.
+    slots: int64 (n,), the slots that are drawn.
     first_row: (all slots,), the first row that is not complete.
     done: (all slots, H + 1), columns drawn of each row; the last entry is W.
     stop: (all slots, 2), row and column before which each image pauses.
@@ -98,7 +98,7 @@ def _lacking(work, count, summed):
 @njit(**LEAN)
 def fill_up(work, count, scratch):
     """Pad a list of `count` pixels, if it has more than one, to a multiple of four with
-    the first pixel of the scratch slot; return the new length."""
+    the first pixel of the slot `scratch`; return the new length."""
     while count > 1 and count % 4:
         work[count, 0], work[count, 1], work[count, 2] = scratch, 0, 0
         count += 1
@@ -107,8 +107,9 @@ def fill_up(work, count, scratch):
 
 @njit(**LEAN)
 def move_on(work, count, done, first_row, finished):
-    """Count the pixels of a list as drawn: update `done` and `first_row`. Write (slot,
-    y) of the rows that are now complete to `finished`, and return their number."""
+    """Count the first `count` pixels of a list as drawn: update `done` and `first_row`
+    (see `collect`). Write (slot, y) of the rows that are now complete to `finished`,
+    and return their number."""
     W = done[0, -1]
     rows = 0
     for i in range(count):

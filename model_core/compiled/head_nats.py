@@ -47,9 +47,6 @@ def _reduced(b: Builder, name: str, vector: ir.Value, *start: ir.Value) -> ir.Va
 
 @intrinsic
 def _exponentials(_typing, logits, vectors, facts):
-    """Replace logits by exp(logit - largest). facts: receives the largest, and the sum
-    of the exponentials."""
-
     def emit(
         context: Any, b: Builder, _signature: Any, arguments: list[ir.Value]
     ) -> ir.Value:
@@ -101,7 +98,10 @@ def head_nats(wide, weights, spans, bias, values, count, nats, slopes):
     """Fill nats (M, C) with -ln p of values (M, C), each in 0..count-1, under a softmax
     for each colour of the logits wide (M, I) @ weights + bias.
 
-    weights, spans: panels, and which inputs each reads (map_products.py).
+    wide: (M, I), the input of the last 1 x 1; M positions.
+    weights, spans: panels, and the range of inputs that each reads (map_products.py).
+    bias: float32 (C * count,).
+    count: V, a multiple of 16.
     slopes: (M, C * count), filled with the gradients of the logits for a gradient of 1
         of each position's nats; no rows if they are not needed.
     """
@@ -150,11 +150,12 @@ def head_nats(wide, weights, spans, bias, values, count, nats, slopes):
 def head_gradients(
     wide, slopes, d_nats, weights_t, spans_t, spans, d_wide, d_weights, d_bias
 ):
-    """Fill d_wide (M, I), and add to d_weights (1, I, C * count) and d_bias (C *
-    count,), given d_nats (M, C).
+    """Go back through `head_nats`, given d_nats (M, C), the gradient of its nats: fill
+    d_wide (M, I), and add to d_weights (1, I, C * count) and d_bias (C * count,).
 
-    wide, slopes: as in `head_nats`.
-    weights_t, spans_t: the transposed weights, from logits to inputs, and their spans.
+    wide, slopes: as `head_nats` had and filled them.
+    weights_t, spans_t: the transposed weights, from logits to inputs, and the range
+        that each panel reads.
     spans: those of d_weights.
     """
     M, colours = d_nats.shape

@@ -81,13 +81,13 @@ KEEP = _is_root_ours or _built is not None
 
 def directory_of(module: str) -> Path:
     """Return the directory in which the functions of a module of this package are kept.
-    It may not exist.
+    It may not exist; if it does not, it is first copied from what was built ahead of
+    time, if there is that. If nothing can be written, the built one is returned.
 
-    Its name contains a digest of the module and of everything that it imports from this
-    package, so a change leaves the compiled code of all other modules valid. A
-    directory that does not exist yet is first copied from what was built ahead of time,
-    if there is that. If nothing can be written, the built one is returned.
+    module: its name without the package.
     """
+    # Of the module and everything that it imports from this package, so that a change
+    # leaves the compiled code of all other modules valid.
     digest = source_digest(files_imported_by(module, _PACKAGE, __package__ or ""))
     return _usable(f"{module}-{digest[:16]}")
 
@@ -140,14 +140,17 @@ def module_of(kind: str) -> str:
 
 
 def is_loop_kept(kind: str, function: str) -> bool:
-    """Return True if a function of a kind of network, `advance` or `pass_given`, is on
-    disk, compiled for this processor from these sources."""
+    """Return True if a function of a kind of network is on disk, compiled for this CPU
+    from these sources.
+
+    kind: such as `row-lstm`. function: `advance`, which draws, or `pass_given`.
+    """
     return is_function_kept(module_of(kind), function)
 
 
 def is_function_kept(module: str, function: str) -> bool:
     """Return True if a compiled function of a module of this package is on disk, for
-    this processor and from these sources."""
+    this CPU and from these sources."""
     if not KEEP or not (_PACKAGE / f"{module}.py").exists():
         return False
     python = f"py{sys.version_info.major}{sys.version_info.minor}{sys.abiflags}"
@@ -156,8 +159,8 @@ def is_function_kept(module: str, function: str) -> bool:
 
 
 def is_kept(kind: str) -> bool:
-    """Return True if both functions that draw with a kind of network are on disk,
-    compiled."""
+    """Return True if both functions that draw with a kind of network, such as
+    `row-lstm`, are on disk, compiled for this CPU from these sources."""
     return is_loop_kept(kind, "advance") and is_loop_kept(kind, "pass_given")
 
 
@@ -204,11 +207,8 @@ class _Place:
 
 class _KeptCode(caching.FunctionCache):
     """numba's store of one function, except that it loads nothing if loading raises,
-    and ignores an error of saving.
-
-    Raises MemoryError if there is not enough memory to load: the code is not damaged
-    then, and compiling would take more.
-    """
+    and ignores an error of saving. A lack of memory is raised as MemoryError: the code
+    is not damaged then."""
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:

@@ -17,7 +17,8 @@ TOP = 2 * math.sqrt(0.5)
 
 @njit(**LEAN)
 def logarithm(x):
-    """Return ln x, float64, for x of about 1 or more; NaN for NaN."""
+    """Return ln x, float64, for x of about 1 or more; NaN for NaN. The bits are the
+    same on every CPU."""
     power = 0.0
     while x >= TOP:
         x *= 0.5

@@ -1,9 +1,21 @@
 """Drawing pixel by pixel in compiled code: the loop, which is the same for every
 network. All functions are numba's.
 
-`front.work` is the list of pixels of a step, 1 or a multiple of 4. Maps are flat,
-(cells, width) float32; records.Places says for each pixel which cell of each map is its
-own.
+Arguments of the same name mean the same everywhere in the loop and in the modules of
+the kinds:
+
+slots      int64 (n,), the slots (places of images) that are drawn
+front, shared, state, places, layers
+           the records of arrays (records.py); `layers` is the kind's own
+work       front.work, the list of pixels of a step: (slot, y, x) of each
+real       number of pixels in the list
+count      the same with the padding: 1 or a multiple of 4
+wanted     number of pixels that need logits, padded in the same way
+i, colour  index of a layer, and of a colour
+streams    IN_ORDER, IN_RING or BY_COLUMN
+
+Maps are flat, (cells, width) float32; records.Places says for each pixel which cell of
+each map is its own. The streams are the maps between the layers.
 
 The module of a kind of network gives its layer to `draw_rows` as functions. They become
 part of the loop, and numba keeps the result on disk as that module's `advance`.
@@ -34,8 +46,8 @@ from model_core.compiled.shared import (
 )
 
 IN_ORDER, IN_RING, BY_COLUMN = range(3)
-"""Where the streams of a pixel are: in the order of the list, in the ring, or by column
-and slot."""
+"""Where the cells of a pixel's streams (the maps between the layers) are: in the order
+of the list, in a ring of rows of its slot, or by column and slot."""
 
 PARTS = (
     "work list, 7 x 7 convolution",
@@ -70,23 +82,25 @@ def draw_rows(
     front.steps steps are done. Return the number of complete rows, which are listed in
     front.finished, or -1 if a logit is not finite.
 
-    The functions of a kind of network, in which `real` is the number of pixels of a
-    step, `count` the same with the padding, and a spot says where features are
-    (products.spot):
+    The first four arguments are functions of a kind of network. `real` is the number of
+    pixels of a step, `count` the same padded to 1 or a multiple of 4, and a spot says
+    where features are (products.spot).
 
-    ahead(slots, front, shared, state, places, layers): sums what pixels whose turn
-    comes soon read of the row above.
-    before(real, count, front, shared, state, places, layers): sums, for all layers and
-    colours, what the pixels of the list read of the pixels before them.
-    layer(i, colour, count, shared, state, places, layers): computes one colour of layer
-    i; returns the spot of its features.
-    end_rows(rows, front, shared, state, layers): does what waits until a row is
-    complete, for the first `rows` rows of front.finished.
-
-    streams: where streams are: IN_ORDER, IN_RING or BY_COLUMN.
-    lap(part, clock): called when a part of the step is done.
-    slots: the slots that are drawn. The records `front`, `state`, `places` and `layers`
-        are changed (records.py).
+    ahead: ahead(slots, front, shared, state, places, layers) sums what pixels whose
+        turn comes soon read of the row above.
+    before: before(real, count, front, shared, state, places, layers) sums, for all
+        layers and colours, what the pixels of the list read of the pixels before them.
+    layer: layer(i, colour, count, shared, state, places, layers) computes one colour of
+        layer i; returns the spot of its features.
+    end_rows: end_rows(rows, front, shared, state, layers) does what waits until a row
+        is complete, for the first `rows` rows of front.finished.
+    streams: where the cells of the maps between the layers are: IN_ORDER, IN_RING or
+        BY_COLUMN.
+    lap, clock: lap(part, clock) is called when a part of a step (BEGIN to ROWS) is
+        done, for timing.
+    slots: int64 (n,), the slots that are drawn.
+    front, shared, state, places, layers: records of arrays (records.py); all but
+        `shared` are changed.
     """
     for _ in range(front.steps):
         ahead(slots, front, shared, state, places, layers)
@@ -138,10 +152,15 @@ def no_row_ends(rows, front, shared, state, layers):
 
 @njit(inline="always")
 def begin_step(slots, front, shared, state, places, layers, streams):
-    """List the pixels whose turn it is, find their cells, and begin their streams.
+    """List the pixels whose turn it is in front.work, find their cells, and begin their
+    streams, the inputs of the first layer. Return three numbers: of these pixels; of
+    the same padded to 1 or a multiple of 4; and of the pixels that need logits, padded
+    in the same way.
 
-    Return their number without the padding, with the padding to 1 or a multiple of 4,
-    and the number of those that need logits, padded in the same way.
+    slots: int64 (n,), the slots that are drawn.
+    front, shared, state, places, layers: records of arrays (records.py); front.work,
+        `places` and the streams of `state` are changed.
+    streams: where the cells of streams are: IN_ORDER, IN_RING or BY_COLUMN.
     """
     work = front.work
     real = collect(slots, front.first_row, front.done, front.stop, front.lag, work)
@@ -160,7 +179,8 @@ def begin_step(slots, front, shared, state, places, layers, streams):
 
 @njit(inline="always")
 def begin_skips(count, shared, state):
-    """Begin the skip sums of `count` pixels, with the biases."""
+    """Set the skip sums of the first `count` pixels of a step (state.skips) to the
+    biases."""
     for m in range(count):
         # Not an assignment of slices, with which numba compiles a long error message.
         for feature in range(len(shared.skip_b)):
@@ -169,8 +189,9 @@ def begin_skips(count, shared, state):
 
 @njit(inline="always")
 def begin_ahead(slots, front, shared, state, places, layers, streams):
-    """List the pixels for which the row above is to be summed now, and find their
-    cells; return their number with the padding."""
+    """List in front.work the pixels for which the row above is to be summed now, find
+    their cells in `places`, and return their number with the padding. The arguments are
+    those of `begin_step`."""
     work = front.work
     front_of = front.first_row, front.done, front.stop, front.lag
     real = collect_above(slots, *front_of, state.summed, layers.few, work)
@@ -183,12 +204,16 @@ def begin_ahead(slots, front, shared, state, places, layers, streams):
 
 @njit(**LEAN)
 def begin_given(slots, first, end, front, shared, state, places, ring_rows, streams):
-    """List columns first..end-1 of the next row of each slot, all of whose pixels are
-    given, column by column, and begin their streams. If there are several slots, each
-    column is padded to a multiple of 4 with pixels of the scratch slot.
+    """List in front.work the columns first..end-1 of the next row of each slot, all of
+    whose pixels are given, column by column, and begin their streams, the inputs of the
+    first layer. With several slots, each column is padded to a multiple of 4 with
+    pixels of the scratch slot.
 
     Return the length of the list, and how many of its pixels need logits because they
     are weighed, padded to 1 or a multiple of 4.
+
+    ring_rows: rows that a layer keeps of each slot. The other arguments are those of
+        `begin_step`.
     """
     work, count, scratch = front.work, 0, len(state.temperature) - 1
     for x in range(first, end):
@@ -222,8 +247,12 @@ def begin_given(slots, first, end, front, shared, state, places, ring_rows, stre
 
 @njit(inline="always")
 def weigh_given(count, wanted, work, shared, state, places):
-    """Add up ln p of the weighed pixels of rows that are given whole, whose streams and
-    skip sums are computed. Return False if a logit is not finite."""
+    """Add up ln p of the weighed pixels of rows that are given whole, in state.log_p,
+    after all layers are computed. Return False if a logit is not finite.
+
+    count, wanted: what `begin_given` returned. work: front.work.
+    shared, state, places: records of arrays (records.py).
+    """
     for colour in range(shared.channels):
         head(colour, wanted, shared, state, places)
     for m in range(count):
@@ -239,7 +268,13 @@ def weigh_given(count, wanted, work, shared, state, places):
 
 @njit(inline="always")
 def locate(work, count, shared, places, ring_rows, streams, slots):
-    """Fill `places` with the cells of the pixels of a list."""
+    """Fill the record `places` with the cells of the first `count` pixels of a list.
+
+    work: (slot, y, x) of each pixel. shared: the record of sizes.
+    ring_rows: rows that a layer keeps of each slot. slots: number of slots, the scratch
+        slot included.
+    streams: where the cells of streams are: IN_ORDER, IN_RING or BY_COLUMN.
+    """
     H, W = shared.height, shared.width
     ring = W + 2
     for i in range(count):
@@ -264,7 +299,13 @@ def locate(work, count, shared, places, ring_rows, streams, slots):
 @njit(inline="always")
 def list_wanted(work, real, keep, weighed, wanted):
     """Fill `wanted` with the indices of the pixels of a list that need logits: those
-    that are drawn or weighed. Return their number, padded to 1 or a multiple of 4."""
+    that are drawn or weighed. Return their number, padded to 1 or a multiple of 4 by
+    repeating the first.
+
+    work, real: (slot, y, x) of each pixel, and the number of pixels.
+    keep, weighed: bool (slots, H, W): where values are given, and whose ln p is added
+        up.
+    """
     count = 0
     for i in range(real):
         slot, y, x = work[i, 0], work[i, 1], work[i, 2]
@@ -279,9 +320,9 @@ def list_wanted(work, real, keep, weighed, wanted):
 
 @njit(**LEAN)
 def settle_colour(colour, real, work, shared, state, places):
-    """Decide the values of one colour of the first `real` pixels of a list, and
-    store them for the pixels and colours after them. Return False if a logit is not
-    finite."""
+    """Decide the values of one colour of the first `real` pixels of the list `work`, as
+    `settle_value` does, and store them for the pixels and colours after them. Return
+    False if a logit is not finite."""
     for i in range(real):
         slot, y, x = work[i, 0], work[i, 1], work[i, 2]
         value = settle_value(i, slot, y, x, colour, shared, state)
@@ -305,11 +346,14 @@ def _show(cell, colour, value, shared, state):
 
 @njit(inline="always")
 def settle_value(i, slot, y, x, colour, shared, state):
-    """Decide a value and return it, or -1 if one of the i-th logits is not finite.
+    """Return the value of one colour of pixel number i of the step, at row y, column x
+    of a slot; -1 if one of its logits is not finite.
 
-    The value is given, or drawn from the logits; its ln p is added up if its pixel is
-    weighed. In a slot with a range coder, a given value that is weighed is encoded, and
-    a value that is not given is decoded.
+    The value is given, or drawn from the logits; its ln p is added to state.log_p if
+    the pixel is weighed. In a slot with a range coder, a given value that is weighed is
+    encoded, and a value that is not given is decoded.
+
+    shared, state: records of arrays (records.py).
     """
     logits, temperature = (
         state.logits[i, shared.outputs[colour] :],
@@ -339,8 +383,11 @@ def settle_value(i, slot, y, x, colour, shared, state):
 
 @njit(inline="always")
 def code_value(logits, value, given, slot, shared, state):
-    """Encode a value that is given, or decode one, with the range coder of a slot;
-    return it, or -1 if a logit is not finite."""
+    """Encode `value` if `given` is true, else decode one, with the range coder of a
+    slot. Return it, or -1 if a logit is not finite.
+
+    logits: float32 (V,). shared, state: records of arrays (records.py).
+    """
     values, weights = shared.values, state.weights
     _, total = exponentiate(logits, values, state.temperature[slot], weights)
     if math.isnan(total):

@@ -48,17 +48,19 @@ def forward_cell(
     hidden,
     units,
 ):
-    """Complete the sums of the gates with the hidden state `beside`, and compute cell
-    and hidden state.
+    """Complete the sums of the gates of four images with the hidden state `beside`, and
+    compute cell and hidden state. All arguments but `like`, sizes and counts are byte
+    addresses of the first of four rows.
 
+    like: an array of the type of the numbers that products multiply.
     gates: hold their other sums; overwritten with their values after the nonlinearity,
         which the backward pass needs.
     gate_bytes: from one row of gates to the next.
-    beside: hidden state of the pixel beside, `words` words of each row; 0 words if
-        there is none. weights: for it.
+    beside, words, weights: hidden state of the pixel beside, `words` words of 32 bits
+        in each row (0 words if there is none), and the weights for it.
     cell_before: the cell state that this one continues.
     cell, hidden: overwritten; hidden with numbers of the type of `like`.
-    units: h.
+    units: h, a multiple of 16.
     """
     multiply, (keep, kept_bytes) = multiplies(like), stores(like)
 
@@ -126,16 +128,18 @@ def backward_cell(
     d_before,
     units,
 ):
-    """Go back through a cell: write the gradient of the gates' sums to d_gates, as
-    numbers of the type of `like`, add it to d_bias, and add that of the cell before to
-    d_before.
+    """Go back through a cell of four images: write the gradient of the gates' sums to
+    d_gates, as numbers of the type of `like`, add it to d_bias, and add that of the
+    cell before to d_before. All arguments but `like`, `d_gate_bytes` and `units` are
+    byte addresses of the first of four rows.
 
-    gates, cell: as `forward_cell` left them. before: the cell state that this one
-        continues.
+    gates, cell: as `forward_cell` left them.
+    d_gate_bytes: from one row of d_gates to the next.
+    before: the cell state that this one continues.
     d_hidden, d_output: their sum is the gradient of the hidden state: from the cells
         that read it, and from the layer above.
     d_cell: gradient of the cell from those after it.
-    units: h.
+    units: h, a multiple of 16.
     """
     keep, kept_bytes = stores(like)
 

@@ -8,7 +8,7 @@ or two bf16 numbers. Weights are *panels* (panels, words of all neighbours, 32 c
 a panel stays in the first cache while all rows are multiplied with it.
 
 Sums are always float32. `like` is any array of the numbers that are multiplied:
-float32, or uint16 with the bits of bf16, for which the processor must have AVX512-BF16.
+float32, or uint16 with the bits of bf16, for which the CPU must have AVX512-BF16.
 """
 # pyright: reportCallIssue=false
 # numba passes an intrinsic's first parameter itself
@@ -65,7 +65,7 @@ lines of the first cache."""
 
 
 class Ahead(NamedTuple):
-    """A product of a map with weights as `affine` takes it."""
+    """A product of a map with weights, in the form that `affine` takes."""
 
     weights: Any
     """Panels (panels, words, 32)."""
@@ -77,8 +77,8 @@ class Ahead(NamedTuple):
 
 
 class Back(NamedTuple):
-    """The same product on the way back, as `affine_back` and `add_weight_gradient` take
-    it."""
+    """The same product for the backward pass, in the form that `affine_back` and
+    `add_weight_gradient` take."""
 
     weights: Any
     """The transposed weights as panels."""
@@ -102,16 +102,16 @@ _SHAPES = [
 
 
 def multiplies(like: types.Array) -> Multiply:
-    """Return the instruction that multiplies and adds numbers of an array of this numba
-    type: float32, or uint16 for bf16."""
+    """Return the function that emits code for x * y + z of vectors of numbers of an
+    array of this numba type: float32, or uint16 for bf16."""
     return multiply_add if like.dtype == types.float32 else multiply_add_pairs
 
 
 def stores(
     like: types.Array,
 ) -> tuple[Callable[[Builder, ir.Value, ir.Value], None], int]:
-    """Return the function that stores a vector of floats as numbers of an array of this
-    numba type, and the bytes that the vector then has."""
+    """Return the function that emits code to store a vector of floats as numbers of an
+    array of this numba type, and the bytes that the vector then has."""
     return (
         (store, VECTOR_BYTES)
         if like.dtype == types.float32
@@ -279,16 +279,25 @@ def multiply_rows(
     finish,
 ):
     """Compute out = bias + start + reads @ weights for `count` rows and `vectors`
-    vectors of 16 columns.
+    vectors of 16 columns. Addresses are integers, in bytes.
 
-    bias, start, weights, out: addresses. start_bytes = 0 makes `start` one row for all;
-        start and out may be the same rows.
-    target: an array; out holds numbers of its type.
-    finish: what is done to a sum before it is stored, four integers. (1, 0, 0, 0)
+    like: an array of the type of the numbers that are multiplied: float32, or uint16
+        for bf16.
+    target: an array of the type that is written to `out`.
+    reads: int64 (neighbours, 3), what each row reads: address of the first row's
+        features, bytes from one row to the next, words of 32 bits.
+    bias: address of a vector; 0 for none.
+    start, start_bytes: address of rows that are added, which may be `out`, and the
+        bytes from one to the next; 0 bytes to add one row to all.
+    weights, panel_bytes: address of the first panel (32 columns), and the bytes from
+        one panel to the next.
+    out, out_bytes: address of the rows that are written, and the bytes from one to the
+        next.
+    finish: four integers, what is done to a sum before it is stored. (1, 0, 0, 0)
         replaces negative sums by zero. (0, gate, bytes, adds) replaces a sum by zero
         where the number of the map at `gate`, of the type of `like` and with rows
         `bytes` bytes apart, is not above zero; and adds what is in out, float32 then,
-        if adds is 1.
+        if adds is 1. AS_IT_IS does nothing.
     """
     rectify, gate, gate_bytes, adds = finish
     for vector in range(0, vectors, VECTORS):
@@ -398,10 +407,12 @@ def add_outer(
     like, left, left_bytes, inputs, right, right_bytes, vectors, count, out, out_bytes
 ):
     """Add left (count x inputs) transposed @ right (count x columns) to out (inputs x
-    columns); all are addresses.
+    columns), float32. All three are addresses, with the bytes from one row to the next.
 
-    Either there is one input, or left and out have space for a multiple of 8. For bf16,
-    `count` counts pairs of rows as `pair_rows` makes them.
+    like: an array of the type of the numbers: float32, or uint16 for bf16; then `count`
+        counts pairs of rows as `pair_rows` makes them.
+    inputs: 1, or left and out have space for a multiple of 8.
+    vectors: columns / 16.
     """
     tall = TALL if inputs > 1 else 1
     for first in range(0, count, BLOCK):
@@ -455,8 +466,9 @@ def _pair_vectors(_typing, upper, lower, vectors, out):
 
 @njit(**LEAN)
 def pair_rows(rows, row_bytes, count, vectors, out, out_bytes):
-    """Write rows of bf16 numbers (count, F) at the address `rows` as pairs of rows
-    (count / 2, F, 2) to `out`; F = 16 * vectors."""
+    """Write rows of bf16 numbers (count, 16 * vectors) at the address `rows`,
+    `row_bytes` apart, as pairs of rows (count / 2, 16 * vectors, 2) to the address
+    `out`, `out_bytes` apart."""
     for pair in range(count // 2):
         upper = rows + 2 * pair * row_bytes
         _pair_vectors(upper, upper + row_bytes, vectors, out + pair * out_bytes)
@@ -464,8 +476,8 @@ def pair_rows(rows, row_bytes, count, vectors, out, out_bytes):
 
 @njit(**LEAN)
 def fill_read(reads, k, base, row, row_bytes, words):
-    """Fill entry k of a table of reads: `words` words of each row, `row_bytes` apart,
-    from row `row` of the map at the address `base` on."""
+    """Fill entry k of a table of reads, int64 (n, 3): `words` words of 32 bits of each
+    row, `row_bytes` apart, from row `row` of the map at the address `base` on."""
     reads[k, 0], reads[k, 1], reads[k, 2] = base + row * row_bytes, row_bytes, words
 
 
@@ -474,12 +486,14 @@ def affine(x, steps, weights, spans, bias, start, out, first, last, rectify):
     """Compute out[m] = bias + start[m] + the sum over k of x[m + steps[k]] @ weights of
     k, for rows first <= m < last.
 
-    x: (M, I), float32 or bf16, with space in its rows for whole words.
+    x: (M, I), float32, or uint16 for bf16, with space in its rows for whole words of 32
+        bits.
     steps: int64, the distance in rows to what each neighbour reads.
     weights: (panels, len(steps) * words of I, 32), of the same type.
     spans: (panels, 2), the range of words, first and end, that the columns of a panel
         read.
-    bias: float32 (O,). start: float32 (M, O); no rows if there is none.
+    bias: float32 (O,).
+    start: float32 (M, O); no rows if there is none.
     out: (M, O), of x's type; O is a multiple of 16.
     rectify: 1 to replace negative results by zero.
     """
@@ -574,13 +588,15 @@ def add_weight_gradient(x, steps, d_out, spans, d_weights, d_bias, first, last):
     """Add x[m + steps[k]] transposed @ d_out[m] to d_weights[k], and d_out[m] to
     d_bias, for rows first <= m < last.
 
-    x, d_out: (M, I) and (M, O), of one type.
-    d_weights: float32 (len(steps), I, O). d_bias: float32 (O,).
+    x, d_out: (M, I) and (M, O), of one type: float32, or uint16 for bf16, with an even
+        number of rows.
+    steps: int64, the distance in rows to what each neighbour reads.
     spans: (panels, 2), the range of features, first and end, that the columns of a
         panel read; those of `affine` count words.
+    d_weights: float32 (len(steps), I, O).
+    d_bias: float32 (O,).
 
-    O is a multiple of 16, and I too, or x and d_weights have space for it. For bf16 the
-    number of rows is even.
+    O is a multiple of 16, and I too, or x and d_weights have space for it.
     """
     inputs, columns = x.shape[1], d_out.shape[1]
     is_paired = x.itemsize != FLOAT_BYTES

@@ -16,7 +16,7 @@ HALF, LOW = np.uint64(32), np.uint64(0xFFFFFFFF)
 
 @njit(inline="always")
 def multiply_high(a, b):
-    """Return the upper 64 of the 128 bits of a * b."""
+    """Return the upper 64 of the 128 bits of a * b (both uint64)."""
     a_low, a_high, b_low, b_high = a & LOW, a >> HALF, b & LOW, b >> HALF
     middle = a_high * b_low + (a_low * b_low >> HALF)
     return (

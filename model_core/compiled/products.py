@@ -42,9 +42,11 @@ def spot(maps, layer, cells, shift, column):
     are the address of a feature in the first cell of a map, the bytes from one cell to
     the next, and the address of the list of the pixels' cells.
 
-    maps: ([layers,] cells, width). layer: index of one of them.
-    cells: int64, the cell of each pixel. shift: how many cells further on to look.
-    column: the feature.
+    maps: ([layers,] cells, width).
+    layer: index of one of the layers; 0 for maps without that axis.
+    cells: int64, the cell of each pixel.
+    shift: number of cells to add to each.
+    column: index of the feature.
     """
     first = (
         address(maps)
@@ -77,15 +79,21 @@ def vector_of(vectors, layer):
 @njit(**LEAN)
 def everywhere(vector, cells):
     """Return a spot (see `spot`) that is the same vector (width,) for every pixel.
-    cells: the cells of a list, whose content does not matter."""
+
+    cells: any list of cells; its content does not matter.
+    """
     return address(vector), np.int64(0), address(cells)
 
 
 @njit(**LEAN)
 def columns(weights, layer, vector, row):
-    """Return the address of weights from the vector of columns `vector` on, the bytes
-    from one vector to the next, and the bytes of the inputs before `row`. weights:
-    ([layers,] vectors, inputs, 16)."""
+    """Return where some weights begin, as `multiply` takes it: the address of the
+    vector of columns number `vector`, the bytes from one vector to the next, and the
+    bytes of the inputs before `row`.
+
+    weights: ([layers,] vectors, inputs, 16).
+    layer: index of the layer; 0 for weights without that axis.
+    """
     stride = weights.strides[-3]
     return (
         address(weights) + layer * weights.strides[0] + vector * stride,
@@ -96,8 +104,8 @@ def columns(weights, layer, vector, row):
 
 @njit(inline="always")
 def block(left):
-    """Return how many of `left` vectors of columns the next tile takes, which are
-    interleaved."""
+    """Return how many of the `left` remaining vectors of columns the next tile takes;
+    those of a tile are interleaved."""
     return min(WIDEST, left) if left != 4 else min(WIDEST, 2)
 
 
@@ -106,10 +114,11 @@ def multiply(count, read, taps, features, weights, vectors, bias, start, out, re
     """Compute out = bias + start + read @ weights for `count` pixels, 1 or a multiple
     of 4, and 16 * vectors columns.
 
-    read, start, out: spots (see `spot`); of `read`, `features` features of each of
-        `taps` adjacent cells.
+    read, taps, features: a spot (see `spot`), of which `features` features of each of
+        `taps` adjacent cells are read.
     weights: as `columns` returns it.
     bias: the address of a vector.
+    start, out: spots, of what is added and of the result.
     rectify: 1 to replace negative results by zero.
     """
     vector = 0
@@ -151,12 +160,12 @@ def one_colour(
     """Compute out = bias + start + read @ weights for the features of one colour, from
     the first `known` features of a cell.
 
-    bounds, vectors: where each colour begins, in features of a map and in vectors of
-        weights.
-    read, start, out: spots (see `spot`); start and out begin with the first colour, as
-        does bias, the address of a vector.
-    weights: the address of this colour's, (vectors, known, 16).
+    bounds, vectors: int64 (C + 1,), where each colour begins, in features of a map and
+        in vectors of weights.
     count: pixels, 1 or a multiple of 4.
+    read, start, out: spots (see `spot`) that begin with the first colour.
+    weights: address of this colour's weights, (vectors, known, 16).
+    bias: address of a vector that begins with the first colour.
     rectify: 1 to replace negative results by zero.
     """
     column = bounds[colour]

@@ -50,13 +50,14 @@ class Coder(NamedTuple):
 
 @njit(**LEAN)
 def encode_value(value, weights, total, values, registers, code):
-    """Encode a value: narrow the interval to its part, and write bytes to `code` as far
-    as they are decided.
+    """Encode a value, 0..V-1: narrow the coder's interval to its part, and write bytes
+    to `code` as far as they are decided.
 
-    weights: float32, V of them, in proportion to the probabilities.
-    total: their sum, float64.
+    weights: float32, at least V, in proportion to the probabilities.
+    total: sum of the weights, float64.
     values: V.
-    registers: uint64 (REGISTERS,), changed.
+    registers: uint64 (REGISTERS,), the coder's state; changed.
+    code: uint8, the bytes that are written; up to BYTES_A_VALUE (8) for each value.
     """
     scale = (TOTAL - values) / total
     below = 0.0
@@ -73,8 +74,8 @@ def encode_value(value, weights, total, values, registers, code):
 
 @njit(**LEAN)
 def decode_value(weights, total, values, registers, code):
-    """Decode a value and return it; bytes of `code` are read. Arguments as for
-    `encode_value`. Every code gives some value."""
+    """Decode a value, 0..V-1, and return it, reading bytes of `code`. Any code gives
+    some value. The arguments are those of `encode_value`."""
     scale = (TOTAL - values) / total
     step = registers[RANGE] >> _PRECISION
     reached = min((registers[READ] - registers[LOW]) // step, np.uint64(TOTAL - 1))
@@ -101,8 +102,6 @@ def _narrow(start, end, registers):
 
 @njit(inline="always")
 def _leading_byte_is_settled(registers):
-    """Return True if both ends agree on the leading byte; cut a narrow interval so that
-    they do."""
     low, length = registers[LOW], registers[RANGE]
     if (low ^ (low + length)) >> _TOP == np.uint64(0):
         return True

@@ -16,11 +16,12 @@ from model_core.compiled.vector_code import FLOAT_BYTES, LANES
 
 @njit(**LEAN)
 def add_input(colour, count, read, weights, start, gates, shared):
-    """Set the gates of one colour of `count` pixels to `start` plus what they read of
-    the features at `read`: of the colours up to their own.
+    """Set the gates of one colour of the first `count` pixels of a step to `start` plus
+    what they read of the features at `read`: of the colours up to their own.
 
-    read, start, gates: spots (products.spot) that begin with the first colour. weights:
-        the address of this colour's.
+    read, start, gates: spots (products.spot) that begin with the first colour.
+    weights: address of this colour's weights. shared: the record of sizes and weights
+        (records.py).
     """
     known, zeros = shared.features[colour + 1], address(shared.zeros)
     one_colour(
@@ -40,10 +41,12 @@ def add_input(colour, count, read, weights, start, gates, shared):
 
 @njit(**LEAN)
 def add_state(colour, count, read, weights, gates, shared):
-    """Add what the gates of one colour of `count` pixels read of the whole hidden state
-    at `read`.
+    """Add to the gates of one colour of the first `count` pixels of a step what they
+    read of the whole hidden state at `read`.
 
-    read, gates: spots (products.spot). weights: the address of this colour's.
+    read, gates: spots (products.spot) that begin with the first colour.
+    weights: address of this colour's weights. shared: the record of sizes and weights
+        (records.py).
     """
     known, zeros = shared.hidden[-1], address(shared.zeros)
     one_colour(
@@ -63,11 +66,12 @@ def add_state(colour, count, read, weights, gates, shared):
 
 @njit(**LEAN)
 def continue_cells(colour, count, gates, before, cells, hiddens, shared):
-    """Compute the cell and hidden states of one colour of `count` pixels from its gates
-    and the former cell states, `before`.
+    """Compute the cell and hidden states of one colour of the first `count` pixels of a
+    step from their gates and the former cell states.
 
-    gates, before, cells, hiddens: spots (products.spot) that begin with the first
-        colour.
+    gates, before, cells, hiddens: the gates, the former cell states, and where the
+        results go: spots (products.spot) that begin with the first colour.
+    shared: the record of sizes and weights (records.py).
     """
     first, units = (
         shared.hidden[colour],

@@ -83,8 +83,8 @@ def _from_before(i, count, summed, shared, state, places, layers):
 
 @njit(inline="always")
 def ahead(slots, front, shared, state, places, layers):
-    """The function `ahead` of loop.draw_rows: sum what pixels whose turn comes soon
-    read of the row above, into layers.above."""
+    """Sum what pixels whose turn comes soon read of the row above, into layers.above.
+    It is `ahead` of loop.draw_rows, which describes the arguments."""
     count = begin_ahead(slots, front, shared, state, places, layers, STREAMS)
     if count:
         for i in range(shared.layers):
@@ -103,20 +103,19 @@ def ahead(slots, front, shared, state, places, layers):
 
 @njit(inline="always")
 def before(real, count, front, shared, state, places, layers):
-    """The function `before` of loop.draw_rows: sum what the gates read of the pixels
-    before those of a step, for all layers and colours, into layers.gates.
-
-    real, count: number of pixels without and with the padding.
-    """
+    """Sum what the gates read of the pixels before those of a step, for all layers and
+    colours, into layers.gates. It is `before` of loop.draw_rows, which describes the
+    arguments."""
     for i in range(shared.layers):
         _from_before(i, count, real <= layers.few, shared, state, places, layers)
 
 
 @njit(inline="always")
 def layer(i, colour, count, shared, state, places, layers):
-    """The function `layer` of loop.draw_rows: compute one colour of layer i at `count`
-    pixels, whose gates contain the sums over the pixels before; into layers.cell and
-    layers.hidden. Return where its hidden states are, a spot (products.spot)."""
+    """Compute one colour of layer i at the first `count` pixels of the step, whose
+    gates contain the sums over the pixels before, into layers.cell and layers.hidden.
+    Return where its hidden states are, a spot (products.spot). It is `layer` of
+    loop.draw_rows."""
     gates, stream = (
         spot(layers.gates, i, places.order, 0, 0),
         spot(state.streams, i, places.stream, 0, 0),
@@ -146,13 +145,10 @@ end_rows = no_row_ends
 
 @njit(**ENTRY)
 def advance(slots, front, shared, state, places, layers):
-    """Draw all images in `slots` until at least one row is complete. Return the number
-    of complete rows, which are listed in front.finished, or -1 if a logit is not finite
-    (loop.draw_rows).
-
-    The records `front`, `state`, `places` and `layers` are changed. The interpreter's
-    lock is released.
-    """
+    """Draw all images in `slots`, int64 (n,), until at least one row is complete.
+    Return the number of complete rows, which are listed in front.finished as (slot, y),
+    or -1 if a logit is not finite. The records (records.py) are changed, and the
+    interpreter's lock is released."""
     return draw_rows(
         ahead,
         before,
@@ -172,12 +168,10 @@ def advance(slots, front, shared, state, places, layers):
 
 @njit(**ENTRY)
 def pass_given(slots, front, shared, state, places, layers):
-    """Work through the next row of each slot, all of whose pixels are given, layer by
-    layer as far as the rows below read it, and add up ln p of its weighed pixels.
-    Return False if a logit of theirs is not finite.
-
-    The records are changed, except that the caller counts the rows as done.
-    """
+    """Compute the next row of each of `slots`, int64 (n,), all of whose pixels are
+    given, as far as the rows below read it, and add up ln p of its weighed pixels in
+    state.log_p. Return False if a logit of theirs is not finite. The records are
+    changed; the caller counts the rows as done."""
     for k in range(len(slots)):
         one, W, ring_rows = slots[k : k + 1], shared.width, layers.ring_rows
         count, wanted = begin_given(

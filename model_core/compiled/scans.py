@@ -69,8 +69,10 @@ def forward_scan(
     beside_weights: (h / 16, words, 64), for a state beside; no words if there is none.
     bias: (1, 4h), or (W * B, 4h), a row for each cell of a row of the images.
     gates: may be as long as one row of the images, if they are not needed later.
-    batch, rows, width, step, input_steps, state_steps, cell_step: as in the module's
-        docstring.
+    batch, rows, width: B images; rows of them, and W, the pixels of a row.
+    step: 1 to go through each row from left to right, -1 from right to left.
+    input_steps, state_steps, cell_step: distances between positions to the features,
+        hidden states and cell state that a cell reads (module's docstring).
     """
     B, F, h = batch, inputs.shape[1], hidden.shape[1]
     input_bytes, hidden_bytes = F * inputs.itemsize, h * hidden.itemsize
@@ -157,7 +159,8 @@ def backward_scan(
     state_steps,
     cell_step,
 ):
-    """Go back over the same cells in reverse order, given d_output (Q * B, h): add to
+    """Go back through `forward_scan`, whose other arguments are the same, given
+    d_output (Q * B, h), the gradient of the hidden states from the layer above: add to
     d_inputs, d_weights and d_bias.
 
     inputs, hidden, gates, cell: of `forward_scan`.

@@ -6,7 +6,8 @@ summed for all colours and layers. Then colour by colour: colour c reads, at its
 pixel, the features of the colours up to its own, which are a prefix of the map.
 
 These functions become part of the loop that calls them: a call would copy every address
-and length of the arrays.
+and length of the arrays. loop.py says what `count`, `colour` and the records `shared`,
+`state`, `places` and `layers` are; a stream is the map between two layers.
 """
 # pyright: reportCallIssue=false, reportArgumentType=false
 # numba passes an intrinsic's first parameter itself
@@ -30,8 +31,11 @@ from model_core.compiled.vector_code import FLOAT_BYTES
 
 @njit(inline="always")
 def of_colour(product, layer, colour, shared):
-    """Return the address of the weights of one colour's product. product: its number in
-    records.py or in the module of its kind."""
+    """Return the address, in bytes, of the weights of one product, layer and colour.
+
+    product: its number in records.py or in the module of its kind.
+    shared: the record of weights (records.Shared).
+    """
     return (
         address(shared.by_colour) + shared.begins[product, layer, colour] * FLOAT_BYTES
     )
@@ -39,8 +43,12 @@ def of_colour(product, layer, colour, shared):
 
 @njit(inline="always")
 def input_from_before(count, shared, state, places):
-    """Set the first stream of `count` pixels to what the 7 x 7 convolution reads before
-    them, all colours: three rows of seven cells, then three cells."""
+    """Set the first stream (input of the first layer) of the first `count` pixels of a
+    step, all colours, to what the 7 x 7 convolution reads before them: three rows of
+    seven cells, then three cells.
+
+    shared, state, places: records of arrays (records.py).
+    """
     if shared.categories:
         look_up_before(count, shared, state, places)
         return
@@ -57,8 +65,9 @@ def input_from_before(count, shared, state, places):
 
 @njit(**LEAN)
 def look_up_before(count, shared, state, places):
-    """Do the same as `input_from_before` for categories: each value of a cell has a
-    column of weights of its own, and cells outside the image add nothing."""
+    """Do the same as `input_from_before` for categories (values without an order): each
+    value of a cell has a column of weights of its own, and cells outside the image add
+    nothing."""
     ring, features = shared.width + 2 * SIDE, shared.features[-1]
     for m in range(count):
         out = state.streams[0, places.stream[m]]
@@ -75,8 +84,12 @@ def look_up_before(count, shared, state, places):
 
 @njit(inline="always")
 def input_from_own(colour, count, shared, state, places):
-    """Add what the 7 x 7 convolution, with mask A, reads at the pixels themselves: the
-    colours before this one."""
+    """Add to the first stream what the 7 x 7 convolution, with mask A, reads at the
+    pixels themselves: the colours before this one.
+
+    colour, count: one colour of the first `count` pixels of a step.
+    shared, state, places: records of arrays (records.py).
+    """
     read, out = (
         spot(state.scaled, 0, places.values, 0, 0),
         spot(state.streams, 0, places.stream, 0, 0),
@@ -103,8 +116,12 @@ def input_from_own(colour, count, shared, state, places):
 
 @njit(inline="always")
 def to_stream(layer, colour, count, hidden, shared, state, places):
-    """Compute one colour of the next stream of `count` pixels from a layer's hidden
-    features. hidden: where these are, a spot (products.spot)."""
+    """Compute one colour of the stream after a layer from its hidden features, for the
+    first `count` pixels of a step.
+
+    layer: index of the layer. hidden: where its features are, a spot (products.spot).
+    shared, state, places: records of arrays (records.py).
+    """
     start = everywhere(shared.zeros, places.order)
     if shared.residual:
         start = spot(state.streams, layer, places.stream, 0, 0)
@@ -129,7 +146,12 @@ def to_stream(layer, colour, count, hidden, shared, state, places):
 @njit(inline="always")
 def to_skips(layer, colour, count, hidden, shared, state, places):
     """Add one colour of the skip convolution of a layer's hidden features to the skip
-    sums of `count` pixels. hidden: where these are, a spot (products.spot)."""
+    sums (state.skips) of the first `count` pixels of a step; do nothing for a network
+    without skips.
+
+    layer: index of the layer. hidden: where its features are, a spot (products.spot).
+    shared, state, places: records of arrays (records.py).
+    """
     if shared.skip:
         sums, weights = (
             spot(state.skips, 0, places.order, 0, 0),
@@ -157,8 +179,14 @@ def to_skips(layer, colour, count, hidden, shared, state, places):
 
 @njit(inline="always")
 def from_above(layer, count, maps, weights, bias, out, shared, places):
-    """Compute out = bias + what a layer reads of the three cells above `count` pixels
-    in its maps (L, ring cells, h), all colours. out: a spot (products.spot)."""
+    """Compute out = bias + what a layer reads of the three cells above the first
+    `count` pixels of a step, all colours.
+
+    layer: index of the layer. maps: (L, ring cells, h), what it reads.
+    weights: (L, vectors, inputs, 16). bias: (L, width).
+    out: where the sums go, a spot (products.spot).
+    shared, places: records of arrays (records.py).
+    """
     read, start = (
         spot(maps, layer, places.above, 0, 0),
         everywhere(shared.zeros, places.order),
@@ -182,13 +210,15 @@ def from_above(layer, count, maps, weights, bias, out, shared, places):
 def from_before(
     i, count, summed, maps, left, features, out, shared, state, places, layers
 ):
-    """Compute out = what layer i reads before `count` pixels, all colours: of its maps
-    in the row above, of the condition, and of the `features` features of the left
-    neighbour.
+    """Compute out = what layer i reads before the first `count` pixels of a step, all
+    colours: of the row above in its maps, of the condition, and of the left neighbour.
 
     summed: True if what it reads of the row above is in layers.above already.
-    left, out: spots (products.spot): where the left neighbour's features are, and where
-        the result goes.
+    maps: (L, ring cells, h), the layer's maps.
+    left, features: where the left neighbour's features are, a spot (products.spot), and
+        how many are read.
+    out: where the result goes, a spot.
+    shared, state, places, layers: records of arrays (records.py).
     """
     c, vectors, zeros = (
         state.conditions.shape[1],
@@ -222,8 +252,12 @@ def from_before(
 
 @njit(inline="always")
 def rectify_top(colour, count, shared, state, places):
-    """Compute one colour of what the head reads, max(last stream + skip sum, 0), of the
-    pixels that need logits."""
+    """Compute one colour of what the head reads, max(last stream + skip sum, 0), into
+    state.top.
+
+    colour, count: of the first `count` pixels that need logits (places.wanted).
+    shared, state, places: records of arrays (records.py).
+    """
     first, vectors = (
         shared.features[colour],
         shared.feature_vectors[colour + 1] - shared.feature_vectors[colour],
@@ -242,7 +276,11 @@ def rectify_top(colour, count, shared, state, places):
 
 @njit(inline="always")
 def head(colour, count, shared, state, places):
-    """Compute the logits of one colour of the first `count` pixels that need them."""
+    """Compute the logits of one colour of the first `count` pixels that need them
+    (places.wanted), into state.logits.
+
+    shared, state, places: records of arrays (records.py).
+    """
     rectify_top(colour, count, shared, state, places)
     zeros, wide, vectors = (
         everywhere(shared.zeros, places.wanted),

@@ -52,9 +52,9 @@ _SHAPES = [
     for columns in range(WIDEST if rows > 1 else WIDEST_ALONE, 0, -1)
 ]
 AHEAD = 1536
-"""Bytes. A few pixels wait for their weights, and the processor foresees what is read
-only within a page: so a tile asks for the weights that are this far ahead. Of 0 to 6144
-this was the best for one image, and nothing was lost with many."""
+"""Bytes. A few pixels wait for their weights, and the CPU foresees what is read only
+within a page: so a tile asks for the weights that are this far ahead. Of 0 to 6144 this
+was the best for one image, and nothing was lost with many."""
 
 _SPOT = types.UniTuple(types.intp, 3)
 
@@ -139,15 +139,16 @@ def product_tile(
     rectify,
 ):
     """Compute out = bias + start + read @ weights for `rows` pixels and `columns`
-    vectors of columns, negative results replaced by zero if `rectify` is 1.
+    vectors of columns, a shape of _SHAPES, with negative results replaced by zero if
+    `rectify` is 1.
 
-    The shape must be one of _SHAPES.
-
-    read, start, out: spots (products.spot); of `read`, `features` floats in each of
-        `taps` adjacent cells.
-    weights: the address of taps * features rows of vectors of 16; row_bytes from one
-        row to the next, vector_bytes from one vector to the next.
-    bias: the address of a vector.
+    read, taps, features: a spot (products.spot), of which `features` floats in each of
+        `taps` adjacent cells are read.
+    weights: address of taps * features rows of vectors of 16.
+    vector_bytes, row_bytes: from one vector, and from one row, of the weights to the
+        next.
+    bias: address of a vector.
+    start, out: spots, of what is added and of the result.
     """
 
     def emit(
@@ -239,9 +240,10 @@ def lstm_cells(_typing, count, vectors, gates, before, cells, hiddens, gate_byte
     """Compute LSTM cells (equation 3) that continue `before`, for `vectors` vectors of
     16 units of `count` pixels.
 
-    gates: spot (products.spot) of the sums of o; those of f, i and g follow, gate_bytes
-        apart.
-    before: spot of the former cell states. cells, hiddens: spots of the results.
+    gates, gate_bytes: spot (products.spot) of the sums of o; those of f, i and g
+        follow, gate_bytes apart.
+    before: spot of the former cell states.
+    cells, hiddens: spots of the results.
     """
 
     def units(

@@ -3,12 +3,13 @@ registers.
 
 numba compiles loops well but does not keep a small matrix in registers from one loop to
 the next. These functions write LLVM's vector instructions themselves, so a product of 4
-rows with 64 columns runs near the processor's peak rate, and its result enters the
-activation function without touching memory. LLVM splits the vectors for a processor
-with shorter ones.
+rows with 64 columns runs near the CPU's peak rate, and its result enters the activation
+function without touching memory. LLVM splits the vectors for a CPU with shorter ones.
 
-All addresses are integers (int64, bytes); all counts are int64. `b` is the builder to
-which instructions are added.
+They compute nothing when they are called: each adds instructions to `b`, the builder of
+the function that is being compiled, and returns the LLVM value that will hold the
+result. A vector is LANES (16) floats. All addresses are integers (int64, bytes); all
+counts are int64.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ from numba.core import config as numba_config
 
 
 def has_feature(name: str) -> bool:
-    """Return True if the processor for which code is compiled has a feature, by LLVM's
+    """Return True if the CPU for which code is compiled has a feature, by LLVM's
     name: this one, or that of NUMBA_CPU_FEATURES."""
     named = numba_config.CPU_FEATURES  # pyright: ignore[reportAttributeAccessIssue]
     return (
@@ -31,8 +32,8 @@ def has_feature(name: str) -> bool:
 
 
 HAS_BF16 = has_feature("avx512bf16")
-"""True if the processor multiplies bf16 numbers and sums the products in float32.
-Processors with AMX do, too."""
+"""True if the CPU multiplies bf16 numbers and sums the products in float32. CPUs with
+AMX do, too."""
 
 LANES = 16
 """Floats in a vector."""
@@ -85,28 +86,29 @@ def constant(value: float) -> ir.Constant:
 
 
 def load(b: Builder, address: ir.Value) -> ir.Value:
-    """Return the LANES floats at `address`."""
+    """Emit code that loads a vector of 16 floats from `address` (int64, bytes), and
+    return it."""
     return b.load(b.inttoptr(address, VECTOR.as_pointer()), align=4)
 
 
 def store(b: Builder, vector: ir.Value, address: ir.Value) -> None:
-    """Store LANES floats at `address`."""
+    """Emit code that stores a vector of 16 floats at `address` (int64, bytes)."""
     b.store(vector, b.inttoptr(address, VECTOR.as_pointer()), align=4)
 
 
 def offset(b: Builder, address: ir.Value, stride: ir.Value, times: int) -> ir.Value:
-    """Return address + stride * times."""
+    """Emit code for address + stride * times, in bytes, and return the result."""
     return b.add(address, b.mul(stride, INDEX(times)))
 
 
 def multiply_add(b: Builder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-    """Return x * y + z, rounded once."""
+    """Emit code for x * y + z of vectors, rounded once, and return the result."""
     return _call(b, "fma", x, y, z)
 
 
 def multiply_add_pairs(b: Builder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.Value:
-    """Return z plus the products of both bf16 numbers in each 32 bits of x and y, in
-    float32; for processors with AVX512-BF16."""
+    """Emit code that adds to z the products of both bf16 numbers in each 32 bits of x
+    and y, in float32, and return the result. For CPUs with AVX512-BF16."""
     signature = ir.FunctionType(VECTOR, [VECTOR, PAIRS, PAIRS])
     function = cgutils.get_or_insert_function(
         b.module, signature, f"llvm.x86.avx512bf16.dpbf16ps.{32 * LANES}"
@@ -115,7 +117,8 @@ def multiply_add_pairs(b: Builder, x: ir.Value, y: ir.Value, z: ir.Value) -> ir.
 
 
 def store_bf16(b: Builder, vector: ir.Value, address: ir.Value) -> None:
-    """Round LANES floats to bf16 and store them at `address`."""
+    """Emit code that rounds a vector of 16 floats to bf16 and stores its 32 bytes at
+    `address` (int64, bytes)."""
     b.store(
         b.bitcast(b.fptrunc(vector, BFLOATS), HALVES),
         b.inttoptr(address, HALVES.as_pointer()),
@@ -126,12 +129,14 @@ def store_bf16(b: Builder, vector: ir.Value, address: ir.Value) -> None:
 def rows_apart(
     b: Builder, first: ir.Value, stride: ir.Value, rows: int = ROWS
 ) -> list[ir.Value]:
-    """Return the addresses of `rows` rows that are `stride` bytes apart."""
+    """Emit code for the addresses of `rows` rows that are `stride` bytes apart, and
+    return them."""
     return [offset(b, first, stride, r) for r in range(rows)]
 
 
 def new_tile(b: Builder, rows: Sequence[Sequence[ir.Value]]) -> Tile:
-    """Return a tile that begins with these vectors."""
+    """Emit code that makes a tile, a small matrix of vectors that stays in registers,
+    with these first values, and return it."""
     tile = []
     for row in rows:
         slots = [cgutils.alloca_once(b, VECTOR) for _ in row]
@@ -144,13 +149,13 @@ def new_tile(b: Builder, rows: Sequence[Sequence[ir.Value]]) -> Tile:
 def side_by_side(
     b: Builder, address: ir.Value, columns: int = COLUMNS
 ) -> list[ir.Value]:
-    """Return the addresses of `columns` adjacent vectors."""
+    """Emit code for the addresses of `columns` adjacent vectors, and return them."""
     return [b.add(address, INDEX(VECTOR_BYTES * v)) for v in range(columns)]
 
 
 def fetch(b: Builder, address: ir.Value) -> None:
-    """Ask for the cache line at `address`, which need not exist, to be brought into the
-    second cache."""
+    """Emit code that asks the CPU to bring the cache line at `address` into its second
+    cache. Nothing need be stored there."""
     integer, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
     kind = ir.FunctionType(ir.VoidType(), [pointer, integer, integer, integer])
     reads, second_cache, data = integer(0), integer(2), integer(1)
@@ -169,18 +174,16 @@ def add_product(
     step: ir.Value = SIDE_BY_SIDE,
     multiply: Multiply = multiply_add,
 ) -> None:
-    """Add left @ right to a tile.
+    """Emit code that adds left @ right to a tile. Each element is one chain of
+    multiply-adds in the order of right's rows, whatever the tile's shape.
 
     rows: the addresses of left's rows, each of `count` floats, `step` bytes apart.
-    count: inputs.
+    count: inputs: columns of left, and rows of right.
     columns: the addresses of right's vectors of columns in its first row. right has
         `count` rows, `stride` bytes apart.
     ahead: how many bytes further on to fetch what is read later; None: nothing is
         fetched.
     multiply: with multiply_add_pairs each float is two bf16 numbers.
-
-    Each element is one chain of multiply-adds in the order of right's rows, for every
-    shape of the tile.
     """
     whole = b.and_(count, INDEX(-UNROLL))
     with cgutils.for_range_slice(b, INDEX(0), whole, INDEX(UNROLL), inc=True) as (k, _):
@@ -203,7 +206,6 @@ def _add_outer(
     step: ir.Value,
     multiply: Multiply,
 ) -> None:
-    """Add the outer product of left's column k and right's row k to a tile."""
     down = b.mul(k, stride)
     vectors = [load(b, b.add(column, down)) for column in columns]
     for address, row in zip(rows, tile, strict=True):
@@ -218,12 +220,13 @@ def _add_outer(
 
 
 def sigmoid(b: Builder, x: ir.Value) -> ir.Value:
-    """Return 1 / (1 + exp(-x)), within 2e-7."""
+    """Emit code for 1 / (1 + exp(-x)) of a vector, within 2e-7, and return the
+    result."""
     return b.fdiv(constant(1.0), b.fadd(constant(1.0), exp(b, b.fneg(x))))
 
 
 def tanh(b: Builder, x: ir.Value) -> ir.Value:
-    """Return 1 - 2 / (exp(2x) + 1), within 2e-7."""
+    """Emit code for tanh(x) of a vector, within 2e-7, and return the result."""
     return b.fsub(
         constant(1.0),
         b.fdiv(constant(2.0), b.fadd(exp(b, b.fmul(x, constant(2.0))), constant(1.0))),
@@ -231,12 +234,10 @@ def tanh(b: Builder, x: ir.Value) -> ir.Value:
 
 
 def exp(b: Builder, x: ir.Value) -> ir.Value:
-    """Return exp(x), within 2e-7: 2^n exp(r) with |r| <= ln(2) / 2, the power by its
-    exponent bits, the rest by seven Taylor terms.
-
-    x is limited to -87..87, where float32 has an exponent for the result; NaN stays
-    NaN.
-    """
+    """Emit code for exp(x) of a vector, within 2e-7, and return the result. x is
+    limited to -87..87, where float32 has an exponent for the result; NaN stays NaN."""
+    # 2^n exp(r) with |r| <= ln(2) / 2: the power by its exponent bits, the rest by
+    # seven Taylor terms.
     x = _clamp(b, x, 87.0)
     n = _call(b, "rint", b.fmul(x, constant(1.4426950408889634)))
     r = multiply_add(
@@ -252,7 +253,7 @@ def exp(b: Builder, x: ir.Value) -> ir.Value:
 
 
 def relu(b: Builder, x: ir.Value) -> ir.Value:
-    """Return max(x, 0); NaN stays NaN."""
+    """Emit code for max(x, 0) of a vector, and return the result; NaN stays NaN."""
     zero = constant(0.0)
     return b.select(b.fcmp_ordered("<", x, zero), zero, x)
 
@@ -266,7 +267,7 @@ def _clamp(b: Builder, x: ir.Value, bound: float) -> ir.Value:
 
 
 def broadcast(b: Builder, scalar: ir.Value) -> ir.Value:
-    """Return a vector with the same float in every lane."""
+    """Emit code for a vector with the same float in every lane, and return it."""
     undefined = ir.Constant(VECTOR, ir.Undefined)
     return b.shuffle_vector(
         b.insert_element(undefined, scalar, INDEX(0)),

@@ -59,8 +59,8 @@ def _convert(_typing, like, source, rectifies, vectors, out):
 
 @njit(nogil=True)
 def convert_rows(source, rectifies, out, first, last):
-    """Write rows first <= m < last of a float32 map to `out` as numbers of its type,
-    negative numbers as zero if `rectifies` is 1."""
+    """Write rows first <= m < last of the float32 map `source` to the map `out` as
+    numbers of its type, negative numbers as zero if `rectifies` is 1."""
     vectors = (last - first) * source.shape[1] // LANES
     at, at_out = (
         address(source) + first * source.strides[0],
@@ -74,7 +74,9 @@ def go_on(hidden, stream, out, skips, up, skip, first, last, residual):
     """Compute out = stream + up(hidden), or up(hidden) if residual is 0, and add
     skip(hidden) to skips, for rows first <= m < last.
 
-    stream, out: (M, 2h); may be one map. skips: (M, 2h); no rows if there are none.
+    hidden: (M, h), a layer's features.
+    stream, out: (M, 2h); may be one map.
+    skips: (M, 2h); no rows if there are none.
     up, skip: products (map_products.Ahead).
     """
     here, nothing = np.zeros(1, np.int64), np.empty((0, 1), np.float32)
@@ -141,8 +143,8 @@ def go_back_by_ways(d_up, d_skip, d_hidden, d_out, hidden, gate, up, skip):
 
 @njit(nogil=True)
 def add_own_gradient(x, d_out, product):
-    """Add to the gradients of a product (map_products.Back), a 1 x 1, given some rows
-    of its input x and of the gradient of its output."""
+    """Add to the gradients of a product (map_products.Back), a 1 x 1 convolution, given
+    some rows of its input x and of the gradient d_out of its output."""
     here = np.zeros(1, np.int64)
     add_weight_gradient(
         x, here, d_out, product.own_spans, product.d_weights, product.d_bias, 0, len(x)
@@ -151,7 +153,7 @@ def add_own_gradient(x, d_out, product):
 
 @njit(nogil=True, cache=KEEP)
 def forward_ways(hidden, stream, out, skips, up, skip, residual):
-    """Do `go_on` for all rows."""
+    """Do `go_on` for all rows, some at a time. The arguments are those of `go_on`."""
     for first in range(0, len(hidden), CHUNK):
         go_on(
             hidden,
@@ -168,10 +170,14 @@ def forward_ways(hidden, stream, out, skips, up, skip, residual):
 
 @njit(nogil=True, cache=KEEP)
 def backward_ways(d_stream, near, d_skips, d_hidden, hidden, up, skip):
-    """Fill d_hidden (M, h), float32, and add to the gradients of both products:
-    `go_back_by_ways` for all rows.
+    """Do `go_back_by_ways` for all rows, some at a time: fill d_hidden (M, h), float32,
+    and add to the gradients of both products.
 
-    near: d_stream (M, 2h) itself, or space for it in hidden's type.
+    d_stream: (M, 2h), float32, gradient of the stream.
+    near: d_stream itself, or space for it in hidden's type.
+    d_skips: (M, 2h), gradient of the skip sums; no rows if there are none.
+    hidden: (M, h), the layer's features.
+    up, skip: products (map_products.Back).
     """
     for first in range(0, len(hidden), CHUNK):
         last = min(first + CHUNK, len(hidden))
