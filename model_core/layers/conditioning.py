@@ -62,8 +62,7 @@ class Upsampler(nn.Module):
         """Return the conditioning map (B, c, n, n), which is not negative.
 
         small: scaled values (B, C, s, s), as `PixelNetwork.encode` returns them.
-        label: (B, K, 1, 1); ignored by a network without labels. Raises TypeError if
-            the network has labels and it is None.
+        label: (B, K, 1, 1); ignored by a network without labels.
         """
         x = self.first(small)
         if self.label is not None:
@@ -76,12 +75,10 @@ class Upsampler(nn.Module):
 
 @torch.no_grad()
 def _keep_size(layer: nn.Conv2d | nn.ConvTranspose2d) -> None:
-    """Initialise a layer so that a signal keeps its variance through the ReLU.
-
-    He et al., 2015, arXiv:1502.01852. With torch's default initialisation the small
-    image arrives at less than a hundredth of its size, and the network hardly learns to
-    use it.
-    """
+    """Initialise a layer so that a signal keeps its variance through the ReLU (He et
+    al., 2015, arXiv:1502.01852)."""
+    # With torch's default initialisation the small image arrives at less than a
+    # hundredth of its size, and the network hardly learns to use it.
     fan_in = layer.in_channels * math.prod(layer.kernel_size) / math.prod(layer.stride)
     layer.weight.normal_(std=math.sqrt(2 / fan_in))
     assert layer.bias is not None

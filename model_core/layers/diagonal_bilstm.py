@@ -58,9 +58,8 @@ class DiagonalLSTM(LSTMParameters):
         connection.
 
         x: (B, 2h, H, W).
-        condition: conditioning map (B, c, H, W) or (B, c, 1, 1). It is ignored by a
-            layer without conditioning; a layer with conditioning raises TypeError if it
-            is None.
+        condition: conditioning map (B, c, H, W) or (B, c, 1, 1). A layer without
+            conditioning ignores it; one with conditioning needs it.
         """
         B, _, H, W = x.shape
         steps = skew(self.from_input(x, condition)).unbind(-1)  # S times (B, 4h, H)
@@ -107,8 +106,7 @@ class DiagonalBiLSTM(nn.Module):
         """Return the sum of both scans, (B, h, H, W); the right-to-left scan is shifted
         down by one row.
 
-        x, condition: as for `DiagonalLSTM.forward`. Raises TypeError if the layer has
-            conditioning and the condition is None.
+        x, condition: as for `DiagonalLSTM.forward`.
         """
         mirrored = None if condition is None else condition.flip(-1)
         return self.left(x, condition) + shift_down(

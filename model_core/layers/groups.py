@@ -16,7 +16,7 @@ def colour_of(features: int, colours: int, parts: int = 1) -> Tensor:
     the same number: feature i has colour i * C // F.
 
     features: F, of each map.
-    colours: C, at most F; raises AssertionError otherwise.
+    colours: C, at most F.
     parts: number of maps of F features that are concatenated; the grouping repeats for
         each of them, so the result is sorted only for 1.
     """

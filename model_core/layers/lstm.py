@@ -17,6 +17,7 @@ class LSTMParameters(nn.Module):
 
     input_to_state: masked convolution, 2h -> 4h features.
     state_to_state: (taps, 4h, h), not masked.
+    hidden: h.
     initial_hidden, initial_cell: (h,), the learned state outside the image.
     condition: 1 x 1 convolution, c -> 4h features, not masked, whose output is added to
         that of input_to_state (section 3.6); None if the layer has no conditioning.
@@ -52,8 +53,7 @@ class LSTMParameters(nn.Module):
         the order o, f, i, g, with the conditioning added if the layer has it.
 
         x: (B, 2h, H, W).
-        condition: (B, c, H, W) or (B, c, 1, 1). Raises TypeError if the layer has
-            conditioning and it is None.
+        condition: (B, c, H, W) or (B, c, 1, 1).
         """
         gates = self.input_to_state(x)
         if self.condition is not None:

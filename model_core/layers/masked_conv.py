@@ -46,8 +46,6 @@ class MaskedConv2d(nn.Module):
         mask: "A" hides a colour from itself at the centre pixel (first layer), "B"
             shows it.
         rows_above: number of rows above the pixel that are read. Default: K // 2.
-
-        Raises AssertionError for an even kernel or another mask.
         """
         super().__init__()
         assert kernel % 2 == 1, "the kernel needs a centre"
@@ -89,10 +87,7 @@ class MaskedConv2d(nn.Module):
 
     def matrix(self) -> Tensor:
         """Return the `masked_weight` of a 1 x 1 convolution as a matrix (O, I), with
-        its gradient.
-
-        Raises AssertionError if the kernel is larger.
-        """
+        its gradient."""
         assert self.kernel == 1
         return self.masked_weight()[:, :, 0, 0]
 
@@ -107,11 +102,6 @@ class MaskedConv2d(nn.Module):
 
 
 def _groups(in_colour: Tensor, out_colour: Tensor) -> tuple[tuple[slice, slice], ...]:
-    """Return for each colour the slice of its outputs, and the slice of the inputs up
-    to and including its own colour.
-
-    Both are right only if the features are sorted by colour.
-    """
     colours = range(int(out_colour.max()) + 1)
     ends = [0, *(int((out_colour <= colour).sum()) for colour in colours)]
     return tuple(

@@ -12,13 +12,15 @@ from model_core.layers.masked_conv import MaskedConv2d
 
 
 class PixelCNNLayer(nn.Module):
-    """ReLU, 1 x 1, ReLU, 3 x 3, ReLU, with mask B: (B, 2h, H, W) -> (B, h, H, W).
+    """One layer of a PixelCNN, (B, 2h, H, W) -> (B, h, H, W): ReLU, 1 x 1 convolution
+    (`down`, 2h -> h), ReLU, 3 x 3 convolution (`spread`, h -> h), ReLU. Both
+    convolutions have mask B.
 
     The 1 x 1 convolution back to 2h features belongs to the block
     (networks/pixel_network.py).
 
     condition: 1 x 1 convolution, not masked, whose map is added to that of the 3 x 3
-        (section 3.6); None if `conditioning` is 0.
+        (section 3.6); None if the layer has no conditioning.
     """
 
     def __init__(
@@ -44,8 +46,8 @@ class PixelCNNLayer(nn.Module):
         """Return the layer's features, (B, h, H, W), which are not negative.
 
         x: (B, 2h, H, W).
-        condition: (B, c, H, W) or (B, c, 1, 1). It is ignored by a layer without
-            conditioning; a layer with conditioning raises TypeError if it is None.
+        condition: (B, c, H, W) or (B, c, 1, 1). A layer without conditioning ignores
+            it; one with conditioning needs it.
         """
         x = self.down(x.relu())  # (B, h, H, W)
         x = self.spread(x.relu())  # (B, h, H, W)

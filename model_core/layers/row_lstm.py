@@ -58,9 +58,8 @@ class RowLSTM(LSTMParameters):
         connection.
 
         x: (B, 2h, H, W).
-        condition: conditioning map (B, c, H, W) or (B, c, 1, 1). It is ignored by a
-            layer without conditioning; a layer with conditioning raises TypeError if it
-            is None.
+        condition: conditioning map (B, c, H, W) or (B, c, 1, 1). A layer without
+            conditioning ignores it; one with conditioning needs it.
         """
         B, _, _, W = x.shape
         from_input = self.from_input(x, condition)  # (B, 4h, H, W)

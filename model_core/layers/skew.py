@@ -15,10 +15,8 @@ from torch.nn import functional
 
 def skew(x: Tensor) -> Tensor:
     """Return a new map in which each row is shifted one column to the right of the row
-    above: (B, F, H, W) -> (B, F, H, S) with S = W + H - 1.
-
-    The entries that no pixel moves to are zero. H and W are at least 1.
-    """
+    above: (B, F, H, W) -> (B, F, H, S) with S = W + H - 1. The entries that no pixel
+    moves to are zero."""
     B, F, H, W = x.shape
     S = W + H - 1
     padded = functional.pad(x, (0, H))  # (B, F, H, W + H)
@@ -29,7 +27,7 @@ def skew(x: Tensor) -> Tensor:
 
 def unskew(x: Tensor) -> Tensor:
     """Return the map that `skew` skewed: (B, F, H, S) -> (B, F, H, W) with W = S - H +
-    1. The entries outside the image (`inside`) are dropped, whatever they are."""
+    1. The entries outside the image (`inside`) are dropped."""
     B, F, H, S = x.shape
     W = S - H + 1
     flat = functional.pad(x.reshape(B, F, H * S), (0, H))
@@ -37,11 +35,10 @@ def unskew(x: Tensor) -> Tensor:
 
 
 def inside(height: int, width: int, device: torch.device | None = None) -> Tensor:
-    """Return which entries of a skewed map hold a pixel of the image: bool (H, S) with
-    S = width + height - 1.
+    """Return bool (H, S), S = W + H - 1: which entries of a skewed map hold a pixel of
+    the image.
 
-    device: of the result; default: torch's default device. Making it there is faster
-        than copying it there.
+    device: of the result.
     """
     skewed_column = torch.arange(width + height - 1, device=device)[None, :]
     row = torch.arange(height, device=device)[:, None]

@@ -11,12 +11,9 @@ __all__ = ["MultiScaleNetwork", "Network", "PixelNetwork", "build_network"]
 
 def build_network(config: NetworkConfig) -> Network:
     """Return a new network for a config: a MultiScaleNetwork if its `factor` is above
-    1, else a PixelNetwork, conditioned on a label if the config has labels.
-
-    The weights are random, float32 and on the CPU (or as torch's default dtype and
-    device say). They are drawn from torch's global generator, whose state advances.
-    Raises nothing: a NetworkConfig has checked itself.
-    """
+    1, else a PixelNetwork, conditioned on a label if the config has labels. Its weights
+    are random, drawn from torch's global generator, in torch's default dtype and on its
+    default device."""
     if config.multi_scale:
         return MultiScaleNetwork(config)
     return PixelNetwork(config, config.labels)

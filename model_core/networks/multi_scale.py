@@ -30,8 +30,8 @@ class MultiScaleNetwork(nn.Module):
     drawn before.
 
     In a network with labels (not in the paper) both networks are conditioned on the
-    label; `label` is then the result of `of_labels`, (B, K, 1, 1). A network without
-    labels ignores it.
+    label; `label` is then the result of `of_labels`, (B, K, 1, 1). A network with
+    labels raises ConfigError if it is None; one without labels ignores it.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -59,32 +59,25 @@ class MultiScaleNetwork(nn.Module):
         return self.large.distribution
 
     def forward(self, values: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return the large network's logits (B, V, C, n, n) for whole images.
+        """Return the large network's logits (B, V, C, n, n) for whole images. Those at
+        the pixels of the small image are no part of the model.
 
-        values: (B, C, n, n), integers 0..V-1. The small image is read from them. label:
-            (B, K, 1, 1), from `of_labels`.
-
-        The logits at the pixels of the small image are computed, but are no part of the
-        model: `nats_map` does not use them. Raises ConfigError if the network has
-        labels and `label` is None.
+        values: (B, C, n, n), integers 0..V-1; the small image is read from them.
+        label: (B, K, 1, 1), from `of_labels`.
         """
         small = subsample(values, self.config.factor)
         return self.large(values, self.condition(small, label))
 
     def of_labels(self, labels: Tensor) -> Tensor:
-        """Return labels (B,), int64, as the conditioning map (B, K, 1, 1) that the
-        other methods take as `label`: one-hot, in the dtype of the weights.
-
-        Raises RuntimeError on a CPU if a label is not in 0..K-1.
-        """
+        """Return labels (B,), int64, 0..K-1, as the conditioning map (B, K, 1, 1) that
+        the other methods take as `label`: one-hot, in the dtype of the weights."""
         return self.small.of_labels(labels)
 
     def condition(self, small: Tensor, label: Tensor | None = None) -> Tensor:
         """Return the conditioning map of the large network, (B, c, n, n), with c =
         `config.conditioning`, for small images (B, C, s, s), integers 0..V-1.
 
-        label: (B, K, 1, 1), from `of_labels`. Raises ConfigError if the network has
-            labels and `label` is None.
+        label: (B, K, 1, 1), from `of_labels`.
         """
         if self.config.labels and label is None:
             raise ConfigError("this network has labels: expected a label")
@@ -97,7 +90,6 @@ class MultiScaleNetwork(nn.Module):
         others; the sum over an image is its -ln p.
 
         values: (B, C, n, n), integers 0..V-1. label: (B, K, 1, 1), from `of_labels`.
-            Raises ConfigError if the network has labels and `label` is None.
         """
         factor = self.config.factor
         small = subsample(values, factor)

@@ -78,9 +78,9 @@ class FusedPass(Protocol):
     def logits(
         self, network: "PixelNetwork", x: Tensor, condition: Tensor | None
     ) -> Tensor:
-        """Return the logits (B, V, C, H, W). The caller has asked `suits`.
+        """Return the logits (B, V, C, H, W); `suits` is True for x.
 
-        x: first map (B, 2h, H, W).
+        x: output of the network's first convolution, (B, 2h, H, W).
         condition: conditioning map (B, c, H, W) or (B, K, 1, 1); None for a network
             without conditioning.
         """
@@ -93,8 +93,8 @@ class FusedPass(Protocol):
         condition: Tensor | None,
         values: Tensor,
     ) -> Tensor:
-        """Return -ln p of each variable of the images `values`, (B, C, H, W). The
-        caller has asked `suits`.
+        """Return -ln p of each variable of the images `values`, (B, C, H, W); `suits`
+        is True for x.
 
         x, condition: as for `logits`.
         values: int64 (B, C, H, W), 0..V-1, the images from which x was computed.
@@ -175,17 +175,12 @@ class PixelNetwork(nn.Module):
         )
 
     def of_labels(self, labels: Tensor) -> Tensor:
-        """Return labels (B,), int64, as a conditioning map (B, K, 1, 1): one-hot, in
-        the dtype and on the device of the weights.
-
-        Raises RuntimeError on a CPU if a label is not in 0..K-1.
-        """
+        """Return labels (B,), int64, 0..K-1, as a conditioning map (B, K, 1, 1):
+        one-hot, in the dtype and on the device of the weights."""
         one_hot = functional.one_hot(labels, self.conditioning).to(self.input.bias)
         return one_hot[:, :, None, None]
 
     def _first(self, values: Tensor, condition: Tensor | None) -> Tensor:
-        """Return the first map (B, 2h, H, W). Raises ConfigError if the condition is
-        missing."""
         if self.conditioning and condition is None:
             raise ConfigError(
                 "this network is conditioned: expected a label or a small image"
@@ -196,8 +191,8 @@ class PixelNetwork(nn.Module):
         """Return -ln p of every variable given the variables before it, (B, C, H, W);
         the sum over an image is its -ln p.
 
-        values: (B, C, H, W), integers 0..V-1. condition: as for `forward`. Raises
-            ConfigError if the network needs a condition and it is None.
+        values: (B, C, H, W), integers 0..V-1.
+        condition: as for `forward`.
         """
         values = values.long()
         x = self._first(values, condition)
@@ -242,8 +237,7 @@ class PixelNetwork(nn.Module):
         fast pass.
 
         x: output of the first convolution, (B, 2h, H, W).
-        condition: as for `forward`. The caller passes it if the network needs one;
-            without it, the layers raise TypeError.
+        condition: as for `forward`; not checked.
         """
         skips = None
         for block in self.blocks:
@@ -256,9 +250,6 @@ class PixelNetwork(nn.Module):
 
 
 def layer_of(block: Block, kind: type[Layer]) -> Layer:
-    """Return the layer of a block, typed as its class `kind`.
-
-    Raises AssertionError if it is of another class.
-    """
+    """Return the layer of a block, which is of the class `kind`."""
     assert isinstance(block.layer, kind)
     return block.layer
