@@ -10,6 +10,7 @@ returns, changes and raises; whoever has the code compares the answers with it.
 
 import argparse
 import ast
+import inspect
 import random
 import re
 import subprocess
@@ -78,7 +79,7 @@ def _without_code(node: ast.stmt, indent: str = "") -> Iterator[str]:
     inner = indent + "    "
     docstring = ast.get_docstring(node)
     if docstring:
-        yield from (inner + line for line in f'"""{docstring}"""'.splitlines())
+        yield from _quoted(docstring, inner)
     if isinstance(node, ast.ClassDef):
         yield from _members(node, inner)
 
@@ -88,13 +89,14 @@ def _members(node: ast.ClassDef, indent: str) -> Iterator[str]:
         if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef):
             if not member.name.startswith("_") or member.name == "__init__":
                 yield from _without_code(member, indent)
-        elif isinstance(member, ast.AnnAssign) or _is_string(member):
+        elif isinstance(member, ast.AnnAssign | ast.Assign):
             yield from (indent + line for line in ast.unparse(member).splitlines())
+        elif isinstance(member, ast.Expr) and isinstance(member.value, ast.Constant):
+            yield from _quoted(inspect.cleandoc(str(member.value.value)), indent)
 
 
-def _is_string(node: ast.stmt) -> bool:
-    is_constant = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-    return is_constant and isinstance(node.value.value, str)
+def _quoted(docstring: str, indent: str) -> Iterator[str]:
+    yield from (indent + line for line in f'"""{docstring}"""'.splitlines())
 
 
 def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> str:

@@ -29,6 +29,22 @@ def test_signatures_and_docstrings_are_shown_and_no_code() -> None:
     assert "return" not in found.replace("Return", "").replace("returns", "")
 
 
+def test_fields_async_methods_and_init_are_shown_with_their_docstrings() -> None:
+    (jobs,) = [
+        each.text
+        for each in definitions(ROOT / "app" / "services")
+        if each.text.startswith("class Jobs:")
+    ]
+    assert "def __init__(self, store: Store" in jobs
+    assert "async def view(" in jobs
+    (stage,) = [
+        each.text
+        for each in definitions(ROOT / "model_core" / "sampling")
+        if each.text.startswith("class Stage(")
+    ]
+    assert '    numerics: ClassVar[str]\n    """Name of' in stage
+
+
 def test_exports_of_the_engine_are_found() -> None:
     found = definitions(ROOT / "engine")
     assert len(found) > 50
