@@ -2,7 +2,7 @@
 H, W)."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PIL import Image
 
@@ -16,6 +16,9 @@ from worker.contract.size import MAX_SIDE
 
 _PLANE, _ONE, _SEVERAL = 2, 3, 4
 """Dimensions of one colour of a picture, of a picture, and of several."""
+_BYTES = 256
+_DARK = 128
+"""An array whose numbers are all below this one may have values or dark pixels."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,9 @@ def size_of(file: bytes) -> str:
 def pictures_of(
     file: bytes, role: Role, shape: Shape, may_have_holes: bool = False
 ) -> Iterator[Decoded]:
-    """Yield the pictures of an image file, or of an array of the shape's values, one at
-    a time.
+    """Yield the pictures of an image file, or of an array, one at a time. An array has
+    the shape's values; one of uint8 with a number above 127 that is no such value has
+    pixels, 0 to 255, unless values are categories.
 
     may_have_holes: whether an array may contain negative numbers; these pixels become
     transparent. Raises WrongSizeError for an array of another shape, and
@@ -102,10 +106,18 @@ def pictures_of(
     array = read_array(file)
     _expect_shape(array, role, shape)
     size = shape.channels * shape.height * shape.width
+    if _has_pixels(array, shape):
+        shape = replace(shape, values=_BYTES)
     for at in range(0, len(array.numbers), size):
         numbers = array.numbers[at : at + size].tolist()
         _expect_values(numbers, role, shape, may_have_holes)
         yield Decoded(_picture(numbers, shape))
+
+
+def _has_pixels(array: Array, shape: Shape) -> bool:
+    most = max(array.numbers)
+    is_bytes = array.numbers.typecode == "B"
+    return is_bytes and not shape.palette and most >= max(shape.values, _DARK)
 
 
 def _expect_shape(array: Array, role: Role, shape: Shape) -> None:
@@ -125,9 +137,10 @@ def _expect_values(
 ) -> None:
     if max(numbers) >= shape.values or (min(numbers) < 0 and not may_have_holes):
         or_negative = ", or negative ones to fill" if may_have_holes else ""
+        or_pixels = ", or an array of uint8 with pixels from 0 to 255, one of them "
         raise UnusableImageError(
             f"the {role}: expected whole numbers from 0 to {shape.values - 1}"
-            f"{or_negative}"
+            f"{or_negative}" + ("" if shape.palette else f"{or_pixels}above 127")
         )
 
 

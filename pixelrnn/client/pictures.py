@@ -14,13 +14,17 @@ from pixelrnn.client.feed import Row
 
 if TYPE_CHECKING:
     import numpy as np
+    from _typeshed import SupportsRead
     from PIL import Image
 
-Picture = Union[bytes, str, PathLike[str], "np.ndarray", "Image.Image"]
-"""An image file, as its bytes or its path; a Pillow image; or an array. An array of
-uint8 whose last axis is 1 or 3, and whose first axis is neither, is pixels (H, W, C),
-bytes 0..255, like those of `Job.array`. Every other array is the model's values
-(C, H, W), like those of `Job.values`."""
+Picture = Union[
+    bytes, str, PathLike[str], "SupportsRead[bytes]", "np.ndarray", "Image.Image"
+]
+"""An image file, as its bytes, its path, or open for reading; a Pillow image; or an
+array. An array of uint8 whose last axis is 1 or 3, and whose first axis is neither, is
+pixels (H, W, C), bytes 0..255, like those of `Job.array`. Every other array is (C, H,
+W), or (H, W) in grey: pixels if it is of uint8 and a number above 127 is no value of
+the model, else the model's values, like those of `Job.values`."""
 
 Several = list[Any] | tuple[Any, ...]
 """Several pictures, each of any of these types."""
@@ -58,6 +62,8 @@ def file_of(picture: Picture) -> bytes:
         return picture
     if isinstance(picture, str | PathLike):
         return Path(picture).read_bytes()
+    if hasattr(picture, "read"):
+        return cast("SupportsRead[bytes]", picture).read()
     # If the picture is a Pillow image, the caller has imported Pillow.
     pillow = sys.modules.get("PIL.Image")
     if pillow is not None and isinstance(picture, pillow.Image):
