@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from app.errors import RefusedError
+from app.quotas import rate_limit_headers
 from app.schema.answers import FieldError, Problem
-from app.schema.rate_limit_headers import rate_limit_headers
 
 
 def problem_of(error: RefusedError) -> Problem:

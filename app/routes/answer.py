@@ -9,13 +9,13 @@ from fastapi.responses import JSONResponse
 from app.dependencies import Services
 from app.errors import NotInTimeError, RefusedError, UnfinishedJobError
 from app.problems import headers_of, problem_of
+from app.quotas import rate_limit_headers
 from app.routes.event_stream import event_stream
 from app.routes.picture_response import name_of, picture_response
 from app.routes.preferences import PICTURE_FORMATS, Preferences
 from app.routes.waiting import applied_header, waited_for
 from app.schema.answers import PROBLEM_TYPE, Job
 from app.schema.preference_headers import Media
-from app.schema.rate_limit_headers import rate_limit_headers
 from app.services.submission import Submitted
 from worker.contract.events import Stage
 from worker.contract.jobs import JobStatus

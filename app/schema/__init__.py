@@ -5,7 +5,6 @@ package knows no route.
     preference_headers.py  headers that choose the form of an answer
     answers.py             bodies of answers
     results.py             results of jobs
-    rate_limit_headers.py  what a caller may still do
     event_data.py          data of the events of a stream
     openai.py              requests and answers of OpenAI's image API
     examples.py            examples of each

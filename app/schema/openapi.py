@@ -7,7 +7,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from app.schema import examples, rate_limit_headers
+from app import quotas
+from app.schema import examples
 from app.schema.answers import PROBLEM_TYPE, Job, MarginalMap, Problem
 from app.schema.event_data import EventData
 from app.schema.preference_headers import PICTURES
@@ -92,7 +93,7 @@ def _problem(status: int) -> dict[str, Any]:
         }
         described["headers"] = {
             "Retry-After": seconds,
-            **(rate_limit_headers.DESCRIBED if status == 429 else {}),
+            **(quotas.DESCRIBED if status == 429 else {}),
         }
     return described
 
@@ -129,7 +130,7 @@ def job_responses(has_picture: bool = True) -> dict[int | str, dict[str, Any]]:
     """
     location = {
         "Location": {"description": "The job", "schema": {"type": "string"}},
-        **rate_limit_headers.DESCRIBED,
+        **quotas.DESCRIBED,
     }
     picture = (
         {media.value: {"schema": dict(_BINARY)} for media in PICTURES}
