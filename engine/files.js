@@ -1,12 +1,12 @@
 /**
- * Read files of a model or of the engine over HTTP or from disk, unpack gzip, and
+ * Read files of a model or of the JavaScript engine over HTTP or from disk, unpack gzip, and
  * verify sha256 digests.
  */
 
 import { sha256 } from "./sha256.js";
 
 /**
- * An error of the engine whose message is a sentence for the user: what was wrong, and
+ * An error of the JavaScript engine whose message is a sentence for the user: what was wrong, and
  * what was expected.
  *
  * It is raised for invalid options and pictures, for files that cannot be read or are

@@ -1,5 +1,5 @@
 /**
- * Draw images in a browser or in Node: the entry point of the engine.
+ * Draw images in a browser or in Node: the entry point of the JavaScript engine.
  *
  * The images have the bytes that the service draws with `numerics` cpu-compiled.
  *

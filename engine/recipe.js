@@ -1,7 +1,7 @@
 /**
  * Read from a PNG how it was drawn, and cut a sheet into its images.
  *
- * The text is written by worker/contract/recipe.py, the layout of a sheet by
+ * The text is written by worker/contract/provenance.py, the layout of a sheet by
  * data/images.py.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Types that the modules of the engine share.
+ * Types that the modules of the JavaScript engine share.
  *
  * model_core/portable/table.py describes the fields of portable.json.
  */
@@ -133,7 +133,7 @@ export interface LabelOptions {
   label?: Label;
 }
 
-/** Further options of a job that change pixels. The engine refuses `size`: only the service draws larger pictures. */
+/** Further options of a job that change pixels. The JavaScript engine refuses `size`: only the service draws larger pictures. */
 export type StageOptions = Omit<PixelOptions, "first" | "label" | "colours" | "method" | "particles" | "sweeps">;
 
 /** Options of `sample`. */

@@ -1,5 +1,5 @@
 /**
- * Check the options of a call and turn them into values that the engine works with.
+ * Check the options of a call and turn them into values that the JavaScript engine works with.
  *
  * Every function here raises EngineError with a sentence that says what was expected.
  */

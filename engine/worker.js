@@ -1,5 +1,5 @@
 /**
- * Run the engine in a Web Worker: carry out calls one after the other and post rows as
+ * Run the JavaScript engine in a Web Worker: carry out calls one after the other and post rows as
  * they are finished.
  *
  * A message {id, call, argument} is a call; {id, call: "abort"} cancels the call with

@@ -11,7 +11,7 @@ _PLACE = _INSTALLED if IS_INSTALLED else _PACKAGE.parent
 MODELS = _PLACE / "models"
 RECIPES = _PLACE / "configs"
 ENGINE = _PLACE / "engine"
-"""The engine in JavaScript, and the compiled drawing loops that it runs."""
+"""The JavaScript engine, and the compiled drawing loops that it runs."""
 PAGE = (
     (_PACKAGE.parent / "pixelrnn" / "_parts" if IS_INSTALLED else _PLACE)
     / "app"

@@ -1,6 +1,6 @@
-"""The worker's end of the engine's process: starts it, gives it orders, and hears what it has drawn.
+"""The worker's end of its engine process: starts it, gives it orders, and hears what it has drawn.
 
-It imports little, so that the engine's process is started at once and loads torch while the worker's loads the rest.
+It imports little, so that the engine process is started at once and loads torch while the worker's loads the rest.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class RefusedError(Exception):
 
 
 class EngineLostError(Exception):
-    """The engine's process ended by itself: killed, or out of memory."""
+    """The engine process ended by itself: killed, or out of memory."""
 
 
 class EngineLink:
@@ -43,7 +43,7 @@ class EngineLink:
     `gpu_has_failed`: it ended because its GPU did."""
 
     PROGRAM: ClassVar[str] = "worker.engine.start"
-    """Module that runs as the engine's process."""
+    """Module that runs as the engine process."""
 
     def __init__(self) -> None:
         """Start it, with the environment as its settings; it loads the models. Call from the main thread."""
@@ -77,7 +77,7 @@ class EngineLink:
             if self.is_hung():
                 self.kill()
                 raise EngineLostError(
-                    "the engine's process hung while it loaded the models"
+                    "the engine process hung while it loaded the models"
                 )
         try:
             word, answer = self._connection.recv()
@@ -177,7 +177,7 @@ class EngineLink:
 
     @property
     def has_given_up(self) -> bool:
-        """Whether the engine's process has ended and said why."""
+        """Whether the engine process has ended and said why."""
         return bool(self.exhausted) or self.gpu_has_failed
 
     def _tell(self, *message: object) -> None:
@@ -207,4 +207,4 @@ class EngineLink:
     def _farewell(self) -> str:
         status = self._process.wait()
         how = f"signal {-status}" if status < 0 else f"status {status}"
-        return f"the engine's process ended with {how}"
+        return f"the engine process ended with {how}"

@@ -1,7 +1,7 @@
-"""The worker process: wait for the engine's, register, take jobs until told to stop, give back what is unfinished.
+"""The worker process: waits for its engine process, registers, takes jobs until it is stopped, and gives back the rest.
 
 main thread      takes jobs from RQ (taking) and begins them (beginning, admission)
-engine link      hears rows and ends from the engine's process, which loads the models, warms up and draws
+engine link      hears rows and ends from the engine process, which loads the models, warms up and draws
 publisher        rows out, jobs settled     finisher      tells RQ how jobs ended
 heartbeat        leases and announcement    cancellation  hears of cancels       recovery  jobs of dead workers
 names            reserves the names of the models directory

@@ -76,9 +76,9 @@ class Settings(RedisSettings):
     use (a quota of a container counts), at most 16, or as many as `engine_cpus` names; `pixelrnn up` divides them among
     its workers. Bytes do not depend on it. More than there are processors make nothing faster."""
     engine_cpus: CommaList[int] = ()
-    """Numbers of processors on which the engine runs, or a training, and nothing else of this worker; any when empty.
-    `pixelrnn up` chooses some on a machine with few. A training has at most as many processes as this names, or one
-    less than the processors that a trainer may use (a quota of a container counts)."""
+    """Numbers of processors on which the engine process runs, or a training, and nothing else of this worker; any if
+    empty. `pixelrnn up` chooses some on a machine with few. A training has at most as many processes as this names, or
+    one less than the processors that a trainer may use (a quota of a container counts)."""
     worker_name: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,128}$")
     """Unique among live workers; made up from the host and the device when empty."""
     queue: str = Field(default=keys.QUEUE, pattern=r"^[A-Za-z0-9._-]{1,64}$")

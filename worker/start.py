@@ -15,7 +15,7 @@ _OF_A_TRAINER = {
 
 
 def main(trains: bool = False) -> int:
-    """Start the engine's process first: it takes longest. A trainer has none. Returns the exit status."""
+    """Start the engine process first: it takes longest. A trainer has none. Returns the exit status."""
     engine = None if trains else EngineLink()
     from pydantic import ValidationError
 
@@ -35,7 +35,7 @@ def main(trains: bool = False) -> int:
     from worker.teaching_link import TeachingLink
 
     if engine is not None:  # a trainer wakes up seldom, and then to stop a training
-        processors.use_batch_scheduling()  # not before: the engine's process would take it over
+        processors.use_batch_scheduling()  # not before: the engine process would take it over
     return run(settings, engine or TeachingLink(settings))
 
 

@@ -1,4 +1,4 @@
-"""A trainer's end of the processes that train, one for each job: it stands in the place of a worker's engine.
+"""A trainer's end of the processes that train, one for each job: it stands in the place of a worker's engine process.
 
 A model is published here, under the lock that a cancel takes too: one that was canceled before is never seen.
 """

@@ -1,6 +1,6 @@
 """The drawing loops built ahead of time, for everything that compiles nothing:
-browsers, Node, and workers at their first start. And models in the form that the engine
-in JavaScript reads.
+browsers, Node, and workers at their first start. And models in the form that the JavaScript
+engine reads.
 
 build.py       the command that makes the WebAssembly modules in engine/
 loops.py       what a module contains

@@ -1,7 +1,7 @@
 """`python -m model_core.portable.laid_out DIR MODELS...`: write models, given by their
 directories, in the form that browsers read.
 
-DIR/RELEASE/engine/ is the engine of this version, DIR/RELEASE/models/IDENTITY/ the card
+DIR/RELEASE/engine/ is the JavaScript engine of this version, DIR/RELEASE/models/IDENTITY/ the card
 and packed weights of a model; DIR/release contains the name of the last release. What
 exists already is left, so that addresses of a release never change, but for what
 calibration changes (`renew`). Models that cannot be exported are left out.

@@ -1,4 +1,4 @@
-"""A page that is one HTML file: the service's page with the engine and weights in it.
+"""A page that is one HTML file: the service's page with the JavaScript engine and weights in it.
 It opens by a double click, offline.
 
 A page of the scheme file: may fetch nothing and import nothing. So the code of the page

@@ -1,4 +1,4 @@
-"""A model as the engine in JavaScript reads it: portable.json, its card, and packed
+"""A model as the JavaScript engine reads it: portable.json, its card, and packed
 weights whose names contain their digest."""
 
 import gzip

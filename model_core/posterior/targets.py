@@ -142,7 +142,7 @@ def most_scores(card: Card) -> int:
     about two seconds of one CPU core, by the model's number of parameters and its
     size."""
     members = max(1, len(card.members))
-    # The engine in JavaScript and `most_scores` of the worker's contract compute the
+    # The JavaScript engine and `most_scores` of the worker's contract compute the
     # same.
     # `parameters` are those of all members.
     of_all = 2 * card.parameters * card.config.height * card.config.width

@@ -29,7 +29,7 @@ class Lines:
         """Begin with no dropped line."""
         self.dropped = 0
         self.dropped_elsewhere = 0
-        """Lines that the engine's process has dropped, as it last reported."""
+        """Lines that the engine process has dropped, as it last reported."""
         self._is_torn = False
 
     def write(self, line: str) -> None:

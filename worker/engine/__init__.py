@@ -1,2 +1,2 @@
-"""The engine's process: the models, and the thread that draws. The only part of the
+"""The engine process: the models, and the thread that draws. The only part of the
 worker that may import torch."""

@@ -2,8 +2,8 @@
 runs.
 
 A thread looks there every two seconds. A new model whose files did not change between
-two looks is examined (examination.py), loaded and made ready while the engine draws
-from the others, and then reported to the engine's inbox. Two threads do that for two
+two looks is examined (examination.py), loaded and made ready while the engine process
+draws from the others, and then reported to the engine's inbox. Two threads do that for two
 models at once, of different owners: a model that takes long delays only its owner's
 models.
 """

@@ -1,5 +1,5 @@
 """What is computed about a job's images once they are drawn: scores and receipts, one
-pass at a time. Only the engine's thread uses it."""
+pass at a time. Only the drawing thread of the engine process uses it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field

@@ -1,9 +1,9 @@
-"""Makes the models ready, one after the other, while the engine already draws from
+"""Makes the models ready, one after the other, while the engine process already draws from
 those that are.
 
 The drawing loops of a kind of network that are not on disk yet take a processor about half a minute. They are compiled
 once, by other processes, which need no torch (model_core/compiled/ahead.py), on as many processors as there are and
-memory allows; the engine's process takes the code from disk in a moment. A model draws as soon as these are there. The
+memory allows; the engine process takes the code from disk in a moment. A model draws as soon as these are there. The
 loops that score are compiled after all models draw.
 """
 
@@ -70,7 +70,7 @@ def make_ready(
     empty. report: called with the name of a ready model. refuse: called with the name
     of a bad model and the reason; the model is removed from the pool. measure: raises
     an error for a bad model. known: names of models that are known good. A failed
-    compiler is only logged: the engine's process then compiles for itself.
+    compiler is only logged: the engine process then compiles for itself.
     """
     names = sorted(
         pool.names(),
@@ -181,7 +181,7 @@ def _make_scoring_ready(
     names: Mapping[str | None, list[str]],
 ) -> None:
     """Compile the loops that score, for each kind of network, and let each model score
-    once. A score that is requested before that compiles them in the engine's process.
+    once. A score that is requested before that compiles them in the engine process.
     """
     still_there = [
         [name for name in of_kind if name in pool.names()] for of_kind in names.values()
@@ -224,7 +224,7 @@ def _note_compiled(kind: str, part: "Future[float]") -> None:
 
 def _wait(parts: Iterable["Future[float]"]) -> None:
     """Wait for each part. If its compiler failed, for example for lack of memory, or
-    hangs, a warning is logged, and the engine's process compiles for itself."""
+    hangs, a warning is logged, and the engine process compiles for itself."""
     for part in parts:
         try:
             error = part.exception(LIMIT_S)

@@ -1,4 +1,4 @@
-"""Deadlines of the engine's thread: when it will be back from what it does next. A
+"""Deadlines of the engine process's thread: when it will be back from what it does next. A
 thread that is later than that, also by its processor time (process/due.py), counts as
 hung after a lease's time.
 

@@ -161,7 +161,7 @@ def _serve(connection: "Connection[Any, Any]", usable: Collection[int]) -> None:
     if sys.platform == "linux":
         Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_END)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # SIGXCPU would leave a dump
-    with suppress(EOFError, ConnectionError):  # the engine's process has ended
+    with suppress(EOFError, ConnectionError):  # the engine process has ended
         while True:
             look, arguments, limit_s = connection.recv()
             bound_processor(limit_s)

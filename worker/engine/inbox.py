@@ -1,5 +1,5 @@
 """Messages to the engine's thread: from the worker, over a connection, and from other
-threads of the engine's process.
+threads of the engine process.
 
 The engine's thread looks for messages between two turns. A thread that received them on
 its behalf would need the interpreter for each message, usually when a step has just

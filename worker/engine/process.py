@@ -1,13 +1,13 @@
-"""The engine's process: the models, and the thread that draws, with an interpreter of
+"""The engine process: the models, and the thread that draws, with an interpreter of
 their own.
 
 Python runs one thread of a process at a time. Ten thousand rows per second are written
-to Redis while the next ones are drawn, and in a single process the engine would wait
+to Redis while the next ones are drawn, and in a single process drawing would wait
 for that. The worker starts this program (worker.engine_link) and talks to it over a
 socket pair.
 
 A message is (name, *arguments). The worker sends messages for Runner's inbox, and the
-engine sends lists of messages from its Outlet; before these comes `ready` with the
+engine process sends lists of messages from its Outlet; before these comes `ready` with the
 catalogue, or `refuse` with the reason. After `ready` the models are made ready one by
 one (compiling.py).
 """

@@ -1,4 +1,4 @@
-"""The engine's thread: it handles the messages in its inbox, then gives one activity a
+"""The thread of the engine process that draws: it handles the messages in its inbox, then gives one activity a
 turn, by the time that each has used.
 
 It owns the activities; other threads only put messages into its inbox. It uses no Redis

@@ -1,4 +1,4 @@
-"""The entry point of the engine's process: `python -m worker.engine.start`, with two
+"""The entry point of the engine process: `python -m worker.engine.start`, with two
 descriptors (process.py)."""
 
 import contextlib

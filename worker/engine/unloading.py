@@ -4,11 +4,11 @@ Replaced or deleted weights are unloaded once no job has used them for a while. 
 pool is full, they are unloaded at once, and after them the added models that were used
 least recently; the next job for one of these loads it again. Shipped models stay.
 
-The engine's thread proposes and the worker decides, because the worker must not lose a
+The engine process proposes and the worker decides, because the worker must not lose a
 model between looking at a job and sending its order. So unloading takes three steps:
-the engine reports `unloadable`; the worker forgets the model's name in the engine and
+it reports `unloadable`; the worker forgets the model's name there and
 sends `unload`; and by then all orders that it had sent before have arrived. Proposals
-are numbered: an answer counts only if the engine has reported nothing else about the
+are numbered: an answer counts only if the engine process has reported nothing else about the
 model since.
 """
 

@@ -1,5 +1,5 @@
 """Decides which jobs this worker opens, and opens them: claim, read, check, and pass to
-the publisher and the engine."""
+the publisher and the engine process."""
 
 import threading
 import time

@@ -1,5 +1,5 @@
 """Publishes rows and ends jobs, in a thread of its own, so that a slow or absent Redis
-never delays the engine.
+never delays the engine process.
 
 Rows wait here until Redis has confirmed them. Each has an explicit sequence number, so
 that a batch whose reply was lost can be sent again without effect. Rows of a job that

@@ -1,5 +1,5 @@
-"""Stops renewing leases while the engine hangs, on a GPU or after a signal. The process
-that renews them works, so otherwise a hung engine would keep its jobs for ever."""
+"""Stops renewing leases while the engine process hangs, on a GPU or after a signal. The
+process that renews them works, so otherwise a hung one would keep its jobs for ever."""
 
 import time
 from collections.abc import Callable

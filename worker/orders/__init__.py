@@ -1,2 +1,2 @@
-"""Values that the worker and its engine exchange: orders, claims, outcomes, usage. They
+"""Values that the worker and its engine process exchange: orders, claims, outcomes, usage. They
 use no Redis, no queue and no torch."""

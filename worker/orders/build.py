@@ -1,5 +1,5 @@
-"""Makes the engine's order from a claimed job, by its kind. It uses no Redis and no
-queue."""
+"""Makes the order for the engine process from a claimed job, by its kind. It uses no
+Redis and no queue."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The models from which an engine draws."""
+"""The models from which an engine process draws."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Turns a job's description into the images that the engine draws: given pixels, and
+"""Turns a job's description into the images that the engine process draws: given pixels, and
 rows that were drawn before.
 
 A published row counts as given from then on. Noise is a pure function of (seed, sample,

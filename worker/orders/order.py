@@ -1,4 +1,4 @@
-"""Orders of the worker to its engine, and the stored material of a job. Instances are
+"""Orders of the worker to its engine process, and the stored material of a job. Instances are
 immutable and use no Redis and no queue."""
 
 from collections.abc import Sequence

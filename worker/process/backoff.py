@@ -2,7 +2,7 @@
 failure, and loses nothing.
 
 Each part that uses Redis repeats its own commands, because only the part knows whether
-that is safe (redis_clients.py). Meanwhile the engine goes on drawing.
+that is safe (redis_clients.py). Meanwhile the engine process goes on drawing.
 
     publisher      keeps rows until they are confirmed; their numbers make repeating safe
     finisher       keeps the ends of jobs

@@ -1,7 +1,7 @@
 """Deadlines in memory that two processes of a machine share: one writes when its thread
 will be back, the other checks it.
 
-A step of the engine may take a millisecond, so writing a deadline has to cost less: it
+A step of the engine process may take a millisecond, so writing a deadline has to cost less: it
 takes no message and no lock.
 
 On a busy machine a step may be long by the clock without being long by the processor.

@@ -1,6 +1,6 @@
 """Decides which processors run which threads.
 
-Only the engine's thread is always busy, and a thread that takes its processor for a
+Only the thread of the engine process is always busy, and a thread that takes its processor for a
 moment also evicts the contents of its caches.
 """
 

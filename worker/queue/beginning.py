@@ -1,5 +1,5 @@
 """Begins a job that was taken from the queue: takes the lease in RQ, claims the job's
-record, and gives the work to the engine."""
+record, and gives the work to the engine process."""
 
 from functools import partial
 

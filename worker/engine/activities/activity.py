@@ -58,7 +58,7 @@ class JobOutlet(Protocol):
 
 
 class Outlet(JobOutlet, Protocol):
-    """Receives everything that the engine reports. In the engine's process it sends
+    """Receives everything that the engine reports. In the engine process it sends
     messages to the worker."""
 
     def report_usage(self, usage: Mapping[str, Usage], stepped_s: float, /) -> None:
