@@ -1,11 +1,11 @@
 """Compile the loops of an update before the first one is made, in two processes at the
 same time.
 
-numba compiles in one thread, and an update calls some fifteen loops, for which a
-processor needs about 20 s. One process compiles those of the forward pass and of the
-head's gradients, the other one those of the rest of the backward pass. Neither needs
-what the other one computes, because only types decide what is compiled: in each
-process, the loops that the other one compiles do nothing.
+numba compiles in one thread, and an update calls some fifteen loops, for which a CPU
+core needs about 20 s. One process compiles those of the forward pass and of the head's
+gradients, the other one those of the rest of the backward pass. Neither needs what the
+other one computes, because only types decide what is compiled: in each process, the
+loops that the other one compiles do nothing.
 
 `python -m model_core.training.ahead` is such a process. It reads a JSON object from
 stdin, and leaves what it has compiled on disk.
@@ -44,15 +44,15 @@ def is_compiled(config: NetworkConfig, images: int, precision: str) -> bool:
     the sources of the loops have not changed since.
 
     config: of the network.
-    images: in a batch.
+    images: number of images in a batch.
     precision: float32 or bf16.
     """
     return keeping.KEEP and _note(config, images, precision).exists()
 
 
 def note_compiled(config: NetworkConfig, images: int, precision: str) -> None:
-    """Record on disk that such an update was made, and so is compiled. The arguments
-    are those of `is_compiled`. Nothing is raised if it cannot be written."""
+    """Record on disk that such an update was made, and so is compiled; do nothing if it
+    cannot be written. The arguments are those of `is_compiled`."""
     if keeping.KEEP:
         with suppress(OSError):
             _note(config, images, precision).touch()
@@ -60,10 +60,8 @@ def note_compiled(config: NetworkConfig, images: int, precision: str) -> None:
 
 def compile_update(config: NetworkConfig, images: int, precision: str) -> None:
     """Compile everything that such an update calls, in two processes, and wait for
-    them. The arguments are those of `is_compiled`.
-
-    Nothing is raised if it fails: the update itself compiles what is missing.
-    """
+    them. If that fails, the update itself compiles what is missing. The arguments are
+    those of `is_compiled`."""
     with compiling(config, images, precision, LEAST_NICENESS) as processes:
         for process in processes:
             process.wait()
@@ -148,6 +146,7 @@ class _Turn:
         return of_forward == (self._half == "forward")
 
 
+# In this process only; it ends here.
 def _replace_loops(turn: _Turn) -> None:
     """Make each module of model_core/fused call its loops through _Loop."""
     from numba.core.dispatcher import Dispatcher
@@ -160,13 +159,9 @@ def _replace_loops(turn: _Turn) -> None:
 
 
 def main() -> None:
-    """Compile one half of an update: the entry point of a process, which `compiling`
-    starts.
-
-    It reads a JSON object from stdin (network, images, precision, half, niceness,
-    parent), lowers its own priority, lets itself be killed when its parent dies, and
-    replaces the loops of model_core/fused in this process.
-    """
+    """Compile one half of an update: the entry point of a process that `compiling`
+    starts. It reads a JSON object from stdin (network, images, precision, half,
+    niceness, parent), lowers its own priority, and is killed when its parent dies."""
     asked = json.load(sys.stdin)
     die_with_parent(asked["parent"])
     os.setpriority(os.PRIO_PROCESS, 0, max(asked["niceness"], os.getpriority(0, 0)))

@@ -30,8 +30,10 @@ class Batch(NamedTuple):
     labels: Tensor | None
 
     def parts(self, count: int) -> list["Batch"]:
-        """Return `count` equal parts, in order; values and labels are views. B is a
-        multiple of count."""
+        """Return `count` equal parts, in order; values and labels are views.
+
+        count: a divisor of B.
+        """
         values = self.values.tensor_split(count)
         if self.labels is None:
             return [Batch(each, None) for each in values]
@@ -61,14 +63,15 @@ class Batches:
         shares: int = 0,
     ) -> None:
         """values: images (N, C, H, W), upright, in 0..V-1; or grey pictures, from which
-            binary images are drawn again for every batch, if `redraw`; or crops, which
-            have another place in every epoch.
+        binary images are drawn again for every batch, if `redraw`; or crops, which have
+        another place in every epoch.
         batch: images of an update, in all processes together.
         seed: decides the order, the draws and the places of crops.
         rank: this process, of `processes`, from 0.
         orientation: to which images are turned.
+        redraw: True to draw binary images from grey ones.
         labels: (N,), those of the images.
-        shares: of each batch. Default: one for each process.
+        shares: equal parts of each batch. Default: one for each process.
 
         Raises ConfigError if a batch is larger than the training split, or cannot be
         divided into equal shares; DataError if there is not one label for each image.
@@ -108,7 +111,8 @@ class Batches:
 
     @property
     def per_epoch(self) -> int:
-        """Number of updates in one pass over the images."""
+        """Number of updates in one pass over the images, rounded down: an incomplete
+        last batch is left out."""
         return len(self._values) // self._batch
 
     def at(self, iteration: int) -> Tensor:
@@ -116,12 +120,9 @@ class Batches:
         return self.batch_at(iteration).values
 
     def batch_at(self, iteration: int) -> Batch:
-        """Return this process's shares of the batch of update number `iteration` (from
-        0), in order, and begin to read the next batch. The result is valid until the
-        next call, which overwrites it.
-
-        Errors of reading the images are passed on.
-        """
+        """Return this process's part of the batch of update number `iteration` (from
+        0), and begin to read the next batch. The result is valid until the next call,
+        which overwrites it."""
         if self._next is None or self._next[0] != iteration:
             self._next = (iteration, self._reader.submit(self._read, iteration))
         batch = self._next[1].result()
@@ -161,8 +162,10 @@ class Batches:
         buffer: npt.NDArray[np.uint8],
         generator: np.random.Generator,
     ) -> npt.NDArray[np.uint8]:
-        """Return the images with these indices (B,), upright: (B, C, H, W). buffer: of
-        their shape; the result may be in it."""
+        """Return the images with these indices (B,), upright: (B, C, H, W).
+
+        buffer: of their shape; the result may be in it.
+        """
         if isinstance(self._values, Crops):
             images = self._values.at_random(chosen, generator)
         else:

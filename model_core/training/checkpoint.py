@@ -71,12 +71,10 @@ def write_checkpoint(
     path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]
 ) -> None:
     """Replace a checkpoint atomically: after a crash the file is the old one or the new
-    one, complete.
+    one, complete. The old one also stays if the new one cannot be written.
 
     tensors: by name.
     facts: everything else, JSON values.
-
-    Raises OSError, and leaves the old file, if the new one cannot be written.
     """
     draft = path.with_suffix(".draft")
     try:
@@ -116,7 +114,6 @@ def _unreadable(path: Path, error: Exception) -> ModelError:
 
 
 def _parse_facts(path: Path, header: dict[str, str]) -> dict[str, Any]:
-    """Return the scalars in a header. Raise ModelError if they are invalid."""
     if header.get("format") != _FORMAT:
         raise ModelError(f"{path} is not a training checkpoint of this version")
     try:
@@ -132,6 +129,8 @@ def _parse_facts(path: Path, header: dict[str, str]) -> dict[str, Any]:
 
 
 def updates_an_epoch(facts: dict[str, Any]) -> int:
-    """Return the updates after which the run of a checkpoint validates, given its
-    facts."""
+    """Return the number of updates after which the run of a checkpoint validates.
+
+    facts: those of the checkpoint (`read_facts`).
+    """
     return facts["recipe"]["training"].get("epoch_updates") or facts["per_epoch"]

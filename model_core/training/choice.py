@@ -55,8 +55,8 @@ class Choice:
     batch: int
     """Images in an update."""
     reached: str
-    """In words, how many bits a value of held-out pictures needed after five minutes,
-    and how many as a PNG file."""
+    """In words, how many bits a value of held-out pictures needed after five minutes of
+    training, and how many as a PNG file."""
 
 
 _COLOUR = Choice(

@@ -14,13 +14,13 @@ from model_core.training.recipe import TrainingSection
 
 
 def training_device(training: TrainingSection, cpu_has_bf16: bool = HAS_BF16) -> str:
-    """Return the name of the device on which this process trains: the recipe's, such as
-    cpu; with several GPUs, each process on a host gets the one with the index
-    LOCAL_RANK, such as cuda:1, and makes it the current one. TF32 is disabled in this
-    process.
+    """Return the name of the device on which this process trains, such as cpu. With
+    several GPUs, each process on a host gets the one with the index LOCAL_RANK, such as
+    cuda:1. Changes this process: its GPU becomes torch's current one, and TF32 is
+    disabled.
 
-    cpu_has_bf16: True if this processor multiplies bfloat16 numbers. Default: what the
-        machine says.
+    cpu_has_bf16: True if this CPU multiplies bfloat16 numbers. Default: whether it
+        does.
 
     Raises ConfigError if the device does not exist, or does not support the recipe's
     precision or compilation.
@@ -76,9 +76,9 @@ def _gpu(device: torch.device, training: TrainingSection) -> str:
 
 def describe_hardware(device: str, processes: int) -> str:
     """Return what a card says of the machine, such as `2 x AMD EPYC 9R14, 1 thread`.
-    The number before the x is that of the processes; it is left out for one.
 
     device: name of the device.
+    processes: the number before the x; it is left out for one.
     """
     if device.startswith("cuda"):
         name = torch.cuda.get_device_name(device)
@@ -89,7 +89,6 @@ def describe_hardware(device: str, processes: int) -> str:
 
 
 def _processor() -> str:
-    """Return the name of this machine's processor."""
     facts = Path("/proc/cpuinfo")
     if facts.is_file():
         pattern = r"^model name\s*:\s*(.+)$"

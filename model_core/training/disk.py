@@ -17,9 +17,9 @@ class DiskError(PixelRNNError):
 
 @contextmanager
 def explained_disk(directory: Path) -> Iterator[None]:
-    """Context manager that turns an OSError of a full or broken disk into a DiskError
-    that says how to continue the run: no space, no quota, a file that is too big, a
-    read-only file system, or an I/O error. Every other exception is passed on.
+    """Context manager that turns an OSError of a full or broken disk (no space, no
+    quota, a file that is too big, a read-only file system, an I/O error) into a
+    DiskError that says how to continue the run. Other exceptions are not changed.
 
     directory: the run's.
     """

@@ -19,7 +19,7 @@ from rich.progress import (
 from model_core import slow_steps
 
 REFRESHES = 1
-"""How often the bar is drawn in a second. Each time takes a processor about 2 ms, and
+"""How often the bar is drawn in a second. Each time takes about 2 ms of CPU time, and
 all of them together should take less than 1 %."""
 
 
@@ -83,8 +83,11 @@ class Display:
             self._progress.stop()
 
     def advance(self, iteration: int, nats: float) -> None:
-        """Show that `iteration` updates are made. nats: mean of the last batch; what is
-        shown is smoothed, because the nats of 16 images vary strongly."""
+        """Show that `iteration` updates are made.
+
+        nats: mean of the last batch; what is shown is smoothed, because the nats of 16
+            images vary strongly.
+        """
         self._iteration = iteration
         if math.isfinite(nats):
             before = nats if self._nats is None else self._nats
@@ -97,13 +100,11 @@ class Display:
             self.say(self._line())
 
     def _line(self) -> str:
-        """Return in words how far the run is."""
         nats = self._nats_text()
         suffix = f", {nats}" if nats else ""
         return f"update {self._iteration} of {self._total}{suffix}"
 
     def _nats_text(self) -> str:
-        """Return the smoothed nats as text; empty before the first finite ones."""
         return "" if self._nats is None else f"{self._nats:.2f} nats"
 
     def speed(self, images_per_s: float) -> None:
@@ -111,8 +112,8 @@ class Display:
         self._progress.update(self._task, speed=f"  {images_per_s:.0f} images/s")
 
     def validated(self, nats: float, grid: Path | None) -> None:
-        """Called after each validation. This class does nothing, because `say` has
-        printed the score; subclasses may show it.
+        """A hook for subclasses, called after each validation. Here it does nothing,
+        because `say` has printed the score.
 
         nats: mean over the held-out images.
         grid: the picture of samples that were drawn, if there is one.

@@ -69,15 +69,14 @@ def evaluate(
     """Score a network on images. Several processes divide the images, and all of them
     return the same score.
 
-    values: uint8 (N, C, H, W), 0..V-1, in the network's orientation.
+    values: uint8 (N, C, H, W), 0..V-1, N at least 1, in the network's orientation.
     batch: images in one pass.
     ranks: the group of processes. Default: this one alone.
     stop: called before each batch; True ends the evaluation.
     on_images: called with the number of images that were scored since the last call, by
         all processes.
 
-    Raises EvaluationStoppedError, in all processes, once stop() is true in one. N is at
-    least 1.
+    Raises EvaluationStoppedError, in all processes, once stop() is true in one.
     """
     started = time.perf_counter()
 
@@ -104,10 +103,9 @@ def evaluate_components(
     their mixture. Arguments and errors are those of `evaluate`, except:
 
     values: uint8 (N, C, H, W), upright.
-    labels: (N,), the index of the true label of each image, if it is known. Then the
-        score has label_nats and label_errors.
-
-    Raises DataError if there is not one label for each image.
+    labels: (N,), the index of the true label of each image, if it is known; then the
+        score has label_nats and label_errors. DataError is raised for another number of
+        labels.
     """
     if labels is not None:
         expect_one_each(labels, values, "the images to score")

@@ -36,8 +36,10 @@ class RunPaths:
     """The paths of the files in a run's directory. They need not exist.
 
     directory: the run's.
-    last: the checkpoint to resume from. best: that with the best validation score.
-    samples: directory of pictures. recipe: the recipe as JSON.
+    last: the checkpoint to resume from.
+    best: the checkpoint with the best validation score.
+    samples: directory of pictures.
+    recipe: the recipe as JSON.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -49,8 +51,11 @@ class RunPaths:
         self.recipe = directory / "recipe.json"
 
     def way_on(self, change: str) -> str:
-        """Return in words how a failed run can continue after `change`: from its last
-        checkpoint if there is one, otherwise from the start."""
+        """Return a sentence for the user that says how a failed run can continue: from
+        its last checkpoint if there is one, otherwise from the start.
+
+        change: what the user must do before, such as `make room`.
+        """
         if self.last.exists():
             return (
                 f"{self.last} is the last good checkpoint; {change}, and use --resume"
@@ -80,8 +85,7 @@ class RunFiles:
         publish_to: directory of models into which the best epoch so far is published;
             None: not.
 
-        Raises ConfigError if a directory cannot be made or TensorBoard is missing,
-        OSError if a file cannot be written.
+        Raises ConfigError if a directory cannot be made or TensorBoard is missing.
         """
         self.paths = paths
         self._recipe = recipe
@@ -98,8 +102,7 @@ class RunFiles:
         )
 
     def save(self, learner: Learner, state: TrainState) -> None:
-        """Write last.safetensors, the checkpoint to resume from. Raises OSError if it
-        cannot be written."""
+        """Write last.safetensors, the checkpoint to resume from."""
         write_checkpoint(
             self.paths.last,
             learner.tensors(),
@@ -107,8 +110,7 @@ class RunFiles:
         )
 
     def keep_best(self, learner: Learner, state: TrainState) -> None:
-        """Write best.safetensors, and publish it as a model if the run publishes.
-        Raises OSError if it cannot be written, and the errors of `publish`."""
+        """Write best.safetensors, and publish it as a model if the run publishes."""
         write_checkpoint(
             self.paths.best,
             learner.tensors(),
@@ -118,11 +120,11 @@ class RunFiles:
             publish(self.paths.best, self._publish_to)
 
     def publish_earlier_best(self) -> None:
-        """Publish the best epoch of the run's earlier sittings into the directory that
-        this one publishes into, unless it is there already, or another model of the
-        run's name: those sittings may have published elsewhere, not at all, or without
-        success. Do nothing if the run publishes nothing or has no best epoch yet.
-        Raises the errors of `publish`."""
+        """Publish the best epoch of the run's earlier sittings (commands that trained
+        it), unless it is published already or a model of the run's name exists that is
+        not older. Do nothing if the run publishes nothing or has no best epoch yet."""
+        # Earlier sittings may have published elsewhere, not at all, or without
+        # success.
         if self._publish_to is None or not self.paths.best.exists():
             return
         name = self._facts["name"]
@@ -149,8 +151,7 @@ class RunFiles:
 
     def draw_samples(self, state: TrainState) -> Path | None:
         """Draw samples with the last checkpoint, write them as one picture, and return
-        its path; None if the recipe wants no samples. Raises OSError if it cannot be
-        written."""
+        its path; None if the recipe wants no samples."""
         if not self._recipe.output.samples:
             return None
         path = self.paths.samples / f"epoch-{state.epochs:04d}.png"
@@ -170,11 +171,10 @@ def draw_grid(model: Model, count: int, path: Path) -> None:
 
 @contextmanager
 def locked_run(directory: Path) -> Iterator[None]:
-    """Context manager that makes a run's directory and locks it, because another start
-    of the run would write the same files. A directory that stays empty is removed.
-
-    Of several processes that torchrun starts, the first one holds the lock. Where a
-    directory cannot be locked, as on some network file systems, nobody is kept out.
+    """Context manager that makes a run's directory and locks it against another start
+    of the run. A directory that stays empty is removed. Of processes that torchrun
+    starts, the first one holds the lock. A file system that cannot lock keeps nobody
+    out.
 
     Raises ConfigError if another process trains there, or the directory cannot be made.
     """
@@ -210,11 +210,9 @@ def _make_directory(directory: Path) -> None:
 
 
 def resume(paths: RunPaths, learner: Learner, next_facts: dict[str, Any]) -> TrainState:
-    """Load the last checkpoint of a run into a learner, and return its state; the part
-    of the training that wrote it counts as ended.
-
-    If best.safetensors and the state disagree on the best epoch after a crash, they are
-    made to agree, for which the file may be written.
+    """Load the last checkpoint of a run into a learner, and return its state, in which
+    the sitting that wrote the checkpoint has ended. After a crash, best.safetensors may
+    be written, so that it and the state agree on the best epoch.
 
     next_facts: what the next checkpoint will contain besides tensors and state.
 

@@ -97,9 +97,9 @@ def begin_with(network: Network, start: Network) -> None:
     outputs of both are the same.
 
     `network` may have more features or layers, or labels that `start` does not have;
-    `starting_model` checks that. New weights keep their random values, except that
-    those are set to zero through which an old part would read a new one: old features
-    new features, the residual stream a new layer, a layer the label.
+    `starting_model` checks that. New weights keep their random values, except those
+    through which an old part would read a new one (old features new features, the
+    residual stream a new layer, a layer the label): these become zero.
     """
     weights = network.state_dict()
     theirs = start.state_dict()
@@ -144,9 +144,9 @@ def _places(few: int, many: int, parts: int, colours: int) -> Tensor:
 
 
 def named_model(name_or_path: str) -> Model:
-    """Return the model that training.start names: that of a run's last checkpoint, from
-    a path if it contains a separator, from the models directory or its records, or else
-    from the shipped models or their records. Raises ModelError if there is none or it
+    """Return the model that training.start names: that of a run's last checkpoint; from
+    a path if the name contains a separator; else from the models directory or the
+    shipped models, or the records of either. Raises ModelError if there is none or it
     is damaged."""
     if is_run(name_or_path):
         return model_from_checkpoint(_checkpoint_of(name_or_path))
@@ -171,7 +171,10 @@ def _checkpoint_of(run: str) -> Path:
 
 def restore_from_run(run: str, learner: Learner) -> None:
     """Copy the weights, their average and the optimiser's state of a run's last
-    checkpoint into a learner. Raises ModelError if they do not fit it."""
+    checkpoint into a learner. Raises ModelError if they do not fit it.
+
+    run: the run's directory.
+    """
     path = _checkpoint_of(run)
     tensors, _ = read_checkpoint(path)
     try:

@@ -24,9 +24,8 @@ class FlatParameters:
     """
 
     def __init__(self, network: nn.Module, extra: int = 0) -> None:
-        """Move the parameters of the network into the buffer, and give each a gradient
-        of zero there. All must have the same dtype and device; raises AssertionError
-        otherwise.
+        """Move the parameters of the network, which all have the same dtype and device,
+        into the buffer, and give each a gradient of zero there.
 
         extra: the number of further numbers.
         """
@@ -57,22 +56,21 @@ class FlatParameters:
             parameter.grad = view
 
     def views(self, flat: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Yield each parameter's name and its part of a buffer of P numbers, as a view
-        in the parameter's shape."""
+        """Yield each parameter's name and its part of `flat`, a buffer of P numbers, as
+        a view in the parameter's shape."""
         offset = 0
         for name, parameter in self._parameters.items():
             yield name, flat[offset : offset + parameter.numel()].view(parameter.shape)
             offset += parameter.numel()
 
     def fill(self, flat: Tensor, tensors: Mapping[str, Tensor]) -> None:
-        """Copy tensors, by parameter name, into a buffer of P numbers. Raises KeyError
-        if one is missing, RuntimeError if one has another shape."""
+        """Copy tensors, by parameter name, into a buffer of P numbers."""
         for name, view in self.views(flat):
             view.copy_(tensors[name])
 
     def mark_changed(self) -> None:
-        """Record that the weights have changed, for autograd and for caches of values
-        that are computed from them. Call it after each write to `weights`."""
+        """Tell autograd, and caches of values that are computed from the weights, that
+        the weights have changed. Call it after each write to `weights`."""
         torch.autograd.graph.increment_version(self._parameters.values())
 
     @contextmanager

@@ -84,16 +84,17 @@ class RunImages:
 
     @property
     def description(self) -> str:
-        """What a card says of the data. Raises DataError if there is no data."""
+        """What a card says of the data."""
         dataset: Dataset = open_dataset(self._data.path, self._options)
         if self._data.title:
             return f"{self._data.title}: {dataset.description}"
         return dataset.description
 
     def reading_report(self, train: int, valid: int) -> str:
-        """Return one or two lines on the images that were read. train, valid: the
-        number of training and of validation images. Raises DataError if there is no
-        data."""
+        """Return one or two lines on the images that were read.
+
+        train, valid: the number of training and of validation images.
+        """
         dataset = open_dataset(self._data.path, self._options)
         line = f"{train} training and {valid} validation images: {self.description}"
         if isinstance(dataset, PictureFolder):
@@ -101,9 +102,8 @@ class RunImages:
         return line
 
     def readable(self) -> int | None:
-        """Return the number of pictures that can be read, if the data is a folder (with
-        crops, the number of all its pictures); else None. Raises DataError if there is
-        no data."""
+        """Return the number of pictures in a folder that can be read (with crops, of
+        all its pictures); None if the data is no folder."""
         dataset = open_dataset(self._data.path, self._options)
         if not isinstance(dataset, PictureFolder):
             return None
@@ -144,8 +144,7 @@ class RunImages:
 
     def valid(self) -> tuple[Values, Labels | None]:
         """Return the validation images, uint8 (N, C, H, W), 0..V-1, in the recipe's
-        orientation, and their labels if the network has labels, else None. Raises the
-        errors of `train`."""
+        orientation, and their labels if the network has labels, else None."""
         if self._data.crops:
             self._large_pictures()
         values, labels = self._read("valid", self._data.valid_images)

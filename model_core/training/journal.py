@@ -17,10 +17,8 @@ class Journal:
         left beyond the last checkpoint.
 
         directory: the run's.
-        tensorboard: True to write TensorBoard's files, too.
-
-        Raises ConfigError if tensorboard is wanted and not installed, OSError if a file
-        cannot be written.
+        tensorboard: True to write TensorBoard's files, too; ConfigError if it is not
+            installed.
         """
         self._path = directory / "log.jsonl"
         self._keep_until(iteration)
@@ -31,8 +29,7 @@ class Journal:
 
     def write(self, event: str, iteration: int, **facts: float | str) -> None:
         """Append one line with the event, the iteration and these facts. Numbers also
-        become TensorBoard scalars named event/fact. Raises OSError if it cannot be
-        written."""
+        become TensorBoard scalars named event/fact."""
         self._file.write(
             json.dumps({"event": event, "iteration": iteration, **facts}) + "\n"
         )

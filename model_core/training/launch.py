@@ -46,14 +46,14 @@ def train_with(
     is_over: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda _: None,
 ) -> RunResult:
-    """Train in `processes` processes, of which this is one, and return the result.
+    """Train in `processes` processes, of which this is one, and return the result. When
+    it returns or raises, no other process is left.
 
-    make_display, is_over: as in `run.train`; this process alone calls them, and a
-        request to stop reaches all. say: called if the start takes longer than a
-        moment.
+    make_display, is_over: as in `run.train`; only this process calls them, and a
+        request to stop reaches all.
+    say: called with a line if the start takes longer than a moment.
 
-    Raises the errors of `run.train`, and LostProcessError if another process dies; the
-    last checkpoint is still good then. In any case no other process is left.
+    Raises the errors of `run.train`, and LostProcessError if another process dies.
     """
     if processes == 1:
         return train(request, make_display, is_over)
@@ -67,14 +67,12 @@ def time_with(
     images: TrainingImages,
     say: Callable[[str], None] = lambda _: None,
 ) -> tuple[dict[int, float], float]:
-    """Time updates in `processes` processes, of which this is one.
+    """Time updates in `processes` processes, of which this is one. Return the seconds
+    of an update by number of processes, and the seconds that the start took. When it
+    returns or raises, no other process is left.
 
-    images: the training images that this process has read; the others read them. say:
-        called if the start takes longer than a moment.
-
-    Returns the seconds of an update by number of processes, and the seconds that the
-    start took. Raises the errors of `time_updates`; in any case no other process is
-    left.
+    images: the training images that this process has read; the others read them.
+    say: called with a line if the start takes longer than a moment.
     """
     began = time.perf_counter()
     with _led_group(Task(timing=request), processes, say):
@@ -84,21 +82,21 @@ def time_with(
 
 @dataclass(frozen=True)
 class Task:
-    """What all processes of a group do: one of these."""
+    """What all processes of a group do: train or time, exactly one of them."""
 
     train: RunRequest | None = None
     timing: TimingRequest | None = None
 
     @property
     def directory(self) -> Path:
-        """The run's."""
+        """The run's directory."""
         request = self.train or self.timing
         assert request is not None
         return request.directory
 
     def carry_out(self) -> None:
-        """Do it, as one process of the group that the environment describes. Raises the
-        errors of `run.train` or `time_updates`."""
+        """Do it, as one process of the group that the environment variables
+        describe."""
         if self.train is not None:
             train(self.train)
         if self.timing is not None:
@@ -106,7 +104,10 @@ class Task:
 
 
 def read_task(directory: Path) -> Task:
-    """Return the task of a group. directory: the group's."""
+    """Return the task that the leader of a group wrote.
+
+    directory: the group's.
+    """
     return TypeAdapter(Task).validate_json((directory / _TASK).read_bytes())
 
 

@@ -22,8 +22,8 @@ EXIT_LOST = 4
 def main(leader: int, directory: Path) -> int:
     """Carry out the task of the group, and return the exit status.
 
-    leader: process id of the leader, which started this process. directory: that of the
-        group.
+    leader: process id of the leader, which started this process.
+    directory: the group's.
     """
     die_with_parent(leader)
     # Ctrl-C reaches the whole group, but the leader alone decides when to stop.

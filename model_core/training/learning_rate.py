@@ -17,7 +17,8 @@ def learning_rate(
     schedule.
 
     per_epoch: updates of an epoch.
-    decay: the last part of a run with the schedule `stable`. Default: as planned.
+    decay: the last part of a run with the schedule `stable`, in which the rate falls.
+        Default: as planned.
     earlier: updates before the run's first one that the optimiser has seen; they count
         for the warmup.
     """
@@ -29,8 +30,11 @@ def learning_rate(
 
 
 def highest_rate(training: TrainingSection, updates: int) -> float:
-    """Return the learning rate of a run of `updates` updates before warmup and
-    schedule: the recipe's, or the automatic one for Muon."""
+    """Return the learning rate before warmup and schedule: the recipe's, or the
+    automatic one for Muon.
+
+    updates: of the whole run.
+    """
     return training.learning_rate or AUTO_RATE * updates**AUTO_POWER
 
 
@@ -47,7 +51,10 @@ def planned_decay(training: TrainingSection, per_epoch: int) -> Decay | None:
 def updates_of_run(
     training: TrainingSection, per_epoch: int, decay: Decay | None
 ) -> int:
-    """Return the number of updates of the whole run. decay: if it has begun."""
+    """Return the number of updates of the whole run.
+
+    decay: the last part of the run, if it has begun, which then decides the end.
+    """
     return decay.end if decay else training.epochs * per_epoch
 
 

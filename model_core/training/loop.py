@@ -29,7 +29,8 @@ class Loop:
     """Takes a run from its state to its last epoch, or to a request to stop.
 
     state: the progress.
-    per_epoch: updates of an epoch. dimensions: variables of an image.
+    per_epoch: updates of an epoch.
+    dimensions: variables of an image.
     valid_images: number of validation images.
     forecast: of the remaining time.
     """
@@ -48,12 +49,12 @@ class Loop:
     ) -> None:
         """learner: the network and its optimiser.
         valid: the validation images, uint8 (N, C, H, W), in the network's orientation.
-        recipe: of the run. ranks: the group of processes.
+        recipe: of the run.
+        ranks: the group of processes.
         state: the progress; is changed.
         files: None in processes that do not lead.
         train_labels, valid_labels: the images' labels, for a network with labels.
-        reading: lines to print first.
-        """
+        reading: lines to print first."""
         self.state = state
         self.valid_images = len(valid)
         self._learner = learner
@@ -80,9 +81,8 @@ class Loop:
         stop: called before each update and each batch of a validation.
         display: shows the progress.
 
-        Raises DivergedError if the loss is no longer finite, OSError if a file cannot
-        be written, and the errors of publishing; the last checkpoint is then older, and
-        good.
+        Raises DivergedError if the loss is no longer finite; the last checkpoint is
+        then older, and good.
         """
         display.say(self._reading)
         self._start_window()
@@ -161,7 +161,6 @@ class Loop:
         self._start_window()
 
     def _save_stopped(self) -> bool:
-        """Save the run, and return the result of `run` for a stopped one."""
         self._save()
         return False
 
@@ -197,7 +196,6 @@ class Loop:
             self._learner.decay = planned
 
     def _log_window(self, report: StepReport, display: Display) -> None:
-        """Write a line of the log for the updates since the last one."""
         images = self.state.images - self._window_images
         speed = images / (time.perf_counter() - self._window_started)
         nats = self.state.window.take()

@@ -22,9 +22,10 @@ class OutOfMemoryError(PixelRNNError):
 @contextmanager
 def explained_memory(training: TrainingSection, directory: Path) -> Iterator[None]:
     """Context manager that turns an error of a lack of memory, on a CPU or a GPU, into
-    an OutOfMemoryError that says what to change. Every other exception is passed on.
+    an OutOfMemoryError that says what to change. Other exceptions are not changed.
 
-    training: of the run's recipe. directory: the run's.
+    training: of the run's recipe.
+    directory: the run's.
     """
     try:
         yield

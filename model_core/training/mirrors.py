@@ -75,7 +75,7 @@ class MirrorTrial:
     mirrored_bits_per_dim: float
     """Mean of the network alone over the mirrored validation images."""
     keeps_exact: bool
-    """Whether all holes of whole rows that the network completes exactly are also
+    """True if all holes of whole rows that the network completes exactly are also
     completed exactly by the mixture."""
 
     @property
@@ -121,18 +121,16 @@ def publish_mirrored(
 ) -> Mirrors | None:
     """Try the model in `directory` as a mixture with each of its mirror images, and
     write the best one in its place if it is clearly better, the images are symmetric,
-    and the mixture completes the same holes of whole rows exactly.
+    and the mixture completes the same holes of whole rows exactly. Return the scores.
 
-    Returns None, and changes nothing, if there is nothing to try: the network is
-    Multi-Scale or was trained on turned images or in fewer than LEAST_UPDATES updates,
-    or there are fewer than LEAST_IMAGES validation images.
+    Return None, and change nothing, if there is nothing to try: the network is
+    Multi-Scale or was trained on turned images or in fewer than LEAST_UPDATES (1000)
+    updates, or there are fewer than LEAST_IMAGES (10) validation images.
 
+    recipe: the recipe by which the model was trained.
+    run: the run's directory.
     updates: those of the training.
-    recipe, run, cache: the recipe by which the model was trained, the run's directory,
-        and that of its decoded images, as in `RunRequest`.
-
-    Raises DataError or ConfigError if the validation images cannot be read, ModelError
-    if the model cannot be read or written.
+    cache: directory of decoded images. Default: `cache` beside the run.
     """
     model = load_model(directory)
     is_upright = [member.orientation for member in model.members] == ["none"]
@@ -174,7 +172,7 @@ def best_of(trials: Sequence[MirrorTrial]) -> MirrorTrial | None:
 
 
 def keeps_exact(orientation: Orientation, height: int, width: int) -> bool:
-    """Return whether the mixture of an upright network with itself in this orientation
+    """Return True if the mixture of an upright network with itself in this orientation
     completes each hole of the lower rows of an image exactly, as the network does.
 
     Holes that begin within a row are not counted: no mirror image draws such a hole
@@ -187,7 +185,7 @@ def keeps_exact(orientation: Orientation, height: int, width: int) -> bool:
 
 
 def report(mirrors: Mirrors) -> str:
-    """Return a line on the mixtures that were tried."""
+    """Return a line for the user on the mixtures that were tried."""
     tried = ", ".join(
         f"{trial.orientation} {-trial.gain:+.4f} +- {trial.gain_error:.4f}"
         for trial in mirrors.trials

@@ -52,8 +52,10 @@ class Rule(Protocol):
     on, so that a checkpoint always has the same tensors."""
 
     def step(self, rate: float) -> None:
-        """Change the weights by the gradients in the buffer. rate: the learning
-        rate."""
+        """Change the weights by the gradients in the buffer.
+
+        rate: the learning rate.
+        """
         ...
 
 
@@ -75,15 +77,18 @@ class Optimiser:
         self.state = self._rule.state
 
     def step(self, rate: float) -> None:
-        """Change the weights by the gradients in the buffer, and set the whole message,
-        gradients and extra numbers, to zero. rate: the learning rate."""
+        """Change the weights by the gradients in the buffer, and set the whole message
+        (gradients and extra numbers) to zero.
+
+        rate: the learning rate.
+        """
         self._rule.step(rate)
         self._parameters.mark_changed()
         self._parameters.message.zero_()
 
     def clip(self) -> float:
-        """Scale the gradients in the buffer so that their norm is at most training.clip
-        (0: any), and return their norm before."""
+        """Scale the gradients in the buffer so that their norm is at most
+        training.clip, if that is not 0. Return their norm before."""
         norm = float(self._parameters.gradients.norm())
         if self._clip and norm > self._clip:
             self._parameters.gradients.mul_(self._clip / norm)
@@ -121,8 +126,6 @@ class RMSProp:
         self._rule.state[weights] = {"step": torch.zeros(()), **self.state}
 
     def step(self, rate: float) -> None:
-        """Change the weights by the gradients in the buffer. rate: the learning
-        rate."""
         self._rule.param_groups[0]["lr"] = rate
         self._rule.step()
 
@@ -151,8 +154,6 @@ class Muon:
         }
 
     def step(self, rate: float) -> None:
-        """Change the weights by the gradients in the buffer. rate: the learning
-        rate."""
         momentum = self.state["momentum_buffer"]
         squares = self.state["square_avg"]
         momentum.lerp_(self._gradients, 1 - self._momentum)
@@ -219,7 +220,7 @@ def _by_shape(
 
 class Average:
     """Exponential moving average of the weights. At first it follows them faster, so
-    that the random start has no effect later.
+    that the random start has no effect later. `update` is called after each update.
 
     weights: (P,), the average.
     """

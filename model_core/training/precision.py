@@ -1,9 +1,8 @@
-"""Which precision is faster for a network's updates on this processor, float32 or bf16,
+"""Which precision is faster for a network's updates on this CPU, float32 or bf16,
 stored between trainings.
 
 To find it, updates are timed in both precisions, whose loops are compiled first. The
-file is beside the compiled code of this processor, so that another processor has its
-own.
+file is beside the compiled code of this CPU, so that another CPU has its own.
 """
 
 import hashlib
@@ -29,7 +28,7 @@ def remembered(config: NetworkConfig, batch: int) -> str | None:
 
 def remember(config: NetworkConfig, batch: int, precision: str) -> None:
     """Store the precision, float32 or bf16, that is faster for this network and batch
-    on this processor. Nothing is raised if it cannot be written."""
+    on this CPU; do nothing if it cannot be written."""
     if not keeping.KEEP:
         return
     path = _path()
@@ -49,7 +48,6 @@ def _key(config: NetworkConfig, batch: int) -> str:
 
 
 def _read(path: Path) -> dict[str, str]:
-    """Return the content of the file; empty if it is missing or damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

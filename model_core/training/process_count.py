@@ -36,7 +36,8 @@ def _divide_nothing(_: int) -> None:
 class ProcessLimits:
     """The processes that a training on pictures may have.
 
-    most: their number, at most. wanted: the user's number, which is not questioned.
+    most: maximum number of processes.
+    wanted: the user's number, which is not questioned.
     memory: bytes for all of them together. Default: not limited.
     divide_memory: called with a number of processes before so many are started, to give
         each of them its part of the memory.
@@ -59,9 +60,11 @@ ALONE = ProcessLimits()
 
 
 def limits_of_machine(wanted: int | None) -> ProcessLimits:
-    """Return the processes that a training may have which has this machine for itself:
-    all processors but one, and half of the memory. wanted: the user's number, if
-    any."""
+    """Return the limits of a training that has this machine for itself: all CPU cores
+    but one, and half of the memory.
+
+    wanted: the user's number of processes, if any.
+    """
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return ProcessLimits(spare_processors(), wanted, physical // 2)
 
@@ -70,7 +73,9 @@ def limits_of_machine(wanted: int | None) -> ProcessLimits:
 class ChosenProcesses:
     """The processes of a training, and how its batches are divided.
 
-    processes: how many train. shares: of each batch. update_s: seconds of an update.
+    processes: number of processes.
+    shares: number of equal parts of each batch.
+    update_s: seconds of an update.
     spent_s: seconds of the training's minutes that timing took and that the start of
         the processes will take.
     """
@@ -91,12 +96,15 @@ def choose_processes(
     say: Callable[[str], None],
 ) -> ChosenProcesses:
     """Return the number of processes with which updates are fastest here, among those
-    that divide the batch into equal shares.
+    that divide the batch into equal shares. Updates are timed for that.
 
-    timing: its counts and updates are chosen here. images: the training images, which
-        this process has read. limits: the processes that it may have. alone_s: seconds
-        of an update by this process alone. process_bytes: that a process needs.
-    minutes: of the training. say: called if a step takes longer than a moment.
+    timing: its counts and updates are chosen here.
+    images: the training images, which this process has read.
+    limits: the processes that it may have.
+    alone_s: seconds of an update by this process alone.
+    process_bytes: memory that a process needs.
+    minutes: of the training.
+    say: called with a line if a step takes longer than a moment.
 
     Raises ConfigError if the batch cannot be divided by the number that the user wants.
     """
@@ -155,14 +163,13 @@ def _counts(
 def processes_for(
     request: RunRequest, wanted: int | None, most: int | None = None
 ) -> int:
-    """Return how many processes are to train, by this command.
+    """Return how many processes this command is to train with; 1 if torchrun started
+    it.
 
-    wanted: the user's number, if any. Without it a run whose shares are known has as
-        many as its shares, but at most `most`, and every other run has one. It never
-        has more than shares, which a checkpoint does not change.
-    most: processes without the user's number. Default: all processors but one.
-
-    Raises ModelError if the checkpoint to resume from is damaged.
+    wanted: the user's number, if any. Without it a run whose shares (parts of a batch)
+        are known has as many processes, but at most `most`, and every other run has
+        one. There are never more processes than shares.
+    most: Default: all CPU cores but one.
     """
     is_started_by_torchrun = "WORLD_SIZE" in os.environ
     if is_started_by_torchrun:
@@ -178,9 +185,9 @@ def processes_for(
 
 
 def spare_processors(processors: int | None = None) -> int:
-    """Return how many processes may train on this machine if nobody names a number: all
-    processors but one, at least 1.
+    """Return all CPU cores but one, at least 1: the number of processes that train on
+    this machine unless a user names another.
 
-    processors: those that there are. Default: those that this process may use.
+    processors: number of cores. Default: those that this process may use.
     """
     return max(1, (processors or available()) - 1)

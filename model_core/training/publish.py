@@ -92,8 +92,8 @@ def publish(
     say: called with a line that says what was checked.
     name: the model's. Default: the run's name.
 
-    Raises ModelError if the file is no checkpoint, if the network is not causal, or if
-    the model cannot be written; ConfigError if the name is not allowed for a model.
+    Raises ModelError if the file is no checkpoint or the network is not causal;
+    ConfigError if the name is not allowed for a model.
     """
     model = model_from_checkpoint(checkpoint)
     name = name or model.card.name
@@ -106,10 +106,10 @@ def publish(
 
 
 def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
-    """Return the `training` section of a card. kind: "average" or "weights".
+    """Return the `training` section of a card. Its `valid_nats` is None for weights
+    other than those of the best epoch, because the run keeps no other score.
 
-    Its `valid_nats` is None for weights other than those of the best epoch, because the
-    run keeps no other score.
+    kind: "average" or "weights".
     """
     state = TrainState.from_dict(facts["state"])
     training = facts["recipe"]["training"]

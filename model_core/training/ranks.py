@@ -1,10 +1,10 @@
-"""The group of processes that train one network together, and sums over the shares of
-a batch. A single process is a group of one.
+"""The group of processes that train one network together, and sums over the shares of a
+batch. A single process is a group of one.
 
-Each batch is divided into shares. On processors their gradients are added one by one, in
-the order of their numbers, because float addition is not associative: then the sum has
-the same bits for every number of processes. `all_reduce` promises no order, and the
-partial sums of processes would be another one.
+Each batch is divided into shares. On CPUs their gradients are added one by one, in the
+order of their numbers, because float addition is not associative: then the sum has the
+same bits for every number of processes. `all_reduce` promises no order, and the partial
+sums of processes would be another one.
 """
 
 import os
@@ -26,8 +26,8 @@ other. Without it, torchrun's MASTER_ADDR and MASTER_PORT say where."""
 _PATIENCE = timedelta(minutes=30)
 """Maximum time that GPU processes wait for each other."""
 _ENDLESS = timedelta(days=7)
-"""Maximum time that processes on processors wait for each other: a signal may stop them
-for hours, and the connection to one that has died is closed at once."""
+"""Maximum time that CPU processes wait for each other: a signal may stop them for
+hours, and the connection to one that has died is closed at once."""
 
 
 _JOINING = timedelta(minutes=5)
@@ -45,7 +45,8 @@ class UnequalProcessesError(PixelRNNError):
 
 class Ranks:
     """This process's place in the group of processes that train one network, and sums
-    over the group. Every process must make the same calls in the same order.
+    over the group. Every process must make the same calls in the same order. They raise
+    LostProcessError if another process has died.
 
     rank: 0 to count - 1.
     count: number of processes.
@@ -72,8 +73,8 @@ class Ranks:
 
     def first(self, count: int) -> Self | None:
         """Return this process's place in the group of the first `count` processes, with
-        one share for each; None if it is not one of them. Every process must call it.
-        Raises LostProcessError if another process has died."""
+        one share for each; None if it is not one of them. Every process must call
+        it."""
         other = copy(self)
         other.count = count
         other.shares = count
@@ -103,11 +104,11 @@ class Ranks:
             type in all processes; it may return the same tensor again, with other
             numbers.
 
-        On processors the tensors of a round, one from each process, have consecutive
-        numbers: after each round every process has added the same ones, in the same
-        order. On several GPUs, which have one share each, the order is that of
-        `all_reduce`. Raises LostProcessError if another process has died.
+        On CPUs the order of addition does not depend on the number of processes. On
+        several GPUs, which have one share each, it is that of `all_reduce`.
         """
+        # In each round every process contributes one tensor, with consecutive
+        # numbers; after it every process has added the same ones, in the same order.
         if self.shares == 1:
             return compute(0)
         if self.count > 1 and self._device != "cpu":
@@ -128,8 +129,7 @@ class Ranks:
         return total
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
-        """Return the tensors of all processes, by rank. Raises LostProcessError if
-        another process has died."""
+        """Return the tensors of all processes, by rank."""
         if self.count == 1:
             return [tensor]
         gathered = [torch.empty_like(tensor) for _ in range(self.count)]
@@ -138,9 +138,9 @@ class Ranks:
         return gathered
 
     def expect_equal(self, digest: bytes) -> None:
-        """Raise UnequalProcessesError, in all processes, unless the digests of all are
-        equal, and LostProcessError if another process has died. On several GPUs nothing
-        is compared, because nothing promises equal weights."""
+        """Raise UnequalProcessesError, in all processes, unless they all pass the same
+        digest. On several GPUs nothing is compared, because nothing promises equal
+        weights."""
         if self.count == 1 or self._device != "cpu":
             return
         digests = self.gather(torch.frombuffer(bytearray(digest), dtype=torch.uint8))
@@ -156,8 +156,7 @@ class Ranks:
             )
 
     def any(self, flag: bool) -> bool:
-        """Return True if the flag is true in at least one process. Raises
-        LostProcessError if another process has died."""
+        """Return True if the flag is true in at least one process."""
         if self.count == 1:
             return flag
         number = torch.tensor(float(flag), device=self._device)
@@ -183,9 +182,8 @@ def _expecting_all() -> Iterator[None]:
 @contextmanager
 def joined_ranks(device: str) -> Iterator[Ranks]:
     """Context manager that joins the group that the environment variables of torchrun
-    or launch.py describe, and yields this process's place in it; a group of one if there
-    are none. The group is left at the end. Raises LostProcessError if another process
-    has died before it has joined."""
+    or launch.py describe, and yields this process's place in it; a group of one if
+    there are none. The group is left at the end."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield Ranks()

@@ -187,7 +187,8 @@ class TrainingSection(_Section):
 class OutputSection(_Section):
     """The section [output] of a recipe: the files that a run writes.
 
-    log_every, checkpoint_every: in updates.
+    log_every: updates between two lines of the log.
+    checkpoint_every: updates between two checkpoints.
     tensorboard: True to write files for TensorBoard.
     """
 

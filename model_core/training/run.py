@@ -108,19 +108,19 @@ def train(
     is_over: Callable[[], bool] = lambda: False,
 ) -> RunResult:
     """Train until the last epoch, a signal, or until is_over() is true, as one process
-    of the group that the environment describes; write the run's files, and return how
-    it ended.
+    of the group that the environment variables describe; write the run's files, and
+    return how it ended.
 
     make_display: called with (leads, iteration, total); the display gets all progress.
     is_over: called before each update.
 
-    In this process SIGINT and SIGTERM only stop the training meanwhile, and settings of
-    memory, threads and tiny numbers are changed (`make_process_fit`).
+    Changes this process: meanwhile SIGINT and SIGTERM only stop the training; settings
+    of memory, threads and tiny numbers are changed (`make_process_fit`); and torch's
+    global generator is seeded.
 
     Raises ConfigError, DataError or ModelError if the request cannot be trained. Raises
     DivergedError if the loss is no longer finite, OutOfMemoryError, or DiskError if the
-    disk is full or broken; the last checkpoint is still good then. Another OSError of
-    the files is passed on.
+    disk is full or broken; the last checkpoint is still good then.
     """
     make_process_fit()
     training = request.recipe.training
@@ -165,15 +165,14 @@ def train(
 def prepare(
     request: RunRequest, ranks: Ranks, device: str = "cpu"
 ) -> tuple[Loop, RunFiles | None]:
-    """Return a loop that is ready to run, and the files that it writes; None in
-    processes that do not lead. The caller closes them with `files.journal.close()`.
+    """Read the data, make the directory and the log, and return a loop that is ready to
+    run, and the files that it writes (None in processes that do not lead), which the
+    caller closes with `files.journal.close()`. Seeds torch's global generator.
 
-    The data is read, and the directory and the log are made.
+    ranks: the group of processes.
+    device: of this process.
 
-    request: what to do. ranks: the group of processes. device: of this process.
-
-    Raises ConfigError, DataError or ModelError if the request cannot be trained,
-    OSError if a file cannot be written.
+    Raises ConfigError, DataError or ModelError if the request cannot be trained.
     """
     categories = categories_of(request.recipe)
     recipe = categories.recipe
@@ -304,7 +303,7 @@ def _begin_decay(
 
 def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Network:
     """Return the network before its first update, with the weights of the starting
-    model or random ones."""
+    model or random ones. Seeds torch's global generator."""
     torch.manual_seed(seed)
     network = build_network(config)
     if start is not None:
@@ -313,9 +312,9 @@ def _first_network(config: NetworkConfig, seed: int, start: Model | None) -> Net
 
 
 def make_process_fit() -> None:
-    """Set up this process for training: keep freed memory, and let torch use one thread
-    unless OMP_NUM_THREADS is set. With networks this small, more threads only wait for
-    each other."""
+    """Change this process for training: keep freed memory, and let torch use one thread
+    unless OMP_NUM_THREADS is set."""
     keep_freed_memory()
+    # With networks this small, more threads only wait for each other.
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)

@@ -91,17 +91,14 @@ def _labelled_images(
 
 
 def expect_as_they_are(model: Model, data: Path) -> None:
-    """Raise DataError for a folder of pictures that would have to be converted for this
-    model, unless the model was trained on pictures that were converted in the same way,
-    or if there is no data set.
-
-    Otherwise the score would be that of other pictures than those in the folder. The
-    name of the folder does not matter: it may have been moved, and a service that
-    trains calls each folder `pictures`.
-    """
+    """Raise DataError if `data` is a folder of pictures that would have to be converted
+    for this model, unless the model was trained on pictures that were converted in the
+    same way; and if there is no data set."""
     dataset = open_dataset(data, _options(model))
     if not isinstance(dataset, PictureFolder):
         return
+    # The name of the folder does not matter: it may have been moved, and a service
+    # that trains calls each folder `pictures`.
     if model.card.data.endswith(f"({dataset.preparation})"):
         return
     conversion = dataset.conversion(model.config)
@@ -116,8 +113,8 @@ def log_p_of_split(
     limit: int = 0,
     say: Callable[[str], None] = lambda _: None,
 ) -> NDArray[np.float64]:
-    """Return ln p of images of a data set, in nats, (N,), in their order, with a
-    progress bar on stderr. The arguments and the errors are those of `score_model`."""
+    """Return ln p of the images of a split, in nats, (N,), in their order, with a
+    progress bar on stderr. Arguments and errors are those of `score_model`."""
     values = _images(model, data, split, limit)
     say(require_causal(*(member.network for member in model.members)))
     keep_freed_memory()
@@ -155,7 +152,7 @@ def _progress() -> Progress:
 
 def writable_directory(name_or_path: str, models_dir: Path | None) -> Path:
     """Return the directory of a model that `load_model` finds under this name or path.
-    Raises ModelError if there is none, or if no score can be written there."""
+    Raises ModelError if there is none, or if its card cannot be written."""
     directory = directory_of(name_or_path, models_dir)
     if not os.access(directory, os.W_OK):
         raise ModelError(f"cannot write the score into {directory}: permission denied")

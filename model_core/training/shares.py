@@ -15,11 +15,8 @@ from model_core.training.recipe import TrainingSection
 def shares_of_run(training: TrainingSection, checkpoint: Path | None) -> int:
     """Return the number of shares that a run is bound to; 0 if it is not bound yet.
 
-    training: of its recipe.
-    checkpoint: the one that the run is resumed from, or None. It counts if the recipe
-        does not say a number.
-
-    Raises ModelError if the checkpoint is damaged.
+    training: of its recipe, whose number counts first.
+    checkpoint: the one that the run is resumed from, or None.
     """
     if training.shares or checkpoint is None or not checkpoint.exists():
         return training.shares
@@ -28,10 +25,10 @@ def shares_of_run(training: TrainingSection, checkpoint: Path | None) -> int:
 
 def expect_shares(shares: int, processes: int, device: str) -> None:
     """Raise ConfigError unless this number of processes can compute the shares of a
-    run.
+    run: on a CPU each process one or more; on several GPUs each exactly one, because
+    they add by `all_reduce`.
 
-    On processors each process has one or more. Several GPUs add by `all_reduce`, which
-    needs one share for each.
+    device: its name, such as cpu.
     """
     if processes > shares:
         raise ConfigError(

@@ -10,7 +10,8 @@ from pydantic import TypeAdapter
 class Mean:
     """A mean over images that can be saved before it is complete.
 
-    total: the sum. images: their number.
+    total: sum over the images so far.
+    images: number of images so far.
     """
 
     total: float = 0.0
@@ -33,7 +34,8 @@ class Mean:
 class Sitting:
     """A part of a training without interruption, by one command on one machine.
 
-    command: as a person types it. hardware: as a card says it.
+    command: as a person types it.
+    hardware: as a card says it, such as `2 x AMD EPYC 9R14, 1 thread`.
     """
 
     command: str
@@ -128,8 +130,10 @@ class TrainState:
 
     @classmethod
     def fresh(cls, start: Start | None = None) -> Self:
-        """Return the state before the first update. start: the model that the run
-        begins with."""
+        """Return the state before the first update.
+
+        start: the model that the run begins with; None for random weights.
+        """
         return cls(
             iteration=0,
             epochs=0,
@@ -142,8 +146,7 @@ class TrainState:
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Self:
-        """Return the state that `to_dict` turned into `facts`. Raises pydantic's
-        ValidationError if `facts` is no state."""
+        """Return the state that `to_dict` turned into `facts`."""
         return TypeAdapter(cls).validate_python(facts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -163,8 +166,10 @@ class TrainState:
         ]
 
     def end_sitting(self, facts: dict[str, Any]) -> None:
-        """Append the current sitting to those that have ended. facts: what the
-        checkpoint that it wrote contains besides the tensors."""
+        """Append the current sitting to those that have ended.
+
+        facts: what the checkpoint that it wrote contains besides the tensors.
+        """
         self.sittings.append(self._sitting(facts))
 
     def _sitting(self, facts: dict[str, Any]) -> Sitting:

@@ -63,8 +63,9 @@ class Learner:
     ) -> None:
         """Move the network's parameters into one buffer (FlatParameters).
 
-        batches: the training images. training: of the recipe. ranks: the group of
-            processes.
+        batches: the training images.
+        training: of the recipe.
+        ranks: the group of processes.
         """
         self.network = network
         self.parameters = FlatParameters(network, extra=2)
@@ -86,8 +87,7 @@ class Learner:
 
         stop: True if this process was asked to stop; the report says whether any was.
 
-        Raises DivergedError, without changing the weights, if the loss is not finite,
-        and errors of reading the images.
+        Raises DivergedError, without changing the weights, if the loss is not finite.
         """
         batch = self._batches.batch_at(iteration)
         mean_nats, stops = self._mean_over_shares(batch, stop)
@@ -152,7 +152,6 @@ class Learner:
         return total
 
     def _condition(self, labels: Tensor | None) -> Tensor | None:
-        """Return the conditioning map of labels (B,), if there are any."""
         if labels is None:
             return None
         return self.network.of_labels(labels.to(self.parameters.weights.device))

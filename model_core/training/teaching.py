@@ -103,7 +103,7 @@ class Lesson:
     """Network, batch and precision of an update that was not timed because it is not
     compiled yet; None if all were."""
     processes: int = 1
-    """How many processes are to train."""
+    """Number of processes that are to train."""
     process_bytes: int = 0
     """Bytes that timing updates took in one process; 0 if the system does not say."""
 
@@ -317,12 +317,14 @@ def warning_of(
     png_bits: float,
     minutes: str = "",
 ) -> str:
-    """Return in words why a model is of little use although its training succeeded;
-    empty if there is no reason. A model with a warning is not published by itself.
+    """Return a sentence for the user that says why a model is of little use although
+    its training succeeded; empty if there is no reason. A model with a warning is not
+    published by itself.
 
-    updates: how many were made.
-    bits_per_dim: of held-out pictures.
-    uniform_bits: those of guessing. png_bits: those of a PNG file of the same pictures.
+    updates: number of updates made.
+    bits_per_dim: bits per variable of held-out pictures.
+    uniform_bits: the same by guessing each value.
+    png_bits: the same as a PNG file of these pictures.
     minutes: advice for too few updates.
     """
     warnings = []
@@ -345,7 +347,8 @@ def warning_of(
 def png_bits_of(recipe: Recipe, run: Path, cache: Path | None = None) -> float:
     """Return the bits per variable of a run's validation images as one PNG file.
 
-    run, cache: the run's directory, and that of its decoded images.
+    run: the run's directory.
+    cache: directory of its decoded images.
     """
     categories = categories_of(recipe)
     images = RunImages(categories.recipe, run, categories.palette, cache)
@@ -398,12 +401,11 @@ def _update_seconds(
     say: Callable[[str], None],
 ) -> list[float]:
     """Return the seconds of one update by each recipe, measured with networks that are
-    then discarded.
-
-    The recipes take turns, so that a machine that becomes busy slows down all of them.
-    The first update of each may compile code for this machine and is not counted.
-    """
+    then discarded."""
     with smallest_as_zero():
+        # They take turns, so that a machine that becomes busy slows down all of them.
+        # The first update of each may compile code for this machine and is not
+        # counted.
         learners = [learner_of(recipe, (train, labels)) for recipe in recipes]
         with if_slow(say, "compiling the loops that learn, once on this machine"):
             for recipe, learner in zip(recipes, learners, strict=True):
@@ -471,8 +473,6 @@ def _length(
 
 
 def _others(path: Path) -> str:
-    """Return a line on the files of a folder that are not pictures; empty if there are
-    none."""
     others = find_others(path) if path.is_dir() else []
     if not others:
         return ""

@@ -42,7 +42,7 @@ class TimingRequest:
 
     recipe: Recipe
     directory: Path
-    """The run's."""
+    """The run's directory."""
     cache: Path | None = None
     """Directory of decoded images. Default: `cache` beside the run."""
     counts: Sequence[int] = ()
@@ -68,11 +68,13 @@ TrainingImages = tuple[Values | Crops, Labels | None]
 def time_updates(
     request: TimingRequest, images: TrainingImages | None = None
 ) -> Timing:
-    """Return the seconds of updates by this group, as one process of it.
+    """Time updates of this group of processes, as one process of it: every one calls
+    this with the same request.
 
-    images: the training images and their labels. Default: they are read. Raises
-    ConfigError or DataError if the recipe cannot be trained, and LostProcessError if
-    another process dies.
+    images: the training images and their labels. Default: they are read.
+
+    Changes this process as `make_process_fit` does, and seeds torch's global generator.
+    Raises ConfigError or DataError if the recipe cannot be trained.
     """
     make_process_fit()
     recipe = request.recipe
@@ -102,9 +104,15 @@ def time_updates(
 def learner_of(
     recipe: Recipe, images: TrainingImages, ranks: Ranks | None = None
 ) -> Learner:
-    """Return a learner of a network with random weights.
+    """Return a learner of a network with random weights. Seeds torch's global generator
+    (`torch.manual_seed`) with the recipe's seed.
 
+    recipe: its network and training sections count.
+    images: the training images, uint8 (N, C, H, W), or crops; and their labels or None.
     ranks: the group of processes. Default: this one alone.
+
+    Raises ConfigError if the images do not fill a batch, or a batch cannot be divided
+    into the recipe's shares; DataError if there is not one label for each image.
     """
     training = recipe.training
     train, labels = images
