@@ -79,10 +79,8 @@ class ArrayFile:
         have in the file, mapped from the cache, which is written first if they are not
         there.
 
-        Raises DataError if the file cannot be read, for another type or shape than
-        images of bytes, for a value that is no category of the network, for a palette
-        other than that of the options, for a split that the archive lacks, and if the
-        cache cannot be written.
+        Raises DataError if the file is no array of images of bytes, has no such split,
+        or does not fit the network's categories or the palette of the options.
         """
         array = self._array(split)
         shape = _image_shape(array)
@@ -123,9 +121,9 @@ class ArrayFile:
         return cached_splits(directory, name, facts, shape, hashed_blocks)[split]
 
     def palette(self, config: NetworkConfig, most: int) -> tuple[Palette, str]:
-        """Return the colours of the archive's values, and whose they are in words; no
-        colours if it has no palette. `most` is not used: a palette is never shortened.
-        Raises DataError if its palette is invalid."""
+        """Return the colours of the archive's values, and in words whose they are; no
+        colours if it has no palette."""
+        # `most` is not used: a palette is never shortened.
         stored = self._small_array("palette")
         colours = [] if stored is None else [str(each) for each in stored]
         try:
@@ -153,7 +151,7 @@ class ArrayFile:
         self, split: Split, config: NetworkConfig
     ) -> tuple[Values, Labels]:
         """Return the images of a split like `read`, and their labels. Raises DataError
-        if the archive does not have one label for each image, and like `read`."""
+        also if the archive does not have one label for each image."""
         return self.read(split, config), self._labels(split)
 
     def _labels(self, split: Split) -> Labels:
@@ -223,7 +221,6 @@ class ArrayFile:
         ]
 
     def _has_splits(self) -> bool:
-        """Return True if the archive has an array that is named after a split."""
         return self.path.suffix == ".npz" and not set(get_args(Split)).isdisjoint(
             archive_keys(self.path)
         )
@@ -285,7 +282,10 @@ def _with_splits(
     array: StoredArray, few: Splits | None
 ) -> Iterator[tuple[Pixels, Splits]]:
     """Yield the blocks of an array that is not divided, each with the split of its
-    images, by the hashes of their bytes. few: the result of `_few_splits`."""
+    images, by the hashes of their bytes.
+
+    few: the result of `_few_splits`.
+    """
     first = 0
     for block in array.blocks():
         end = first + len(block)
@@ -298,8 +298,8 @@ def _with_splits(
 
 
 def _few_splits(array: StoredArray) -> Splits | None:
-    """Return the splits of all images of an array, (N,), if they are so few that
-    their hashes would leave a split empty; otherwise None."""
+    """Return the splits of all images of an array, (N,), if they are so few that their
+    hashes would leave a split empty; otherwise None."""
     count, *_ = array.shape
     if not 0 < count <= _MOST_FEW:
         return None

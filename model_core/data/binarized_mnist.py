@@ -43,9 +43,8 @@ class AmatFiles:
         return cls(directory) if is_one else None
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """Return the images of a split, (N, 1, 28, 28), 0 or 1. Raises DataError if the
-        file of the split is missing or has other lines, or if the network does not have
-        two values."""
+        """Return the images of a split, (N, 1, 28, 28), 0 or 1. Raises DataError if
+        they cannot be read or the network does not have two values."""
         _expect_binary(config)
         path = self.directory / _TEXT.format(split=split)
         if not path.is_file():
@@ -54,7 +53,6 @@ class AmatFiles:
 
 
 def _expect_binary(config: NetworkConfig) -> None:
-    """Raise DataError if the network does not have two values."""
     if config.values != 2:
         raise DataError(
             "binarized MNIST has 2 values for a pixel, but the network takes "
@@ -108,9 +106,8 @@ class PackedFile:
         return sum(array.shape[0] for array in arrays), _SIDE, _SIDE
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
-        """Return the images of a split, (N, 1, 28, 28), 0 or 1. Raises DataError if the
-        file cannot be read, lacks the split or has another array for it, or if the
-        network does not have two values."""
+        """Return the images of a split, (N, 1, 28, 28), 0 or 1. Raises DataError if
+        they cannot be read or the network does not have two values."""
         _expect_binary(config)
         try:
             with np.load(self.path, allow_pickle=False) as arrays:

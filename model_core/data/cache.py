@@ -32,16 +32,16 @@ def cached_values(
 ) -> Values:
     """Return values (N, C, H, W), mapped read-only from a file in `directory`. If the
     file does not exist, it is first written from blocks(); another process that needs
-    the same file waits meanwhile. A lock file stays beside it.
+    it waits meanwhile. A lock file stays beside it.
 
     name: begins the file's name.
     facts: everything that the bytes depend on, as JSON values; other facts give another
         file.
     shape: (C, H, W).
-    blocks: yields the values in pieces (n, C, H, W).
+    blocks: called only to write the file; yields the values in pieces (n, C, H, W). If
+        it raises, no file is left behind.
 
-    Raises DataError if the directory cannot be written, or blocks() raises OSError, and
-    every other exception of blocks(); then no values are left behind.
+    Raises DataError if the directory cannot be written or blocks() raises OSError.
     """
     return cached_parts(
         directory,
@@ -60,17 +60,17 @@ def cached_splits(
 ) -> dict[Split, Values]:
     """Return the images of each split, mapped read-only from files in `directory`, one
     for each split. If one does not exist, all are first written by one call of
-    blocks(); another process that needs the same files waits meanwhile. A lock file
-    stays beside them.
+    blocks(); another process that needs them waits meanwhile. A lock file stays beside
+    them.
 
     name: begins the files' names.
     facts: everything that the bytes depend on, as JSON values; other facts give other
         files.
     shape: (C, H, W).
-    blocks: yields pieces (n, C, H, W) with their split.
+    blocks: called only to write the files; yields pieces (n, C, H, W) with their split.
+        If it raises, no file is left behind.
 
-    Raises DataError if the directory cannot be written, or blocks() raises OSError, and
-    every other exception of blocks(); then no values are left behind.
+    Raises DataError if the directory cannot be written or blocks() raises OSError.
     """
     parts: dict[Split, tuple[str, Shape]] = {
         split: (f"{name}-{split}", shape) for split in get_args(Split)
@@ -85,17 +85,16 @@ def cached_parts(
     blocks: Callable[[], Iterator[tuple[Part, Values]]],
 ) -> dict[Part, Values]:
     """Return several arrays, by key, mapped read-only from files in `directory`, one
-    for each. If one does not exist, all are first written by one call of blocks();
-    another process that needs the same files waits meanwhile. A lock file stays beside
-    them.
+    for each key. If one does not exist, all are first written by one call of blocks();
+    another process that needs them waits meanwhile. A lock file stays beside them.
 
     facts: everything that the bytes depend on, as JSON values; other facts give other
         files.
     parts: by key, the beginning of the file's name and the shape of one record.
-    blocks: yields pieces (n, ...) with the key of their file.
+    blocks: called only to write the files; yields pieces (n, ...) with the key of their
+        file. If it raises, no file is left behind.
 
-    Raises DataError if the directory cannot be written, or blocks() raises OSError, and
-    every other exception of blocks(); then no values are left behind.
+    Raises DataError if the directory cannot be written or blocks() raises OSError.
     """
     shapes = dict.fromkeys(shape for _, shape in parts.values())
     description = json.dumps([facts, *shapes], sort_keys=True)

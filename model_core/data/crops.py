@@ -20,8 +20,8 @@ CROPPED_SPLIT = "80 / 10 / 10 % of each picture's longer side"
 
 
 class Crops:
-    """The crops (C, h, w), of the network's size, of areas of larger pictures. Its
-    length, N, is the number of crops that fit side by side, without overlap.
+    """Crops (C, h, w), of the network's size, of areas of larger pictures. len() is N,
+    the number of crops that fit side by side, without overlap.
 
     shape: (N, C, h, w).
     """
@@ -49,9 +49,13 @@ class Crops:
     def at_random(
         self, chosen: npt.NDArray[np.int64], generator: np.random.Generator
     ) -> Values:
-        """Return a crop for each index (B,) in 0..N-1, (B, C, h, w), at a random place
-        of the area to which the crop with this index belongs. So areas are chosen in
-        proportion to the crops that fit into them. B is at least 1."""
+        """Return one crop for each index, (B, C, h, w), each at a random place of the
+        area to which the crop with this index belongs, so that areas are chosen in
+        proportion to their size.
+
+        chosen: (B,), at least one, in 0..N-1.
+        generator: chooses the places.
+        """
         h, w = self.shape[2:]
         crops = []
         for i in np.searchsorted(self._ends, chosen, side="right"):

@@ -50,8 +50,8 @@ class Dataset(Protocol):
 
     @property
     def description(self) -> str:
-        """What a model's card says of the data: its name, and how pixels become
-        values."""
+        """What a model's card says of the data: its name, and how pixels become values.
+        For a file of arrays all bytes are read."""
         ...
 
     def read(self, split: Split, config: NetworkConfig) -> Values:
@@ -79,9 +79,12 @@ class ColouredDataset(Protocol):
     categories."""
 
     def palette(self, config: NetworkConfig, most: int) -> tuple[Palette, str]:
-        """Return colours, and in words where they are from; no colours if the data set
-        has none. A data set of pictures returns at most `most`; an archive returns its
-        own palette, however long.
+        """Return the colours of the values, and in words where they are from; no
+        colours if the data set has none.
+
+        config: of the network that will see the images.
+        most: maximum number of colours that are found in pictures; an archive returns
+            its own palette, however long.
 
         Raises DataError if an archive's palette is invalid, or if no picture can be
         read.
@@ -172,8 +175,8 @@ def read_greys(
     options: ReadOptions | None = None,
 ) -> Pixels:
     """Return the pictures of several splits as bytes 0..255, (M, C, H, W), one split
-    after the other; the network's own number of values does not matter. Raises
-    DataError like `read_dataset`."""
+    after the other. Arguments and errors are those of `read_dataset`, but the config's
+    number of values does not matter."""
     greys = config.with_overrides(values=256)
     return np.concatenate(
         [read_dataset(path, split, greys, options) for split in splits]
@@ -187,7 +190,7 @@ def read_labelled_greys(
     options: ReadOptions | None = None,
 ) -> tuple[Pixels, Labels]:
     """Return the pictures of several splits like `read_greys`, and their labels. Raises
-    DataError if there are none, and like `read_dataset`."""
+    DataError also if there are none."""
     greys = config.with_overrides(values=256)
     parts = [read_labelled(path, split, greys, options) for split in splits]
     # A split may lack images of the last labels.
@@ -198,7 +201,6 @@ def read_labelled_greys(
 
 
 def _split(name: str) -> Split:
-    """Return the name as a `Split`. Raise DataError if it is unknown."""
     if name not in get_args(Split):
         raise DataError(
             f"unknown split {name!r}: expected {', '.join(get_args(Split))}"

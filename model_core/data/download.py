@@ -34,21 +34,19 @@ def download(directory: Path) -> None:
 
 
 def fetch(name: str, directory: Path, sources: Sources | None = None) -> bool:
-    """Download a data set into a directory that does not exist yet, and return True.
-    Return False, and do nothing, if the directory was made by an earlier download of
-    it.
+    """Download a data set into a directory that does not exist yet, and return True. If
+    the directory was made by an earlier download of it, do nothing and return False.
+    Another process that downloads into it is waited for.
 
     name: a key of `sources`.
     sources: the known data sets. Default: `read_sources()`.
 
     Every file is checked against its known length and SHA-256; archives are unpacked. A
-    file SOURCE.json in the directory says where it is from. Another process that
-    downloads into the same directory is waited for.
+    file SOURCE.json in the directory says where it is from.
 
-    Raises DataError for an unknown name, for a directory that was made in another way,
-    if no address answers, if a file is not the published one, or if the directory
-    cannot be written; then nothing is left behind. Raises ConfigError if the list of
-    data sets is invalid.
+    Raises DataError, and leaves nothing behind, for an unknown name, a directory that
+    was made in another way or cannot be written, or if no address gives the published
+    files.
     """
     sources = sources or read_sources()
     if name not in sources:
@@ -172,8 +170,9 @@ def _unpack(path: Path) -> None:
 
 def _extract(archive: tarfile.TarFile, into: Path) -> None:
     """Extract the regular files of an archive. Raise TarError for a path outside
-    `into`. tarfile itself can check this from Python 3.11.4 on; the project supports
-    3.11.0."""
+    `into`."""
+    # tarfile itself can check this from Python 3.11.4 on; the project supports
+    # 3.11.0.
     for member in archive:
         target = (into / member.name).resolve()
         if not target.is_relative_to(into):

@@ -32,7 +32,8 @@ class PictureFolder:
     subfolders. The split of a picture depends on its pixels alone, so adding pictures
     does not move others, except if there are very few.
 
-    path: the folder. options: how pictures are read.
+    path: the folder.
+    options: how pictures are read.
     """
 
     path: Path
@@ -87,13 +88,9 @@ class PictureFolder:
 
     def reading_report(self, config: NetworkConfig) -> str:
         """Return a sentence that says how many files could be read, their sizes, and
-        how many images are kept for the test. Raises DataError if no picture can be
-        read.
-
-        With the option `crops` it says the number of all picture files, whether or not
-        they can be read, and the size of the crops, and raises DataError also if no
-        crop is kept for the test.
-        """
+        how many images are kept for the test. With the option `crops` it says the
+        number of all picture files and the size of the crops. Raises DataError if no
+        picture can be read, or no crop is kept for the test."""
         names = find_pictures(self.path)
         size = f"{config.width}x{config.height}"
         if self.options.crops:
@@ -160,10 +157,8 @@ class PictureFolder:
     ) -> tuple[Values, Labels]:
         """Return the images of a split like `read`, and their labels: a picture's label
         is the name of the subfolder of this folder that contains it, at any depth.
-
-        Raises DataError with the option `crops`, since crops have no labels, if a
-        picture is in no subfolder, if the split is empty, or if no picture can be read.
-        """
+        Raises DataError also with the option `crops`, since crops have no labels, and
+        if a picture is in no subfolder."""
         if self.options.crops:
             # Else parts of pictures would get into the cache in place of images.
             raise DataError(

@@ -61,8 +61,8 @@ class IdxFiles:
 
     @property
     def description(self) -> str:
-        """The name, and how bytes become values, for a model's card: a thresholded
-        image is not one of the binarized MNIST of the papers."""
+        """The name, and how bytes become values, for a model's card."""
+        # A thresholded image is not one of the binarized MNIST of the papers.
         name = "MNIST" if self.path.is_dir() else self.path.name
         return (
             f"{name}, bytes mapped to the network's values (2 values: white is 128 or "
@@ -116,7 +116,6 @@ class IdxFiles:
 
 
 def _find(directory: Path, name: str) -> Path | None:
-    """Return the file of this name, or its gzipped form; None if there is neither."""
     candidates = (directory / name, directory / f"{name}.gz")
     return next((candidate for candidate in candidates if candidate.is_file()), None)
 

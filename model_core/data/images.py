@@ -82,21 +82,21 @@ def read_nearest(
     field: bool = False,
 ) -> tuple[npt.NDArray[np.uint8], int]:
     """Return an image file as a network's values, uint8 (C, H, W), 0..V-1, and the
-    number of pixels whose colour was changed to the nearest one that has a value.
+    number of pixels whose colour was changed to the nearest one that has a value: of
+    the palette, or without a palette of the network's V evenly spaced levels.
 
-    config: of the network. A file in colours is converted to grey for a network of one
-        colour; transparency is blended away (`opaque`), unless there is a palette.
-    resize: stretch a picture of another size to the network's, with a box filter as in
-        the service, or without a filter if there is a palette.
+    config: of the network. For a network of one colour, colours are converted to grey;
+        transparency is blended away (`opaque`), unless there is a palette.
+    resize: stretch a picture of another size to the network's, with a box filter, or
+        without a filter if there is a palette.
     palette: the colours of the values, if they are categories.
     nearest: with a palette, accept other colours as the nearest of the palette, and
         print to stderr how far they were.
-    keep: the pixels (H, W) whose colours count; others may have any.
+    keep: bool (H, W), the pixels whose colours count; others may have any.
     field: accept any size.
 
-    Raises DataError if the file cannot be read as an image, if it has another size
-    without `resize` or `field`, or if it has a colour outside the palette without
-    `nearest`.
+    Raises DataError if the file cannot be read as an image, has another size without
+    `resize` or `field`, or a colour outside the palette without `nearest`.
     """
     if not palette:
         pixels = read_pixels(path, config, resize, field)
@@ -197,11 +197,9 @@ def _shown_by(path: Path) -> bytes | None:
 
 def _has_deep_colours(file: ImageFile) -> bool:
     """Return True if a file has more than eight bits per colour. It must be open, and
-    not decoded yet.
-
-    Pillow reads some such files in a mode of eight bits; `tile` then shows their depth.
-    It does not for AVIF and JPEG 2000.
-    """
+    not decoded yet."""
+    # Pillow reads some such files in a mode of eight bits; `tile` then shows their
+    # depth. It does not for AVIF and JPEG 2000.
     if file.mode.startswith(("I", "F")) or ";16" in str(file.tile):
         return True
     for codec, _, _, arguments in file.tile:
@@ -257,9 +255,8 @@ def read_keep(
 def read_part(
     path: Path, config: NetworkConfig, resize: bool = False, palette: Palette = ()
 ) -> npt.NDArray[np.bool_] | None:
-    """Return the map (H, W) of the pixels of a picture that are not transparent
-    (opacity of 128 or more), for a network that can do without the others; None if
-    there are no others.
+    """Return bool (H, W): True for the pixels of a picture that are not transparent
+    (opacity of 128 or more); None if all are, so that nothing is missing.
 
     resize: as for `read_keep`.
     palette: that of the model. If one of its colours is transparent, no pixel of a
@@ -289,10 +286,11 @@ def write_grid(
     text: Mapping[str, str] = MappingProxyType({}),
     palette: Palette = (),
 ) -> None:
-    """Write images (N, C, H, W), integers 0..V-1, to a file as one picture, a table
-    like `grid` makes it. text: as for `save_picture`. Raises DataError for an unknown
-    suffix or a picture that is too large for the format, OSError if the file cannot be
-    written."""
+    """Write images (N, C, H, W), integers 0..V-1, to a file as one picture, in a table
+    as `grid` makes it.
+
+    scale, palette: as for `grid`. path, text, and errors: as for `save_picture`.
+    """
     save_picture(grid(values, config, scale, palette), path, text)
 
 
@@ -365,7 +363,7 @@ def save_picture(
     """Write a picture in the format of the file name's suffix, or as PNG to stdout if
     `path` is `STDOUT`. An existing file is overwritten.
 
-    text: texts by keyword, which only a PNG carries.
+    text: text chunks of a PNG, by keyword; other formats drop them.
 
     Raises DataError for an unknown suffix or a picture that is too large for the
     format, OSError if the file cannot be written.
@@ -406,16 +404,18 @@ def _format_of(path: Path) -> tuple[str, Mapping[str, Any]]:
 
 
 class Sheet(NamedTuple):
-    """The images of a picture that is a table of them, and the pixels that `tile`
+    """The images of a picture that is a table of them, and which of its pixels `tile`
     cannot have written. `cut` makes it."""
 
     images: Pixels
     """(N, C, H, W): one pixel for each square."""
     broken: npt.NDArray[np.bool_]
-    """(N, H, W): True if the square of an enlarged pixel has several colours."""
+    """(N, H, W): True for a pixel of an image that was enlarged to a square, if the
+    square has several colours."""
     foreign: npt.NDArray[np.bool_]
-    """(H', W'), without enlargement: True for a pixel outside the images (in a line
-    between them or in an empty cell) that has another colour than the lines."""
+    """(H', W'), the size of the table without enlargement: True for a pixel outside the
+    images, in a line between them or in an empty cell, that does not have the colour of
+    the lines."""
 
 
 def cut(

@@ -84,7 +84,10 @@ class Labels:
 
 def expect_one_each(labels: Sized, images: Sized, source: object) -> None:
     """Raise DataError unless there are as many labels as images, so that lists that do
-    not match are never combined. source: the file, for the message."""
+    not match are never combined.
+
+    source: the file, for the message.
+    """
     if len(labels) != len(images):
         raise DataError(
             f"{source}: expected one label for each image, not {len(labels)} for "

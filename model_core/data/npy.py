@@ -30,14 +30,14 @@ class StoredArray:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The array's shape, read from the file. Raises DataError if it cannot be read,
-        or is not an array of bytes or booleans in C order."""
+        """The array's shape, read from the file. Raises DataError if the file cannot be
+        read, or is not an array of bytes or booleans in C order."""
         with self._open_member() as file:
             return self._header(file)
 
     def blocks(self) -> Iterator[npt.NDArray[np.uint8]]:
         """Yield the array in pieces (n, ...) of about 16 MiB, in order. Raises
-        DataError if the file cannot be read or ends early, or has another type."""
+        DataError if the file cannot be read or has another type."""
         with self._open_member() as file:
             count, *rest = self._header(file)
             size = math.prod(rest)

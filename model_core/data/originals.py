@@ -54,17 +54,16 @@ def greys_to_redraw(
     values: Values, chosen: npt.NDArray[np.int64], originals: Pixels
 ) -> Pixels:
     """Return the grey picture from which each training image is to be drawn again,
-    bytes (N, C, H, W).
+    bytes (N, C, H, W). An image whose original is also that of a held-out image stays
+    as it is, with 255 for 1.
 
     values: (N, C, H, W) of 0 and 1.
     chosen: (N + K,), the index of the original of each image, followed by those of K
-        held-out images, by which weights are selected.
+        held-out images.
     originals: (M, C, H, W), bytes 0..255.
 
-    An original from which a held-out image was probably drawn is not used: a training
-    image with the same original stays as it is, with 255 for 1. Raises DataError if an
-    image cannot be a draw of its original, because a pixel is white where the original
-    is black, or black where it is white.
+    Raises DataError if an image cannot be a draw of its original, because a pixel is
+    white where the original is black, or black where it is white.
     """
     ours = chosen[: len(values)]
     greys = originals[ours]
@@ -84,7 +83,7 @@ def greys_to_redraw(
 
 def draw_pixels(greys: Pixels, generator: np.random.Generator) -> Values:
     """Return binary pixels drawn from grey ones of any shape: 1 with probability grey /
-    255, else 0. The generator advances."""
+    255, else 0."""
     return (generator.integers(0, 255, greys.shape, np.uint8) < greys).view(np.uint8)
 
 

@@ -60,7 +60,10 @@ def palette_of(colours: Colours) -> Palette:
 
 def greys(count: int) -> Palette:
     """Return `count` evenly spaced greys from black to white, as text: the colours of
-    categories if nothing is known about them. count is at least 2."""
+    categories if nothing is known about them.
+
+    count: at least 2.
+    """
     return tuple(f"#{round(i * 255 / (count - 1)) * 0x10101:06x}" for i in range(count))
 
 
@@ -77,11 +80,11 @@ def match_colours(
     name: str,
     keep: npt.NDArray[np.bool_] | None = None,
 ) -> MatchedColours:
-    """Return a picture in the colours of a palette, each pixel in the nearest one.
+    """Return a picture in the colours of a palette: for each pixel the nearest of them.
 
     nearest: accept other colours than those of the palette.
     name: the picture's name, for the message.
-    keep: the pixels (H, W) whose colours are checked and counted. Default: all.
+    keep: bool (H, W), the pixels whose colours are checked and counted. Default: all.
 
     Raises DataError, which names the first other colour, if there is one and `nearest`
     is False.

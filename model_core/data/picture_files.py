@@ -67,8 +67,8 @@ class SplitPictures(NamedTuple):
     """The pictures of one split.
 
     values: (N, C, H, W), in 0..V-1.
-    origins: (N,), for each picture the index of its file among the names, `file`, and
-        its own `width` and `height`.
+    origins: (N,), records with fields `file`, the index of the picture's file among the
+        names, and `width` and `height`, the size that it had there.
     """
 
     values: Values
@@ -88,9 +88,11 @@ def read_pictures(
 
     root: the folder.
     names: paths relative to it.
-    split: only part of the name of the file in the cache.
+    split: part of the file's name in the cache, and nothing else.
+    config: of the network.
+    options: how pictures are read, and where the cache is.
 
-    Raises DataError if none of them can be read, or if the cache cannot be written.
+    Raises DataError if no file can be read, or if the cache cannot be written.
     """
 
     def blocks() -> Iterator[Values]:
@@ -114,12 +116,9 @@ def read_split_pictures(
     root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions
 ) -> dict[Split, SplitPictures]:
     """Return the named files like `read_pictures`, divided into splits by the pixels of
-    each picture, with the file and the size from which each picture is. One pass
-    decodes all of them.
-
-    If there are so few that a split would be empty, `few_split` divides them. Raises
-    DataError if none of them can be read, or if the cache cannot be written.
-    """
+    each picture, with the file and the size that each picture had. One pass decodes all
+    of them. Very few pictures are divided by `few_split`. Arguments and errors are
+    those of `read_pictures`."""
     splits = get_args(Split)
 
     def look(
@@ -172,10 +171,14 @@ def read_split_pictures(
 def read_whole_pictures(
     root: Path, names: Sequence[str], config: NetworkConfig, options: ReadOptions
 ) -> Iterator[Values]:
-    """Yield the named files in their own sizes, each (C, H, W) in 0..V-1;
-    `options.crops` must be True. Nothing is cached. Files that cannot be read are left
-    out, with one warning in the log at the end; raises DataError then if none can be
-    read."""
+    """Yield the named files in their own sizes, each (C, H, W) in 0..V-1. Nothing is
+    cached. Files that cannot be read are left out, with one warning in the log at the
+    end; DataError is raised then if none can be read.
+
+    root: the folder.
+    names: paths relative to it.
+    options: `crops` is True.
+    """
 
     def look(image: Image.Image, _: int) -> Values:
         return quantise(fit(image, config, options), config.levels)
@@ -344,7 +347,7 @@ def decode_each(
 ) -> Iterator[list[Found]]:
     """Yield the results of `look` for all files that can be read, in their order, in
     lists for `at_once` files each. Lists without a result are left out. Files are
-    decoded in as many threads as there are processors, and progress is shown if stderr
+    decoded in as many threads as there are CPU cores, and progress is shown if stderr
     is a terminal.
 
     root: the folder.
@@ -402,7 +405,6 @@ def first_names(names: Sequence[str]) -> str:
 
 
 def _report(root: Path, unreadable: list[str], count: int) -> None:
-    """Log which files cannot be read. Raise DataError if these are all."""
     if not unreadable:
         return
     sentence = (

@@ -100,10 +100,10 @@ class _PlainUnpickler(pickle.Unpickler):
 
 def load_plain_pickle(path: Path) -> Any:
     """Return the content of a pickle, with arrays of bytes as `PickledArray` and the
-    strings of Python 2 as bytes.
+    strings of Python 2 as bytes. Nothing in the file is called.
 
-    Raises DataError if the file cannot be read, is damaged, or needs anything to be
-    imported except what such arrays need: nothing in the file is called.
+    Raises DataError if the file cannot be read, is damaged, or needs anything imported
+    except what such arrays need.
     """
     try:
         with path.open("rb") as file:

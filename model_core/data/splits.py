@@ -27,11 +27,11 @@ HASHED_SPLIT = "80 / 10 / 10 % by hash of the pixels"
 
 def spread(values: npt.NDArray[Number], limit: int) -> npt.NDArray[Number]:
     """Return `limit` images, or their labels, spread evenly over a split, in their
-    order; all of them if `limit` is 0 or not less than their number. The first ones
-    would not do, because a file may be sorted, as the test split of binarized MNIST
-    is."""
+    order; all of them if `limit` is 0 or not less than their number."""
     if not 0 < limit < len(values):
         return values
+    # The first ones would not do, because a file may be sorted, as the test split of
+    # binarized MNIST is.
     return values[np.arange(limit) * len(values) // limit]
 
 
@@ -46,26 +46,26 @@ def hashed_split(pixels: bytes) -> Split:
 
 
 def split_at(share: float) -> Split:
-    """Return the split of an image, given its place between 0 and 1 (`hashed_share`):
-    "train" below 0.8, "valid" below 0.9, otherwise "test"."""
+    """Return the split of an image by its number in [0, 1) (`hashed_share`): "train"
+    below 0.8, "valid" below 0.9, otherwise "test"."""
     if share < 0.8:
         return "train"
     return "valid" if share < 0.9 else "test"
 
 
 def hashed_share(pixels: bytes) -> float:
-    """Return the place of an image in 0..1, 1 excluded, by the SHA-256 of its pixels.
-    Places are evenly distributed."""
+    """Return a number in [0, 1) made of the SHA-256 of an image's pixels. It is evenly
+    distributed over images, and decides the image's split."""
     return int.from_bytes(hashlib.sha256(pixels).digest()[:8], "big") / 2**64
 
 
 def few_split(shares: Sequence[float]) -> list[Split]:
-    """Return the splits of images that are too few for `hashed_split`, in their order,
-    given their places between 0 and 1 (`hashed_share`).
+    """Return the splits of images, at least one, that are too few for `hashed_split`,
+    in their order. The last tenth of the different shares, at least one, is the test
+    split, and the tenth before it the validation split. Copies of an image are in the
+    same split.
 
-    The last tenth of the different places, at least one, is the test split, and the
-    tenth before it the validation split. Copies have the same place and so the same
-    split. There must be at least one image.
+    shares: for each image its number in [0, 1) (`hashed_share`).
     """
     places = sorted(set(shares))
     held_out = max(1, len(places) // 10)
@@ -81,8 +81,11 @@ def few_split(shares: Sequence[float]) -> list[Split]:
 
 
 def quantise(pixels: Pixels, levels: int) -> Values:
-    """Return the values 0..V-1 of bytes of any shape, each the nearest one; `levels` is
-    V. With 256 levels this returns the bytes themselves, not a copy."""
+    """Return the values 0..V-1 of bytes of any shape, each the nearest one. With 256
+    levels these are the bytes themselves, not a copy.
+
+    levels: V.
+    """
     if levels == 256:
         return pixels
     table = pixels_to_values(np.arange(256, dtype=np.uint8), levels)
