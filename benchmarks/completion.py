@@ -58,6 +58,8 @@ OWN, TEST = "own", "test"
 DRAWS = 32
 """Draws that say how many nats are to be expected."""
 
+FEW = 10
+"""A guide is shown with kinds of hole of which it had at least so many."""
 Keep = NDArray[np.bool_]
 Facts = dict[str, Any]
 
@@ -362,7 +364,13 @@ def _hole_lines(columns: Facts) -> list[str]:
         for each in machines
     }
     kinds = [
-        [kind, *(_cell(cells.get(kind, {}).get("gap")) for cells in models.values())]
+        [
+            kind,
+            *(
+                _cell(cells.get(kind, {}).get("gap"), counted=False)
+                for cells in models.values()
+            ),
+        ]
         for kind in (*KINDS, "all", "all but poor")
     ]
     told = [
@@ -382,7 +390,7 @@ def _hole_lines(columns: Facts) -> list[str]:
         ]
         for name, cells in models.items()
         for kind, cell in cells.items()
-        if kind in KINDS and "guided_gap" in cell
+        if kind in KINDS and "guided_gap" in cell and cell["guided_gap"][2] >= FEW
     ]
     return [
         " ".join(
@@ -400,10 +408,11 @@ def _hole_lines(columns: Facts) -> list[str]:
     ]
 
 
-def _cell(found: Sequence[float] | None) -> str:
-    return (
-        f"{found[0]:+.1f} ± {found[1]:.1f} ({found[2]})" if found and found[2] else "–"
-    )
+def _cell(found: Sequence[float] | None, counted: bool = True) -> str:
+    if not found or not found[2]:
+        return "–"
+    error = f"{found[0]:+.1f} ± {found[1]:.1f}"
+    return f"{error} ({found[2]})" if counted else error
 
 
 if __name__ == "__main__":
