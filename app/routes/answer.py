@@ -26,8 +26,8 @@ async def answer(
 ) -> Response:
     """Return the response that the client prefers, after the wait that it asks for.
 
-    A client that waits for a picture, and gets none in time, gets a problem and not the
-    job, so that it does not store a document as a picture.
+    A client that asked to wait for a picture, and gets none in time, gets a problem and
+    not the job, so that it does not store a document as a picture.
     """
     services: Services = request.app.state.services
     account = request.scope["state"]["caller"].account
@@ -38,14 +38,16 @@ async def answer(
 
     if wanted.media is Media.EVENTS:
         return event_stream(services, job, 0, headers, account)
-    if wanted.wait_s:
+    if wanted.was_asked_to_wait:
         headers |= applied_header(wanted.wait_s)
+    if wanted.wait_s:
         job = await waited_for(job, wanted.wait_s, services, request.receive, account)
 
     wants_picture = wanted.media in PICTURE_FORMATS
     if wants_picture and job.status is JobStatus.SUCCEEDED:
         return await _picture(job, wanted, headers, services)
-    if wants_picture and wanted.wait_s:
+    is_over = job.status.is_terminal and wanted.wait_s > 0
+    if wants_picture and (wanted.was_asked_to_wait or is_over):
         error = _why_no_picture(job)
         problem = problem_of(error)
         return JSONResponse(
@@ -54,7 +56,7 @@ async def answer(
             {**headers, **headers_of(error)},
             PROBLEM_TYPE,
         )
-    status = 200 if wanted.wait_s and job.status.is_terminal else 202
+    status = 200 if is_over else 202
     return Response(job.model_dump_json(), status, headers, Media.JSON)
 
 

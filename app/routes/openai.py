@@ -17,7 +17,13 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from app.access.callers import ANYONE
 from app.dependencies import CallerDep, Services, ServicesDep
-from app.errors import RefusedError, StoppingError, UnfinishedJobError
+from app.errors import (
+    BadParameterError,
+    NoLinksError,
+    RefusedError,
+    StoppingError,
+    UnfinishedJobError,
+)
 from app.imaging.given import ALPHA_MASK, Files
 from app.imaging.render import MAX_SCALE, PictureFormat, expect_side
 from app.problems import problem_of
@@ -145,8 +151,13 @@ async def _images_answer(
     more = more or {}
     body.check_applicable()
     if body.response_format == "url":
-        # Without a secret there are no addresses: refuse before anything is drawn.
-        services.links.expect_any()
+        try:
+            services.links.expect_any()  # before anything is drawn
+        except NoLinksError as error:  # OpenAI's clients would repeat a 501
+            raise BadParameterError(
+                f"response_format: expected b64_json, since {error}",
+                field="response_format",
+            ) from None
     model = await services.models.find_for(kind.word, body.model, caller)
     # OpenAI's `size` is that of the picture. A model draws its own size, or that of a
     # field, and the picture is scaled up by a whole number.

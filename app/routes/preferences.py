@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from app.errors import BadParameterError
 from app.imaging.render import PictureFormat
 from app.routes.waiting import preferred_wait_s
-from app.schema.preference_headers import MAX_KEY_LENGTH, Media
+from app.schema.preference_headers import MAX_KEY_LENGTH, MAX_WAIT_S, PICTURES, Media
 
 _QUALITY = re.compile(r"(?i);\s*q=([0-9.]+)")
 
@@ -37,6 +37,8 @@ class Preferences:
     """Media type of the response."""
     wait_s: int
     """Seconds to wait for the end of the job; 0: respond at once."""
+    was_asked_to_wait: bool
+    """False if it waits only because nothing but a picture is accepted."""
     idempotency_key: str | None
     """None if the client sent none."""
     scale: int = 1
@@ -64,9 +66,14 @@ def preferences_of(headers: Headers) -> Preferences:
         raise BadParameterError(
             f"Idempotency-Key: expected 1 to {MAX_KEY_LENGTH} characters"
         )
-    media = preferred_media(headers.get("accept", ""), tuple(Media))
-    wait_s = preferred_wait_s(headers.get("prefer", ""))
-    return Preferences(media, wait_s, key)
+    accept, prefer = headers.get("accept", ""), headers.get("prefer", "")
+    media = preferred_media(accept, tuple(Media))
+    if not prefer and _names_pictures_alone(accept):
+        return Preferences(
+            media, MAX_WAIT_S, was_asked_to_wait=False, idempotency_key=key
+        )
+    wait_s = preferred_wait_s(prefer)
+    return Preferences(media, wait_s, was_asked_to_wait=wait_s > 0, idempotency_key=key)
 
 
 def preferred_media(accept: str, among: Sequence[Media]) -> Media:
@@ -78,6 +85,11 @@ def preferred_media(accept: str, among: Sequence[Media]) -> Media:
         for part in accept.split(",")
     }
     return max(among, key=lambda media: _liking(media, ranges))
+
+
+def _names_pictures_alone(accept: str) -> bool:
+    ranges = [part.partition(";")[0].strip().lower() for part in accept.split(",")]
+    return all(name in (*PICTURES, "image/*") for name in ranges)
 
 
 def _liking(media: Media, ranges: Mapping[str, float]) -> float:

@@ -1,7 +1,9 @@
 """A picture that is waited for and is not there: never a document in its place."""
 
 import httpx
+import pytest
 
+from app.routes import preferences
 from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, SCALES, HandWorker, eventually
 
@@ -25,6 +27,21 @@ def test_answer_is_504_when_a_picture_is_not_drawn_in_time(
     again = client.post("/sample", json=SAMPLE, headers=headers)
     assert (again.status_code, again.headers["content-type"]) == (200, "image/png")
     assert again.headers["x-job-id"] in link
+
+
+def test_picture_alone_is_waited_for_unasked(
+    client: httpx.Client, worker: HandWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`curl -H 'Accept: image/png' -o a.png` writes a picture; if it takes too long, the
+    answer is the job, as it always was."""
+    monkeypatch.setattr(preferences, "MAX_WAIT_S", 1)
+    headers = {"Accept": "image/png, image/*", "Idempotency-Key": "unasked"}
+    late = client.post("/sample", json=SAMPLE, headers=headers)
+    assert (late.status_code, late.json()["status"]) == (202, "queued")
+    assert "preference-applied" not in late.headers
+    worker.draw()
+    answer = client.post("/sample", json=SAMPLE, headers=headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
 
 
 def test_answer_is_424_when_the_picture_will_never_come(

@@ -214,6 +214,16 @@ def test_mask_of_an_edit_has_to_be_transparent_somewhere(
     assert "POST /complete" in answer.json()["error"]["message"]
 
 
+def test_addresses_are_400_if_none_are_signed(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    """OpenAI's clients repeat 501, which `/jobs/{id}/links` answers."""
+    call = CALL | {"response_format": "url"}
+    answer = client.post("/v1/images/generations", json=call)
+    assert answer.status_code == 400
+    assert "expected b64_json" in answer.json()["error"]["message"]
+
+
 def test_edit_takes_one_picture_and_says_so(
     client: httpx.Client, worker: HandWorker
 ) -> None:

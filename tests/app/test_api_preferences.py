@@ -124,7 +124,6 @@ def test_picture_is_the_grid_when_several_are_drawn(
     "accept",
     [
         "*/*",
-        "image/png",
         "text/html,*/*;q=0.5",
         "text/event-stream;q=0",
         "text/event-stream;Q=0",
@@ -136,7 +135,7 @@ def test_picture_is_the_grid_when_several_are_drawn(
 def test_answer_is_json_when_nothing_else_is_liked_better(
     client: httpx.Client, worker: HandWorker, accept: str
 ) -> None:
-    """Also a picture that is not waited for is a job at first."""
+    """A browser that would take a picture too gets a job."""
     answer = client.post("/sample", json=SAMPLE, headers={"Accept": accept})
     assert (answer.status_code, answer.headers["content-type"]) == (
         202,
