@@ -31,8 +31,8 @@ QUICK_PRESETS = ("mnist-diagonal-bilstm", "mnist-row-lstm")
 GUESSED_RATE = 15e9
 """Operations a second, until a first measurement says how long a batch takes."""
 
-IN_PAGE = (1, 1), (16, 1), (16, 2)
-"""Images and threads of the page's rows; the plots and the file of figures have all."""
+IN_PAGE = (1, 1), (16, 1)
+"""Images and threads of the page's rows; the file of figures has all."""
 
 HEADER = (
     *(
