@@ -23,9 +23,7 @@ RELAXED = "--experimental-wasm-relaxed-simd"
 
 @pytest.fixture(scope="session")
 def ask() -> Ask:
-    """ask(script, **given): what a function body of JavaScript returns; it sees the engine's `parts`, `at` (the URL
-    of a folder) and `given`. Relaxed modules are taken, which some versions of Node want to be told. node_options: more
-    of what Node is told."""
+    """ask(call, **given): what a call of calls.mjs returns, in a Node that takes relaxed modules."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node")
@@ -35,7 +33,7 @@ def ask() -> Ask:
     relaxed = [RELAXED] if RELAXED in known else []
 
     def asked(
-        script: str,
+        call: str,
         engine: Path = shipped.ENGINE,
         node_options: Sequence[str] = (),
         **given: Any,
@@ -45,7 +43,7 @@ def ask() -> Ask:
             for option in node_options
         ):
             pytest.skip(f"this machine's Node has no {' '.join(node_options)}")
-        question = json.dumps({"engine": str(engine), "script": script, "given": given})
+        question = json.dumps({"engine": str(engine), "call": call, "given": given})
         command = [
             node,
             *relaxed,

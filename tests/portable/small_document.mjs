@@ -187,4 +187,6 @@ Object.assign(globalThis, {
   requestAnimationFrame: (step) => frames.push(step),
   cancelAnimationFrame: () => frames.splice(0),
 });
-export { SmallElement };
+/** @type {any} */
+const Open = SmallElement;
+export { Open as SmallElement };

@@ -43,15 +43,6 @@ MODELS = (
 )
 OF_EACH_KIND = ("tiny-cnn", "tiny-row-rgb", "tiny-diagonal")
 Request = dict[str, Any]
-COMPLETE = """
-const found = {};
-for (const [name, requests] of Object.entries(given.requests)) {
-  const model = await parts.load(at(`${given.folder}/models/${name}`));
-  found[name] = [];
-  for (const request of requests) found[name].push(await model.complete(request));
-}
-return found;
-"""
 
 
 def _holes(height: int, width: int) -> dict[str, NDArray[np.bool_]]:
@@ -207,7 +198,7 @@ def test_completions_are_those_of_python(
         name: [_asked(request) for request, _ in expected[name]] for name in names
     }
     found = ask(
-        COMPLETE,
+        "completeAll",
         exact_engine if module == "exact" else shipped.ENGINE,
         folder=str(exported),
         requests=requests,
@@ -217,29 +208,12 @@ def test_completions_are_those_of_python(
             assert_same(its, done)
 
 
-STOPPED = """
-const model = await parts.load(at(given.folder));
-const hole = {seed: 1, known: new Array(30).fill(0), keep: [0, ...new Array(29).fill(1)]};
-return model.complete({...hole, signal: AbortSignal.abort()}).then(() => "done", ({name}) => name);
-"""
-
-
 def test_completion_is_stopped_when_nobody_waits_for_it(
     ask: Ask, exported: Path
 ) -> None:
     """By the signal that was given."""
-    assert (
-        ask(STOPPED, folder=str(exported / "models" / "tiny-diagonal")) == "AbortError"
-    )
-
-
-HEARD = """
-const model = await parts.load(at(given.folder));
-const rows = [];
-const onRow = (image, y, values) => rows.push([image, y, ...values]);
-const {images} = await model.complete({...given.request, onRow});
-return [images.map(({values}) => values), rows];
-"""
+    found = ask("stop", folder=str(exported / "models" / "tiny-diagonal"))
+    assert found.startswith("AbortError")
 
 
 def test_rows_are_told_when_an_image_is_there(
@@ -252,7 +226,7 @@ def test_rows_are_told_when_an_image_is_there(
         if not each[1].exact and each[0]["n"] == 2
     )
     values, rows = ask(
-        HEARD,
+        "hear",
         folder=str(exported / "models" / "tiny-diagonal"),
         request=_asked(request),
     )

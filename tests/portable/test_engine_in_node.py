@@ -47,17 +47,6 @@ MODELS = (
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SEED = 2**53 + 2017
 """One that is no exact number in JavaScript."""
-DRAW = """
-const drawn = {};
-for (const name of given.models) {
-  const model = await parts.load(at(`${given.folder}/models/${name}`));
-  const rows = [];
-  const onRow = (image, y, values) => rows.push([image, y, values]);
-  const images = await model.sample({...given.options, seed: BigInt(given.seed), onRow});
-  drawn[name] = {values: images.map(({values}) => values), rows, module: model.module};
-}
-return drawn;
-"""
 
 
 @pytest.fixture(scope="module", params=["relaxed", "exact"])
@@ -69,7 +58,7 @@ def drawn(
     options = {"n": 11, "first": 3, "temperature": 0.7}
     engine = exact_engine if request.param == "exact" else shipped.ENGINE
     found = ask(
-        DRAW,
+        "draw",
         engine,
         folder=str(exported),
         models=MODELS,
@@ -116,12 +105,11 @@ def test_shipped_models_draw_and_complete_the_same_in_javascript(
     """A trained network's bytes, too; its card knows how many nats are strange, which the receipt's word asks."""
     done = export(tmp_path / "site", "characters")
     assert done.returncode == 0, done.stderr
-    script = DRAW.replace("BigInt(given.seed)", "2016")
     (values,) = ask(
-        script,
+        "draw",
         folder=str(tmp_path / "site"),
         models=["characters"],
-        seed="0",
+        seed="2016",
         options={"n": 4},
     ).values()
     model = load_model("characters")
@@ -130,10 +118,10 @@ def test_shipped_models_draw_and_complete_the_same_in_javascript(
     keep = torch.ones(drawn.shape[2:], dtype=torch.bool)
     keep[4:12, 4:12] = False
     options = {"known": drawn[0].ravel().tolist(), "keep": keep.ravel().tolist()}
-    found = ask(
-        COMPLETE,
+    (found,) = ask(
+        "complete",
         folder=str(tmp_path / "site" / "models" / "characters"),
-        options=options,
+        calls=[{**options, "seed": 5, "n": 3}],
     )
     assert_same(found, complete(model, drawn[0], keep, 3, seed=5))
 
@@ -158,15 +146,9 @@ def test_a_changed_weight_changes_the_picture(
     options = {"n": 11, "first": 3, "temperature": 0.7}
     asked = {"models": ["tiny-cnn"], "seed": str(SEED), "options": options}
     (before,), (after,) = (
-        ask(DRAW, folder=str(at), **asked).values() for at in (exported, folder)
+        ask("draw", folder=str(at), **asked).values() for at in (exported, folder)
     )
     assert before["values"] != after["values"]
-
-
-COMPLETE = """
-const model = await parts.load(at(given.folder));
-return model.complete({...given.options, seed: 5, n: 3});
-"""
 
 
 def test_clamped_completions_are_those_of_python(
@@ -182,10 +164,11 @@ def test_clamped_completions_are_those_of_python(
         "known": known.ravel().tolist(),
         "keep": keep.ravel().tolist(),
         "method": "clamp",
+        "seed": 5,
+        "n": 3,
     }
-    found = ask(
-        COMPLETE, folder=str(exported / "models" / "tiny-mixture"), options=options
-    )
+    folder = str(exported / "models" / "tiny-mixture")
+    (found,) = ask("complete", folder=folder, calls=[options])
     values = [image["values"] for image in found["images"]]
     assert np.array_equal(np.array(values).reshape(3, 1, 6, 5), expected.values.numpy())
     assert found["receipt"] == expected.receipt.to_dict()
@@ -203,22 +186,12 @@ def test_scores_are_those_of_python(
     for name in ("tiny-mixture", "tiny-rgb"):
         model = load_model(name, models_dir=portable_models_dir)
         values = sample(model, 1, seed=1)
-        script = "return (await parts.load(at(given.folder))).score(given.values);"
-        found = ask(
-            script,
+        (found,) = ask(
+            "score",
             folder=str(exported / "models" / name),
             values=values.ravel().tolist(),
         )
         assert math.isclose(found, -float(log_likelihood(model, values)), rel_tol=1e-5)
-
-
-VERIFY = """
-const model = await parts.load(at(given.folder));
-const said = (error) => `${error.name}: ${error.message}`;
-const tried = given.files.map((file) => model.verify(Uint8Array.from(file)));
-const told = ({verified, changed, cardChanged}) => [verified, changed, cardChanged];
-return Promise.all(tried.map((each) => each.then(told, said)));
-"""
 
 
 def test_set_of_pictures_is_verified_in_javascript(ask: Ask, tmp_path: Path) -> None:
@@ -234,7 +207,7 @@ def test_set_of_pictures_is_verified_in_javascript(ask: Ask, tmp_path: Path) -> 
         }
         files = [list((verification.FOLDER / name).read_bytes()) for name in answers]
         told = ask(
-            VERIFY, folder=str(tmp_path / "site" / "models" / model), files=files
+            "verify", folder=str(tmp_path / "site" / "models" / model), files=files
         )
         for (name, readers), each in zip(answers.items(), told, strict=True):
             assert (each[0] is True) == ("browser" in readers), (name, each)
@@ -280,18 +253,12 @@ def test_pictures_are_verified_in_javascript(
         for file in (picture, changed, bare, relabelled, earlier)
     ]
     verified, other, unknown, *renamed = ask(
-        VERIFY, folder=str(exported / "models" / "tiny-row-rgb"), files=files
+        "verify", folder=str(exported / "models" / "tiny-row-rgb"), files=files
     )
     assert verified == [True, [], False]
     assert renamed == [[True, [], True], [True, [], False]]
     assert other == [False, [{"sample": 1, "x": 1, "y": 3}], False]
     assert unknown.startswith("EngineError: only samples can be verified")
-
-
-FORGED = """
-const model = await parts.load(at(given.folder));
-return model.verify(Uint8Array.from(given.file)).then(({verified, changed}) => [verified, changed]);
-"""
 
 
 @pytest.mark.parametrize("name", ["tiny-cnn", "tiny-row-rgb", "tiny-tiles"])
@@ -326,10 +293,10 @@ def test_forged_sheet_is_not_verified_in_javascript(
         bits: dict[str, Any] = {"bits": 8} if image.mode == "P" else {}
         image.save(picture, pnginfo=text, **bits)
 
-    verified, changed = ask(
-        FORGED,
+    ((verified, changed, _),) = ask(
+        "verify",
         folder=str(exported / "models" / name),
-        file=list(picture.read_bytes()),
+        files=[list(picture.read_bytes())],
     )
 
     assert verified is False
@@ -371,7 +338,7 @@ def test_indexed_pictures_are_verified_in_javascript(
         image.save(faint, pnginfo=text, bits=8, transparency=bytes([255, 100]))
     files = [list(file.read_bytes()) for file in (picture, changed, recoloured, faint)]
     verified, other, *repainted = ask(
-        VERIFY, folder=str(exported / "models" / "tiny-tiles"), files=files
+        "verify", folder=str(exported / "models" / "tiny-tiles"), files=files
     )
     assert verified == [True, [], False]
     assert other == [False, [{"sample": 0, "x": 0, "y": 0}], False]
@@ -422,7 +389,7 @@ def test_grey_picture_with_a_foreign_palette_is_not_verified_in_javascript(
     coloured = [indexed, (b"PLTE", NEGATIVE), *others]
 
     genuine, negative, bare = ask(
-        VERIFY,
+        "verify",
         folder=str(exported / "models" / "tiny-cnn"),
         files=[_png(drawn), _png(coloured), _png([indexed, *others])],
     )
@@ -447,7 +414,7 @@ def test_second_palette_is_not_verified_in_javascript(
     grey = b"IHDR", header[:9] + b"\0" + header[10:]
 
     genuine, *forged = ask(
-        VERIFY,
+        "verify",
         folder=str(exported / "models" / "tiny-tiles"),
         files=[
             _png(drawn),
@@ -486,7 +453,7 @@ def test_pictures_of_few_colours_are_verified_in_javascript(
         files += [_at_depth(chunks, depth), _at_depth(chunks, depth, True)]
 
     first, changed, of_sheet, changed_sheet = ask(
-        VERIFY, folder=str(tmp_path / "site" / "models" / "few"), files=files
+        "verify", folder=str(tmp_path / "site" / "models" / "few"), files=files
     )
 
     assert first == of_sheet == [True, [], False]
@@ -511,7 +478,7 @@ def test_pixels_are_unpacked_last_in_javascript(
     file = _png([(kind, changes.get(kind, content)) for kind, content in drawn])
     model = "tiny-diagonal" if is_foreign else "tiny-cnn"
 
-    (said,) = ask(VERIFY, folder=str(exported / "models" / model), files=[file])
+    (said,) = ask("verify", folder=str(exported / "models" / model), files=[file])
 
     expected = "drawn with the weights" if is_foreign else "the picture is 8000x8000"
     assert expected in said
@@ -531,8 +498,7 @@ def test_filters_are_undone_in_javascript(ask: Ask, filter_number: int) -> None:
     with Image.open(io.BytesIO(bytes(file))) as image:
         pixels = np.array(image.convert("RGBA"))
         expected = pixels.view(">u4").ravel().tolist()
-    script = "return parts.pixelsOf(parts.readPng(Uint8Array.from(given.file)));"
-    assert ask(script, file=file) == expected
+    assert ask("pixels", file=file) == expected
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4, 8])
@@ -545,8 +511,7 @@ def test_indices_of_any_depth_are_read_in_javascript(ask: Ask, depth: int) -> No
         (b"IDAT", zlib.compress(np.insert(indices, 0, 0, axis=1).tobytes())),
         (b"IEND", b""),
     ]
-    script = "return parts.pixelsOf(parts.readPng(Uint8Array.from(given.file)));"
-    found = ask(script, file=_at_depth(chunks, depth))
+    found = ask("pixels", file=_at_depth(chunks, depth))
     greys = 255 - indices.ravel().astype(int)
     assert found == (greys * 0x1010100 + 255).tolist()
 
@@ -572,34 +537,9 @@ def _at_depth(
     return _png([(b"IHDR", header), *kept, (b"IDAT", stream), (b"IEND", b"")])
 
 
-REFUSED = """
-const model = await parts.load(at(given.folder));
-const hole = {seed: 1, known: new Array(30).fill(0), keep: [0, ...new Array(29).fill(1)]};
-const calls = {
-  seed: () => model.sample({seed: 2 ** 60}),
-  n: () => model.sample({seed: 1, n: 0}),
-  temperature: () => model.sample({seed: 1, temperature: 0}),
-  label: () => model.sample({seed: 1, label: 3}),
-  size: () => model.score([1, 2, 3]),
-  value: () => model.score(new Array(30).fill(2)),
-  particles: () => model.complete({...hole, particles: 257}),
-  sweeps: () => model.complete({...hole, sweeps: 17}),
-  method: () => model.complete({...hole, method: "guess"}),
-  clamp: () => model.complete({...hole, method: "clamp", n: 0}),
-  labels: () => model.complete({...hole, label: ["a"]}),
-  keep: () => model.complete({...hole, keep: [1]}),
-};
-const said = {};
-for (const [name, call] of Object.entries(calls)) {
-  said[name] = await call().then(() => "nothing", (error) => `${error.name}: ${error.message}`);
-}
-return said;
-"""
-
-
 def test_wrong_requests_are_answered_in_a_sentence(ask: Ask, exported: Path) -> None:
     """What was expected, and what came."""
-    said = ask(REFUSED, folder=str(exported / "models" / "tiny-diagonal"))
+    said = ask("refusals", folder=str(exported / "models" / "tiny-diagonal"))
     expected = {
         "seed": "EngineError: seed must be a whole number",
         "n": "EngineError: n must be a whole number from 1 on, not 0",
@@ -617,9 +557,6 @@ def test_wrong_requests_are_answered_in_a_sentence(ask: Ask, exported: Path) -> 
     assert {
         name: text[: len(expected[name])] for name, text in said.items()
     } == expected
-
-
-LOAD = "return parts.load(at(given.folder)).then(() => 'loaded', (error) => `${error.name}: ${error.message}`);"
 
 
 def _damaged(exported: Path, tmp_path: Path, damage: str) -> Path:
@@ -664,49 +601,14 @@ def test_damaged_and_foreign_files_are_refused_in_a_sentence(
     ask: Ask, exported: Path, tmp_path: Path, damage: str, sentence: str
 ) -> None:
     """Nothing is drawn from weights that are not those of the card."""
-    said = ask(LOAD, folder=str(_damaged(exported, tmp_path, damage)))
+    said = ask("load", folder=str(_damaged(exported, tmp_path, damage)))
     assert said.startswith("EngineError: ")
     assert sentence in said
 
 
-BROKEN = """
-const { createServer } = await import("node:http");
-const server = createServer((request, response) => {
-  response.writeHead(200, {"Content-Length": "100"});
-  response.write("{");
-  setTimeout(() => response.destroy(), 50);
-});
-await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-const loading = parts.load(`http://127.0.0.1:${server.address().port}/`);
-const found = await loading.then(() => "loaded", (error) => `${error.name}: ${error.message}`);
-server.close();
-return found;
-"""
-
-
 def test_a_connection_that_breaks_is_reported_in_a_sentence(ask: Ask) -> None:
     """The file whose content ends early is named, as one that the server does not have."""
-    assert ask(BROKEN).startswith("EngineError: cannot read http://127.0.0.1:")
-
-
-UPDATED = """
-const {embed} = await import(given.files);
-const model = at(given.folder);
-await parts.load(model);
-const {readFileSync} = await import("node:fs");
-const described = JSON.parse(readFileSync(new URL("portable.json", model)));
-const list = new URL("modules.json", given.files);
-const modules = JSON.parse(readFileSync(list));
-const found = modules[described.kind];
-const exact = {file: found.file, sha256: found.sha256};
-modules[described.kind] = {...exact, sources: "new", relaxed: exact};
-const bytes = (value) => new TextEncoder().encode(JSON.stringify(value));
-embed(new Map([
-  [new URL("portable.json", model).href, bytes({...described, sources: "new"})],
-  [list.href, bytes(modules)],
-]));
-return [found.relaxed.file, found.file, (await parts.load(model)).module];
-"""
+    assert ask("loadBroken").startswith("EngineError: cannot read http://127.0.0.1:")
 
 
 def test_loop_of_an_earlier_export_draws_no_weights_of_a_later_one(
@@ -715,18 +617,12 @@ def test_loop_of_an_earlier_export_draws_no_weights_of_a_later_one(
     """A page stays open while its folder is exported again with another engine: the
     loop that is kept in memory belongs to other sources."""
     old, new, used = ask(
-        UPDATED,
+        "loadUpdated",
         folder=str(exported / "models" / "tiny-cnn"),
         files=(shipped.ENGINE / "files.js").as_uri(),
     )
     assert old != new
     assert used == new
-
-
-SAMPLE = """
-const said = (error) => `${error.name}: ${error.message}`;
-return parts.load(at(given.folder)).then((model) => model.sample({seed: 1})).then(() => "drawn", said);
-"""
 
 
 @pytest.mark.parametrize(
@@ -745,5 +641,7 @@ def test_a_machine_that_cannot_draw_is_told_why(
 ) -> None:
     """Without vectors, or without memory: V8 is told to do without them."""
     assert ask(
-        SAMPLE, node_options=[option], folder=str(exported / "models" / "tiny-cnn")
+        "loadAndDraw",
+        node_options=[option],
+        folder=str(exported / "models" / "tiny-cnn"),
     ).startswith(sentence)

@@ -75,19 +75,14 @@ def test_only_one_place_multiplies_and_adds() -> None:
     )
 
 
-EXPORTS = """
-const {readFileSync} = await import("node:fs"), {gunzipSync} = await import("node:zlib");
-const module = new WebAssembly.Module(gunzipSync(readFileSync(given.file)));
-return [WebAssembly.Module.imports(module), WebAssembly.Module.exports(module).map(({name}) => name)];
-"""
-
-
 def test_modules_ask_for_nothing(ask: Ask) -> None:
     """No function of a page, a system or a library of mathematics, whose last bits differ."""
     for facts in (
         each for of_kind in modules().values() for each in (of_kind, of_kind["relaxed"])
     ):
-        imported, exported = ask(EXPORTS, file=str(shipped.ENGINE / facts["file"]))
+        imported, exported = ask(
+            "importsAndExports", file=str(shipped.ENGINE / facts["file"])
+        )
         assert imported == []
         assert {"draw", "uniform", "memory", "__heap_base"} <= set(exported)
 
@@ -152,17 +147,6 @@ def _hard_cases() -> np.ndarray:
     return np.vstack(cases).astype(np.float32)
 
 
-SUMS = """
-const {readFileSync} = await import("node:fs"), {gunzipSync} = await import("node:zlib");
-const module = new WebAssembly.Module(gunzipSync(readFileSync(given.file)));
-const {exports} = new WebAssembly.Instance(module);
-const at = exports.__heap_base.value + 64;
-exports.memory.grow(1);
-const floats = new Float32Array(exports.memory.buffer, at, 64), bits = new Uint32Array(exports.memory.buffer, at, 64);
-return given.cases.map((lanes) => { bits.set(lanes); exports.multiply_add(at); return Array.from(bits.slice(48)); });
-"""
-
-
 @pytest.mark.parametrize("is_relaxed", [False, True], ids=["exact", "relaxed"])
 def test_multiply_add_rounds_once(ask: Ask, is_relaxed: bool) -> None:
     """By way of float64, and yet every bit is that of the exact sum rounded once: also in the midst of two numbers and
@@ -171,9 +155,11 @@ def test_multiply_add_rounds_once(ask: Ask, is_relaxed: bool) -> None:
     lanes = cases.reshape(-1, 16, 3).transpose(0, 2, 1).reshape(-1, 48).view(np.uint32)
     facts = modules()["pixel-cnn"]
     file = shipped.ENGINE / (facts["relaxed"] if is_relaxed else facts)["file"]
-    if is_relaxed and not ask(ROUNDS_ONCE, file=str(file)):
+    if is_relaxed and not ask("roundsOnce", file=str(file)):
         pytest.skip("this machine rounds twice")
-    found = np.array(ask(SUMS, file=str(file), cases=lanes.tolist()), np.uint32).ravel()
+    found = np.array(
+        ask("multiplyAdd", file=str(file), cases=lanes.tolist()), np.uint32
+    ).ravel()
     with np.errstate(over="ignore", under="ignore"):
         expected = np.array([_rounded_once(*case) for case in cases], np.float32).view(
             np.uint32
@@ -187,12 +173,6 @@ def test_multiply_add_rounds_once(ask: Ask, is_relaxed: bool) -> None:
     assert (twice != expected).sum() > 200, (
         "the cases must be hard for a sum that is rounded twice"
     )
-
-
-ROUNDS_ONCE = """
-const {readFileSync} = await import("node:fs"), {gunzipSync} = await import("node:zlib");
-return parts.roundsOnce(new parts.Instance(new WebAssembly.Module(gunzipSync(readFileSync(given.file)))));
-"""
 
 
 def test_sums_tell_whether_a_machine_rounds_once() -> None:
@@ -215,8 +195,7 @@ def test_sums_tell_whether_a_machine_rounds_once() -> None:
 def test_orientations_are_those_of_python(ask: Ask) -> None:
     """All eight, there and back."""
     maps = np.arange(2 * 5 * 5, dtype=np.uint8).reshape(2, 5, 5)
-    script = "return given.names.map((name) => [parts.turn, parts.turnBack].map((f) => f(given.maps, 5, 5, name)));"
-    found = ask(script, names=ORIENTATIONS, maps=maps.ravel().tolist())
+    found = ask("turns", names=ORIENTATIONS, maps=maps.ravel().tolist())
     for name, (there, back) in zip(ORIENTATIONS, found, strict=True):
         assert there == turn(maps, name).ravel().tolist()
         assert back == turn_back(maps, name).ravel().tolist()
@@ -224,9 +203,8 @@ def test_orientations_are_those_of_python(ask: Ask) -> None:
 
 def test_digests_are_sha256_when_a_page_has_none(ask: Ask) -> None:
     """Of every length around a block's end."""
-    script = "return given.lengths.map((n) => parts.sha256Here(Uint8Array.from({length: n}, (_, i) => i * 7)));"
     lengths = [0, 1, 55, 56, 63, 64, 65, 119, 120, 1000]
-    for length, digest in zip(lengths, ask(script, lengths=lengths), strict=True):
+    for length, digest in zip(lengths, ask("digests", lengths=lengths), strict=True):
         assert (
             bytes(digest)
             == hashlib.sha256(bytes(i * 7 % 256 for i in range(length))).digest()
@@ -296,5 +274,5 @@ def test_models_are_refused_whose_names_would_misplace_files(
 def test_only_the_eight_names_are_orientations(ask: Ask) -> None:
     """The name of a method that every JavaScript object has is no orientation."""
     names = [*ORIENTATIONS, "toString", "constructor", ""]
-    found = ask("return given.names.map(parts.isOrientation);", names=names)
+    found = ask("areOrientations", names=names)
     assert found == [True] * len(ORIENTATIONS) + [False] * 3

@@ -1,6 +1,5 @@
 """Labels in the engine in JavaScript: asked for, chosen by the noise, and read off a picture, as Python does."""
 
-import json
 import math
 from pathlib import Path
 
@@ -23,23 +22,18 @@ LABELLED = (
     "tiny-labelled-mixture",
 )
 ASKED = ["b", 2, "a"]
-DRAW = """
-const drawn = {};
-for (const name of given.models) {
-  const model = await parts.load(at(`${given.folder}/models/${name}`));
-  drawn[name] = [model.labels, (await model.sample({seed: 4, label: given.label})).map(({values}) => values)];
-}
-return drawn;
-"""
 
 
 def test_images_of_labels_are_those_of_python(
     ask: Ask, exported: Path, portable_models_dir: Path
 ) -> None:
     """By name and by number, one of each; their number is that of the images."""
-    drawn = ask(DRAW, folder=str(exported), models=LABELLED, label=ASKED)
+    options = {"label": ASKED}
+    drawn = ask(
+        "draw", folder=str(exported), models=LABELLED, seed="4", options=options
+    )
     for name in LABELLED:
-        names, values = drawn[name]
+        names, values = drawn[name]["labels"], drawn[name]["values"]
         expected = sample(
             load_model(name, models_dir=portable_models_dir), 3, 4, label=ASKED
         )
@@ -49,12 +43,6 @@ def test_images_of_labels_are_those_of_python(
         )
 
 
-SCORE = """
-const model = await parts.load(at(given.folder));
-return Promise.all([model.score(given.values), ...["a", 1, "c"].map((label) => model.score(given.values, {label}))]);
-"""
-
-
 @pytest.mark.parametrize("name", LABELLED)
 def test_scores_are_those_of_python(
     ask: Ask, exported: Path, portable_models_dir: Path, name: str
@@ -62,19 +50,13 @@ def test_scores_are_those_of_python(
     """Of all labels together, each by its prior, and given one."""
     model = load_model(name, models_dir=portable_models_dir)
     values = sample(model, 1, seed=1)
-    found = ask(
-        SCORE, folder=str(exported / "models" / name), values=values.ravel().tolist()
-    )
+    labels = [None, "a", 1, "c"]
+    folder = str(exported / "models" / name)
+    found = ask("score", folder=folder, values=values.ravel().tolist(), labels=labels)
     for nats, label in zip(found, (None, "a", "b", "c"), strict=True):
         assert math.isclose(
             nats, -float(log_likelihood(model, values, label)), rel_tol=1e-5
         )
-
-
-READ = """
-const model = await parts.load(at(given.folder));
-return [await model.surprise(given.values), model.labels.length ? await model.classify(given.values) : null];
-"""
 
 
 @pytest.mark.parametrize(
@@ -86,26 +68,18 @@ def test_costs_of_pixels_and_labels_are_those_of_python(
     """In the order and with the label that find the picture likeliest; the labels by all orders together."""
     model = load_model(name, models_dir=portable_models_dir)
     (values,) = sample(model, 1, seed=1)
-    bits, labels = ask(
-        READ, folder=str(exported / "models" / name), values=values.ravel().tolist()
-    )
+    given = {
+        "folder": str(exported / "models" / name),
+        "values": values.ravel().tolist(),
+    }
+    (bits,) = ask("surprise", **given)
     expected = score_picture(model, values.numpy()).bits.sum(0).ravel()
     assert np.allclose(bits, expected, rtol=1e-4, atol=1e-5)
-    if labels:
+    if name in LABELLED:
+        labels = ask("classify", **given)
         told = classify(model, values)
         assert np.allclose(labels["p"], told.p[0], atol=1e-5)
         assert math.isclose(labels["nats"], told.total_nats[0], rel_tol=1e-5)
-
-
-COMPLETE = """
-const model = await parts.load(at(given.folder));
-const completed = {};
-for (const label of [undefined, "b"]) {
-  const {images, exact} = await model.complete({...given.options, seed: 5, n: 12, label});
-  completed[label ?? "any"] = [images.map(({values}) => values), exact];
-}
-return completed;
-"""
 
 
 @pytest.mark.parametrize(
@@ -126,36 +100,26 @@ def test_completions_are_those_of_python(
         "known": known.ravel().tolist(),
         "keep": keep.ravel().tolist(),
         "method": method,
+        "seed": 5,
+        "n": 12,
     }
-    found = ask(COMPLETE, folder=str(exported / "models" / name), options=options)
-    for label in (None, "b"):
-        values, exact = found[label or "any"]
+    calls = [options, {**options, "label": "b"}]
+    found = ask("complete", folder=str(exported / "models" / name), calls=calls)
+    for label, done in zip((None, "b"), found, strict=True):
+        values = [image["values"] for image in done["images"]]
         expected = complete(model, known, keep, 12, seed=5, method=method, label=label)
         assert np.array_equal(
             np.array(values).reshape(12, 1, 6, 5), expected.values.numpy()
         )
-        assert exact == expected.exact
-
-
-REFUSED = """
-const model = await parts.load(at(given.folder));
-const calls = [() => model.sample({seed: 1, label: "seven"}), () => model.sample({seed: 1, n: 2, label: ["a"]})];
-return Promise.all(calls.map((call) => call().then(() => "nothing", (error) => `${error.name}: ${error.message}`)));
-"""
+        assert done["exact"] == expected.exact
 
 
 def test_unknown_labels_are_refused_in_a_sentence(ask: Ask, exported: Path) -> None:
     """It says what there is."""
-    assert ask(REFUSED, folder=str(exported / "models" / "tiny-labelled")) == [
+    assert ask("refusedLabels", folder=str(exported / "models" / "tiny-labelled")) == [
         "EngineError: tiny-labelled has no label seven: expected one of a, b, c",
         "EngineError: expected one label, or one for each of 2 images, not 1",
     ]
-
-
-VERIFY = """
-const model = await parts.load(at(given.folder));
-return Promise.all(given.files.map((file) => model.verify(Uint8Array.from(file)).then(({verified}) => verified)));
-"""
 
 
 @pytest.mark.parametrize("labels", [["b"], ["b", "a", "c"], []], ids=str)
@@ -183,18 +147,8 @@ def test_pictures_of_labels_are_verified(
     done = ended("sample", "tiny-labelled", *options)
     assert done.returncode == 0, done.stderr
     folder = str(exported / "models" / "tiny-labelled")
-    assert ask(VERIFY, folder=folder, files=[list(out.read_bytes())]) == [True], (
-        json.dumps(labels)
-    )
-
-
-SURPRISE = """
-const model = await parts.load(at(given.folder));
-return Promise.all(model.labels.map(async (label) => [
-  [...await model.surprise(given.values, {label})].reduce((sum, each) => sum + each, 0),
-  await model.score(given.values, {label}),
-]));
-"""
+    found = ask("verify", folder=folder, files=[list(out.read_bytes())])
+    assert found == [[True, [], False]], labels
 
 
 @pytest.mark.parametrize("name", ["tiny-labelled", "tiny-labelled-tiles"])
@@ -204,7 +158,8 @@ def test_costs_of_pixels_with_a_label_add_up_to_its_score(
     """With the label that is asked for, not with the one that finds the picture likeliest."""
     values = sample(load_model(name, models_dir=portable_models_dir), 1, seed=1)
     folder = str(exported / "models" / name)
-    found = ask(SURPRISE, folder=folder, values=values.ravel().tolist())
-    assert len({nats for _, nats in found}) == len(found), "labels tell pictures apart"
-    for bits, nats in found:
-        assert math.isclose(bits * math.log(2), nats, rel_tol=1e-6)
+    given = {"values": values.ravel().tolist(), "labels": ["a", "b", "c"]}
+    scores = ask("score", folder=folder, **given)
+    assert len(set(scores)) == 3, "labels tell pictures apart"
+    for bits, nats in zip(ask("surprise", folder=folder, **given), scores, strict=True):
+        assert math.isclose(sum(bits) * math.log(2), nats, rel_tol=1e-6)
