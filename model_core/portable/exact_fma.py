@@ -1,5 +1,5 @@
-"""x * y + z of 16 floats, rounded once, for a processor without such an instruction:
-LLVM text for WebAssembly.
+"""x * y + z of 16 floats, rounded once, for a CPU without such an instruction: LLVM
+text for WebAssembly.
 
 A product of two float32 numbers is exact in float64, and its sum with a third number is
 rounded to 53 bits there. Rounding that once more to float32 is right except in two
@@ -11,7 +11,7 @@ cases, which are detected:
 
 Then all 16 are computed again, slowly: the sum is rounded to odd (Boldo and Melquiond,
 2008), after which a second rounding to fewer bits is always right. So every bit is that
-of a processor's own instruction, except those of a NaN.
+of a CPU's own instruction, except those of a NaN.
 """
 
 from collections.abc import Iterator

@@ -21,7 +21,7 @@ from model_core.portable.sizes import is_large, weight_bytes
 
 PAGE = "index.html"
 _MARK = b'<body data-folder="models/"'
-"""By this text the page of an export is told from any other file."""
+"""Text by which the page of an export is told from any other file."""
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
     "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -46,16 +46,15 @@ def export(
     folder: Path,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Write a folder with these models, and report how large its parts are.
+    """Write a folder with these models, and report how large its parts are. The process
+    must have been started with target.ENVIRONMENT before it imported numba.
 
     folder: a new one, or one that was exported before: then its engine, page and models
         are replaced.
     say: called with each line of the report.
 
-    The process must have been started with target.ENVIRONMENT before it imported numba.
     Raises ModelError if a model cannot be exported; ConfigError if two have the same
-    name, or if the folder contains other files or is a file: nothing is written then.
-    Raises ConfigError also if it cannot be written.
+    name, or if the folder cannot be written, is a file, or contains other files.
     """
     check_exportable(models)
     _check(folder)
@@ -96,15 +95,13 @@ def check_exportable(models: Sequence[Model]) -> None:
 
 
 def left_out(models: Mapping[str, Model], models_dir: Path) -> dict[str, str]:
-    """Return why some models are not exported unless a person names them, as name ->
-    sentence for that person. The reasons are that a model cannot be exported, which
-    naming it does not change, that its card has the name of another of the models, and
-    that its weights are large (sizes.py). All other models are missing from the result.
+    """Return why some models are not exported unless a user names them, as name ->
+    sentence for that user: the model cannot be exported (also if it is named), its card
+    has the name of another of the models, or its weights are large (sizes.py). All
+    other models are missing from the result.
 
-    models: by the names of their directories in `models_dir`, which the names in their
-        cards may differ from.
-
-    Raises OSError if the weights of one disappear meanwhile.
+    models: by the names of their directories in `models_dir`, from which the names in
+        their cards may differ.
     """
     reasons = dict[str, str]()
     for name, model in models.items():
@@ -137,17 +134,18 @@ def _check(folder: Path) -> None:
 
 
 def _was_exported(folder: Path) -> bool:
-    """Return True if the folder has the page of an export. Its engine would not do: a
-    checkout of this project has one, too, and models that must not be replaced."""
+    """Return True if the folder has the page of an export."""
     try:
+        # An engine would not do: a checkout of this project has one, too, and models
+        # that must not be replaced.
         return _MARK in (folder / PAGE).read_bytes()
     except OSError:
         return False
 
 
 def network_kinds(models: Sequence[Model]) -> set[str]:
-    """Return the kinds of network of these models and of their guides, as in
-    `KINDS`."""
+    """Return the names of the kinds of network of these models and of their guides,
+    such as `row-lstm`."""
     guides = (guide.network for model in models for guide in model.guides)
     return {
         *(network.config.network for network in guides),
@@ -156,8 +154,8 @@ def network_kinds(models: Sequence[Model]) -> set[str]:
 
 
 def write_engine(folder: Path, kinds: set[str]) -> None:
-    """Write engine/ into a folder, with only the modules of these kinds of network. An
-    existing one is replaced. Raises OSError if it cannot be written."""
+    """Write engine/ into a folder, with only the modules of these kinds of network,
+    such as `row-lstm`. An existing one is replaced."""
     target = folder / "engine"
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(
@@ -244,5 +242,5 @@ def _facts(model: Model) -> dict[str, Any]:
 
 
 def kilobytes(files: Sequence[Path]) -> str:
-    """Return the size of files together as text, in kB of 1,000 bytes."""
+    """Return the size of these files together as text, in kB of 1,000 bytes."""
     return f"{sum(file.stat().st_size for file in files) / 1000:.1f} kB"

@@ -27,8 +27,8 @@ NICENESS = 10
 
 
 def release() -> str:
-    """Return the digest of all files of the engine: 16 hexadecimal digits, the name of
-    its directory."""
+    """Return the name of the directory of this version's engine: the first 16
+    hexadecimal digits of the digest of all its files."""
     files = sorted(file for file in shipped.ENGINE.rglob("*") if file.is_file())
     content = [
         file.relative_to(shipped.ENGINE).as_posix().encode() + file.read_bytes()
@@ -38,19 +38,16 @@ def release() -> str:
 
 
 def missing(folder: Path, identities: Iterable[str]) -> set[str]:
-    """Return those of these identities whose models are not in `folder` for this
-    version's engine."""
+    """Return those of these models' identities (Card.identity) that are not in `folder`
+    for this version's engine."""
     place = folder / release() / "models"
     return {identity for identity in identities if not (place / identity).is_dir()}
 
 
 def take_built(folder: Path, identities: Iterable[str]) -> None:
     """Copy into `folder` the models of these identities that were written ahead of
-    time, with the engine, and name this release in the file `release` if there is such
-    a model. This takes a moment; the others are left to `lay_out`.
-
-    Raises OSError if they cannot be written.
-    """
+    time, with the engine, and name this release in the file `release` if there is one.
+    This takes a moment; the others are left to `lay_out`."""
     from model_core.levels import FOLDER
 
     source = FOLDER / BUILT / release()
@@ -68,9 +65,10 @@ def take_built(folder: Path, identities: Iterable[str]) -> None:
 
 
 def renew(folder: Path, models: Mapping[Path, str]) -> None:
-    """Bring those of these models that are in `folder` up to date with their cards.
+    """Bring those of these models that are in `folder` up to date with their cards,
+    whose validation scores may have changed.
 
-    models: directory -> identity. Raises ModelError and OSError.
+    models: directory -> identity.
     """
     from model_core.card import Card
     from model_core.portable import packed
@@ -83,13 +81,11 @@ def renew(folder: Path, models: Mapping[Path, str]) -> None:
 
 def lay_out(folder: Path, models: Iterable[Path]) -> None:
     """Write the models in these directories, and the engine, into `folder`. Models that
-    cannot be exported are left out, and those that are there already are left as they
-    are. The file `release` names this release from the first of its models that can be
-    exported; without one it is not written.
+    cannot be exported or are there already are left out. The file `release` names this
+    release as soon as one of its models is there.
 
     The process must have been started with target.ENVIRONMENT before it imported numba.
-    Raises ModelError for a model that cannot be loaded, OSError if the folder cannot be
-    written.
+    Raises ModelError for a model that cannot be loaded.
     """
     from model_core.models import load_model
     from model_core.portable.packed import unportable, write_packed
@@ -123,15 +119,14 @@ def _make(target: Path, write: Callable[[Path], object]) -> None:
 
 
 def _name(folder: Path) -> None:
-    """Write the name of this release into `folder`."""
     made = folder / f".{uuid.uuid4().hex}"
     made.write_text(release(), encoding="utf-8")
     made.replace(folder / NAMED)
 
 
 def main() -> None:
-    """Do `lay_out` with the arguments of the command line, at a low priority, for as
-    long as the process lives that started this one."""
+    """Do `lay_out` with the arguments of the command line, at a low priority. The
+    process is killed when its parent dies."""
     die_with_parent(os.getppid())
     os.nice(NICENESS)
     folder, *models = map(Path, sys.argv[1:])

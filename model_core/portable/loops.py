@@ -20,6 +20,8 @@ def loop_modules(kind: str) -> tuple[bytes, bytes]:
     relaxed one (wasm.py). In each `draw` is the kind's `advance`, and `uniform` makes
     the noise (compiled/philox.py).
 
+    kind: such as `row-lstm`.
+
     Raises ConfigError if the linker is missing or fails.
     """
     programs = [_loop(kind), Program.of("uniform", fill_uniform, _NOISE)]

@@ -4,10 +4,9 @@ what a worker would make at its start.
 It compiles the loops that draw, and writes the shipped models in the form that browsers
 read.
 
-For each level of processors that this processor belongs to (levels.py), code is written
-where compiled/keeping.py looks, in the form in which numba keeps it: for this version
-of numba and of Python. Each level takes a minute of a processor, in a process of its
-own.
+For each level of CPUs that this CPU belongs to (levels.py), code is written where
+compiled/keeping.py looks, in the form in which numba keeps it: for this version of
+numba and of Python. Each level takes a minute of one core, in a process of its own.
 """
 
 import argparse
@@ -35,7 +34,7 @@ _COMPILE = (
 
 def main() -> None:
     """Compile the loops, in one process for each level, and lay out the shipped models,
-    in the folder that `--into` names: it is deleted first. Raises
+    in the folder that `--into` names, whose content is deleted first. Raises
     subprocess.CalledProcessError if a process fails."""
     parser = argparse.ArgumentParser(
         prog="python -m model_core.portable.native", description=__doc__
@@ -94,9 +93,10 @@ def _lay_out(folder: Path, kinds: Collection[str]) -> None:
 
 
 def compile_kinds(kinds: Iterable[str]) -> None:
-    """Compile the loops of these kinds of network, and leave them on disk: with a small
-    network of each kind, draw rows, work through given rows, and score an image. Kinds
-    without a compiled loop are left out."""
+    """Compile the loops of these kinds of network, such as `row-lstm`, and leave them
+    on disk. Kinds without a compiled loop are left out."""
+    # With a small network of each kind: draw rows, compute given rows, and score an
+    # image.
     import torch
 
     from model_core.config import NetworkConfig

@@ -35,7 +35,7 @@ from model_core.portable.folder import (
 from model_core.portable.packed import write_packed
 
 _MARK = "<body data-one-file"
-"""By this text a page that this module wrote is told from any other file."""
+"""Text by which a page that this module wrote is told from any other file."""
 _MARK_WITHIN = 1 << 20
 """Characters of a file in which the mark is looked for: code and style come before
 it."""
@@ -60,15 +60,16 @@ def export_one_file(
     file: Path,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Write a page with these models into one file, and report how large its parts are.
+    """Write a page with these models into one HTML file, and report how large its parts
+    are. The process must have been started with target.ENVIRONMENT before it imported
+    numba.
 
+    models: at least one; names must differ.
     file: a new one, or a page that was exported before, which is replaced.
     say: called with each line of the report.
 
-    The process must have been started with target.ENVIRONMENT before it imported numba.
-    Raises ModelError if a model cannot be exported; ConfigError if there is no model,
-    if two have the same name, if the file exists and is not such a page, if it cannot
-    be written, or if the page cannot be bundled here.
+    Raises ModelError if a model cannot be exported; ConfigError for other models or
+    files than these, or if the page cannot be bundled here.
     """
     if not models:
         raise ConfigError(

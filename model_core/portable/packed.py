@@ -50,11 +50,8 @@ def unportable(model: Model) -> str | None:
 
 def write_packed(model: Model, folder: Path) -> list[Path]:
     """Write a model into a folder of its own, which is made, and return the paths of
-    the files. Raises ModelError if it cannot be exported, OSError if it cannot be
-    written.
-
-    The process must have been started with target.ENVIRONMENT before it imported numba.
-    """
+    the files. The process must have been started with target.ENVIRONMENT before it
+    imported numba. Raises ModelError if the model cannot be exported (`unportable`)."""
     if (reason := unportable(model)) is not None:
         raise ModelError(reason)
     folder.mkdir(parents=True, exist_ok=True)
@@ -78,8 +75,8 @@ def write_packed(model: Model, folder: Path) -> list[Path]:
 
 def renew(folder: Path, card: Card) -> None:
     """Write portable.json and the card anew in the folder of an exported model if the
-    model was calibrated since: the folder is named by the identity, of which the
-    validation scores are no part."""
+    model's validation scores have changed since. The folder is named by the model's
+    identity, of which these scores are no part."""
     path = folder / DESCRIPTION
     description = json.loads(path.read_bytes())
     strange = strange_nats(card)

@@ -33,8 +33,8 @@ class Program:
 
     @classmethod
     def of(cls, entry: str, function: Any, parameters: Sequence[Any]) -> "Program":
-        """Compile a function of numba's for these types of parameters, and return it as
-        a program with this entry. Raises numba's errors if it cannot be compiled."""
+        """Compile a function of numba's for these numba types of parameters, and return
+        it as a program with this entry, its name outside."""
         function.compile(tuple(parameters))
         compiled = function.overloads[tuple(parameters)]
         module = compiled.library._get_module_for_linking()
@@ -47,10 +47,9 @@ class Program:
 
     @property
     def wrapper(self) -> str:
-        """The entry as LLVM text: it reads every parameter from the table at its only
-        argument, and returns what the function returns, or -2 if that raised an
-        exception. Raises NotImplementedError for a type of parameter that a table has
-        no place for."""
+        """The entry as LLVM text: a function that reads every parameter from the table
+        at its only argument, calls the compiled function and returns its result, or -2
+        if that raised an exception."""
         table = _Table()
         arguments = [
             argument for kind in self.parameters for argument in table.arguments(kind)

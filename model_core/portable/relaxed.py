@@ -1,5 +1,5 @@
-"""WebAssembly's relaxed multiply-add, as LLVM text: the processor's own instruction,
-six times as fast as the way through float64.
+"""WebAssembly's relaxed multiply-add, as LLVM text: the CPU's own instruction, six
+times as fast as the way through float64.
 
 The specification lets a machine round it once or twice, and demands that it is the same
 for all numbers while a module runs. So a few sums show which it is

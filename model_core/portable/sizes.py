@@ -11,11 +11,11 @@ more."""
 
 def weight_bytes(directory: Path) -> int:
     """Return the size in bytes of the weights in a model's directory, including those
-    of its guides; 0 if it has none. Raise OSError if a file disappears meanwhile."""
+    of its guides; 0 if it has none."""
     return sum(file.stat().st_size for file in weights_in(directory))
 
 
 def is_large(directory: Path, largest_mib: int = LARGEST_MIB) -> bool:
-    """Return True if the files that `weight_bytes` adds up have more than `largest_mib`
-    MiB. Raise OSError if a file disappears meanwhile."""
+    """Return True if the weights in a model's directory, including those of its guides,
+    have more than `largest_mib` MiB."""
     return weight_bytes(directory) > largest_mib * 2**20

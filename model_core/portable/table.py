@@ -47,16 +47,15 @@ JavaScript (engine/stage.js)."""
 
 
 class Weights:
-    """Arrays that are only read, one after the other, each beginning at a multiple of
-    64 bytes."""
+    """Arrays of a network's weights, joined: each begins at a multiple of 64 bytes."""
 
     def __init__(self) -> None:
-        """Make an empty list of arrays."""
         self._pieces: list[bytes] = []
         self._size = 0
 
     def put(self, name: str, array: Array) -> Entry:
-        """Append an array, and return its entry in the description."""
+        """Append an array, and return its entry in the table's description (module's
+        docstring)."""
         at, data = self._size, np.ascontiguousarray(array).tobytes()
         self._pieces.append(data.ljust(-(-len(data) // ALIGNMENT) * ALIGNMENT, b"\0"))
         self._size += len(self._pieces[-1])

@@ -41,8 +41,8 @@ TESTED = "multiply_add"
 
 
 def wasm_module(programs: Sequence[Program], is_relaxed: bool) -> bytes:
-    """Return a module that exports each program's entry, its memory, and the address
-    from which memory is free (__heap_base).
+    """Return a WebAssembly module that exports each program's entry, its memory, and
+    the address from which memory is free (__heap_base).
 
     is_relaxed: True for the machine's multiply-add, which may round once or twice
         (relaxed.py); False for the exact one (exact_fma.py).
