@@ -10,15 +10,13 @@ _LARGEST = 2**30  # bytes; smaller blocks are never mapped separately
 
 
 def keep_freed_memory() -> bool:
-    """Make the C library keep freed memory; return True if that worked. It calls
-    glibc's mallopt and does nothing on other systems.
-
-    A step of training or a scoring pass allocates the same megabytes each time. By
-    default the C library returns them to the system and gets them again by page faults,
-    which takes up to a quarter of the time of a small recurrent network
-    (benchmarks/training.py measures both). Afterwards the process never shrinks below
-    its largest size so far.
-    """
+    """Make the C library keep freed memory in this process; return True if that worked
+    (Linux with glibc). From then on the process never shrinks below its largest size so
+    far."""
+    # A step of training or a scoring pass allocates the same megabytes each time. By
+    # default the C library returns them to the system and gets them again by page
+    # faults, which takes up to a quarter of the time of a small recurrent network
+    # (benchmarks/training.py measures both).
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

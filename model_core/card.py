@@ -128,11 +128,8 @@ class CardMember:
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any], config: NetworkConfig) -> Self:
-        """Return the member that `asdict` turned into `facts`.
-
-        Raises ConfigError, TypeError or ValidationError if `facts` is not a member of a
-        model with this config.
-        """
+        """Return the member of a model with this config that `asdict` turned into
+        `facts`."""
         member = cls(**facts)
         check_orientation(member.orientation, config.height, config.width)
         TypeAdapter(cls).validate_python(facts)
@@ -158,14 +155,11 @@ class CardGuide:
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> Self:
-        """Return the guide that `asdict` turned into `facts`.
-
-        Raises ConfigError, TypeError or KeyError if `facts` is not a guide.
-        """
+        """Return the guide that `asdict` turned into `facts`."""
         return cls(**{**facts, "config": NetworkConfig.from_dict(facts["config"])})
 
     def require_fit(self, config: NetworkConfig, members: Sequence[CardMember]) -> Self:
-        """Return this guide. Raise ConfigError if it cannot guide a model that has this
+        """Return this guide; raise ConfigError if it cannot guide a model that has this
         config and these members."""
         check_orientation(self.orientation, config.height, config.width)
         if not (
@@ -218,7 +212,9 @@ def label_number(
     """Return the index of a label that is named by its name or its index; None for
     None. A name has precedence over an index.
 
-    names: the model's label names, by index. model: its name, for messages.
+    names: the model's label names, by index.
+    asked: the name, or the index as a number or as text.
+    model: its name, for messages.
 
     Raises ConfigError, which lists the labels, for an unknown label or a model without
     labels.
@@ -344,8 +340,6 @@ class Card:
             raise ModelError(f"cannot read {path}: {error.strerror}") from None
 
     def _check(self) -> None:
-        """Raise TypeError, ValueError or ValidationError if the fields are not those of
-        a card."""
         # A dataclass does not check the types of its fields.
         for name, kind in _KINDS.items():
             value = getattr(self, name)
@@ -432,13 +426,13 @@ class Card:
         return weights | lent
 
     def answers_to(self, identity: str) -> bool:
-        """Return True if `identity` is this card's identity, or the sha256 of its
+        """Return True if `identity` is this card's identity, or the SHA-256 of its
         weights."""
         return identity in (self.identity, self.sha256)
 
     def has_changed_since(self, identity: str) -> bool:
-        """Return True if `identity` is given and is not the card's. It is empty in
-        pictures and files of early versions, which do not record it."""
+        """Return True if `identity` is not empty and not the card's. Pictures and files
+        of early versions have an empty one."""
         return identity not in ("", self.identity)
 
     def label_number(self, asked: str | int | None) -> int | None:
@@ -467,14 +461,12 @@ class Card:
         return any(sitting.get("drawn_anew") for sitting in sittings)
 
     def write(self, path: Path) -> None:
-        """Write the card to `path` as JSON. Raise OSError if that fails."""
+        """Write the card to `path` as JSON."""
         path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
 
     def keep(self, directory: Path) -> None:
-        """Replace the card in a model's directory by this one, at once.
-
-        Raises ModelError if it cannot be written; the old card is then unchanged.
-        """
+        """Replace the card in a model's directory by this one, atomically. Raises
+        ModelError if it cannot be written; the old card is then unchanged."""
         draft = directory / f".{CARD}"
         try:
             self.write(draft)

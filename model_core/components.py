@@ -38,8 +38,12 @@ class Member:
 
 @dataclass(frozen=True)
 class Component:
-    """One member, conditioned on one label if it has labels. prior: that of the
-    label."""
+    """One member, conditioned on one label if it has labels.
+
+    member: the network and its orientation.
+    label: index of the label; None without labels.
+    prior: probability of the label.
+    """
 
     member: Member
     label: int | None = None
@@ -92,11 +96,12 @@ def components_of(
 def nats_maps(
     components: Sequence[Component], values: Tensor, windows: Windows | None = None
 ) -> Tensor:
-    """Return -ln p of every variable under each component: values (B, C, H, W) ->
-    (N, B, C, H, W), in the orientation of each component's member.
+    """Return -ln p of every variable under each component: values (B, C, H, W) -> (N,
+    B, C, H, W), in the orientation of each component's member. The labels of a member
+    share passes of at most BATCH (64) images.
 
-    The labels of a member share passes of at most BATCH images. windows: the windows of
-    a field, if the values are of fields.
+    windows: the windows of a field (a picture larger than the model's images), if the
+        values are of fields.
     """
     if windows is not None:
         return torch.cat([*window_maps(components, values, windows)], -2)
@@ -113,7 +118,6 @@ def window_maps(
 
 
 def _maps(member: Member, labels: Sequence[int | None], values: Tensor) -> Tensor:
-    """Return the maps (len(labels), B, C, H, W) of one member."""
     network = member.network
     turned = turn(values, member.orientation)
     if None in labels:

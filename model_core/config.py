@@ -145,6 +145,7 @@ class NetworkConfig:
 
     @property
     def kind(self) -> Kind:
+        """The record of the network's kind, with its layers and fast passes."""
         return KINDS[self.network]
 
     @property
@@ -175,6 +176,7 @@ class NetworkConfig:
 
     @property
     def multi_scale(self) -> bool:
+        """True if it is a Multi-Scale network, which draws a small image first."""
         return self.factor > 1
 
     @property

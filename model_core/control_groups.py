@@ -10,11 +10,13 @@ OWN = Path("/proc/self/cgroup")
 def directories(
     controller: str, groups: Path = GROUPS, own: Path = OWN
 ) -> Iterator[tuple[Path, bool]]:
-    """Yield the directory of each group of this process and of the groups around it, and
-    whether it is one of the unified hierarchy (cgroup v2) or of the older one.
+    """Yield, for each control group of this process and those around it, its directory,
+    and True if it belongs to the unified hierarchy (cgroup v2). Yield nothing on
+    systems other than Linux.
 
-    controller: "cpu" or "memory". groups, own: where Linux shows groups, and the file in
-    which it names those of this process. Yield nothing on other systems.
+    controller: "cpu" or "memory".
+    groups: directory where Linux shows groups.
+    own: file in which Linux names those of this process.
     """
     try:
         lines = own.read_text(encoding="ascii").splitlines()

@@ -50,7 +50,10 @@ class Categorical:
         self, logits: Tensor, temperature: float = 1.0, dim: int = 0
     ) -> Tensor:
         """Return the probabilities, float64, of the shape of `logits`; they sum to 1
-        along `dim`, which has size V."""
+        along `dim`, which has size V.
+
+        temperature: divides the logits.
+        """
         return torch.softmax(logits.double() / temperature, dim)
 
     def log_probabilities(
@@ -66,8 +69,8 @@ class Categorical:
 
         A value is the smallest one whose cumulative probability, in float64, exceeds
         the noise. Each row depends on its own logits, noise and temperature alone.
-        Logits that are not finite give an arbitrary value, because a check would wait
-        for the device; callers that can wait call `check_finite`.
+        Logits that are not finite give an arbitrary value; callers that can wait for
+        the device check them by `check_finite`.
         """
         scaled = logits.double() / temperature[:, None]
         weights = (scaled - scaled.amax(1, keepdim=True)).exp()

@@ -1,10 +1,10 @@
-"""exp, log and sums of float64 that give the same bits on every processor, because the
+"""exp, log and sums of float64 that give the same bits on every CPU, because the
 weights computed with them decide which images are drawn.
 
-NumPy's exp, log and sums of products differ between processors in the last bit.
-Additions, multiplications, divisions and scaling by powers of two are rounded in the
-same way everywhere, and these functions use nothing else. `exp` and `log` are accurate
-to two units in the last place.
+NumPy's exp, log and sums of products differ between CPUs in the last bit. Additions,
+multiplications, divisions and scaling by powers of two are rounded in the same way
+everywhere, and these functions use nothing else. `exp` and `log` are accurate to two
+units in the last place.
 """
 
 import math

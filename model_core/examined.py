@@ -18,11 +18,11 @@ LIST = shipped.MODELS / "examined.json"
 
 
 def is_examined(directory: Path, examined: Path = LIST) -> bool:
-    """Return True if every file of the model in `directory` has the hash that the list
-    has for one of its models.
+    """Return True if every file of the model in `directory`, whatever its name, has the
+    SHA-256 that the list has for one of its models: a copy of a shipped model is the
+    same model.
 
-    The directory's name does not matter: a copy of a shipped model is the same model.
-    Raises OSError if a file cannot be read.
+    examined: the list, a JSON file.
     """
     card = _sha256(directory / CARD)
     expected = [files for files in _listed(examined).values() if files[CARD] == card]

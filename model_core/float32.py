@@ -10,14 +10,15 @@ import torch
 
 
 def keep_float32_whole() -> None:
-    """Disable TF32 in this process. Torch's default enables it for cuDNN's
-    convolutions, which changes scores visibly."""
+    """Disable TF32 in this process, for all code that uses torch."""
+    # Torch's default enables it for cuDNN's convolutions, which changes scores
+    # visibly.
     _allow_tf32(False)
 
 
 @contextmanager
 def tf32(*, allowed: bool) -> Iterator[None]:
-    """Allow TF32 products within the context, if `allowed`."""
+    """Context manager that allows TF32 products on GPUs, if `allowed`."""
     if not allowed:
         yield
         return
@@ -30,11 +31,9 @@ def tf32(*, allowed: bool) -> Iterator[None]:
 
 @contextmanager
 def smallest_as_zero() -> Iterator[None]:
-    """Treat numbers below 1.2e-38 as zero in this thread, within the context.
-
-    The momentum of a weight that no longer has a gradient becomes that small, and
-    processors are slow with such numbers (docs/internals/performance.md has figures).
-    """
+    """Context manager that makes this thread treat numbers below 1.2e-38 as zero."""
+    # The momentum of a weight that no longer has a gradient becomes that small, and
+    # CPUs are slow with such numbers (docs/internals/performance.md has figures).
     torch.set_flush_denormal(True)
     try:
         yield
@@ -43,11 +42,8 @@ def smallest_as_zero() -> Iterator[None]:
 
 
 def _allow_tf32(allowed: bool) -> None:
-    """Allow or forbid TF32 in matrix products and in cuDNN's layers.
-
-    Torch 2.9 has new names for these settings. A build with CUDA warns about the old
-    ones and rejects a mixture of both.
-    """
+    # Torch 2.9 has new names for these settings. A build with CUDA warns about the
+    # old ones and rejects a mixture of both.
     backends: Any = torch.backends  # pyright sees no modules' own attributes
     if not hasattr(backends.cuda.matmul, "fp32_precision"):  # before torch 2.9
         backends.cudnn.allow_tf32 = allowed

@@ -18,8 +18,8 @@ class GPUSupport:
     """Number of GPUs that torch can use."""
 
     def missing(self, index: int) -> str | None:
-        """Return in words what prevents the use of the GPU with this index; None if it
-        can be used."""
+        """Return a sentence that says what prevents the use of the GPU with this index;
+        None if it can be used."""
         if self.toolkit is None:
             return (
                 "this PyTorch is a build for processors; `make run TORCH=cu130` "

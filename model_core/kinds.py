@@ -46,8 +46,8 @@ class Kind:
 
 
 def part(named: Part) -> Any:
-    """Return the object that a record names, or the object itself if the record has
-    it."""
+    """Return the object that `named` names as "module:object", importing the module; or
+    `named` itself if it is no text."""
     if not isinstance(named, str):
         return named
     module, _, name = named.partition(":")

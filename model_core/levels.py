@@ -1,7 +1,7 @@
-"""Levels of processors for which code is compiled ahead of time (portable/native.py).
+"""Levels of CPUs for which code is compiled ahead of time (portable/native.py).
 
-A level is a set of features that a processor must have. Its compiled code is in the
-folder of its name in `compiled/built`, or in PIXELRNN_BUILT_DIR.
+A level is a set of features that a CPU must have. Its compiled code is in the folder of
+its name in `compiled/built`, or in PIXELRNN_BUILT_DIR.
 """
 
 import os
@@ -20,11 +20,11 @@ FOLDER = Path(
 
 @dataclass(frozen=True)
 class Level:
-    """A level of processors.
+    """A level of CPUs.
 
     processor: LLVM's name of it.
     machines: the results of `platform.machine()` that it applies to.
-    features: those that a processor must have, by LLVM's names.
+    features: those that a CPU must have, by LLVM's names.
     """
 
     name: str
@@ -41,8 +41,7 @@ class Level:
 
     @property
     def fits(self) -> bool:
-        """True if this machine runs Linux and its processor has all features of the
-        level."""
+        """True if this machine runs Linux and its CPU has all features of the level."""
         if sys.platform != "linux" or platform.machine().lower() not in self.machines:
             return False
         available = binding.get_host_cpu_features()
@@ -61,11 +60,11 @@ LEVELS = (
 
 
 def choose() -> None:
-    """Set numba's environment variables for the best level of this processor that has
-    code compiled ahead of time; do nothing if NUMBA_CPU_NAME is set.
+    """Set numba's environment variables for the best level of this CPU that has code
+    compiled ahead of time; do nothing if NUMBA_CPU_NAME is set.
 
     Processes that draw call it before they import numba. A process that trains does not
-    call it: numba then compiles for exactly this processor.
+    call it: numba then compiles for exactly this CPU.
     """
     if "NUMBA_CPU_NAME" in os.environ:
         return
@@ -76,8 +75,8 @@ def choose() -> None:
 
 
 def target() -> tuple[str, str]:
-    """Return the name and the features of the processor that numba compiles for: those
-    of its environment variables, or else this machine's."""
+    """Return the name and the features of the CPU that numba compiles for: those of its
+    environment variables, or else this machine's."""
     name = os.environ.get("NUMBA_CPU_NAME")
     features = os.environ.get("NUMBA_CPU_FEATURES")
     return (

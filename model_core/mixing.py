@@ -23,13 +23,9 @@ MIXED_WEIGHTS = "weights-{}.safetensors"
 
 def mix(models: Sequence[Model], directory: Path) -> Card:
     """Write the even mixture of `models` to `directory`, and return its card. The model
-    takes the directory's name.
-
-    A mixture among the models contributes its members, except those in an orientation
-    for which `models` has a single network; so one member can be replaced by a better
-    one.
-
-    Members with equal weights, such as a network and its mirror image, share one file.
+    takes the directory's name. A mixture among the models contributes its members,
+    except those in an orientation for which `models` has a single network; so one
+    member can be replaced by a better one.
 
     Raises ConfigError unless this gives at least two networks of one config, data set,
     palette and labels, each in another orientation; ModelError if the directory cannot
@@ -56,10 +52,11 @@ def mix(models: Sequence[Model], directory: Path) -> Card:
 
 def turned_copies(model: Model, orientations: Sequence[str]) -> list[Model]:
     """Return the model's weights as one model for each of these orientations of the
-    images: for data without a direction, such as floor plans.
+    images, for data without a direction, such as floor plans. The cards record in which
+    orientation the weights were trained, and have no scores.
 
-    The cards record in which orientation the weights were trained, and have no scores.
-    Raises ModelError if the model is a mixture, ConfigError for an unknown orientation.
+    model: of one network; ModelError for a mixture.
+    orientations: such as `rotate_180`; ConfigError for an unknown one.
     """
     # The validation score holds for the orientation of the training alone.
     origin = model.members[0].orientation
@@ -83,12 +80,11 @@ def turned_copies(model: Model, orientations: Sequence[str]) -> list[Model]:
 def guide(directory: Path, lender: Path, orientations: Sequence[str]) -> Card:
     """Replace the guides of the model in `directory` by networks of the model in
     `lender`, and return the new card. Guides propose draws for the holes of
-    completions.
+    completions. Weights are copied into the directory's guides/, unless they are a
+    member's; those of the former guides are deleted.
 
     orientations: those members of the lender, if it is a mixture; otherwise its single
-        network becomes one guide for each of these orientations. Copies the weights
-        into the directory's guides/, unless they are a member's; those of the former
-        guides are deleted.
+        network becomes one guide for each of these orientations.
 
     Raises ConfigError for an unknown orientation, another palette, or a network that
     cannot guide the model; ModelError like `load_model`.

@@ -44,6 +44,9 @@ class Model:
     """One probability distribution over images, made of one or several networks of the
     same shape and of their labels (components.py). Models are compared by identity.
 
+    members: the networks, each with the orientation in which it sees images.
+    card: its description.
+    device: where the weights are, such as cpu.
     label: index of the label that the distribution is conditioned on; None: not
         conditioned.
     """
@@ -62,6 +65,7 @@ class Model:
 
     @property
     def config(self) -> NetworkConfig:
+        """Config of its networks."""
         return self.card.config
 
     @cached_property
@@ -79,8 +83,7 @@ class Model:
 
     @property
     def network(self) -> Network:
-        """The network of a model that has only one; raises ModelError if it has
-        several."""
+        """The network of a model that has only one; raises ModelError for a mixture."""
         if len(self.members) != 1:
             raise ModelError(
                 f"{self.card.name} is a mixture of {len(self.members)} networks: "
@@ -133,7 +136,8 @@ class Model:
 
 
 def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) -> Model:
-    """Return a model of a preset with random weights from `seed`.
+    """Return a model of a preset with random weights from `seed`; torch's global
+    generator stays as it is.
 
     overrides: fields of `NetworkConfig` to change, such as layers, hidden, head,
         height, width, channels or values. Raises ConfigError for an unknown preset or
@@ -169,13 +173,10 @@ def at_width(network: Network, width: int) -> Network:
 
 def save_model(model: Model, directory: Path) -> Card:
     """Write weights, guides and card to `directory`, and return the card with its
-    digests. The model takes the directory's name.
+    digests. The model takes the directory's name. Members with equal weights share one
+    file. Files of weights of an older model there that this one has not are deleted.
 
-    Members with equal weights share one file, that of the first of them. Files of
-    weights that an older model of this directory had and this one has not are deleted.
-
-    Raises ModelError if a file cannot be written. Files are written to a temporary
-    folder first, so that an error while writing leaves an older model as it was.
+    Raises ModelError if a file cannot be written; an older model is then as it was.
     """
     files = [member.weights for member in model.card.members] or [WEIGHTS]
     try:
@@ -292,7 +293,9 @@ def load_by_digest(
     sha256: str, models_dir: Path | None = None, device: str = "cpu", identity: str = ""
 ) -> Model:
     """Return the model in a directory, or among its records, whose weights have this
-    sha256. If several have, prefer the one with this identity.
+    SHA-256. If several have, prefer the one with this identity.
+
+    models_dir: the models directory. Default: `default_models_dir()`.
 
     Raises ModelError if there is none, and otherwise like `load_model`.
     """
@@ -341,8 +344,8 @@ def _load_member(
 
 
 def device_of(name: str, setting: str = "") -> torch.device:
-    """Return the torch device of this name, and disable TF32 on GPUs from now on. Raise
-    ConfigError if the name is invalid.
+    """Return the torch device of this name. Disables TF32 on GPUs in this process from
+    now on. Raise ConfigError if the name is invalid.
 
     setting: text before the name in the message, such as the name of an environment
         variable.
@@ -361,7 +364,7 @@ def device_of(name: str, setting: str = "") -> torch.device:
 
 def check_device(name: str) -> None:
     """Raise ConfigError, which says what is missing, if the device of this name cannot
-    be used or the name is invalid; disable TF32 like `device_of`."""
+    be used or the name is invalid. Disables TF32 like `device_of`."""
     device = device_of(name)
     if device.type != "cuda":
         return

@@ -44,8 +44,8 @@ def check_name(name: str) -> None:
 
 
 def models_in(models_dir: Path | None = None) -> tuple[Path, list[str]]:
-    """Return a directory of models (default: `default_models_dir()`) and the names in
-    it. Raise ModelError if it does not exist."""
+    """Return a directory of models (default: `default_models_dir()`) and the sorted
+    names of the models in it. Raise ModelError if it does not exist."""
     directory = models_dir or default_models_dir()
     if not directory.is_dir():
         raise ModelError(f"there is no directory {directory}")
@@ -54,7 +54,8 @@ def models_in(models_dir: Path | None = None) -> tuple[Path, list[str]]:
 
 def model_names(models_dir: Path | None = None) -> list[str]:
     """Return the sorted names of the models in a directory (default:
-    `default_models_dir()`), without those that are not allowed for a model."""
+    `default_models_dir()`): its subdirectories that contain a card.json and whose names
+    are allowed for a model. The cards are not read."""
     directory = models_dir or default_models_dir()
     return [card.parent.name for card in cards_in(directory)]
 
@@ -68,8 +69,8 @@ def weights_in(directory: Path) -> list[Path]:
 
 
 def cards_in(directory: Path) -> list[Path]:
-    """Return the card.json of each model in a directory, sorted by the models'
-    names."""
+    """Return the path of the card.json of each model in a directory, sorted by the
+    models' names."""
     return sorted(
         card
         for card in directory.glob(f"*/{CARD}")

@@ -46,7 +46,7 @@ _UNDONE_BY: dict[Orientation, Orientation] = {
 
 
 def turn(images: Images, orientation: Orientation) -> Images:
-    """Return images (..., H, W) in another orientation; (..., W, H) if rows become
+    """Return upright images (..., H, W) in an orientation; (..., W, H) if rows become
     columns. The result of an array is a view."""
     exchanged, reversed_axes = _STEPS[orientation]
     if exchanged:

@@ -14,11 +14,11 @@ PR_SET_PDEATHSIG = 1
 
 def die_with_parent(parent: int) -> None:
     """Let the kernel kill this process as soon as its parent dies, even while a signal
-    has stopped it. Only Linux can do this.
+    has stopped it; only Linux does this. If the parent has died already, this process
+    ends at once, with status 1. Each process of a group calls it, because it is not
+    inherited.
 
-    A process does not inherit this from its parent, so each process of a group calls
-    it. parent: the process id of the parent; if it has died before, this process ends
-    at once, with status 1.
+    parent: the process id of the parent.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -27,11 +27,9 @@ def die_with_parent(parent: int) -> None:
 
 
 def end_on_hangup() -> None:
-    """Give SIGHUP its default action in this process and in those that it starts, which
-    `nohup` takes from all descendants. The leader of a process group calls it, in the
-    main thread.
-
-    When the leader's parent has died, the kernel sends SIGHUP to a group with stopped
-    processes. It is what ends those that had no time to call `die_with_parent`.
-    """
+    """Give SIGHUP its default action, which ends the process, in this process and in
+    those that it starts. The leader of a process group calls it, in the main thread."""
+    # When the leader's parent has died, the kernel sends SIGHUP to a group with
+    # stopped processes. It is what ends those that had no time to call
+    # `die_with_parent`. `nohup` would have taken it from all descendants.
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

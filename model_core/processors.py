@@ -1,4 +1,4 @@
-"""How many processors this process may use, and in how many threads it draws on them."""
+"""How many CPU cores this process may use, and in how many threads it draws on them."""
 
 import os
 from collections.abc import Iterator
@@ -7,15 +7,16 @@ from pathlib import Path
 from model_core.control_groups import GROUPS, OWN, directories
 
 MOST_BY_DEFAULT = 16
-"""Drawing threads that nobody asked for: beyond, memory for their images is better left
-to other processes."""
+"""Maximum number of drawing threads unless a user asks for more: beyond it, memory for
+their images is better left to other processes."""
 
 
 def default_threads(processors: int | None = None, workers: int = 1) -> int:
-    """Return in how many threads each of so many workers draws if no number is named.
+    """Return in how many threads each of `workers` workers draws unless a user says
+    otherwise. One core is left for everything else: API, Redis, publishing.
 
-    processors: those that there are; by default those of this process, as `available`
-    counts them. One is left for everything else: API, Redis, publishing.
+    processors: number of CPU cores; by default those of this process, as `available`
+        counts them.
     """
     count = available() if processors is None else processors
     return max(1, min(MOST_BY_DEFAULT, count - 1) // workers)
@@ -24,10 +25,12 @@ def default_threads(processors: int | None = None, workers: int = 1) -> int:
 def available(
     affinity: int | None = None, groups: Path = GROUPS, own: Path = OWN
 ) -> int:
-    """Return how many processors this process may use, at least 1.
+    """Return how many CPU cores this process may use, at least 1: those that it may run
+    on, or fewer if a control group (of a container, for example) has a quota of CPU
+    time.
 
-    affinity: how many it may run on, if it has been pinned since; a control group (of
-    a container, for example) may allow it fewer by a quota of processor time.
+    affinity: number of cores that it may run on. Default: as the system says now.
+    groups, own: as for `control_groups.directories`.
     """
     if affinity is None:
         affinity = _affinity()
@@ -42,7 +45,7 @@ def _affinity() -> int:
 
 
 def _quotas(groups: Path, own: Path) -> Iterator[float]:
-    """Yield the processors that each control group of this process allows."""
+    """Yield the number of CPU cores that each control group of this process allows."""
     for group, is_unified in directories("cpu", groups, own):
         if is_unified:
             words = _words(group / "cpu.max")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 def open_regular(path: Path) -> BufferedReader:
     """Return a file opened for reading, in binary mode. Raise OSError if it is not a
-    regular file; never wait for one to become ready."""
+    regular file, without waiting for it to become ready."""
     file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  (the caller closes it)
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()

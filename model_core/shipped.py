@@ -6,6 +6,7 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = _PACKAGE / "_shipped"
 IS_INSTALLED = _INSTALLED.is_dir()
+"""True if this is an installed copy, False in a checkout."""
 _PLACE = _INSTALLED if IS_INSTALLED else _PACKAGE.parent
 
 MODELS = _PLACE / "models"

@@ -18,10 +18,12 @@ REPEAT_S = 50.0
 
 @contextmanager
 def if_slow(say: Callable[[str], None], doing: str) -> Iterator[None]:
-    """Call `say` with `doing` if the block takes longer than PATIENCE_S, and again
-    every REPEAT_S seconds.
+    """Context manager that calls `say` with `doing` if the block takes longer than
+    PATIENCE_S (1.5) seconds, and again every REPEAT_S (50) seconds. It is called from
+    another thread, and never after the block has ended.
 
-    It is called from another thread, and never after the block has ended.
+    say: prints a line for the user.
+    doing: what is being done, such as `reading the pictures`.
     """
     is_first = True
 
@@ -39,11 +41,12 @@ def if_slow(say: Callable[[str], None], doing: str) -> Iterator[None]:
 def regularly(
     say: Callable[[str], None], line: Callable[[], str], first_s: float
 ) -> Iterator[None]:
-    """Call `say` with `line()` after `first_s` seconds and then every REPEAT_S seconds,
-    while the block runs.
+    """Context manager that calls `say` with `line()` after `first_s` seconds and then
+    every REPEAT_S (50) seconds. It is called from another thread, and never after the
+    block has ended.
 
-    It is not called with an empty line. It is called from another thread, and never
-    after the block has ended.
+    say: prints a line for the user.
+    line: returns the line; an empty one is not printed.
     """
     ended = threading.Event()
     one_at_a_time = threading.Lock()

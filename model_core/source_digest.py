@@ -19,12 +19,8 @@ type:` comments."""
 
 
 def source_digest(files: Iterable[Path]) -> str:
-    """Return the SHA-256, in hexadecimal, of the syntax of these files in the given
-    order.
-
-    The digest is the same for every supported version of Python. Raises OSError for a
-    file that cannot be read and SyntaxError for one that is not Python.
-    """
+    """Return the SHA-256, in hexadecimal, of the syntax of these Python files in the
+    given order. It is the same for every supported version of Python."""
     digest = hashlib.sha256()
     for file in files:
         digest.update(_file_digest(file))

@@ -13,8 +13,11 @@ from torch import Tensor
 def save_tensors(
     tensors: dict[str, Tensor], path: Path, header: dict[str, str] | None = None
 ) -> None:
-    """Write tensors from any device to a safetensors file, by name. header: texts for
-    the file's metadata. Raise OSError if the file cannot be written."""
+    """Write tensors from any device to a safetensors file, by name. Raise OSError if
+    the file cannot be written.
+
+    header: texts for the file's metadata.
+    """
     whole = {
         name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()
     }

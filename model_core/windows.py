@@ -27,10 +27,11 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows of a field. height: rows of an image. step: rows from the top of one
-    window to the top of the next. rows: rows of the field.
+    """The windows of a field. Iterating yields every `Window` from top to bottom.
 
-    Iterating yields every `Window` from top to bottom.
+    height: rows of an image.
+    step: rows from the top of one window to the top of the next.
+    rows: rows of the field.
     """
 
     height: int

@@ -70,8 +70,9 @@ STREAM_PLACE = BY_COLUMN
 
 @njit(**PHASE)
 def begin(thread, threads, block, layer, colour):
-    """Phase that begins a step: sums what is read of the pixels before, for every layer
-    and colour, into STREAMS, SKIPS and SUMS."""
+    """Do one thread's part of the phase (phases.py) that begins a step: sum what is
+    read of the pixels before, for every layer and colour, into STREAMS, SKIPS and
+    SUMS."""
     begin_streams(thread, threads, block)
     layers, gates = size(block, LAYERS), all_of(block, GATES)
     weights, bias = weights_at(block, ABOVE_W), weights_at(block, ABOVE_B)
@@ -111,8 +112,9 @@ def _sum_above(block, i, gate, y, x, hidden, weights, bias):
 
 @njit(**PHASE)
 def sum_gates(thread, threads, block, layer, colour):
-    """Phase that adds to the left-to-right gates of one colour what they read at the
-    pixel, and of the left neighbour the whole hidden state."""
+    """Do one thread's part of a phase (phases.py): add to the left-to-right gates of
+    one colour what they read at the pixel, and the whole hidden state of the left
+    neighbour."""
     sum_input(thread, threads, block, layer, colour, LEFT_GATES_W)
     # Each thread goes on with the sums that it has just stored itself.
     gates, first = all_of(block, GATES), size(block, GATES + colour)
@@ -132,9 +134,9 @@ def sum_gates(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def continue_cells(thread, threads, block, layer, colour):
-    """Phase that computes one colour of the cell states from those of the left
-    neighbours, into CELLS, and of the hidden states, into MAPS; and adds both
-    directions into OUT."""
+    """Do one thread's part of a phase (phases.py): compute one colour of the cell
+    states from those of the left neighbours, into CELLS, and of the hidden states, into
+    MAPS; and add both directions into OUT."""
     first = size(block, HIDDEN + colour)
     units = size(block, HIDDEN + colour + 1) - first
     item = thread
@@ -185,9 +187,9 @@ def compute_layer(order, block, layer, colour):
 
 @njit(**PHASE)
 def sum_right_gates(thread, threads, block, layer, colour):
-    """Phase that sums what the right-to-left gates of the row that has ended read of
-    the row above, of the condition and of the input: all layers, columns and
-    colours."""
+    """Do one thread's part of a phase (phases.py): sum what the right-to-left gates of
+    the row that has ended read of the row above, of the condition and of the input, for
+    all layers, columns and colours."""
     W, gates = size(block, WIDTH), all_of(block, GATES)
     weights, bias = weights_at(block, RIGHT_ABOVE_W), weights_at(block, RIGHT_B)
     y = load_int(image_at(block, ENDED), 0)
@@ -222,11 +224,9 @@ def _colour_of_gate(block, gate):
 
 @njit(**PHASE)
 def read_right_neighbours(thread, threads, block, x, colour):
-    """Phase that adds what the gates of column x of the row that has ended read of the
-    states to their right, for all layers.
-
-    It has the column x in place of a layer.
-    """
+    """Do one thread's part of a phase (phases.py): add what the gates of column x of
+    the row that has ended read of the states to their right, for all layers. x takes
+    the place of the phase's layer."""
     W, gates, h = size(block, WIDTH), all_of(block, GATES), all_of(block, HIDDEN)
     y = load_int(image_at(block, ENDED), 0)
     item = thread
@@ -247,11 +247,9 @@ def read_right_neighbours(thread, threads, block, x, colour):
 
 @njit(**PHASE)
 def continue_right_cells(thread, threads, block, x, colour):
-    """Phase that computes the cell states of column x from those of column x + 1, into
-    RIGHT_CELLS, and the hidden states, into RIGHT_MAPS, for all layers and colours.
-
-    It has the column x in place of a layer.
-    """
+    """Do one thread's part of a phase (phases.py): compute the cell states of column x
+    from those of column x + 1, into RIGHT_CELLS, and the hidden states, into
+    RIGHT_MAPS, for all layers and colours. x takes the place of the phase's layer."""
     W, h = size(block, WIDTH), all_of(block, HIDDEN)
     y = load_int(image_at(block, ENDED), 0)
     item = thread

@@ -35,10 +35,10 @@ from model_core.blocks.shared import stream_at
 
 @njit(**PHASE)
 def sum_input(thread, threads, block, layer, colour, product):
-    """Part of a phase: fill the gates of one colour with SUMS plus what they read of
-    the pixel's input.
+    """Do one thread's part of a phase (phases.py): fill the gates of one colour with
+    SUMS plus what they read of the pixel's input.
 
-    product: number of that product in the record.
+    product: number of that product in the record (record.py).
     """
     gates, first = all_of(block, GATES), size(block, GATES + colour)
     outputs = size(block, GATES + colour + 1) - first
@@ -59,10 +59,10 @@ def sum_input(thread, threads, block, layer, colour, product):
 
 @njit(**PHASE)
 def continue_cell(block, pixel, colour, unit, units, before, cell):
-    """Compute a unit of one colour at a pixel of the list, store its cell state, and
+    """Compute one unit of one colour at a pixel of the list, store its cell state, and
     return its hidden state.
 
-    units: number of the colour's units.
+    pixel: index in the list. unit: index in the colour, which has `units` units.
     before, cell: addresses of the features of the cell that this one continues, and of
         the new one.
     """

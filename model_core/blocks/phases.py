@@ -25,7 +25,9 @@ def each(order, phase, block, layer, colour):
 
     order: the order of the threads, four numbers: the first thread, how many take their
         turn here, how many are between two turns, and how many there are.
-    phase(thread, threads, block, layer, colour): does the part of one thread.
+    phase: phase(thread, threads, block, layer, colour) does the part of one thread.
+    block: addresses of the record, the weights, the state and the image.
+    layer, colour: passed to the phase.
     """
     first, turns, step, threads = order
     thread = first

@@ -49,16 +49,17 @@ STREAM_PLACE = IN_ORDER
 
 @njit(**PHASE)
 def begin(thread, threads, block, layer, colour):
-    """Phase that begins a step: sums what is read of the pixels before, for every layer
-    and colour, into STREAMS, SKIPS and SUMS."""
+    """Do one thread's part of the phase (phases.py) that begins a step: sum what is
+    read of the pixels before, for every layer and colour, into STREAMS, SKIPS and
+    SUMS."""
     begin_streams(thread, threads, block)
     sum_before(thread, threads, block, HIDDEN, MAPS)
 
 
 @njit(**PHASE)
 def go_down(thread, threads, block, layer, colour):
-    """Phase that computes one colour of what the 3 x 3 convolution reads at the pixel,
-    into MAPS."""
+    """Do one thread's part of a phase (phases.py): compute one colour of what the 3 x 3
+    convolution reads at the pixel, into MAPS."""
     first = size(block, HIDDEN + colour)
     outputs = size(block, HIDDEN + colour + 1) - first
     known, hidden = size(block, FEATURES + colour + 1), all_of(block, HIDDEN)
@@ -78,7 +79,8 @@ def go_down(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def spread(thread, threads, block, layer, colour):
-    """Phase that computes one colour of the 3 x 3 convolution's output, into OUT."""
+    """Do one thread's part of a phase (phases.py): compute one colour of the 3 x 3
+    convolution's output, into OUT."""
     first = size(block, HIDDEN + colour)
     outputs = size(block, HIDDEN + colour + 1) - first
     known, hidden = size(block, HIDDEN + colour + 1), all_of(block, HIDDEN)

@@ -75,8 +75,9 @@ from model_core.blocks.record import (
 
 @njit(**PHASE)
 def list_pixels(thread, threads, block, layer, colour):
-    """Phase that lists the pixels whose turn it is: fills LIST, WANTED, COUNT and
-    WANTED_COUNT. One thread does it."""
+    """Do the first thread's part of a phase (phases.py): list the pixels whose turn it
+    is, in LIST, WANTED, COUNT and WANTED_COUNT. The other threads have nothing to
+    do."""
     if thread == 0:
         H, W, lag = size(block, HEIGHT), size(block, WIDTH), size(block, LAG)
         done, stop = image_at(block, DONE), image_at(block, STOP)
@@ -134,11 +135,8 @@ def _list_pixel(block, y, x, count, wanted):
 
 @njit(**PHASE)
 def move_on(thread, threads, block, layer, colour):
-    """Phase that counts the pixels of the list as drawn: updates DONE, FIRST_ROW and
-    ENDED. One thread does it.
-
-    A row is behind the row above, so a step completes one row at most.
-    """
+    """Do the first thread's part of a phase (phases.py): count the pixels of the list
+    as drawn, in DONE, FIRST_ROW and ENDED. The other threads have nothing to do."""
     if thread == 0:
         W, done = size(block, WIDTH), image_at(block, DONE)
         ended = -1
@@ -156,8 +154,9 @@ def move_on(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def find_largest(thread, threads, block, layer, colour):
-    """Phase that finds the largest logit of a colour, into LARGEST; NaN if one is not
-    finite. A thread for each pixel that needs logits."""
+    """Do one thread's part of a phase (phases.py): find the largest logit of a colour,
+    into LARGEST; NaN if one is not finite. A thread for each pixel that needs
+    logits."""
     values, outputs = size(block, VALUES), all_of(block, OUTPUTS)
     largest = state_at(block, LARGEST)
     pixel = thread
@@ -191,8 +190,9 @@ def _check_finite(block):
 
 @njit(**PHASE)
 def exponentiate(thread, threads, block, layer, colour):
-    """Phase that computes e to the power (logit - the largest) / temperature of each
-    value, into EXPONENTIALS. One thread sets FAILED if a logit was not finite."""
+    """Do one thread's part of a phase (phases.py): compute e to the power (logit - the
+    largest) / temperature of each value, into EXPONENTIALS. The first thread sets
+    FAILED if a logit was not finite."""
     if thread == 0:
         _check_finite(block)
     values, outputs = size(block, VALUES), all_of(block, OUTPUTS)
@@ -213,8 +213,8 @@ def exponentiate(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def settle(thread, threads, block, layer, colour):
-    """Phase that decides one colour's values, and stores them in IMAGE and SCALED for
-    the pixels and colours after them.
+    """Do one thread's part of a phase (phases.py): decide one colour's values, and
+    store them in IMAGE and SCALED for the pixels and colours after them.
 
     A thread for each pixel of the list; one thread for all if they are coded, because
     the order of the list is the order of the code.

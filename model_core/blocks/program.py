@@ -19,8 +19,9 @@ def order_on_cpu(threads: int, step: int = 1) -> tuple[int, int, int, int]:
     numbers, the first arguments of a program (phases.py).
 
     threads: number of threads.
-    step: from one thread to the next one that takes its turn. Raises ValueError if it
-        and `threads` have a common factor, because then some threads would get no turn.
+    step: from one thread to the next one that takes its turn. ValueError is raised if
+        it has a common factor with `threads`, because then some threads would get no
+        turn.
     """
     if gcd(step, threads) != 1:
         raise ValueError(f"expected a step that is prime to {threads}, got {step}")

@@ -91,8 +91,7 @@ _VARIABLE = re.compile(r"^\s*(\.\w+\s+)*\.(local|shared|const|global)\s", re.MUL
 
 
 def load_ptx(kind: str) -> str:
-    """Return the PTX text of a kind of network that is shipped with the package. Raises
-    OSError if there is none."""
+    """Return the PTX text of a kind of network that is shipped with the package."""
     return gzip.decompress((FOLDER / f"{kind}.ptx.gz").read_bytes()).decode()
 
 
@@ -108,8 +107,8 @@ def write_ptx(kind: str) -> None:
 
 
 def first_line() -> str:
-    """Return the first line of a program that these sources and this llvmlite would
-    make; it names both."""
+    """Return the first line of a program, which names its sources and llvmlite, as it
+    would be if it was compiled now."""
     digest = source_digest(block_sources())
     return f"// of sources {digest}, by llvmlite {llvmlite.__version__}\n"
 
@@ -203,7 +202,6 @@ def _llvm_of(kind: str) -> tuple[str, str]:
 
 
 def _for_gpu(text: str) -> str:
-    """Return LLVM's text without what is about the CPU for which it was compiled."""
     text = re.sub(r"^target (datalayout|triple) = .*$", "", text, flags=re.MULTILINE)
     text = re.sub(r'"(target-cpu|target-features|tune-cpu)"="[^"]*"', "", text)
     text = re.sub(r"\bnoinline\b", "alwaysinline", text)
@@ -257,8 +255,8 @@ define ptx_kernel void @{ENTRY}(
 
 
 def main(kinds: Sequence[str]) -> None:
-    """Compile all programs into the folder `programs`; with a kind on the command line,
-    print its program instead."""
+    """Compile all programs into the folder `programs`; if a kind is given, print its
+    program instead."""
     if kinds:
         sys.stdout.write(_compiled_here(kinds[0]))
         return

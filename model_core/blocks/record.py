@@ -158,32 +158,38 @@ PRODUCTS = OF_LAYER + 4
 
 @njit(**PHASE)
 def size(block, field):
-    """Return a number of the record, by its field.
+    """Return a number of the record.
 
-    block: a tuple of four addresses: of the record, the weights, the block's state and
-        its image.
+    block: four addresses: of the record, the weights, the block's state and its image.
+    field: a constant of this file, such as HEIGHT.
     """
     return load_int(block[0], field)
 
 
 @njit(**PHASE)
 def weights_at(block, field):
-    """Return the address of an array of weights, by its field of the record. block: see
-    `size`."""
+    """Return the address of an array of weights.
+
+    block: see `size`. field: a constant of this file, such as UP_B.
+    """
     return block[1] + FLOAT_BYTES * size(block, field)
 
 
 @njit(**PHASE)
 def state_at(block, field):
-    """Return the address of an array of the block's state, by its field of the record.
-    block: see `size`."""
+    """Return the address of an array of the block's state.
+
+    block: see `size`. field: a constant of this file, such as STREAMS.
+    """
     return block[2] + FLOAT_BYTES * size(block, field)
 
 
 @njit(**PHASE)
 def image_at(block, field):
-    """Return the address of an array of the block's image, by its field of the record.
-    block: see `size`."""
+    """Return the address of an array of the block's image.
+
+    block: see `size`. field: a constant of this file, such as KEEP.
+    """
     return block[3] + CELL_BYTES * size(block, field)
 
 
@@ -195,15 +201,21 @@ def floats(address, index):
 
 @njit(**PHASE)
 def product_at(block, product, layer, colour):
-    """Return the address of the weights of one colour's product, in a layer."""
+    """Return the address of the weights of one product, in one layer, for one colour.
+
+    block: see `size`. product: a constant such as UP_W.
+    """
     number = (product * size(block, LAYERS) + layer) * size(block, CHANNELS) + colour
     return floats(block[1], size(block, BEGINS + number))
 
 
 @njit(**PHASE)
 def listed(block, pixel, part):
-    """Return a number of the list's entry for a pixel: the field `part`, such as
-    ROW."""
+    """Return one number of the list's entry for a pixel.
+
+    block: see `size`. pixel: its index in the list. part: ROW, COLUMN or another field
+        of an entry.
+    """
     return load_int(image_at(block, LIST), pixel * ENTRY + part)
 
 
@@ -221,6 +233,9 @@ def wanted_pixels(block):
 
 @njit(**PHASE)
 def all_of(block, bounds):
-    """Return the number of features of a map, of all colours together: the last of its
-    bounds. bounds: field of the record, such as FEATURES."""
+    """Return the number of features of a map, of all colours together.
+
+    block: see `size`. bounds: field of the record with the map's bounds, such as
+        FEATURES.
+    """
     return size(block, bounds + size(block, CHANNELS))

@@ -38,23 +38,24 @@ STREAM_PLACE = IN_RING
 
 @njit(**PHASE)
 def begin(thread, threads, block, layer, colour):
-    """Phase that begins a step: sums what is read of the pixels before, for every layer
-    and colour, into STREAMS, SKIPS and SUMS."""
+    """Do one thread's part of the phase (phases.py) that begins a step: sum what is
+    read of the pixels before, for every layer and colour, into STREAMS, SKIPS and
+    SUMS."""
     begin_streams(thread, threads, block)
     sum_before(thread, threads, block, GATES, STREAMS)
 
 
 @njit(**PHASE)
 def sum_gates(thread, threads, block, layer, colour):
-    """Phase that completes the gates of one colour with what they read at the pixel,
-    into GATE_SUMS."""
+    """Do one thread's part of a phase (phases.py): complete the gates of one colour
+    with what they read at the pixel, into GATE_SUMS."""
     sum_input(thread, threads, block, layer, colour, INPUT_TO_GATES_W)
 
 
 @njit(**PHASE)
 def continue_cells(thread, threads, block, layer, colour):
-    """Phase that computes one colour of the cells from those of the row above, into
-    CELLS, and of the hidden states, into MAPS and OUT."""
+    """Do one thread's part of a phase (phases.py): compute one colour of the cells from
+    those of the row above, into CELLS, and of the hidden states, into MAPS and OUT."""
     first = size(block, HIDDEN + colour)
     units = size(block, HIDDEN + colour + 1) - first
     item = thread

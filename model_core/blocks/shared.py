@@ -101,8 +101,9 @@ def ring_at(block, array, layer, cell):
 
 @njit(**PHASE)
 def begin_streams(thread, threads, block):
-    """Part of a phase: begin the skip sums with the biases, and the first stream with
-    what the input convolution reads before the pixel, all colours."""
+    """Do one thread's part of a phase (phases.py): begin the skip sums with the biases,
+    and the first stream with what the input convolution reads before the pixel, all
+    colours."""
     features, bias = all_of(block, FEATURES), weights_at(block, BEFORE_B)
     skips, skip_bias = state_at(block, SKIPS), weights_at(block, SKIP_B)
     item = thread
@@ -165,10 +166,11 @@ def _look_up_before(block, pixel, feature, bias):
 
 @njit(**PHASE)
 def sum_before(thread, threads, block, bounds, left):
-    """Part of a phase: fill SUMS with what every layer reads before the pixel, all
-    colours: the three cells above, the condition, and the left neighbour.
+    """Do one thread's part of a phase (phases.py): fill SUMS with what every layer
+    reads before the pixel, all colours: the three cells above, the condition, and the
+    left neighbour.
 
-    bounds: of the map of the sums.
+    bounds: field of the record with the bounds of the sums' map, such as GATES.
     left: MAPS if the left neighbour's features are read there, like the three cells
         above; STREAMS if its input is.
     """
@@ -213,11 +215,9 @@ def condition_at(block, pixel):
 
 @njit(**PHASE)
 def read_own_colours(thread, threads, block, layer, colour):
-    """Phase that adds to the first stream what the input convolution reads at the
-    pixel: the colours before this one.
-
-    The first colour has none, so it does not need this phase.
-    """
+    """Do one thread's part of a phase (phases.py): add to the first stream what the
+    input convolution reads at the pixel, which are the colours before this one. The
+    first colour has none and does not need this phase."""
     channels = size(block, CHANNELS)
     first = size(block, FEATURES + colour)
     outputs = size(block, FEATURES + colour + 1) - first
@@ -237,8 +237,8 @@ def read_own_colours(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def go_on(thread, threads, block, layer, colour):
-    """Phase that computes one colour of the next stream from a layer's features, and
-    adds to the skip sums."""
+    """Do one thread's part of a phase (phases.py): compute one colour of the next
+    stream from a layer's features, and add to the skip sums."""
     first = size(block, FEATURES + colour)
     outputs = size(block, FEATURES + colour + 1) - first
     known, features = size(block, HIDDEN + colour + 1), all_of(block, FEATURES)
@@ -270,8 +270,8 @@ def go_on(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def rectify_top(thread, threads, block, layer, colour):
-    """Phase that computes one colour of what the head reads, max(last stream + skip
-    sum, 0), into TOP."""
+    """Do one thread's part of a phase (phases.py): compute one colour of what the head
+    reads, max(last stream + skip sum, 0), into TOP."""
     first = size(block, FEATURES + colour)
     outputs = size(block, FEATURES + colour + 1) - first
     features = all_of(block, FEATURES)
@@ -289,7 +289,8 @@ def rectify_top(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def first_of_head(thread, threads, block, layer, colour):
-    """Phase that computes one colour of the head's first inner map, into FIRST."""
+    """Do one thread's part of a phase (phases.py): compute one colour of the head's
+    first inner map, into FIRST."""
     weights, bias = product_at(block, FIRST_W, 0, colour), weights_at(block, FIRST_B)
     read, known = state_at(block, TOP), size(block, FEATURES + colour + 1)
     item, outputs = thread, _outputs(block, WIDE, colour)
@@ -303,7 +304,8 @@ def first_of_head(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def second_of_head(thread, threads, block, layer, colour):
-    """Phase that computes one colour of the head's second inner map, into SECOND."""
+    """Do one thread's part of a phase (phases.py): compute one colour of the head's
+    second inner map, into SECOND."""
     weights, bias = product_at(block, SECOND_W, 0, colour), weights_at(block, SECOND_B)
     read, known = state_at(block, FIRST), size(block, WIDE + colour + 1)
     item, outputs = thread, _outputs(block, WIDE, colour)
@@ -317,7 +319,8 @@ def second_of_head(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def logits_of_head(thread, threads, block, layer, colour):
-    """Phase that computes the logits of one colour, into LOGITS."""
+    """Do one thread's part of a phase (phases.py): compute the logits of one colour,
+    into LOGITS."""
     weights, bias = product_at(block, OUTPUT_W, 0, colour), weights_at(block, OUTPUT_B)
     read, known = state_at(block, SECOND), size(block, WIDE + colour + 1)
     item, outputs = thread, _outputs(block, OUTPUTS, colour)

@@ -32,15 +32,17 @@ def encode_files(
     JSON values: model, member, images, bytes, bits_per_dim, seconds and out.
 
     model_name: name of the model, or path of its directory.
+    pictures: paths of the files.
     out: the file to write, whole or not at all.
+    models_dir: the models directory; None: the default one.
     label: name or index of one label with which all images are encoded; None: each has
         its likeliest one.
     work: shows the progress.
     nearest: with a palette, accept other colours as the nearest of the palette.
 
     Raises DataError for a picture that would not come back as it is, and if the file
-    cannot be written; ModelError for a model that cannot be loaded; ConfigError for a
-    model that has no codec or not this label.
+    cannot be written; ModelError or ConfigError for a model that cannot be loaded, has
+    no codec or not this label.
     """
     check_place(out)
     model = load_model(model_name, models_dir=models_dir)
@@ -72,15 +74,17 @@ def decode_file(
     zeros) in a directory, in the order in which they were encoded. Return what was
     done, as JSON values: model, card_changed, member, images, bytes, seconds and out.
 
-    out: the directory, which is made if it is missing.
+    path: the file of coded images.
+    out: the directory, which is made if it is missing. Pictures that were written
+        before an error stay.
     model_name: name of the model, or path of its directory; None: it is found by the
         digest in the file.
+    models_dir: the models directory; None: the default one.
     work: shows the progress.
 
-    Raises DataError if there is no such file, if it is damaged or was encoded by a
-    machine that computes other bits, or if the directory cannot be written; ModelError
-    for another model, or none; ConfigError for a model that has no codec. Pictures that
-    were written before an error stay.
+    Raises DataError if the file is missing, damaged or from a machine that computes
+    other bits, or if the directory cannot be written; ModelError for another model, or
+    none; ConfigError for a model that has no codec.
     """
     check_folder(out)
     data = _bytes_of(path)

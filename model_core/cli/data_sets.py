@@ -21,7 +21,7 @@ Listed = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the verbs of this file to a command."""
+    """Add the verb `data` with its subcommands to the root command."""
     app.add_typer(data)
 
 

@@ -25,8 +25,8 @@ OnShare = Callable[[float], None]
 """on_share(share) is called with how much of the work is done, 0 to 1."""
 
 REFRESHES = 2
-"""How often a bar is drawn in a second. Each time takes a processor some
-milliseconds."""
+"""How often a bar is drawn in a second. Each time takes some milliseconds of CPU
+time."""
 
 
 class Work:

@@ -11,7 +11,7 @@ image is encoded with the label under which it is likeliest; the labels stand be
 first lane of their stripe.
 
 The probabilities are those of the compiled drawing loop, whose bits are the same on
-every processor. A canary detects a machine on which they are not.
+every CPU. A canary detects a machine on which they are not.
 """
 
 import hashlib

@@ -53,7 +53,10 @@ class EncodingLane:
         return Coder(self._registers, np.zeros(0, np.uint8))
 
     def after_image(self, coder: Coder) -> None:
-        """Append the bytes that an image's steps wrote. coder: the state after them."""
+        """Append the bytes that an image's steps wrote.
+
+        coder: the state after them.
+        """
         self._registers = coder.registers
         place = int(coder.registers[PLACE])
         self._code += coder.code[:place].tobytes()
@@ -76,7 +79,8 @@ class DecodingLane:
     then `after_image`. After its end the stream continues with zeros."""
 
     def __init__(self, code: bytes, image_values: int) -> None:
-        """code: the stream. image_values: number of values of each image."""
+        """code: the stream.
+        image_values: number of values of each image."""
         self._code = code
         self._most = BYTES_A_VALUE * image_values
         self._registers = np.zeros(REGISTERS, np.uint64)

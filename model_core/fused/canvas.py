@@ -32,7 +32,7 @@ class Canvas:
     @property
     def row(self) -> int:
         """Distance from a pixel to the one below it, in pixels: width + 1. In rows of
-        the canvas it is that times `batch`."""
+        the canvas it is `batch` times as much."""
         return self.width + 1
 
     def of(self, x: Tensor) -> Tensor:
@@ -44,7 +44,9 @@ class Canvas:
         ).flatten(0, 2)
 
     def maps(self, canvas: Tensor, batch: int) -> Tensor:
-        """Undo `of`: return a view of a canvas (M, F) as maps (B, F, H, W). batch: B,
-        without the images that fill up the batch."""
+        """Undo `of`: return a view of a canvas (M, F) as maps (B, F, H, W).
+
+        batch: B, without the images that fill up the batch.
+        """
         grid = canvas.unflatten(0, (self.height + 1, self.width + 1, self.batch))
         return grid[1:, 1:, :batch].permute(2, 3, 0, 1)

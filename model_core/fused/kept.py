@@ -27,18 +27,18 @@ def kept_operands(
     weights: Sequence[Tensor],
     make: Callable[[], Operands],
 ) -> Operands:
-    """Return the result of `make`, or what it returned in an earlier call if no weight
-    was written to since then. The caller must not change it.
+    """Return the result of make(), or what it returned in an earlier call if no weight
+    was written to since. The caller must not change it.
 
     module: the result is kept as long as this exists; it must not refer to it.
     key: tells different results for one module apart, for example by their dtype.
-    weights: all tensors that `make` reads.
-
-    If a weight is trained, so that it is written to after each pass, or was made in
-    inference mode, in which torch counts no writes, nothing is kept.
+    weights: all tensors that `make` reads. If one is trained, or was made in inference
+        mode, nothing is kept.
     """
     versions: list[tuple[int, int]] = []
     for weight in weights:
+        # A trained weight is written to after each pass; in inference mode torch
+        # counts no writes.
         if weight.requires_grad or weight.is_inference():
             return make()
         versions.append((weight.data_ptr(), weight._version))

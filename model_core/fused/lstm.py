@@ -22,12 +22,9 @@ STATES = 3
 
 def whole_tiles(network: PixelNetwork, _images: int) -> bool:
     """Return True if the compiled scans support the network: they need h and, for a
-    conditioning map, its features in multiples of 16. A label does not count, because
-    it is no input of theirs.
-
-    The number of images does not matter; the parameter makes this a
-    `FusedNetwork.fits`.
-    """
+    conditioning map, its features in multiples of 16. The number of images does not
+    matter; the parameter makes this a `FusedNetwork.fits`."""
+    # A label does not count, because it is no input of the scans.
     return network.config.hidden % LANES == 0 and (
         network.config.labels > 0 or network.conditioning % LANES == 0
     )
@@ -38,7 +35,8 @@ def recurrent_block(
     joined: Callable[[list[Tensor], Canvas], Tensor],
     parted: Callable[[Tensor, Canvas], list[Tensor]],
 ) -> FusedBlock:
-    """Return the block of a recurrent network.
+    """Return the block of a recurrent network, made of the three functions that its
+    kind provides.
 
     scans: scans(layer, canvas) returns the scans of a layer.
     joined: joined(hidden, canvas) returns the layer's map (M, h), given the hidden
@@ -109,8 +107,6 @@ def recurrent_block(
 
 
 def _inputs(maps: Maps) -> Tensor:
-    """Return the inputs of the cells, in the canvas's dtype: the stream (M, 2h), or (M,
-    2h + c) with the conditioning map, which is a further input of each pixel."""
     read = (
         maps.stream
         if maps.condition is None

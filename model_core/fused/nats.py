@@ -24,23 +24,19 @@ from model_core.fused.products import (
 from model_core.layers.head import Head
 
 End = Callable[[Tensor, Head, Tensor, torch.dtype], Tensor]
-"""end(wide, head, values, dtype): the last 1 x 1 convolution of the head, and -ln p.
+"""end(wide, head, values, dtype): the last 1 x 1 convolution of the head, and -ln p. It
+returns -ln p of each value, float32 (M, C).
 
 wide: (M, head features), the input of that convolution.
 values: int64 (M, C).
 dtype: type of the factors of products.
-
-It returns -ln p of each value, float32 (M, C).
 """
 
 
 def end_of(head: Head) -> End | None:
     """Return the function that computes -ln p with this head without storing the
-    logits; None if there is none, so that the logits have to be computed.
-
-    There is one for two values of one colour, and if each variable has a multiple of 16
-    logits.
-    """
+    logits: for two values of one colour, or a multiple of 16 logits per variable. None
+    for other heads, whose logits have to be computed."""
     if head.outputs == 2 and head.colours == 1:
         return _nats_of_two
     return _nats_of_vectors if head.outputs % LANES == 0 else None

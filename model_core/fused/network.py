@@ -3,8 +3,8 @@ times faster.
 
 Values and gradients equal those of the plain modules up to float32 rounding. Maps are
 canvases (canvas.py), whose batch is padded to a multiple of four images. The file of
-each kind of network defines its block. Under torch.autocast, on a processor that
-supports it, the factors of products are bfloat16; all sums are float32.
+each kind of network defines its block. Under torch.autocast, on a CPU that supports it,
+the factors of products are bfloat16; all sums are float32.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ class FusedNetwork:
     def suits(self, network: PixelNetwork, x: Tensor) -> bool:
         """Return True if this pass can be used for the first map x (B, 2h, H, W) and is
         faster: if it is on a CPU, is float32 (or bfloat16 under torch.autocast, on a
-        processor with such products), and if the network fits."""
+            CPU with such products), and if the network fits."""
         dtypes = (
             (torch.float32, torch.bfloat16)
             if HAS_BF16 and _is_autocast()
@@ -52,12 +52,11 @@ class FusedNetwork:
     def logits(
         self, network: PixelNetwork, x: Tensor, condition: Tensor | None
     ) -> Tensor:
-        """Return the logits (B, V, C, H, W) of PixelNetwork's trunk and head.
+        """Return the logits (B, V, C, H, W) of PixelNetwork's trunk and head. In memory
+        the logits of one variable are adjacent.
 
         x: first map (B, 2h, H, W), for which `suits` is True.
         condition: conditioning map (B, c, H, W), one-hot labels (B, K, 1, 1), or None.
-
-        In memory the logits of one variable are adjacent. Gradients can be computed.
         """
         canvas, head = _canvas(x), network.head
         with torch.autocast("cpu", enabled=False):
@@ -79,10 +78,9 @@ class FusedNetwork:
 
         x, condition: as for `logits`.
         values: int64 (B, C, H, W), the images from which x was computed.
-
-        Without gradients, images are scored in parts that bound the memory; with them,
-        all at once.
         """
+        # Without gradients, images are scored in parts that bound the memory; with
+        # them, all at once.
         if torch.is_grad_enabled():
             return self._nats(network, x, condition, values)
         count = max(

@@ -30,10 +30,9 @@ def panels(matrix: Tensor, dtype: torch.dtype, columns: int = PANEL) -> Any:
     dtype: float32 or bfloat16. A word is 4 bytes: it holds one input in float32 and two
         adjacent ones in bfloat16, so words is K or ceil(K / 2). In a panel, the numbers
         of one word of all its outputs are adjacent.
-
-    It uses NumPy, because the calls of torch take longer than the work itself in a
-    network of many small layers.
     """
+    # NumPy, because the calls of torch take longer than the work itself in a network
+    # of many small layers.
     pair = 2 if dtype == torch.bfloat16 else 1
     weights = bits(matrix.to(dtype))
     *outer, K, N = weights.shape
@@ -50,10 +49,8 @@ def panels(matrix: Tensor, dtype: torch.dtype, columns: int = PANEL) -> Any:
 @lru_cache(maxsize=256)
 def whole(panel_count: int, inputs: int) -> Any:
     """Return the spans of panels whose outputs read all inputs: int64 (panel_count, 2),
-    each (0, inputs). A span says which range of input words, first and end, the outputs
-    of a panel read.
+    each (0, inputs). The array is cached, so the caller must not change it.
 
-    inputs: number of words: K in float32, ceil(K / 2) in bfloat16. The array is cached,
-        so the caller must not change it.
+    inputs: number of words of inputs: K in float32, ceil(K / 2) in bfloat16.
     """
     return np.tile(np.array([0, inputs], np.int64), (panel_count, 1))

@@ -54,7 +54,7 @@ one on."""
 def bounds_of(conv: MaskedConv2d) -> Bounds:
     """Return for each colour of a 1 x 1 convolution with mask B its first output, the
     index after its last output, and how many inputs these outputs read, from the first
-    one on. Raises AssertionError for a larger kernel."""
+    one on."""
     assert conv.kernel == 1
     return tuple(
         (outputs.start, outputs.stop, inputs.stop) for outputs, inputs in conv.groups
@@ -84,8 +84,13 @@ def reads_of(bounds: Bounds, outputs: int, pair: int = 1) -> Any:
 @lru_cache(maxsize=256)
 def readers_of(bounds: Bounds, inputs: int, outputs: int, pair: int = 1) -> Any:
     """Return spans, int64 (panels, 2): for each panel of PANEL inputs, the range of
-    outputs that read it, first and end, in words of `pair` outputs. bounds: as for
-    `reads_of`. The array is cached, so the caller must not change it."""
+    outputs that read it, first and end, in words of `pair` outputs. The array is
+    cached, so the caller must not change it.
+
+    bounds: of the convolution, as `bounds_of` returns them.
+    inputs, outputs: I and O.
+    pair: outputs in a word of 4 bytes: 1 in float32, 2 in bfloat16.
+    """
     starts = []
     for first in range(0, inputs, PANEL):
         readers = [start for start, _, stop in bounds if stop > first]
@@ -165,15 +170,14 @@ def product(
     bounds: Bounds,
     rectify: bool = False,
 ) -> Tensor:
-    """Return x @ weight^T + bias, (M, O), of x's type; negative results become 0 if
-    `rectify` is True.
+    """Return x @ weight^T + bias, (M, O), of x's type, with space in its rows
+    (`roomy`).
 
-    x: (M, I), with space in its rows (`roomy`).
-    weight: (O, I), which must be zero outside `bounds`: whole panels of such weights
-        are skipped. bias: (O,), or None.
+    x: (M, I), with space in its rows.
+    weight: (O, I), zero outside `bounds`: whole panels of such weights are skipped.
+    bias: (O,), or None.
     bounds: of the convolution, as `bounds_of` returns them.
-
-    The result has space in its rows, too.
+    rectify: True to replace negative results by 0.
     """
     ahead = Ahead(
         panels(weight.t(), x.dtype),
@@ -184,8 +188,6 @@ def product(
 
 
 def _product(x: Tensor, ahead: Ahead, outputs: int, rectify: bool) -> Tensor:
-    """Return `product`, given its weights, spans and bias as compiled code takes them;
-    the bias has O or no numbers. outputs: O."""
     out = x.new_empty(len(x), room(outputs))
     start = np.zeros(room(outputs), np.float32)
     start[: len(ahead.bias)] = ahead.bias
@@ -210,8 +212,7 @@ def product_back(
     """Return d_out @ weight, (M, I), of `dtype`: the gradient of x in `product`.
 
     d_out: (M, O), with space in its rows (`roomy`).
-    weight: (O, I), which must be zero outside `bounds`: whole panels of such weights
-        are skipped.
+    weight, bounds: as for `product`.
     """
     O, I = weight.shape  # noqa: E741
     out = torch.empty(len(d_out), room(I), dtype=dtype)
@@ -233,11 +234,11 @@ def product_back(
 
 def weight_gradient(x: Tensor, d_out: Tensor, bounds: Bounds) -> tuple[Tensor, Tensor]:
     """Return the float32 gradients of weight, (O, I), and bias, (O,), of `product`.
+    Those of masked weights may have any value; the caller masks them.
 
-    x: (M, I). d_out: (M, O). Both are float32, or both bfloat16 and M is even. Both have
-        space in their rows (`roomy`), which is read but may hold any numbers.
-    bounds: of the convolution. Gradients of masked weights may have any value, and the
-        caller masks them.
+    x, d_out: (M, I) and (M, O), both float32, or both bfloat16 with M even. Both have
+        space in their rows (`roomy`).
+    bounds: of the convolution.
     """
     I, O = x.shape[1], d_out.shape[1]  # noqa: E741
     d_weight, d_bias = torch.zeros(1, room(I), room(O)), torch.zeros(room(O))
@@ -256,16 +257,18 @@ def weight_gradient(x: Tensor, d_out: Tensor, bounds: Bounds) -> tuple[Tensor, T
 
 
 def _pair(x: Tensor) -> int:
-    """Return how many numbers a word of 4 bytes has."""
     return 4 // x.element_size()
 
 
 def masked_linear(
     x: Tensor, conv: MaskedConv2d, dtype: torch.dtype, rectify: bool
 ) -> Tensor:
-    """Return a 1 x 1 convolution with mask B of a map, (M, I) -> (M, O), of `dtype`,
-    with factors of that type; negative results become 0 if `rectify` is True. Gradients
-    can be computed."""
+    """Return a 1 x 1 convolution with mask B of a map, (M, I) -> (M, O), of `dtype`.
+    Gradients can be computed.
+
+    dtype: also of the factors of products.
+    rectify: True to replace negative results by 0.
+    """
     if not torch.is_grad_enabled():
         x = roomy(x.to(dtype))
         return _product(x, ahead(conv, dtype), len(conv.weight), rectify)

@@ -183,8 +183,8 @@ class Scan:
         """Return the gradients of the parameters, and add those of the inputs to
         d_inputs.
 
-        inputs: as for `forward`. states: what it returned, with the gates of all
-            pixels.
+        inputs: as for `forward`.
+        states: what `forward` returned, with the gates of all pixels.
         d_hidden: float32 (M, h), gradient of the hidden states.
         d_inputs: float32 (M, F); is changed.
         maps: its `labels` are those of `forward`.
@@ -276,8 +276,8 @@ class Scan:
 
 
 def clear_first_column(canvas: Tensor, walk: Walk) -> None:
-    """Set the pixels to the left of each row, outside the image, to zero, in place.
-    canvas: (M, F)."""
+    """Set the pixels to the left of each row of a canvas (M, F), outside the image, to
+    zero, in place."""
     _first_column(bits(canvas), walk)[:] = 0
 
 

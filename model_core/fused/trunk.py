@@ -47,7 +47,7 @@ class Maps:
 
     def by_image(self, biases: Tensor) -> Tensor:
         """Return the biases of each image's label, (batch, F), given those of all
-        labels, (F, K). Raises AssertionError without labels."""
+        labels, (F, K). Only with labels."""
         assert self.labels is not None
         return self.labels @ biases.t()
 

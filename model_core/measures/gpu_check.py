@@ -1,8 +1,8 @@
-"""Check whether a GPU draws the same bytes as the processors: what can be shown without
-a GPU, and what with one.
+"""Check whether a GPU draws the same bytes as the CPU: what can be shown without a GPU,
+and what with one.
 
-Two implementations are compared. The compiled loops draw on the processors; the block
-programs (model_core/blocks) draw on a GPU, each image by one block of its threads.
+Two implementations are compared. The compiled loops draw on the CPU; the block programs
+(model_core/blocks) draw on a GPU, each image by one block of its threads.
 """
 
 import re
@@ -40,11 +40,11 @@ from model_core.sampling.compiled.stage import CompiledStage
 from model_core.sampling.stages import networks_of
 
 ORDERS = ((1, 0), (37, 64), (128, 77))
-"""Threads of a block on the processors, and the step from one thread to the next that
-runs. 37 divides the length of hardly any loop; 77 mixes early and late outputs."""
+"""Threads of a block on the CPU, and the step from one thread to the next that runs. 37
+divides the length of hardly any loop; 77 mixes early and late outputs."""
 
 IMAGES = 16
-"""Images that one thread of a processor draws side by side when it is timed."""
+"""Images that one CPU thread draws side by side when it is timed."""
 
 Say = Callable[[str], None]
 """Called with each line of a report."""
@@ -65,8 +65,8 @@ class Report:
     no_gpu: str = ""
     """Why no GPU was checked; empty if one was."""
     rates: dict[str, dict[str, float]] = field(default_factory=dict)
-    """By network: images per second of the GPU, under `card`, and of one thread of a
-    processor, under `one_thread`. Only for networks that were equal on a GPU."""
+    """By network: images per second of the GPU, under `card`, and of one CPU thread,
+    under `one_thread`. Only for networks that were equal on a GPU."""
 
     @property
     def is_equal(self) -> bool:
@@ -114,11 +114,13 @@ def check_gpu(
     open_driver: Callable[[torch.device], Driver] = GpuDriver.open,
 ) -> Report:
     """Compare the block programs, which draw on GPUs, with the compiled loops, which
-    draw on processors, for the networks of some models; return a report.
+    draw on CPUs, for the networks of some models; return a report. Differences, and a
+    GPU that cannot be used or fails, are reported and not raised. It takes minutes, and
+    disables TF32 in this process.
 
-    First the programs run on the processors, and the GPU code that is shipped for each
-    kind of network is checked and, if this llvmlite has made it, compiled again. Then
-    they run on the GPU, if it can be used, and are timed. The whole takes minutes.
+    First the programs run on the CPU, and the shipped GPU code of each kind of network
+    is checked and, if this llvmlite has made it, compiled again. Then the programs run
+    on the GPU, if it can be used, and are timed.
 
     names: names of models, or paths of their directories.
     models_dir: the models directory; None: the default one.
@@ -126,9 +128,8 @@ def check_gpu(
     say: called with each line of the report as soon as it is known.
     open_driver: opens the GPU; tests pass another one.
 
-    Differences, and a GPU that cannot be used or that fails when it is compared or
-    timed, are reported and not raised. Raises ModelError for a model that cannot be
-    loaded, ConfigError for a device that is not a GPU. Disables TF32 in this process.
+    Raises ModelError for a model that cannot be loaded, ConfigError for a device that
+    is not a GPU.
     """
     if device_of(device).type != "cuda":
         raise ConfigError(f"{device!r} is no GPU: expected cuda or cuda:1")
@@ -168,7 +169,7 @@ def _parts(model: Model) -> Iterator[tuple[str, PixelNetwork]]:
 
 
 def _check_on_processors(name: str, network: PixelNetwork, notes: _Notes) -> None:
-    """Compare the block program of a network, run on the processors, with the compiled
+    """Compare the block program of a network, run on the CPU, with the compiled
     loop."""
     counts = [threads for threads, _ in ORDERS]
     found = None

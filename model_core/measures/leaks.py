@@ -30,12 +30,12 @@ _Forward = Callable[[Tensor], Tensor]
 @torch.inference_mode()
 def require_causal(*networks: Network) -> str:
     """Check that each network is causal: that no logit depends on its own or on a later
-    value. Return a sentence that says what was measured.
+    value. Return a sentence that says what was measured. It takes about as long as
+    scoring fifteen images of 32 x 32.
 
     The plain and the fused pass are measured, and both networks of a Multi-Scale
-    network, the second with a fixed small image. It takes about as long as scoring
-    fifteen images of 32 x 32. The networks may be on any device and are not changed;
-    copies of them on the CPU are used.
+    network. The networks may be on any device and are not changed; copies on the CPU
+    are used.
 
     Raises ModelError if a network is not causal, with the pair of variables that proves
     it, or if its logits are not finite.
@@ -184,7 +184,6 @@ def _in_order(images: Tensor) -> Tensor:
 
 
 def _name(variable: int, image: Tensor) -> str:
-    """Return the position of a variable in words."""
     C, _, W = image.shape
     pixel, colour = divmod(variable, C)
     y, x = divmod(pixel, W)

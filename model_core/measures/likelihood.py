@@ -25,7 +25,7 @@ def nats_per_image(
 
     values: (B, C, H, W), integers 0..V-1.
     condition: the images' labels as the network's `of_labels` returns them, for a
-        network with labels. Raises ConfigError if such a network gets none.
+        network with labels.
     """
     return network.nats_map(values, condition).flatten(1).sum(1)
 
@@ -60,13 +60,9 @@ def log_likelihood(
 
 def scoring_model(model: Model, values: Tensor) -> tuple[Model, Windows | None]:
     """Return the model that scores pictures of the size of values (..., H, W), and the
-    windows.
-
-    If the size is that of a field, at least that of the model's images in both
-    directions and larger in one, these are a model at that width and the windows in
-    which it scores; raises ConfigError if the model cannot draw fields. For every other
-    size, return the model itself and None.
-    """
+    windows if the size is that of a field: at least that of the model's images in both
+    directions and larger in one. For every other size, return the model itself and
+    None. Raises ConfigError if the model cannot draw fields."""
     height, width = values.shape[-2:]
     config = model.config
     contains_image = height >= config.height and width >= config.width

@@ -57,14 +57,15 @@ class PictureScore:
 LOGIT_COPIES = 3.5
 STREAM_COPIES = 15
 PASS_BESIDE = 5 * 2**19
-"""Times that a pass holds its logits, or maps as large as the stream, at its peak, and
-bytes beside them: upper bounds of what was measured of the served models, which a test
-(tests/worker/engine/test_planned_memory.py) measures again."""
+"""Upper bounds of the memory of a pass at its peak: LOGIT_COPIES times its logits,
+STREAM_COPIES times a map as large as the stream, and this many bytes. They were
+measured with the served models; tests/worker/engine/test_planned_memory.py measures
+them again."""
 
 
 def pass_bytes(model: Model) -> int:
-    """Return an upper bound of the bytes that `score_picture` takes for one picture of the
-    model's size, beside the weights."""
+    """Return an upper bound of the bytes that `score_picture` takes for one picture of
+    the model's size, in addition to the weights."""
     config = model.config
     pixels = config.height * config.width
     logits = LOGIT_COPIES * pixels * config.channels * config.values
@@ -75,9 +76,8 @@ def pass_bytes(model: Model) -> int:
 
 
 def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
-    """Return the score of a picture, by one teacher-forced pass of each component, or
-    for a field, a picture larger than the model's images, one pass for each of its
-    windows.
+    """Return the score of a picture, by one teacher-forced pass of each component; for
+    a field, a picture larger than the model's images, one pass for each of its windows.
 
     values: (C, H, W), integers 0..V-1.
 
@@ -93,8 +93,8 @@ def score_steps(
     model: Model, values: NDArray[np.integer]
 ) -> Iterator[float | PictureScore]:
     """Compute `score_picture` in steps: for a field, yield after each window the share
-    that is done, 0 to 1; at last yield the score. The errors are those of
-    `score_picture`, raised by the first step or, for the likelihood, by the last."""
+    that is done, 0 to 1; at last yield the score. Arguments and errors are those of
+    `score_picture`."""
     image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
     model, windows = scoring_model(model, image)
     parts: list[Tensor] = []

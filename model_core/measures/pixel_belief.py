@@ -52,14 +52,13 @@ def pixel_belief(
     teacher-forced pass over the picture.
 
     values: (C, H, W), integers 0..V-1, upright.
-    y, x: in the upright picture, 0..H-1 and 0..W-1; the caller checks them.
+    y, x: in the upright picture, 0..H-1 and 0..W-1; not checked.
     orientation, label: choose the component of the model (a member with a label); None
-        matches any, and the first match is used. The belief is given the pixels that
-        this component draws before (y, x).
+        matches any, and the first match is used; there must be one. The belief is given
+        the pixels that this component draws before (y, x).
 
     In a Multi-Scale model the small network is used if it draws the pixel, otherwise
-    the large one. Raises FloatingPointError if a probability is not finite,
-    StopIteration if no component matches.
+    the large one. Raises FloatingPointError if a probability is not finite.
     """
     with torch.inference_mode():
         image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
@@ -81,7 +80,7 @@ def component_for(
     model: Model, orientation: Orientation | None, label: int | None
 ) -> Component:
     """Return the first component of a model with this orientation and this label's
-    index; None matches any. Raises StopIteration if there is none."""
+    index; None matches any. There must be one."""
     return next(
         c
         for c in model.components
@@ -96,7 +95,7 @@ def place_of(
     orientation.
 
     shape: (C, H, W), of the upright image.
-    y, x: of the pixel in the upright image, 0..H-1 and 0..W-1; the caller checks them.
+    y, x: of the pixel in the upright image, 0..H-1 and 0..W-1; not checked.
     """
     index = np.arange(shape[1] * shape[2]).reshape(shape[1:])
     row, column = np.argwhere(turn(index, orientation) == index[y, x])[0]

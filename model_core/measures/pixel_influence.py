@@ -45,8 +45,7 @@ def pixel_influence(
     result is the derivative of the probability of the category at (y, x) as an earlier
     pixel changes from an even mixture of all categories to its own.
 
-    Raises FloatingPointError if the network gives a number that is not finite,
-    StopIteration if no component matches.
+    Raises FloatingPointError if the network gives a number that is not finite.
     """
     component = component_for(model, orientation, label)
     row, column = place_of(component.orientation, values.shape, y, x)

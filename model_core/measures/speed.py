@@ -165,8 +165,7 @@ def naive_steps(
     that runs one of them: a pass over the whole images for one variable. A Multi-Scale
     network has two entries, the small network first; every other has one.
 
-    values: (B, C, H, W), the images on which a step works. The function raises
-        FloatingPointError if logits are not finite.
+    values: (B, C, H, W), the images on which a step works.
     """
     if isinstance(network, MultiScaleNetwork):
         small = subsample(values, network.config.factor)
@@ -351,8 +350,8 @@ def _facts(network: Network, setting: Setting, timings: Timings) -> dict[str, An
 
 
 def percentile(seconds: list[float], percent: int) -> float:
-    """Return the smallest of these times that at least `percent` percent of them do not
-    exceed (nearest rank). There must be at least one."""
+    """Return the smallest of these times, at least one, that at least `percent` percent
+    of them do not exceed (nearest rank)."""
     ordered = sorted(seconds)
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 

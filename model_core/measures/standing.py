@@ -74,11 +74,8 @@ class Standing:
 
 def p_value(nats: float, validation: Validation) -> float:
     """Return the share of validation images that are at least as improbable as an image
-    with -ln p of `nats`.
-
-    It is interpolated between the quantiles, and at least 1 / images, the smallest
-    share that this many images can show.
-    """
+    with -ln p of `nats`, interpolated between the quantiles. It is at least 1 / images,
+    the smallest share that this many images can show."""
     more_probable, _ = _shares(nats, validation)
     return max(1 - more_probable, 1 / validation.images)
 
@@ -100,9 +97,9 @@ def _shares(nats: float, validation: Validation) -> tuple[float, float]:
 
 def validation_scores(log_p: NDArray[np.float64]) -> Validation:
     """Return what a card records of the validation images: their number, and STEPS + 1
-    evenly spaced quantiles of their -ln p, rounded to 0.001.
+    (201) evenly spaced quantiles of their -ln p, rounded to 0.001.
 
-    log_p: ln p of each image, (N,). Raises DataError for fewer than LEAST images.
+    log_p: ln p of each image, (N,). Raises DataError for fewer than LEAST (20) images.
     """
     if len(log_p) < LEAST:
         raise DataError(

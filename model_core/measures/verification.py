@@ -21,7 +21,9 @@ def changed_pixels(
     labels: Sequence[int | None] = (),
 ) -> NDArray[np.bool_]:
     """Draw pictures again, and return which of their pixels differ from the result,
-    bool (n, H, W).
+    bool (n, H, W). A pixel that was edited later is True; a picture of another seed has
+    many. The result means something only for pictures that were drawn with this model's
+    `numerics`.
 
     pixels: bytes 0..255, (n, C, H, W), as a picture file has them, of images or of
         fields (larger pictures).
@@ -30,10 +32,7 @@ def changed_pixels(
     labels: for each picture the index of the label with which it was requested, or
         None; empty if there were none.
 
-    A pixel that was edited later is True. A picture of another seed has many. The
-    result is meaningful only for pictures that were drawn with this model's numerics.
-    Raises ConfigError for a field that the model cannot draw, ValueError for another
-    number of labels, and FloatingPointError if logits are not finite.
+    Raises ConfigError for a field that the model cannot draw.
     """
     size = pixels.shape[3], pixels.shape[2]  # width, height
     requests = [
