@@ -3,10 +3,11 @@
     python -m benchmarks.page http://127.0.0.1:8000 --model mnist-diagonal-bilstm
     python -m benchmarks.page http://127.0.0.1:8000 --views
 
-With `--views` it opens every view at the widths of two phones and a laptop instead, each in a browser that has cached
+With `--views` it opens every view on a phone, a tablet and two desks instead, each in a browser that has cached
 nothing, waits until all models are ready, and prints a Markdown table. `scroll width` is that of the document: more
-than the screen means that the page moves sideways. `y` is the top of the drawing area. `CLS` is the sum of all layout
-shifts without input. `axe` counts serious and critical violations, `errors` the errors and warnings on the console.
+than the screen means that the page moves sideways. `y` is the top of the drawing area. `small` counts what a finger
+can press and is less than 44 pixels high, on screens that are touched. `CLS` is the sum of all layout shifts without
+input. `axe` counts violations of all its rules, `errors` the errors and warnings on the console.
 Requests and bytes are those of the page, its modules and its pictures until the view is at rest: as they are on the
 wire, with headers.
 
@@ -41,11 +42,10 @@ VIEWS = {
     "real": ".glyphs",
     "inspect": ".stage",
     "sample": ".stage",
-    "history": ".stage",
     "teach": ".stage",
 }
 """Each view's address, and the element in which something is drawn."""
-WIDTHS = {360: 640, 390: 844, 1366: 768}
+WIDTHS = {390: 844, 768: 1024, 1366: 768, 1920: 1080}
 """Width of each screen, and its height, in CSS pixels."""
 AXE = Path("tests/browser/node_modules/axe-core/axe.min.js")
 _REST_S = 4
@@ -61,8 +61,16 @@ _FIND_TOP = """selector => {
   const drawn = document.querySelector(`section.view:not([hidden]) ${selector}`);
   return drawn && drawn.checkVisibility() ? Math.round(drawn.getBoundingClientRect().top + scrollY) : null;
 }"""
-_COUNT_VIOLATIONS = """() => axe.run().then(({ violations }) =>
-  violations.filter(({ impact }) => ["serious", "critical"].includes(impact)).length)"""
+_COUNT_VIOLATIONS = "() => axe.run().then(({ violations }) => violations.length)"
+_TOUCHED = 900
+"""Width in CSS pixels below which a screen counts as one that is touched."""
+_COUNT_SMALL = """() => [...document.querySelectorAll("a, button, input, select, summary")].filter(node => {
+  const target = node.closest("label") ?? node;
+  const inSentence = node.matches("p a") && node.parentElement.textContent.trim() !== node.textContent.trim();
+  const pressed = node.checkVisibility() && !node.closest(".unseen, .skip") && !inSentence;
+  const height = target => target.getBoundingClientRect().height;
+  return pressed && Math.max(height(node), height(target)) < 43.5;
+}).length"""
 _ALL_READY = (
     "() => /^\\d+ models?$/.test(document.querySelector('#fleet')?.textContent)"
 )
@@ -76,7 +84,7 @@ def main(
     runs: Annotated[int, typer.Option(help="How often each number is taken.")] = 3,
     chromium: Annotated[str, typer.Option(help="The browser.")] = "/usr/bin/chromium",
     views: Annotated[
-        bool, typer.Option("--views", help="Open every view at three widths.")
+        bool, typer.Option("--views", help="Open every view at four widths.")
     ] = False,
 ) -> None:
     """Measure and print."""
@@ -149,8 +157,8 @@ def stream(
 
 def table_of_views(browser: Any, url: str) -> list[str]:
     """Return the lines of a Markdown table with a row for each view and width."""
-    header = ["view", "width", "scroll width", "y", "CLS", "axe", "errors"]
-    header += ["requests", "kB"]
+    header = ["view", "width", "scroll width", "y", "small", "CLS", "axe"]
+    header += ["errors", "requests", "kB"]
     lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
     for name, drawn in VIEWS.items():
         for width, height in WIDTHS.items():
@@ -173,7 +181,8 @@ def measure_view(
         drawn: CSS selector of the element in which something is drawn.
         screen: width and height in CSS pixels.
     """
-    context = browser.new_context(viewport=screen, is_mobile=screen["width"] < 700)
+    touched = screen["width"] < _TOUCHED
+    context = browser.new_context(viewport=screen, is_mobile=touched, has_touch=touched)
     page = context.new_page()
     page.set_default_timeout(LIMIT_MS)
     complaints: list[str] = []
@@ -201,6 +210,7 @@ def measure_view(
     requests, wire = len(sizes), sum(sizes)
     scroll = page.evaluate("document.documentElement.scrollWidth")
     top = page.evaluate(_FIND_TOP, drawn)
+    small = page.evaluate(_COUNT_SMALL) if touched else "-"
     shifts = page.evaluate("shifts")
     page.evaluate(AXE.read_text(encoding="utf-8"))  # a script element is forbidden
     violations = page.evaluate(_COUNT_VIOLATIONS)
@@ -208,6 +218,7 @@ def measure_view(
     return [
         scroll,
         "-" if top is None else top,
+        small,
         f"{shifts:.4f}",
         violations,
         len(complaints),

@@ -290,7 +290,7 @@ function durationOf(job) {
  */
 export function chanceOfGiven({ evidence_nats: nats, evidence_sd: spread }, word) {
   if (word === "poor" || nats === null || nats === undefined) return "";
-  if (nats < SURE_NATS) return t("What is there so far rules nothing out.");
+  if (nats < SURE_NATS) return t("Everything is still possible.");
   const chance = likelihood(nats / Math.LN2);
   if (word === "exact" || !spread) return t("What you gave has a chance of {chance}.", { chance });
   const [least, most] = [nats + spread, Math.max(0, nats - spread)].map((far) => likelihood(far / Math.LN2));
