@@ -71,7 +71,6 @@ def test_every_block_works_when_pasted(service: str, tmp_path: Path) -> None:
         ("four.png", "PNG", (228, 228)),
         ("fourth.png", "PNG", (224, 224)),
         ("sixteen.webp", "WEBP", (115, 115)),
-        ("completed.png", "PNG", (86, 86)),
         ("large.png", "PNG", (32, 32)),
         ("bits.png", "PNG", (224, 224)),
         ("both.png", "PNG", (57, 28)),
