@@ -28,6 +28,9 @@ def announced_card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
 def card_facts(
     name: str, card: Card, has_codec: bool, particles: int, is_cold: bool
 ) -> ModelCard:
+    """Return what is announced of a model that is not ready. particles: most particles
+    of an image, 0 without `posterior`. Raises ModelError if the card's texts are not
+    valid."""
     config = card.config
     scores = card.scores if card.scores.get("split") == "test" else {}
     members = tuple(member.orientation for member in card.members) or ("none",)
@@ -80,8 +83,8 @@ def _can(kind: Kind, card: Card, has_codec: bool) -> bool:
 
 
 def _reason_for_processors(name: str, model: Model) -> str:
-    """Return and log why the GPU does not draw from a model; return an empty string if
-    it does, or if there is no GPU."""
+    """Return and log why the CPU draws from a model whose weights are on a GPU; else an
+    empty string."""
     reason = reason_for_processors(model)
     if reason is None:
         return ""

@@ -2,8 +2,8 @@
 runs.
 
 A thread looks there every two seconds. A new model whose files did not change between
-two looks is examined (examination.py), loaded and made ready while the engine process
-draws from the others, and then reported to the engine's inbox. Two threads do that for two
+two looks is examined (examination.py), loaded and made ready while the drawing thread
+draws from the others, and then reported to its inbox. Two threads do that for two
 models at once, of different owners: a model that takes long delays only its owner's
 models.
 """
@@ -62,12 +62,12 @@ class Directory:
     def __init__(
         self, path: Path, asked: Collection[str] = (), added: Path | None = None
     ) -> None:
-        """path: the models directory. asked: the names to look for
-        there, also among records; all models but no record if empty.
-        added: the directory of added models. Its models belong to the others unless
-        their names are taken, and its drafts appear as models named `.JOB`.
+        """Models that are there now count as known; drafts do not.
 
-        Models that are there now count as known; drafts do not.
+        path: the models directory. asked: the names to look for there, also among
+        records; all models but no record if empty. added: the directory of added
+        models. Its models belong to the others unless their names are taken, and its
+        drafts appear as models named `.JOB`.
         """
         self._path = path
         self._asked = frozenset(asked)
@@ -83,12 +83,9 @@ class Directory:
         }
 
     def changes(self) -> tuple[list[str], list[str]]:
-        """Look at the directories, and return two lists of names: models that are new
-        or changed, and models that are gone.
-
-        A change is returned once, and only if two looks in a row found the same files.
-        An unreachable directory changes nothing.
-        """
+        """Look at the directories. Return the names of models that are new or changed,
+        and of those that are gone: each change once, and only if two looks in a row
+        found the same files. An unreachable directory changes nothing."""
         before = self._seen
         seen = self._look()
         self._seen = seen
@@ -120,12 +117,9 @@ class Directory:
         return self._path / name
 
     def added_places(self) -> dict[str, Path]:
-        """Return the added models' directories by name."""
         return {name: self.place(name) for name in self._seen if self.is_added(name)}
 
     def is_added(self, name: str) -> bool:
-        """Return True if a model is, or was when last seen, in the directory of added
-        models."""
         return name in self._of_added
 
     def _look(self) -> dict[str, Fingerprint]:
@@ -153,7 +147,6 @@ def _is_draft(name: str) -> bool:
 
 
 def _fingerprint(directory: Path) -> Fingerprint:
-    """Return names, times and lengths of the files that make a model."""
     facts = []
     for file in sorted([directory / CARD, directory / OWNER, *weights_in(directory)]):
         try:
@@ -167,12 +160,9 @@ def _fingerprint(directory: Path) -> Fingerprint:
 def refused_model(
     name: str, reason: str, place: Path, repeats: Repeats
 ) -> RefusedModel:
-    """Return what the worker announces about a model that it does not serve.
-
-    `identity` is empty if the card cannot be read. For a model that will be examined
-    again `job` and `identity` are empty: a job that added it waits for the final
-    result.
-    """
+    """Return what the worker announces about a model that it does not serve. `job` and
+    `identity` are empty while it will be examined again: a job that added it waits for
+    the final result."""
     origin = announced_origin(place)
     identity = ""
     if repeats.will_come(name):
@@ -196,9 +186,9 @@ class Arrivals:
         put: Callable[..., None],
         offer: Callable[[Mapping[str, str]], None],
     ) -> None:
-        """pool, kept, examination: the engine's. directory: where models come from.
-        device: on which they draw. put: puts a message into the engine's inbox. offer:
-        prepares models for browsers, given name -> identity."""
+        """directory: where models come from. device: on which they draw. put: puts a
+        message into the drawing thread's inbox. offer: prepares models for browsers,
+        given name -> identity."""
         self._pool = pool
         self._kept = kept
         self._examination = examination
@@ -224,8 +214,7 @@ class Arrivals:
         self._log = structlog.get_logger("models")
 
     def follow(self, every_s: float) -> None:
-        """Look at the directories every so many seconds and handle changes, for as long
-        as the process lives. Errors are reported, not raised."""
+        """Look at the directories every so many seconds and handle changes, for ever."""
         while True:
             time.sleep(every_s)
             self._put("unload_resting")
@@ -241,18 +230,13 @@ class Arrivals:
         self.take(*self._changes())
 
     def take(self, came: Iterable[str], gone: Iterable[str]) -> None:
-        """Serve new models, examine drafts and drop deleted models. Return when nothing
-        is waiting or being examined any more.
-
-        came, gone: names as `Directory.changes` returns them.
-        """
+        """Serve new models, examine drafts and drop deleted models; return when that is
+        done. came, gone: as `Directory.changes` returns them."""
         self._note(came, gone)
         with self._changing:
             self._changing.wait_for(lambda: not (self._waiting or self._under_way))
 
     def _changes(self) -> tuple[list[str], list[str]]:
-        """Return what `Directory.changes` returns; models whose examination is due
-        again are among the new ones."""
         for name in self._examination.repeats.due():
             self._directory.look_again(name)
         return self._directory.changes()
@@ -264,8 +248,6 @@ class Arrivals:
             self._log.error("models_not_looked_at", exc_info=error)
 
     def _note(self, came: Iterable[str], gone: Iterable[str]) -> None:
-        """Drop what is gone, queue what came, and begin as many examinations as
-        allowed."""
         with self._changing:
             for name in gone:
                 self._waiting.pop(name, None)
@@ -279,8 +261,7 @@ class Arrivals:
             self._begin()
 
     def _begin(self) -> None:
-        """Begin as many examinations as there are places. What cannot begin, for lack
-        of memory for a thread, is tried again later."""
+        """Begin as many examinations as there are places."""
         while (name := self._next()) is not None:
             owner = self._waiting.pop(name)
             self._places.add(owner, 1)
@@ -299,8 +280,8 @@ class Arrivals:
                 return
 
     def _next(self) -> str | None:
-        """Return the name to examine next, or None if no place is free for any. The
-        owner comes first whose last examination was longest ago."""
+        """Return the name to examine next; None if no place is free. The owner comes
+        first whose last examination was longest ago."""
         able = [
             name
             for name, owner in self._waiting.items()
@@ -310,7 +291,6 @@ class Arrivals:
         return min(able, key=lambda name: turn(self._waiting[name], 0), default=None)
 
     def _work(self, name: str, owner: str) -> None:
-        """Examine one model or draft, in a thread of its own, then begin the next."""
         try:
             self._take_one(name)
         except Exception as error:  # an outermost handler: other models go on
@@ -339,7 +319,6 @@ class Arrivals:
         self._log.info("model_removed", model=name)
 
     def _take_one(self, name: str) -> None:
-        """Serve a new model, or examine a draft."""
         place = self._directory.place(name)
         if _is_draft(name):
             if (draft := self._examined(place)) is not None:
@@ -358,8 +337,8 @@ class Arrivals:
         self._offer({name: identity})
 
     def _expect(self, name: str) -> None:
-        """Announce a new model by its card alone, so that jobs for it are accepted and
-        wait: other models may be examined first, which may take minutes."""
+        """Announce a new model by its card alone, so that jobs for it wait: other
+        models may be examined before it for minutes."""
         place = self._directory.place(name)
         if _is_draft(name) or self._is_served(name):
             return
@@ -405,7 +384,7 @@ class Arrivals:
 
     def _examined(self, place: Path) -> ExaminedDraft | None:
         """Examine a draft and leave its files unchanged. Return the result, or None if
-        the examination was inconclusive and will be repeated.
+        the examination will be repeated.
 
         The model that it is to replace is served meanwhile. A good draft is kept as
         known good, so that it is not examined again once it has the model's name.
@@ -435,8 +414,7 @@ class Arrivals:
         )
 
     def _loaded(self, name: str, identity: str, source: Path) -> ModelCard:
-        """Load and examine a model, make it ready and keep a copy; return its card.
-        Raises the error that keeps it from being served."""
+        """Load and examine a model, make it ready and keep a copy; return its card."""
         card = self._in_memory(name, identity, source)
         try:
             with self._announced(card, source):
@@ -450,10 +428,7 @@ class Arrivals:
 
     def _in_memory(self, name: str, identity: str, source: Path) -> ModelCard:
         """Load a model, after an examiner's process has loaded it; return its card.
-
-        Raises the error that keeps it from being served, and InconclusiveError if there is
-        no room for it: then it is examined again later.
-        """
+        InconclusiveError is raised if there is no room for it."""
         if self._pool.is_full_for_good:
             raise ModelError(
                 f"this worker holds {self._pool.most} models, all of them shipped: "
@@ -478,12 +453,9 @@ class Arrivals:
 
     @contextmanager
     def _announced(self, card: ModelCard, source: Path) -> Iterator[None]:
-        """Announce a model while it is being examined, so that jobs for it are accepted
-        and wait.
-
-        This is not done for new weights of a model that is served: that one must go on
-        being served if the new weights are bad.
-        """
+        """Context manager that announces a model while it is being examined, so that
+        jobs for it wait."""
+        # A served model must go on being served if its new weights are bad.
         if self._is_served(card.name) or not self._pool.is_new(card):
             yield
             return
@@ -494,7 +466,7 @@ class Arrivals:
 
     @contextmanager
     def _coming(self, called: str) -> Iterator[None]:
-        """Let jobs for a model that is being examined wait for it meanwhile."""
+        """Context manager that lets jobs for a model wait for it."""
         with self._changing:
             self._pool.coming = (*self._pool.coming, called)
         try:

@@ -1,5 +1,5 @@
 """What is computed about a job's images once they are drawn: scores and receipts, one
-pass at a time. Only the drawing thread of the engine process uses it."""
+pass at a time. Only the drawing thread uses it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -61,7 +61,6 @@ class Assessment:
 
     @property
     def wants_scores(self) -> bool:
-        """True if images remain to be scored."""
         return self.rank and len(self.nats) < len(self.images)
 
 
@@ -78,12 +77,10 @@ class StartedJob:
 
     @property
     def claim(self) -> Claim:
-        """The attempt."""
         return self.order.claim
 
     @property
     def model(self) -> str:
-        """The engine's name of the model."""
         return self.order.model
 
 
@@ -95,11 +92,8 @@ def make_pass(
     task: Pass, model: Model, models: Callable[[str], Model] | None = None
 ) -> Outcome | StartedJob | float | None:
     """Make one pass of a task. Return the job's outcome, or, while it needs more
-    passes, a StartedJob, its progress (0 to 1) or None.
-
-    models: returns a model by the engine's name, for a task that uses a second one.
-    Raises FloatingPointError if the network returns numbers that are not finite.
-    """
+    passes, a StartedJob, its progress (0 to 1) or None. models: returns a model by its
+    name in this process, for a task that uses a second one."""
     if isinstance(task, StartedJob):
         return next(task.steps)
     if isinstance(task, PictureOrder):
@@ -121,7 +115,7 @@ def make_pass(
 
 def assessment_outcome(task: Assessment, names: Sequence[str] = ()) -> Outcome | None:
     """Return the job's outcome, or None while a score or a receipt is missing. names:
-    of the model's labels."""
+    those of the model's labels."""
     if task.wants_receipt or task.wants_scores:
         return None
     receipt, maps = task.found or (None, None)
@@ -143,7 +137,7 @@ def assessment_outcome(task: Assessment, names: Sequence[str] = ()) -> Outcome |
 
 def receipt_fields(receipt: Receipt, names: Sequence[str]) -> dict[str, Any]:
     """Return the fields of a receipt, with the label's name instead of its index.
-    names: those of the model's labels, by index; IndexError if there are too few."""
+    names: those of the model's labels, by index."""
     fields = receipt.to_dict()
     label = fields.get("label")
     return fields if label is None else {**fields, "label": names[label]}
@@ -160,7 +154,7 @@ def _receipt_steps(
 
 
 def pace_of(task: Pass) -> str:
-    """Return a word for how long passes of a task take: those with the same word take
+    """Return a word for how long a pass of a task takes: passes with the same word take
     about as long."""
     if not isinstance(task, Assessment):
         job = (task.order if isinstance(task, StartedJob) else task).job

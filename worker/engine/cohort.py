@@ -1,5 +1,5 @@
 """Cohorts: the images of one model that are drawn together, one in each slot of an
-engine. Jobs are known only by their claims' tokens."""
+`Engine` of model_core. Jobs are known only by their claims' tokens."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,9 +32,9 @@ class Cohort:
     """The images of one model that are drawn together."""
 
     def __init__(self, new_engine: Callable[[], Engine], express: int = 0) -> None:
-        """new_engine: makes the engine, when it is first needed. express: number of the
-        engine's slots that only the first image of a job may take. A job that comes
-        while a large job fills all other slots then begins at the next step."""
+        """new_engine: makes the engine, when it is first needed. express: number of its
+        slots that only the first image of a job may take, so that a job which comes
+        while a large job fills all other slots begins at the next step."""
         self._new_engine = new_engine
         self._express = express
         self._seats: dict[int, Seat] = {}
@@ -48,14 +48,13 @@ class Cohort:
         _ = self._engine
 
     def free_if_idle(self) -> None:
-        """Free the engine's memory if no image is in a slot; a new engine is made when
-        one is needed."""
+        """Free the engine's memory if no image is in a slot."""
         if not self._seats:
             self.__dict__.pop("_engine", None)
 
     @property
     def free(self) -> int:
-        """Number of free slots. It makes the engine if there is none."""
+        """Number of free slots. Makes the engine if there is none."""
         return self._engine.free
 
     @property
@@ -74,26 +73,22 @@ class Cohort:
         return self._engine.load
 
     def seat(self, token: str, image: PlannedImage) -> None:
-        """Give the image a slot; one must be free. Raises what the engine raises for an
-        impossible request."""
+        """Give the image a slot; one must be free. token: of its job's claim."""
         self._seats[self._engine.admit(image.request)] = Seat(
             token, image.sample, image.skip
         )
 
     def withdraw(self, token: str) -> None:
-        """Free the slots of a job at once."""
+        """Free the slots of a job."""
         tickets = [t for t, seat in self._seats.items() if seat.token == token]
         for ticket in tickets:
             self._engine.withdraw(ticket)
             del self._seats[ticket]
 
     def step(self) -> list[CohortRow]:
-        """Advance every image by one step of the engine.
-
-        Return the rows that became final and are not published yet. Of an image whose
-        rows are all published the last row is returned, for its probability. An image
-        leaves its slot with its last row.
-        """
+        """Advance every image by one step, and return the rows that became final and
+        are not published yet. An image leaves its slot with its last row, which is
+        returned, for its probability, even if all rows of the image are published."""
         rows = []
         seats = self._seats
         for row in self._engine.step():
@@ -107,9 +102,8 @@ class Cohort:
         return rows
 
     def clear(self) -> set[str]:
-        """Drop all images and the engine after an error in it; a new engine is made
-        when one is needed. Return the tokens of the jobs that lost images. There must
-        be an engine, else AttributeError is raised."""
+        """Drop all images and the engine, after an error in it. Return the tokens of
+        the jobs that lost images."""
         tokens = {seat.token for seat in self._seats.values()}
         self._seats.clear()
         del self._engine

@@ -1,10 +1,11 @@
-"""Makes the models ready, one after the other, while the engine process already draws from
-those that are.
+"""Makes the models ready, one after the other, while the engine process already draws
+from those that are.
 
-The drawing loops of a kind of network that are not on disk yet take a processor about half a minute. They are compiled
-once, by other processes, which need no torch (model_core/compiled/ahead.py), on as many processors as there are and
-memory allows; the engine process takes the code from disk in a moment. A model draws as soon as these are there. The
-loops that score are compiled after all models draw.
+The drawing loops of a kind of network that are not on disk yet take a CPU core about
+half a minute. They are compiled once, by other processes, which need no torch
+(model_core/compiled/ahead.py), on as many cores as there are and memory allows; the
+engine process takes the code from disk in a moment. A model draws as soon as these are
+there. The loops that score are compiled after all models draw.
 """
 
 import os
@@ -43,12 +44,10 @@ PART_FOR_COMPILERS = 4
 
 
 def compilers_at_once(missing: int, usable_processors: int, memory: int) -> int:
-    """Return how many processes compile at once. missing: kinds of network that lack their
-    loops; memory: bytes of the machine or the container.
-
-    At least as many as a kind has functions, so that its models wait for the longer of
-    these and not for both.
-    """
+    """Return how many processes compile at once. missing: kinds of network that lack
+    their loops. memory: bytes of the machine or the container."""
+    # At least as many as a kind has functions, so that its models wait for the longer of
+    # these and not for both.
     most = min(usable_processors, memory // PART_FOR_COMPILERS // COMPILER_BYTES)
     return min(missing * len(FUNCTIONS), max(len(FUNCTIONS), most))
 
@@ -65,12 +64,13 @@ def make_ready(
     """Measure and warm up every model of the pool, and report each one.
 
     First come models that jobs wait for, then those whose loops are on disk, FIRST,
-    those that are known good, and those with the smallest images. places: the models'
-    directories. usable: the processors on which missing loops are compiled; any if
-    empty. report: called with the name of a ready model. refuse: called with the name
-    of a bad model and the reason; the model is removed from the pool. measure: raises
-    an error for a bad model. known: names of models that are known good. A failed
-    compiler is only logged: the engine process then compiles for itself.
+    those that are known good, and those with the smallest images.
+
+    places: the models' directories. usable: processors on which missing loops are
+    compiled; any if empty. report(name): called for each ready model. refuse(name,
+    reason): called for a bad model, which is removed from the pool. measure(name):
+    raises an error for a bad model. known: names of models that are known good. A
+    failed compiler is only logged: the engine process then compiles for itself.
     """
     names = sorted(
         pool.names(),
@@ -135,8 +135,7 @@ def _in_turn(pool: ModelPool, names: Iterable[str]) -> Iterator[tuple[str, list[
 def _next_missing(
     pool: ModelPool, names: Iterable[str], missing: Collection[str], most: int
 ) -> list[str]:
-    """Return the first loops that these models lack, at most so many: while some are
-    waited for, others are compiled."""
+    """Return the first loops that these models lack, at most so many."""
     needed = (pool.loops(name) for name in names)
     lacking = [loops for loops in needed if loops is not None and loops in missing]
     return list(dict.fromkeys(lacking))[:most]
@@ -181,8 +180,7 @@ def _make_scoring_ready(
     names: Mapping[str | None, list[str]],
 ) -> None:
     """Compile the loops that score, for each kind of network, and let each model score
-    once. A score that is requested before that compiles them in the engine process.
-    """
+    once."""
     still_there = [
         [name for name in of_kind if name in pool.names()] for of_kind in names.values()
     ]
@@ -223,8 +221,7 @@ def _note_compiled(kind: str, part: "Future[float]") -> None:
 
 
 def _wait(parts: Iterable["Future[float]"]) -> None:
-    """Wait for each part. If its compiler failed, for example for lack of memory, or
-    hangs, a warning is logged, and the engine process compiles for itself."""
+    """Wait for each part, and log those whose compiler failed or hangs."""
     for part in parts:
         try:
             error = part.exception(LIMIT_S)
@@ -239,11 +236,11 @@ def _warn(error: BaseException) -> None:
 
 
 def _compile_scoring(place: Path, name: str) -> float:
-    """Compile the loops that score with a model's kind of network, in a compiling
-    process. They are called with tensors, so this loads the model, and torch. Return
-    the processor seconds used."""
+    """Compile the loops that score with a model's kind of network, and return the
+    processor seconds used."""
     before_s = time.process_time()
     os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND)
+    # The functions are called with tensors, which takes torch and a model.
     plan = SlotPlan(1, 0, slot_memory_mib=2**20)
     ModelPool({name: load_model(place)}, plan).score_blank(name)
     return time.process_time() - before_s

@@ -33,7 +33,7 @@ FADES = 0.01
 
 
 class Deadlines:
-    """Sets the deadlines of the engine's thread, and learns how long its turns usually
+    """Sets the deadlines of the drawing thread, and learns how long its turns usually
     take.
 
     Turns of the same kind are comparable; a turn's size says how much work it is
@@ -49,30 +49,28 @@ class Deadlines:
         self._turn: tuple[str, int, float] | None = None
 
     def loading(self) -> None:
-        """Set the deadline for loading or compiling one more model."""
+        """Allow the time that loading or compiling one more model may take."""
         self._say(LOADING_S)
 
     def idle(self) -> None:
-        """Set the deadline for a wait of IDLE_S."""
         self._say(IDLE_S + LEAST_S)
 
     def opening(self) -> None:
-        """Set the deadline for what comes before a turn, and forget a turn that was not
+        """Allow the time of what comes before a turn, and forget a turn that was not
         ended."""
         self._turn = None
         self._say(OPENING_S)
 
     def begin(self, kind: str, size: int = 1, deaths: int = 0) -> None:
-        """Set the deadline of a turn that begins now. deaths: as in Claim, of the job
-        that the turn is for."""
+        """Allow the time of a turn that begins now. size: number of images of its
+        busiest thread. deaths: as in Claim, of the job that the turn is for."""
         usual_s = self._usual_s.get(kind)
         least_s = FIRST_S if usual_s is None or deaths >= DEATHS else LEAST_S
         self._say(max(least_s, PATIENCE * (usual_s or 0.0) * size))
         self._turn = kind, max(1, size), time.monotonic()
 
     def end(self) -> None:
-        """Note how long the turn took that was begun last, if it was not ended before.
-        The deadline stays."""
+        """Note how long the turn took that was begun last, if any. The deadline stays."""
         if self._turn is None:
             return
         kind, size, began = self._turn

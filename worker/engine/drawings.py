@@ -45,13 +45,12 @@ class Drawings:
     """The jobs that are being drawn, by their claims' tokens."""
 
     def __init__(self, scheduler: Scheduler[PlannedImage], publish: Publish) -> None:
-        """scheduler: where their images wait for slots. publish: publishes new rows."""
+        """scheduler: where images wait for slots."""
         self._scheduler = scheduler
         self._publish = publish
         self._open: dict[str, Drawing] = {}
 
     def __len__(self) -> int:
-        """Number of jobs that are being drawn."""
         return len(self._open)
 
     @property
@@ -76,11 +75,10 @@ class Drawings:
         )
 
     def order_of(self, token: str) -> DrawOrder:
-        """Return the order of this token. Raises KeyError if it is not drawn here."""
         return self._open[token].order
 
     def orders_of(self, seats: str) -> list[DrawOrder]:
-        """Return the orders whose images these slots draw."""
+        """Return the orders whose images these slots (`DrawOrder.seats`) draw."""
         return [
             drawing.order
             for drawing in self._open.values()

@@ -66,23 +66,20 @@ class _LateModel:
 
 
 class Repeats:
-    """Which models are examined again because their examination was inconclusive.
+    """Which models are examined again because their examination was inconclusive. Two
+    threads share it.
 
-    They are known by the names of their directories, because a draft and the model that
-    it is to replace have the same name. Two threads share it: the one that makes models
-    ready and the one that looks for new models.
+    Models have the names of their directories here, because a draft and the model that
+    it is to replace have the same name.
     """
 
     def __init__(self) -> None:
         self._late: dict[str, _LateModel] = {}
 
     def note(self, name: str, error: InconclusiveError) -> InconclusiveError:
-        """Decide whether the model is examined again, and return the error for its
-        owner, which says so.
-
-        error: why the examination ended. A model is given up if it has used up its
-        processor seconds MOST_OF_PROCESSOR times.
-        """
+        """Note that an examination ended with this error. Return the error for the
+        model's owner, which says whether it will be repeated: no more once it has used
+        up its processor seconds MOST_OF_PROCESSOR times."""
         late = self._late.setdefault(name, _LateModel(FIRST_REPEAT_S))
         late.of_processor += not error.is_passing
         late.again_at = math.inf
@@ -94,13 +91,11 @@ class Repeats:
         return InconclusiveError(reason, error.is_passing)
 
     def will_come(self, name: str) -> bool:
-        """Return True if the model will be examined again."""
         late = self._late.get(name)
         return late is not None and late.again_at < math.inf
 
     def due(self) -> list[str]:
-        """Return the names of the models that are due to be examined again now; each is
-        returned once."""
+        """Return the models whose next examination is due, each once."""
         now = time.monotonic()
         names = [
             name for name, late in list(self._late.items()) if late.again_at <= now
@@ -115,8 +110,11 @@ class Repeats:
 
 
 class Examination:
-    """Examines models. Several threads may do so at the same time, each in a process of
-    its own."""
+    """Examines models, each in a process of its own; several threads may do so at once.
+
+    A model that must not be served raises ModelError, and one that will be examined
+    again (`repeats`) InconclusiveError.
+    """
 
     def __init__(
         self,
@@ -126,9 +124,9 @@ class Examination:
         examiner: Examiner,
         repeats: Repeats | None = None,
     ) -> None:
-        """kept: models that are known good. slot_memory_mib: memory for slots.
-        most_mib: most MiB of a model's weights. examiner: the first process; more are
-        started as needed. repeats: shared with another Examination, or a new one."""
+        """kept: models that are known good. slot_memory_mib: MiB for slots. most_mib:
+        most MiB of a model's weights. examiner: the first process; more are started as
+        needed. repeats: shared with another Examination, or a new one."""
         self.repeats = Repeats() if repeats is None else repeats
         self._kept = kept
         self._slot_memory_mib = slot_memory_mib
@@ -152,12 +150,8 @@ class Examination:
         device: str,
         waiting: Callable[[], object] = lambda: None,
     ) -> Model:
-        """Return the model, after another process has loaded it once, unless it is
-        known good.
-
-        waiting: called every second meanwhile. Raises ModelError if it must not be
-        served, and InconclusiveError if it will be examined again (see `repeats`).
-        """
+        """Return the model, after another process has loaded it once unless it is known
+        good. waiting: called every second meanwhile."""
         with self._noting(place):
             weights_bytes(place, self._most_mib)
             if not self.knows(place):
@@ -166,24 +160,18 @@ class Examination:
 
     def measure(self, name: str, place: Path) -> None:
         """Measure a model and draw a few rows with it in another process, unless it is
-        known good; then forget earlier examinations that were inconclusive.
-
-        Raises what `load` raises.
-        """
+        known good. Earlier inconclusive examinations are forgotten."""
         with self._noting(place):
             if not self.knows(place):
                 self._examine(_measure, name, place, LIMIT_S)
         self.repeats.forget(place.name)
 
     def card(self, place: Path) -> Card:
-        """Return the card of the model in this directory. Raises what `load` raises."""
         with self._noting(place):
             return Card.read(place / CARD)
 
     @contextmanager
     def _noting(self, place: Path) -> Iterator[None]:
-        """Let the model be examined again after an error that proves little about
-        it."""
         try:
             yield
         except InconclusiveError as error:
@@ -264,7 +252,7 @@ def _load(name: str, place: Path, most_mib: int, slot_memory_mib: int) -> ModelP
 
 
 def _measure(name: str, place: Path, most_mib: int, slot_memory_mib: int) -> None:
-    """Measure a model and draw a few rows in every way, in the examiner's process."""
+    """Do as `measure`, in the examiner's process."""
     os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND)
     pool = _load(name, place, most_mib, slot_memory_mib)
     model = pool.model(name)

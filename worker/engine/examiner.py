@@ -39,25 +39,21 @@ process gets a small part of a processor, but one that hangs must end at last.""
 
 
 class InconclusiveError(ModelError):
-    """The call failed in a way that proves little about the model.
-
-    `is_passing` is True if the machine was too busy, lacked memory or had trouble with
-    its files, and False if the process used up its processor seconds.
-    """
+    """A call failed in a way that proves little about the model. `is_passing`: True if
+    the machine was too busy, lacked memory or had trouble with its files, False if the
+    process used up its processor seconds."""
 
     def __init__(self, reason: str, is_passing: bool) -> None:
-        """reason: the message. is_passing: see the class."""
         super().__init__(reason)
         self.is_passing = is_passing
 
 
 class Examiner:
-    """Calls functions in a process of its own, one after the other. After a failed
-    call, the next one has a new process."""
+    """Calls functions in a process of its own, which starts with the first call. After
+    a failed call, the next one has a new process."""
 
     def __init__(self, usable: Collection[int] = ()) -> None:
-        """usable: processors on which the process runs; any if empty. The process
-        starts with the first call."""
+        """usable: processors on which the process runs; any if empty."""
         self._usable = tuple(usable)
         self._process: BaseProcess | None = None
         self._connection: Connection[Any, Any]
@@ -70,14 +66,13 @@ class Examiner:
         clock_s: float | None = None,
         waiting: Callable[[], object] = lambda: None,
     ) -> None:
-        """Call `look(*arguments)` in the process; both must be picklable. Return
-        nothing if it succeeds.
+        """Call `look(*arguments)`, both picklable, in the process.
 
-        limit_s: processor seconds that it may use. clock_s: seconds by the clock; by
-        default CLOCK_PER_PROCESSOR times as many. waiting: called every second until
-        the call is over. Raises ModelError, with the reason, if the call raises
-        anything or ends the process, and InconclusiveError if that may have had
-        another reason than the model.
+        limit_s: processor seconds that it may use. clock_s: seconds by the clock;
+        default: CLOCK_PER_PROCESSOR times as many. waiting: called every second
+        meanwhile. Raises ModelError, with the reason, if the call raises anything or
+        ends the process, and InconclusiveError if that may have had another reason than
+        the model.
         """
         if clock_s is None:
             clock_s = CLOCK_PER_PROCESSOR * limit_s
@@ -119,7 +114,7 @@ class Examiner:
             raise ModelError(reason)
 
     def another(self) -> "Examiner":
-        """Return a new examiner for the same processors, with a process of its own."""
+        """Return a new examiner for the same processors."""
         return Examiner(self._usable)
 
     def end(self) -> None:
@@ -142,7 +137,6 @@ class Examiner:
 
 
 def _ended_with(status: int | None, limit_s: float) -> ModelError:
-    """Return the error for a process that ended with this status during a call."""
     if status == -signal.SIGXCPU:
         return InconclusiveError(
             f"looking at it took more than {limit_s:.0f} s of a processor",
@@ -174,11 +168,9 @@ def _serve(connection: "Connection[Any, Any]", usable: Collection[int]) -> None:
 
 
 def begin(usable: Collection[int]) -> None:
-    """Prepare this process, which runs beside the engine's: ignore Ctrl-C, which is the
-    worker's matter, run on these processors, and end with the parent process.
-
-    Raises NoProcessorError if none of the processors can be used.
-    """
+    """Prepare this process, which runs beside the engine process: it ignores Ctrl-C,
+    which is the worker's matter, runs on these processors, and ends with its parent.
+    Raises NoProcessorError if none of the processors can be used."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     processors.keep_to(usable)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -191,11 +183,8 @@ def _end_with_parent() -> None:
 
 
 def bound_memory(further: int, held: int | None = None) -> None:
-    """Let this process, and those that it starts, have at most `further` bytes of data
-    in addition to `held`. Only on Linux.
-
-    held: bytes of data; None for what the process has now.
-    """
+    """Limit the data of this process, and of those that it starts, to `further` bytes
+    beside `held`. Only on Linux. held: default: what the process has now."""
     if sys.platform == "linux":
         if held is None:
             held = data_bytes()
@@ -207,8 +196,8 @@ def bound_memory(further: int, held: int | None = None) -> None:
 
 
 def bound_processor(further_s: float) -> None:
-    """Let the kernel end this process by SIGXCPU once all its threads together have
-    used so many more processor seconds."""
+    """Let the kernel end this process by SIGXCPU once its threads have used so many
+    more processor seconds together."""
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     bound = math.ceil(time.process_time() + further_s)
     resource.setrlimit(

@@ -65,11 +65,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_gpu_error(error: BaseException) -> bool:
-    """Return True if the GPU has failed.
-
-    After a sticky CUDA error every later call of the same process fails too. A lack of
-    memory on the GPU is no such error.
-    """
+    """Return True if the GPU has failed, other than by a lack of memory. After a sticky
+    CUDA error every later call of the same process fails too."""
     if is_out_of_memory(error) or not isinstance(error, RuntimeError):
         return False
     is_of_class = not _GPU_NAMES.isdisjoint(_class_names(error))

@@ -39,7 +39,6 @@ class _GatheredJob:
             self.filled[part // self.order.chain].add(cutout, y, pixels)
 
     def ready(self, part: int) -> Order:
-        """Return the order of a part whose turn has come."""
         order = self.order.parts[part]
         if isinstance(order, CutoutOrder):
             order = order.after(self.filled[part // self.order.chain])
@@ -48,23 +47,20 @@ class _GatheredJob:
 
 class Gathering:
     """An outlet that turns messages about the parts of a job of several pictures into
-    messages about that job, and forwards messages about all other jobs unchanged."""
+    messages about that job, and forwards all others unchanged. Messages about parts of
+    a job that is no longer open here are dropped."""
 
     def __init__(self, outlet: JobOutlet) -> None:
-        """outlet: receives the messages about jobs."""
         self._outlet = outlet
         self._open: dict[str, _GatheredJob] = {}
         self._failed: list[SeveralOrder] = []
         self._next: list[Order] = []
 
     def begin(self, order: Order) -> Iterator[Order]:
-        """Yield the orders to carry out for this order: an order for each picture of a
-        SeveralOrder (of cut-outs, the first one of each picture), the real order of a
-        cut-out, or else the order itself. Yield nothing for a cut-out whose job has
-        ended meanwhile.
-
-        Raises what making a cut-out's order raises.
-        """
+        """Yield the orders to carry out for this order: one for each picture of a
+        SeveralOrder (of cut-outs, the first of each picture), the real order of a
+        cut-out, or the order itself. Nothing for a cut-out whose job has ended
+        meanwhile."""
         job, part = _job_and_part(order.claim.token)
         if isinstance(order, SeveralOrder):
             gathered = self._open[job] = _GatheredJob(order, [0.0] * len(order.parts))
@@ -86,13 +82,12 @@ class Gathering:
             yield self._next.pop(0)
 
     def models(self) -> set[str]:
-        """Return the engine's names of the models that open jobs of several pictures
-        use; a cut-out may still wait for those before it."""
+        """Return the names of the models of open jobs, whose cut-outs may still wait."""
         return {gathered.order.model for gathered in self._open.values()}
 
     def close(self, token: str) -> list[str]:
-        """Forget a job of several pictures. Return the tokens of its pictures; an empty
-        list for any other job, and for one that is not open."""
+        """Forget a job. Return the tokens of its pictures, none if it is not of
+        several."""
         gathered = self._open.pop(token, None)
         return [] if gathered is None else _tokens(gathered.order)
 
@@ -103,8 +98,7 @@ class Gathering:
         return [token for order in orders for token in _tokens(order)]
 
     def publish(self, rows: Mapping[str, Sequence[NewRow]]) -> None:
-        """Forward rows. Rows of a picture become rows of its job, or are dropped if
-        that job is no longer open here."""
+        """Forward rows; rows of a picture become rows of its job."""
         found: defaultdict[str, list[NewRow]] = defaultdict(list)
         for token, new in rows.items():
             job, part = _job_and_part(token)
@@ -123,8 +117,7 @@ class Gathering:
             self._outlet.publish(found)
 
     def progress(self, token: str, share: float, estimate: str = "") -> None:
-        """Forward progress. That of a picture becomes the mean progress of its job's
-        pictures, or is dropped if that job is no longer open here."""
+        """Forward progress; that of a picture becomes the mean of its job's pictures."""
         job, part = _job_and_part(token)
         if part is not None:
             if job not in self._open:
@@ -138,9 +131,8 @@ class Gathering:
         self._outlet.progress(job, share, estimate)
 
     def end(self, token: str, outcome: Outcome) -> None:
-        """Forward the end of a job. The end of a picture is noted, and ends its job
-        with the last picture or the first that fails; it is dropped if that job is no
-        longer open here."""
+        """Forward an end; that of a picture ends its job if it is the last one, or the
+        first that fails."""
         job, part = _job_and_part(token)
         if part is None:
             self._outlet.end(job, outcome)
@@ -148,11 +140,9 @@ class Gathering:
             self._part_ended(job, part, outcome)
 
     def exhausted(self, token: str) -> None:
-        """Forward a lack of memory, as that of the whole job."""
         self._outlet.exhausted(_job_and_part(token)[0])
 
     def card_failed(self, reason: str) -> None:
-        """Forward the failure of the GPU."""
         self._outlet.card_failed(reason)
 
     def _part_ended(self, job: str, part: int, outcome: Outcome) -> None:
@@ -189,8 +179,8 @@ def _moved(estimate: str, first: int, share: float) -> str:
 
 
 def _together(ends: Sequence[Outcome]) -> Outcome:
-    """Return the outcome of a job whose pictures have all succeeded. The stored bytes
-    of all pictures are concatenated."""
+    """Return the outcome of a job whose pictures have all succeeded. Stored bytes are
+    concatenated."""
     results = [end.result or StoredResult("{}") for end in ends]
     kept = {
         name: b"".join(result.pictures[name] for result in results)

@@ -41,12 +41,12 @@ def wait_for_gpu(
     usable: tuple[int, ...] = (),
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Return once the GPU has passed the test; wait 1 s, 2 s, ... 5 min between failed
-    tests, which are logged.
+    """Return once the GPU has passed the test. Failed tests are logged and repeated
+    after 1 s, 2 s, ... 5 min, each in a process of its own, because CUDA that has
+    failed once in a process fails there for ever.
 
     device: `cuda`, `cuda:0`, ... begin: called before each test. usable: processors on
-    which the test runs; any if empty. pause: sleeps. Each test has a process of its
-    own, because in a process in which CUDA has failed once it fails for ever.
+    which the test runs; any if empty. pause: sleeps.
     """
     backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
     log = structlog.get_logger("card")
@@ -71,11 +71,8 @@ def wait_for_gpu(
 
 
 def try_gpu(device: str) -> None:
-    """Draw with small networks on a GPU. Raises the error of the GPU or its driver.
-
-    A GPU whose results differ from the CPU's, or that works but cannot draw, raises
-    nothing: the processors draw instead.
-    """
+    """Draw with small networks on a GPU. Raises the error of the GPU or its driver. If
+    the GPU works but cannot draw, or draws other bits, the CPU draws instead."""
     place = torch.device(device)
     torch.zeros(1, device=place).cpu()
     open_gpu(place)

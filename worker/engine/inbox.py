@@ -1,7 +1,7 @@
-"""Messages to the engine's thread: from the worker, over a connection, and from other
+"""Messages to the drawing thread: from the worker, over a connection, and from other
 threads of the engine process.
 
-The engine's thread looks for messages between two turns. A thread that received them on
+The drawing thread looks for messages between two turns. A thread that received them on
 its behalf would need the interpreter for each message, usually when a step has just
 returned, and a step is as short as a message.
 """
@@ -18,16 +18,15 @@ Message = tuple[Any, ...]
 
 
 class Inbox:
-    """The engine thread's queue of messages, from a connection and from threads of this
-    process."""
+    """The drawing thread's queue of messages."""
 
     def __init__(
         self,
         connection: "Connection[Any, Any] | None" = None,
         on_lost: Callable[[], None] = lambda: None,
     ) -> None:
-        """connection: to the other process, if there is one. on_lost: called in `next`
-        when the connection is closed."""
+        """connection: to the worker, if any. on_lost: called in `next` when it is
+        closed."""
         self._connection = connection
         self._on_lost = on_lost
         self._own: queue.SimpleQueue[Message] = queue.SimpleQueue()
@@ -37,13 +36,12 @@ class Inbox:
             self._poll.register(descriptor, select.POLLIN)
 
     def put(self, *message: Any) -> None:
-        """Add a message: a handler's name and its arguments. Any thread of this process
-        may call it."""
+        """Add a message: a handler's name and its arguments. Any thread may call it."""
         self._own.put(message)
         os.write(self._ring, b"\0")
 
     def next(self, timeout_s: float = 0.0) -> Message | None:
-        """Return the next message, or None if none comes within so many seconds, or the
+        """Return the next message; None if none comes within so many seconds, or if the
         connection is lost. Only one thread may call it."""
         ready = self._poll.poll(1000 * timeout_s)
         if not ready:

@@ -34,7 +34,6 @@ _MIB = 2**20
 
 
 def default_directory() -> Path:
-    """Return the default folder of copies, in the user's cache."""
     return (
         Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         / "pixelrnn"
@@ -47,19 +46,17 @@ class KeptWeights:
     `sha256/name`. Several workers may share the folder."""
 
     def __init__(self, directory: Path, added_mib: float = math.inf) -> None:
-        """directory: the folder of copies; it need not exist. added_mib: most MiB of
-        all copies of added models together."""
+        """directory: of the copies; it need not exist. added_mib: most MiB of all
+        copies of added models together."""
         self._directory = directory
         self._added_bytes = added_mib * _MIB
         self._log = structlog.get_logger("weights")
 
     def keep(self, name: str, identity: str, source: Path) -> None:
-        """Copy a model's card and weights, unless there is a copy; then note that it is
-        used. Delete old copies, and those of added models that exceed the limit.
-
-        An error, such as a full disk, is logged and not raised: then nothing is kept. A
-        model whose card has another identity by now is not copied.
-        """
+        """Copy a model's card and weights, unless there is a copy, and note that it is
+        used. Delete old copies, and those of added models that exceed the limit. A
+        model whose card has another identity by now is not copied; an error, such as a
+        full disk, is only logged."""
         place = self._place(name, identity)
         try:
             self._copy(source, place, identity)
@@ -72,11 +69,7 @@ class KeptWeights:
 
     def forget_soon(self, name: str, identity: str | None = None) -> None:
         """Keep copies of this name for only FORGOTTEN_AFTER_S seconds more, which is
-        time for open jobs.
-
-        identity: whose copies; None for all identities. Copies of other names with the
-        same identity are not affected. Errors are ignored.
-        """
+        time for open jobs. identity: default: all."""
         then = time.time() - KEPT_FOR_S + FORGOTTEN_AFTER_S
         of = "*" if identity is None else _plain(identity)
         for card in self._directory.glob(f"{of}/{_plain(name)}/{CARD}"):
@@ -86,18 +79,13 @@ class KeptWeights:
                 os.utime(used, (then, then))
 
     def knows(self, card: Card) -> bool:
-        """Return True if there is a copy of the model with this card's name and
-        identity."""
         place = self._place(card.name, card.identity)
         return (place / CARD).is_file()
 
     def find(self, name: str, identity: str) -> Path | None:
         """Return the directory of a copy and note that it is used; None if there is
-        none.
-
-        identity: of the model, or the SHA-256 of its weights, which jobs of earlier
-        versions name. Raises OSError if the use cannot be noted.
-        """
+        none. identity: of the model, or the SHA-256 of its weights, which jobs of
+        earlier versions name. Raises OSError if the use cannot be noted."""
         place = self._place(name, identity)
         if not (place / CARD).is_file():
             others = self._directory.glob(f"*/{_plain(name)}/{CARD}")
@@ -111,8 +99,6 @@ class KeptWeights:
         return self._directory / _plain(identity) / _plain(name)
 
     def _copy(self, source: Path, place: Path, identity: str) -> None:
-        """Copy a model under a temporary name first, so that a copy at its place is
-        complete."""
         # Users' models are private: other users of this machine must not read them.
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         place.parent.mkdir(exist_ok=True)
@@ -120,6 +106,7 @@ class KeptWeights:
         if place.exists():
             _note_use(place)
             return
+        # A copy at its place is complete.
         unfinished = place.parent / f".{uuid4().hex}"
         try:
             unfinished.mkdir()
@@ -139,8 +126,7 @@ class KeptWeights:
             shutil.rmtree(unfinished, ignore_errors=True)
 
     def forget_old(self) -> None:
-        """Delete copies that were not used for KEPT_FOR_S seconds. Errors are
-        ignored."""
+        """Delete copies that were not used for KEPT_FOR_S seconds."""
         limit = time.time() - KEPT_FOR_S
         for of_identity in self._directory.glob("*/"):
             with suppress(OSError):  # another worker may delete the same
@@ -152,8 +138,7 @@ class KeptWeights:
                     of_identity.rmdir()  # an error if copies are left in it
 
     def _limit_added(self) -> None:
-        """Delete the copies of added models that were used least recently, until the
-        others are within the limit. Errors are ignored."""
+        """Delete the least recently used copies of added models beyond the limit."""
         by_use: list[tuple[float, int, Path]] = []
         for mark in self._directory.glob(f"*/*/{ADDED}"):
             with suppress(OSError):  # another worker may delete the same
@@ -194,7 +179,7 @@ def _is_named(card: Path, identity: str) -> bool:
 
 
 def _plain(word: str) -> str:
-    """Return the word as the name of a directory. A job's words come from Redis, and
-    none of them may lead out of the folder."""
+    """Return the word as the name of a directory: a job's words come from Redis, and
+    none may lead out of the folder."""
     letters = [letter if letter.isalnum() or letter in "-_" else "_" for letter in word]
     return "".join(letters)[:128] or "_"

@@ -1,4 +1,5 @@
-"""The models in memory, their cards, and the engines that draw from them."""
+"""The models in memory, their cards, and the `Engine` of model_core that draws from
+each."""
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -65,7 +66,6 @@ class LoadedModel:
     """A model in memory with its plan and card."""
 
     model: Model
-    """The model."""
     plan: SlotPlan
     """How many images it draws at once."""
     card: ModelCard
@@ -77,8 +77,8 @@ class LoadedModel:
         self.free_particles()
 
     def free_particles(self) -> None:
-        """Give up the stages on which particles are drawn; others are made when some
-        are drawn again."""
+        """Free the stages on which particles are drawn; the next particles get new
+        ones."""
         plan = self.plan
         self.stages = Stages(plan.particle_threads, plan.particle_sweeps)
 
@@ -88,11 +88,12 @@ class FullPoolError(ModelError):
 
 
 class ModelPool:
-    """The models in memory, by the engine's names, all on one device.
+    """The models in memory, all on one device. The drawing thread and those that add
+    models share the pool.
 
-    The engine's name of a model is its plain name for weights with which the worker
-    started, and `kept_name` for others. The thread that draws and those that add models
-    share the pool.
+    Models have names of the engine process: the plain name for weights with which the
+    worker started, and `kept_name` for others. An argument `called` is such a name,
+    `own` is a plain one, and `identity` may also be the SHA-256 of the weights.
     """
 
     def __init__(
@@ -103,8 +104,8 @@ class ModelPool:
         most: int = MOST_LOADED,
     ) -> None:
         """models: loaded models by name. plan: for all models. names: models that have
-        an equal share of the memory for slots, whether they are loaded or not; `models`
-        by default. most: models that may be in memory, replaced weights included.
+        an equal share of the memory for slots, whether they are loaded or not; default:
+        `models`. most: models that may be in memory, replaced weights included.
 
         Raises ModelError if one image of a model needs more than its share of the
         memory.
@@ -139,12 +140,10 @@ class ModelPool:
 
     @property
     def plans(self) -> dict[str, SlotPlan]:
-        """Plans of the models in memory, by the engine's names."""
         return {name: loaded.plan for name, loaded in list(self._loaded.items())}
 
     @property
     def cards(self) -> dict[str, ModelCard]:
-        """Cards of the models in memory, by the engine's names."""
         return {name: loaded.card for name, loaded in list(self._loaded.items())}
 
     @property
@@ -159,16 +158,13 @@ class ModelPool:
 
     @property
     def is_full_for_good(self) -> bool:
-        """True if shipped models alone, which are never unloaded, take all places."""
+        """True if shipped models, which are never unloaded, take all places."""
         names = {loaded.card.name for loaded in list(self._loaded.values())}
         return len(names & self._begun_with) >= self.most
 
     def begin_with(self, name: str, model: Model) -> None:
-        """Add a model with which the worker starts: one that has an equal share, or one
-        that was added earlier.
-
-        Raises ModelError if one image needs more than the model's share of the memory.
-        """
+        """Add a model with which the worker starts, shipped or added earlier. Raises
+        ModelError if one image needs more than the model's share of the memory."""
         if name not in self._begun_with:
             self._lent[name] = self._share_of_a_further(name)
         plan = plan_for(name, model, self._plan, self._lent.get(name, self._share))
@@ -176,21 +172,16 @@ class ModelPool:
         self._numerics.add(numerics_of(model))
 
     def engine_name(self, name: str, identity: str) -> str | None:
-        """Return the engine's name of a model, or None if it is not in memory.
-        identity: the model's, or the SHA-256 of its weights."""
+        """Return the name of a model in this process, or None if it is not in memory."""
         for called, loaded in list(self._loaded.items()):
             if loaded.card.name == name and loaded.model.card.answers_to(identity):
                 return called
         return None
 
     def prioritise(self, name: str, identity: str) -> bool:
-        """Return True if this model will soon be ready, so that a job can wait for it.
-
-        It is True for a model in `expected`, for one in `coming` that is loaded by now,
-        and for one that the worker started with. The latter two are made ready before
-        others. It is False for a model that was loaded later and is ready:
-        `engine_name` finds that. identity: the model's, or the SHA-256 of its weights.
-        """
+        """Return True if a job can wait for this model because it will soon be ready,
+        and make it ready before others. False for a model that is ready: `engine_name`
+        finds that."""
         expected = self.expected.get(name)
         if expected is not None and expected.answers_to(identity):
             return True
@@ -204,20 +195,17 @@ class ModelPool:
         return False
 
     def has_known(self, name: str) -> bool:
-        """Return True if a model of this name is in memory, or was unloaded."""
         loaded = any(one.card.name == name for one in list(self._loaded.values()))
         return loaded or any(
             called.startswith(f"{name}@") for called in list(self._plans)
         )
 
     def was_unloaded(self, name: str, identity: str) -> bool:
-        """Return True if this model was unloaded at some time, even if it is in memory
-        again: then it was examined before."""
+        """Return True if this model was unloaded before, and so was examined before."""
         return f"{name}@{identity}" in self._plans
 
     def card_before_loading(self, card: Card) -> ModelCard:
-        """Return what can be announced about a model by its card alone, before it is
-        examined."""
+        """Return what can be announced of a model before it is examined."""
         has_codec = not card.config.multi_scale and self.numerics in NUMERICS
         particles = 0 if card.config.multi_scale else PARTICLES
         return card_facts(card.name, card, has_codec, particles, is_cold=False)
@@ -231,8 +219,8 @@ class ModelPool:
         )
 
     def renew(self, called: str, card: Card) -> ModelCard | None:
-        """Replace the card of a model in memory by one of the same identity, and return
-        the announced card; None if the model is not in memory."""
+        """Replace a model's card by one of the same identity. Return the announced
+        card; None if the model is not in memory."""
         loaded = self._loaded.get(called)
         if loaded is None:
             return None
@@ -244,12 +232,10 @@ class ModelPool:
         """Add a model, or new weights of one, under its `kept_name`. Return its card as
         ready.
 
-        A model that was unloaded keeps its plan. Otherwise a shipped model has its equal
-        share of the memory for slots. An added model, also one with new weights, takes
-        nothing from the others: a quarter of the memory is set aside for such models.
-        Half of it is divided into MOST_FURTHER fixed parts; of the other half, each has
-        half of what the other added models have left. Raises ModelError if it does not fit, or is drawn
-        with other arithmetic than the others, and FullPoolError if there is no room.
+        A model that was unloaded keeps its plan. An added model takes no memory from
+        the others (`_share_of_a_further`). Raises ModelError if it does not fit or is
+        drawn with other arithmetic than the others, and FullPoolError if there is no
+        room.
         """
         own = model.card.name
         called = f"{own}@{model.card.identity}"
@@ -279,20 +265,18 @@ class ModelPool:
         return card
 
     def expect_room(self) -> None:
-        """Raise FullPoolError if there is no room for one more model."""
+        """Raise FullPoolError if as many models are in memory as are allowed."""
         if self.is_full:
             raise FullPoolError(
                 f"this worker holds {self.most} models (PIXELRNN_LOADED_MODELS)"
             )
 
     def remove(self, name: str) -> None:
-        """Remove a model that will not be used any more; do nothing if it is not in
-        memory."""
+        """Remove a model that will not be used any more."""
         self._loaded.pop(name, None)
 
     def unload(self, called: str) -> None:
-        """Remove a model that may be loaded again, and remember its plan; do nothing if
-        it is not in memory."""
+        """Remove a model that may be loaded again, and remember its plan."""
         loaded = self._loaded.pop(called, None)
         if loaded is not None:
             self._plans[kept_name(loaded.card)] = loaded.plan
@@ -300,39 +284,38 @@ class ModelPool:
                 del self._plans[next(iter(self._plans))]
 
     def forget(self, own: str) -> None:
-        """Forget a model that is no longer served: its memory for slots is free for the
-        next one. `own` is its plain name."""
+        """Forget a model that is no longer served, so that its memory for slots is
+        free."""
         self._lent.pop(own, None)
         for called in list(self._plans):
             if called.startswith(f"{own}@"):
                 del self._plans[called]
 
     def _share_of_a_further(self, own: str) -> int:
-        """Return the bytes for the slots of an added model."""
+        """Return the bytes for the slots of an added model.
+
+        A quarter of the memory is set aside for such models. Half of it is divided into
+        MOST_FURTHER equal parts; of the other half, each has half of what the others
+        left.
+        """
         half = self._plan.share(FURTHER_PART) // 2
         least = half // MOST_FURTHER
         others = sum(share - least for name, share in self._lent.items() if name != own)
         return min(self._share, least + max(0, half - others) // 2)
 
     def names(self) -> list[str]:
-        """Return the engine's names of the models in memory, sorted."""
         return sorted(self._loaded)
 
     def engine(self, name: str, threads: int | None = None) -> Engine:
-        """Return a new engine on the model's network. threads: those of the plan by
-        default."""
+        """Return a new engine for a model. threads: default: those of its plan."""
         loaded = self._loaded[name]
         plan = loaded.plan
         slots = plan.slots + plan.express
         return Engine(loaded.model, slots, plan.kept, threads or plan.threads)
 
     def field_cohort(self, name: str, width: int) -> Cohort:
-        """Return a cohort with slots for fields of this width.
-
-        The slots take 1/FIELDS_PART of a shipped model's share of memory (also for an
-        added model), but there is always one. Raises ModelError if one slot takes more
-        than that whole share.
-        """
+        """Return a cohort with slots for fields of this width, at least one. Raises
+        ModelError if one slot takes more than a shipped model's share of the memory."""
         loaded = self._loaded[name]
         model, _ = loaded.model.field(width, loaded.model.config.height)
         share = self._share // FIELDS_PART
@@ -350,12 +333,9 @@ class ModelPool:
         return Cohort(lambda: Engine(model, slots, threads=threads))
 
     def islands(self, order: ParticleOrder) -> IslandsRun | EnumeratedRun | ExactRun:
-        """Begin the images of a completion by particles, by enumeration or by exact
-        draws of a mixture, and return the run.
-
-        All runs of a model share one stage, so only one may be in the midst of an
-        image.
-        """
+        """Begin the images of a completion: by particles, by enumeration or by exact
+        draws of a mixture. All runs of a model share their stages, so only one may be
+        in a step."""
         hole = order.hole
         assert hole.given.values is not None
         assert hole.given.keep is not None
@@ -366,8 +346,6 @@ class ModelPool:
         return run_of(target, *drawn, loaded.stages, order.most_scores)
 
     def free_particles(self, name: str) -> None:
-        """Free the memory in which a model's particles are drawn, until some are drawn
-        again."""
         if name in self._loaded:
             self._loaded[name].free_particles()
 
@@ -377,27 +355,23 @@ class ModelPool:
         return 1 if loaded is None else loaded.plan.passes
 
     def model(self, name: str) -> Model:
-        """Return the model of this engine's name. Raises KeyError if it is not in
-        memory."""
         return self._loaded[name].model
 
     def loops(self, name: str) -> str | None:
-        """Return the name of the loops that are compiled before the model first draws,
-        or None if it needs none."""
+        """Return the name of the loops that are compiled before the model first draws;
+        None if it needs none."""
         return compiled_loops(self.model(name))
 
     def is_cold(self, name: str) -> bool:
-        """Return True if something has to be compiled for this model."""
         return is_cold(self.model(name))
 
     def has_cold_scores(self, name: str) -> bool:
-        """Return True if functions that every score by the model's kind of network calls
-        have to be compiled first."""
+        """Return True if functions that every score of this kind of network calls must
+        be compiled first."""
         loops = self.loops(name)
         return loops is not None and not is_scoring_kept(loops)
 
     def values_of(self, name: str) -> int:
-        """Return the number of values in one of the model's images."""
         return self.model(name).config.dimensions
 
     def warm_up(self, name: str) -> None:
@@ -415,7 +389,6 @@ class ModelPool:
             self._begin_island(name)
 
     def draw_rows(self, name: str) -> None:
-        """Draw a few rows of an image; for a Multi-Scale model, of both images."""
         self._draw_rows(name, ImageRequest(seed=0, sample=0))
         config = self.model(name).config
         if config.multi_scale:
@@ -423,14 +396,12 @@ class ModelPool:
             self._draw_rows(name, ImageRequest(seed=0, sample=0, small=small))
 
     def take_given_rows(self, name: str) -> None:
-        """Pass over a few given rows."""
         blank = self._blank(name)
         given = np.zeros(blank.shape[1:], np.bool_)
         given[:WARM_UP_ROWS] = True
         self._draw_rows(name, ImageRequest(seed=0, sample=0, known=blank, keep=given))
 
     def score_blank(self, name: str) -> None:
-        """Score a black picture."""
         score_picture(self.model(name), self._blank(name))
 
     def _blank(self, name: str) -> NDArray[np.uint8]:
@@ -438,8 +409,6 @@ class ModelPool:
         return np.zeros((config.channels, config.height, config.width), np.uint8)
 
     def _begin_island(self, name: str) -> None:
-        """Draw the first rows of an image by particles, with only its first pixel
-        missing."""
         blank = self._blank(name)
         keep = np.ones(blank.shape[1:], np.bool_)
         keep[0, 0] = False
@@ -468,14 +437,13 @@ def load_pool(
     most: int = MOST_LOADED,
     later: Callable[[str], None] | None = None,
 ) -> ModelPool:
-    """Load the models of these directories, and return the pool. A model that cannot be
-    loaded is in its `refused`.
+    """Load the models of these directories. A model that cannot be loaded is in
+    `refused` of the pool; ModelError is raised if none can.
 
     load(name, directory, device): returns the examined model. begin: called before each
     model. further: models that take no memory from the others, because they were added.
     most: models that may be in memory. later: called with each added model for which
-    there is no room yet; None refuses these. Raises ModelError if no model can be
-    loaded.
+    there is no room yet; None refuses these.
     """
     log = structlog.get_logger("models")
     pool = ModelPool({}, plan, set(places).difference(further), most)
@@ -502,9 +470,8 @@ def load_pool(
 
 
 def models_at(directory: Path, names: Collection[str] = ()) -> dict[str, Path]:
-    """Return the directories of the named models, or of all models in a directory, by
-    name. Raises ModelError for a name without a model, and if there is no model at all.
-    """
+    """Return the directories of the named models, default all, by name. Raises
+    ModelError for a name without a model, and if there is no model at all."""
     if names:
         return {name: directory_of(name, directory) for name in names}
     if found := {card.parent.name: card.parent for card in cards_in(directory)}:

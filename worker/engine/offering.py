@@ -24,8 +24,8 @@ LIMIT_S = 900.0
 
 
 def in_page_order(cards: Iterable[ModelCard]) -> list[ModelCard]:
-    """Return the cards in the order in which the page needs the models: the one of its
-    first view, then the smallest pictures, with which most of its views begin."""
+    """Return the cards in the order in which the page needs the models: that of its
+    first view, then the smallest pictures."""
     return sorted(
         cards,
         key=lambda card: (
@@ -43,12 +43,11 @@ def offer(
     largest_mib: int,
 ) -> None:
     """Export the models that are not in `folder` yet, and renew what calibration has
-    changed of the others. Failures are logged, because
-    clients that cannot draw in a browser use the service.
+    changed of the others. Failures are only logged: clients then use the service.
 
-    models: directory -> identity, in the order in which they are exported. usable:
-        processors that this thread and its process use from now on; any if empty.
-    largest_mib: models with more weights, in MiB, are left out.
+    models: directory -> identity, in the order of exporting. usable: processors that
+    this thread and its process use from now on; any if empty. largest_mib: models with
+    more MiB of weights are left out.
     """
     try:
         identities = {
@@ -77,7 +76,6 @@ def offer(
 
 
 def log_not_laid_out(folder: Path, error: Exception) -> None:
-    """Log that models could not be prepared for browsers."""
     structlog.get_logger("models").warning(
         "not_laid_out", folder=str(folder), error=repr(error)
     )

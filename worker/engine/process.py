@@ -78,8 +78,8 @@ SWITCH_INTERVAL_S = 0.0005
 
 
 class _Worker:
-    """The engine's outlet: it sends reports to the worker. Reports of a turn are sent
-    together, so that a job's last rows and its end are written at once."""
+    """The outlet to the worker. Reports of a turn are sent together, so that a job's
+    last rows and its end are written at once."""
 
     def __init__(self, connection: "Connection[Any, Any]") -> None:
         self._connection = connection
@@ -133,12 +133,9 @@ class _Worker:
 
 
 def main(usable: Collection[int]) -> None:
-    """Load the models, report them to the worker, and draw until the worker says stop;
-    then end the process.
-
-    sys.argv contains two descriptors: of this end of the socket pair, and of the memory
-    for deadlines. usable: the processors of this machine that may be used.
-    """
+    """Load the models, report them to the worker, draw until the worker says stop, and
+    end the process. sys.argv has two descriptors: of this end of the socket pair, and
+    of the memory for deadlines. usable: processors that may be used."""
     # Ctrl-C reaches both processes; the worker decides when to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -270,7 +267,6 @@ def _make_ready_or_report(
     kept: KeptWeights,
     places: Mapping[str, Path],
 ) -> None:
-    """Make the models ready, and report a GPU that fails meanwhile."""
     try:
         _make_ready(pool, settings, usable, inbox, examination, kept, places)
     except Exception as error:
@@ -288,8 +284,6 @@ def _make_ready(
     kept: KeptWeights,
     places: Mapping[str, Path],
 ) -> None:
-    """Make the models ready, keep copies of them, and prepare them for browsers; the
-    latter comes first if the worker itself has to compile for a while."""
     cards = pool.cards
 
     def offer_all() -> None:
@@ -311,6 +305,7 @@ def _make_ready(
             refused_model(name, reason, places[name], examination.repeats),
         )
 
+    # Before a long compilation, models for browsers are what a client can use first.
     is_cold = any(card.cold for card in cards.values())
     if is_cold:
         offer_all()
@@ -327,13 +322,10 @@ def offer_meanwhile(
     place: Callable[[str], Path],
     identities: Mapping[str, str],
 ) -> None:
-    """Prepare models for browsers in a thread of its own; models that only one key sees
-    are left out. Do nothing without a folder for them. A thread that cannot start, for
-    lack of memory, is only logged.
-
-    settings: the worker's. usable: processors for it; any if empty. place: returns a
-    model's directory. identities: name -> identity.
-    """
+    """Prepare models for browsers in a thread of its own, without models that only one
+    key sees. Does nothing if the settings name no folder for them. usable: processors;
+    any if empty. place(name): returns a model's directory. identities: name ->
+    identity."""
     folder, largest_mib = settings.portable_dir, settings.portable_mib
     if folder is None:
         return
@@ -362,7 +354,6 @@ def _draw(
     directory: Directory,
     threads: int,
 ) -> None:
-    """Draw until the worker says stop."""
     runner = Runner(
         _cohorts(pool),
         outlet,
@@ -391,12 +382,9 @@ def _bring(
     name: str,
     identity: str,
 ) -> FetchedModel | None:
-    """Load a model that was exchanged and kept, or unloaded; return None if there is
-    none that can be used, or if it is being made ready.
-
-    identity: the model's, or the SHA-256 of its weights. Raises FullPoolError if there
-    is no room.
-    """
+    """Load a model that was exchanged and kept, or unloaded. Return None if none can be
+    used, or if it is being made ready. identity: may be the SHA-256 of the weights.
+    Raises FullPoolError if there is no room."""
     if pool.prioritise(name, identity):
         return None
     log = structlog.get_logger("weights")
@@ -427,9 +415,8 @@ def _bring(
 
 
 def _end_with(connection: "Connection[Any, Any]") -> None:
-    """End this process when the worker ends. The thread runs from the beginning, so
-    that nothing is left behind if the worker is killed while models are loaded, or
-    during a long turn."""
+    """End this process when the worker ends, also while models are loaded or during a
+    long turn: the caller starts this in a thread."""
     watch = select.poll()
     # poll() always reports a closed pipe, whatever the event mask.
     watch.register(connection.fileno(), 0)
@@ -438,7 +425,6 @@ def _end_with(connection: "Connection[Any, Any]") -> None:
 
 
 def _end_alone() -> None:
-    """End this process: the worker is gone, and its jobs continue elsewhere."""
     os._exit(0)
 
 

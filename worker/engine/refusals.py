@@ -23,11 +23,8 @@ _FILE_ADDRESS = re.compile(r"\bfile:/+")
 
 
 def reason_of(error: Exception) -> str:
-    """Return the reason as text that any JSON encoder accepts; it may contain the path
-    of the model's directory.
-
-    For an OSError it contains only the name of the file, without its folders.
-    """
+    """Return the reason as text that any JSON encoder accepts. It may contain the path
+    of the model's directory; of an OSError's file it has only the name."""
     if is_out_of_memory(error):
         reason = "there is not enough memory for it"
     elif isinstance(error, OSError) and error.strerror:
@@ -41,12 +38,9 @@ def reason_of(error: Exception) -> str:
 
 
 def log_refusal(name: str, error: Exception, place: Path) -> str:
-    """Log why a model is not served. Return the reason without any path of this
-    machine, in at most LONGEST characters.
-
-    place: the model's directory. Raises `error` again if the GPU has failed, which is
-    not the model's fault.
-    """
+    """Log why a model is not served, and return the reason without any path of this
+    machine, in at most LONGEST characters. place: the model's directory. Raises `error`
+    again if the GPU has failed."""
     if is_gpu_error(error):
         raise error
     reason = reason_of(error)
@@ -55,13 +49,9 @@ def log_refusal(name: str, error: Exception, place: Path) -> str:
 
 
 def without_places(reason: str, place: Path) -> str:
-    """Return a text in which paths have lost their folders, so that clients do not see
-    them: files of the directory `place` are named relative to it, and others by their
-    names.
-
-    An absolute path outside the directories that this process knows keeps what follows
-    the first space in its folders.
-    """
+    """Return a text for clients, whose paths have lost their folders: files of the
+    directory `place` are relative to it. What follows the first space of an unknown
+    absolute path stays."""
     for directory in (place, place.absolute(), place.resolve()):
         reason = reason.replace(f"{directory}/", "").replace(str(directory), "it")
     reason = _FILE_ADDRESS.sub("/", reason)
@@ -71,8 +61,8 @@ def without_places(reason: str, place: Path) -> str:
 
 
 def _known_directories(place: Path) -> list[str]:
-    """Return the directories in which this process has files, the longest first. Their
-    names may contain spaces, which no pattern can tell from the end of a path."""
+    # The names of directories may contain spaces, which no pattern can tell from the end
+    # of a path. The longest come first.
     package = Path(__file__).parents[2]
     roots = (place.resolve(), package, Path.cwd(), Path.home(), Path(sys.prefix))
     found: set[str] = set()

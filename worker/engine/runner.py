@@ -1,5 +1,5 @@
-"""The thread of the engine process that draws: it handles the messages in its inbox, then gives one activity a
-turn, by the time that each has used.
+"""The thread of the engine process that draws: it handles the messages in its inbox,
+then gives one activity a turn, by the time that each has used.
 
 It owns the activities; other threads only put messages into its inbox. It uses no Redis
 and no queue.
@@ -35,7 +35,6 @@ from worker.orders.faults import drawing_failed
 from worker.orders.order import Order
 
 FetchedModel = tuple[ModelCard, Cohort]
-"""The card and the cohort of a model that was loaded for a job."""
 
 _AGAIN_S = 0.2
 """Seconds until a model for which a job waits is tried again, if there was no room."""
@@ -61,15 +60,14 @@ class Runner:
         unloading: Unloading | None = None,
         begin: Callable[[], None] = lambda: None,
     ) -> None:
-        """cohorts: of each loaded model, by name. outlet: receives rows, ends and other
-        reports. score: makes one pass (assessment.make_pass). step_delay_s: pause
-        between steps, for tests. inbox: where other threads and the worker put
-        messages. islands, free_particles: see ByParticles. deadlines: set before each
-        turn. bring(name, identity): loads a model that was exchanged or unloaded, and
-        returns None if there is none; FullPoolError if there is no room. coding: see
-        Files. field_cohort: see Slots. pool, unloading: the models in memory, and which
-        of them are unloaded; without them none is. begin: called first, in the thread
-        that draws."""
+        """cohorts: of each loaded model, by name. score: makes one pass
+        (assessment.make_pass). step_delay_s: pause between steps, for tests. islands,
+        free_particles: see ByParticles. deadlines: set before each turn. bring(name,
+        identity): loads a model that was exchanged or unloaded, and returns its card
+        and cohort, None if there is no such model; raises FullPoolError if there is no
+        room. coding: see Files. field_cohort: see Slots. pool, unloading: the models in
+        memory, and which of them are unloaded; without them none is. begin: called
+        first, in the thread that draws."""
         self._begin = begin
         self._bring = bring
         self._pool = pool
@@ -119,12 +117,9 @@ class Runner:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
         self._thread.start()
 
     def join(self, timeout_s: float | None = None) -> None:
-        """Wait until the thread has ended, at most `timeout_s` seconds; None waits for
-        ever."""
         self._thread.join(timeout_s)
 
     def submit(self, order: Order) -> None:
@@ -142,7 +137,6 @@ class Runner:
         self._inbox.put("stop")
 
     def _run(self) -> None:
-        """Handle messages and give turns until the thread is stopped."""
         self._begin()
         while not self._stopping:
             self._follow_orders()
@@ -195,8 +189,6 @@ class Runner:
         self._outlet.send()
 
     def _follow(self, message: Message) -> None:
-        """Handle one message. An error ends the job that it is about, and not the
-        process."""
         word, *arguments = message
         try:
             self._words[word](*arguments)
@@ -228,11 +220,11 @@ class Runner:
             next(able).accept(each)
 
     def _fetch(self, name: str, identity: str) -> None:
-        """Load a model that was exchanged or unloaded, while all drawing waits: it
-        takes a moment, and happens once after an exchange. If there is no room, try
-        again until there is."""
+        """Load a model that was exchanged or unloaded, or try again later if there is
+        no room."""
         if self._repeats_report(name, identity):
             return
+        # All drawing waits for this moment, which comes once after an exchange.
         self._deadlines.loading()
         try:
             fetched = self._bring(name, identity)
@@ -254,19 +246,19 @@ class Runner:
         self._outlet.report_model("brought", card, called)
 
     def _repeats_report(self, name: str, identity: str) -> bool:
-        """If this model is in memory, report that again and return True: the worker has
-        missed the report, or was about to give the model up."""
+        """Report a model that is in memory once more, and return True; else return
+        False."""
         if self._pool is None or self._unloading is None:
             return False
         called = self._pool.engine_name(name, identity)
         if called is None or not self._unloading.is_ready(called):
             return False
+        # The worker has missed the report, or was about to give the model up.
         self._keep(called)
         return True
 
     def _is_served(self, card: ModelCard) -> bool:
-        """Return True if new jobs of this name are for this model: it was unloaded
-        while it was served."""
+        # Then it was unloaded while it was served.
         return self._serving.get(card.name) == kept_name(card)
 
     def _fetch_again(self) -> None:
@@ -289,11 +281,11 @@ class Runner:
         return used.union(*(activity.models() for activity in self._activities))
 
     def _unload(self, called: str, proposal: int) -> None:
-        """Unload a model that the worker has given up, unless jobs for it have come
-        before that, or a newer report told the worker that the model is here."""
+        """Unload a model that the worker has given up, unless it is needed again."""
         if self._unloading is None or self._pool is None:
             return
         is_open = self._unloading.is_open(called, proposal)
+        # Jobs may have come before the worker gave it up, or a newer report since.
         if not is_open or called in self._models():
             self._keep(called)
             return
@@ -308,7 +300,6 @@ class Runner:
         self._around.log.info("model_unloaded", model=card.name, identity=card.identity)
 
     def _keep(self, called: str) -> None:
-        """Report that a model stays in memory: the worker may have given it up."""
         if self._unloading is None or self._pool is None:
             return
         self._unloading.withdraw(called)
@@ -316,10 +307,9 @@ class Runner:
             self._outlet.report_model("brought", self._pool.cards[called], called)
 
     def _compiled(self, model: str) -> None:
-        """Report that a model is ready, and make its engine. The report goes first,
-        because a job may wait for it."""
         if self._unloading is not None:
             self._unloading.mark_ready(model)
+        # Sent before the engine is made, because a job may wait for the report.
         self._outlet.report_model("compiled", model)
         self._outlet.send()
         self._slots.prepare(model)
@@ -351,14 +341,12 @@ class Runner:
         self._outlet.report_model("dropped", model)
 
     def _retire(self, model: str, but: str = "") -> None:
-        """Stop serving the weights of this model, unless they are those named by
-        `but`."""
+        """Stop serving a model's weights, unless they are `but`."""
         called = self._serving.pop(model, but)
         if called != but:
             self._free_if_idle(called)
 
     def _free_if_idle(self, called: str) -> None:
-        """Free the memory of weights for which no new jobs come, if none uses them."""
         self._slots.free_if_idle(called)
         self._by_particles.free_if_idle(called)
 

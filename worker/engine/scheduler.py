@@ -27,7 +27,6 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        """Begin without users."""
         self._had: dict[str, float] = {}
         self._ready: set[str] = set()
         self._now = 0.0
@@ -42,8 +41,7 @@ class Turns:
         return min(ready, key=self._had.__getitem__)
 
     def charge(self, name: str, used: float) -> None:
-        """Note that a name had a turn and used this much, in seconds or slots. It must
-        have been ready before."""
+        """Note that a name had a turn and used this much, in seconds or slots."""
         self._had[name] += used
         self._now = max(self._now, self._had[name])
 
@@ -82,7 +80,6 @@ class _Lane(Generic[Image]):
         return entry
 
     def remove(self, token: str) -> None:
-        """Remove a job that has no waiting images any more."""
         entry = self.entries.pop(token, None)
         if entry is not None and all(
             other.owner != entry.owner for other in self.entries.values()
@@ -90,12 +87,9 @@ class _Lane(Generic[Image]):
             del self._owners[entry.owner]
 
     def next(self, first_only: bool) -> str | None:
-        """Return the token of the job whose image gets the next slot, or None.
-
-        It is a job of the owner who has had the fewest slots, and among these the one
-        that has had the fewest; of equals, the one with the fewest waiting images.
-        first_only: only jobs without an image in a slot.
-        """
+        """Return the token of the job whose image gets the next slot, or None: of the
+        owner, and then the job, that has had the fewest slots; of equals, the job with
+        the fewest waiting images. first_only: only jobs without an image in a slot."""
         found = None
         least = (0.0, 0.0, 0)
         for token, entry in self.entries.items():
@@ -108,7 +102,6 @@ class _Lane(Generic[Image]):
         return found
 
     def seat(self, token: str) -> Image:
-        """Take the next image of a job."""
         entry = self.entries[token]
         entry.seated += 1
         entry.had += 1
@@ -151,7 +144,6 @@ class Scheduler(Generic[Image]):
     """The images that wait for slots, by model and by job (a claim's token)."""
 
     def __init__(self) -> None:
-        """Begin without jobs."""
         self._entries: dict[str, _Entry[Image]] = {}
         self._lanes: dict[str, _Lanes[Image]] = {}
 
@@ -164,11 +156,9 @@ class Scheduler(Generic[Image]):
         owner: str = "",
         may_be_first: bool = True,
     ) -> None:
-        """Queue the images of a job, at least one; its token must be new.
-
-        model: name of the slots for which they wait. may_be_first: whether one of them
-        may take a slot that is reserved for first images.
-        """
+        """Queue the images of a job, at least one. model: name of the slots for which
+        they wait. owner: whose turn it uses. may_be_first: whether one image may take a
+        slot that is reserved for first images."""
         assert token not in self._entries
         lanes = self._lanes.setdefault(model, _Lanes[Image]())
         self._entries[token] = lanes[priority].add(token, images, owner, may_be_first)
@@ -176,17 +166,15 @@ class Scheduler(Generic[Image]):
     def next_image(
         self, model: str, first_only: bool = False
     ) -> tuple[str, Image] | None:
-        """Take the image that gets the next slot of this model. Return its job's token
-        and the image, or None if none waits.
-
-        first_only: the slot is reserved for jobs without an image in a slot.
-        """
+        """Take the image that gets the next slot of this model: its job's token and the
+        image; None if none waits. first_only: the slot is reserved for jobs without an
+        image in a slot."""
         lanes = self._lanes.get(model)
         return None if lanes is None else lanes.next_image(first_only)
 
     def leave(self, token: str) -> None:
-        """Note that an image of the job has left its slot. A job without images in
-        slots or waiting is forgotten; unknown tokens are ignored."""
+        """Note that an image of the job has left its slot; the job is forgotten after
+        its last one."""
         if (entry := self._entries.get(token)) is None:
             return
         entry.seated -= 1
@@ -194,14 +182,12 @@ class Scheduler(Generic[Image]):
             del self._entries[token]
 
     def drop(self, token: str) -> None:
-        """Forget the job and its waiting images; unknown tokens are ignored."""
+        """Forget the job and its waiting images, if it is known."""
         if (entry := self._entries.pop(token, None)) is not None:
             entry.lane.remove(token)
 
     def has_waiting(self, model: str) -> bool:
-        """Return True if images wait for slots of this model."""
         return model in self._lanes and self._lanes[model].have_waiting()
 
     def __len__(self) -> int:
-        """Number of jobs that have images waiting or in slots."""
         return len(self._entries)

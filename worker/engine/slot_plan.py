@@ -70,7 +70,7 @@ class SlotPlan:
     """Pictures that are scored at the same time."""
 
     def share(self, models: int) -> int:
-        """Return the bytes for each of so many models."""
+        """Return the bytes for the slots of each of so many models."""
         return self.slot_memory_mib * MIB // models
 
     def fitted(
@@ -86,10 +86,12 @@ class SlotPlan:
         """Return the plan for a model: as many particles as a quarter of its share
         holds, and as many slots as the rest does.
 
-        scratch_bytes: of the arrays that each thread has beside those of its slots.
-        particle_scratch: the same of the networks that draw particles. That of their
-        first thread is left to the memory that a worker has beside its slots, and so are
-        the pass_bytes of the first of several pictures that are scored at the same time.
+        slot_bytes, particle_bytes, pass_bytes: of one slot, of one particle, and of one
+        picture that is scored. share: bytes for all of these. begun_again: particles
+        for which there must be room. scratch_bytes: of the arrays of a thread beside
+        those of its slots. particle_scratch: the same of the networks that draw
+        particles. That of their first thread, and the pass_bytes of the first picture,
+        count as the worker's other memory.
         """
         planned = _Particles()
         if particle_bytes:
@@ -123,8 +125,8 @@ class SlotPlan:
 
 
 def plan_for(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
-    """Return the plan for one model. Raises ModelError if one image needs more than the
-    share."""
+    """Return the plan for one model. plan: for all models. share: bytes. Raises
+    ModelError if one image needs more."""
     size = slot_bytes(model)
     if size > share:
         raise ModelError(
@@ -154,11 +156,8 @@ def plan_for(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
 def most_slots(
     memory: int, slot_bytes: int, scratch_bytes: int, threads: int = 1
 ) -> int:
-    """Return how many slots fit into `memory` bytes, at least one.
-
-    Each thread has scratch arrays that do not grow with its slots, and each of several
-    threads has one slot more than its share (threaded.SPARE).
-    """
+    """Return how many slots fit into `memory` bytes, at least one. scratch_bytes: of
+    each thread, however many slots it has."""
     slots = (memory - threads * scratch_bytes) // slot_bytes
     if threads > 1:
         slots -= threads
@@ -169,7 +168,6 @@ class _Particles(NamedTuple):
     """How a model's particles are drawn."""
 
     most: int = 0
-    """Particles of an image."""
     threads: int = 1
     sweeps: int = 1
     """Sweeps that are drawn at the same time, each by half of the particles: as many times
@@ -181,13 +179,7 @@ class _Particles(NamedTuple):
 def _planned_particles(
     share: int, particle_bytes: int, begun_again: int, scratch: int, threads: int
 ) -> _Particles:
-    """Return how particles are drawn in at most so many threads. See SlotPlan.fitted.
-
-    One thread has a quarter of the share, which also counts how many there are. Two
-    sweeps at the same time take the memory twice: they may have half of the share,
-    which is left by the slots. Whatever is not enough for three quarters of the particles
-    of one thread is drawn in fewer threads.
-    """
+    """Return how particles are drawn in at most so many threads. See SlotPlan.fitted."""
     most = _most_particles(share // PART_FOR_PARTICLES, particle_bytes)
     least = most * LEAST_OF_PARTICLES
     of_both = particle_bytes * SWEEPS_AT_ONCE
@@ -209,5 +201,4 @@ def _planned_particles(
 
 
 def _most_particles(memory: int, particle_bytes: int) -> int:
-    """Return how many particles fit into so many bytes."""
     return min(MAX_PARTICLES, max(0, memory // particle_bytes))

@@ -23,12 +23,8 @@ def success(summary: Summary, **kept: bytes) -> Outcome:
 
 
 def drawn_outcome(order: DrawOrder, log_p: Mapping[int, float]) -> Outcome:
-    """Return the outcome of a job whose images are drawn: with their probabilities if
-    the order asks for them, and with their labels if the order has a labelling, as new
-    images of a model with labels have.
-
-    log_p: ln p of each image, by its index.
-    """
+    """Return the outcome of a job whose images are drawn, with their probabilities and
+    labels if the order asks for these. log_p: ln p of each image, by its index."""
     labelling = order.labelling
     labels: tuple[str, ...] = ()
     if labelling is not None:

@@ -161,10 +161,10 @@ def main(
 ) -> None:
     """Train a model and publish it in the job's directory.
 
-    out: where the lines are printed. trainer: process id of the trainer. added: the
-    directory of added models. job_id, name: the job and its model. options:
-    TrainOptions as JSON. Failures are printed as a line, not raised; exits with
-    EXIT_STOPPED if it was asked to stop.
+    out: where lines for the trainer are printed, failures too. trainer: process id of
+    the trainer. added: the directory of added models. job_id, name: the job and its
+    model. options: TrainOptions as JSON. Exits with EXIT_STOPPED if it was asked to
+    stop.
     """
     files = JobFiles(Path(added), job_id, name)
     try:
@@ -194,9 +194,8 @@ def main(
 
 
 def _without_place(message: str, place: Path) -> str:
-    """Return a message for the client without the path of the job's directory, also if
-    that is relative or has a link in it: recipes name the pictures by a resolved
-    path."""
+    """Return a message for the client without the path of the job's directory."""
+    # Recipes name the pictures by a resolved path.
     for each in (place.resolve(), place):
         message = message.replace(f"{each}/", "")
     return message
@@ -293,8 +292,6 @@ def _train(
 
 
 def _limits(settings: Settings) -> ProcessLimits:
-    """Return the processes that a training may have: one for each processor that it may
-    use, and together the memory of one training."""
     memory = memory_limit(settings.training_mib)
     held = data_bytes()
 
@@ -311,7 +308,6 @@ def _limits(settings: Settings) -> ProcessLimits:
 
 
 def _report_preparing(out: TextIO, doing: str) -> None:
-    """Report what is done before the first update."""
     unknown = (
         *("nats", "bits_per_dim", "uniform_bits", "png_bits"),
         *("images_per_s", "minutes_left", "width", "height", "colours"),
@@ -330,11 +326,7 @@ def _report_preparing(out: TextIO, doing: str) -> None:
 
 def fetch_start(files: JobFiles, asked: TrainOptions) -> None:
     """Copy the model with which the training begins into the job's directory, once.
-
-    It is the model of the identity that the API found when the request came, and no
-    other: a model of the same name may belong to another owner. Raises ModelError if it
-    is no longer there.
-    """
+    Raises ModelError if it is no longer there."""
     assert asked.start is not None
     name = asked.start
     if files.start.exists():  # from an earlier life of this training
@@ -345,6 +337,7 @@ def fetch_start(files: JobFiles, asked: TrainOptions) -> None:
         for directory in (default_models_dir(), shipped.MODELS)
         for place in (directory / name, directory / RECORDS / name)
     ]
+    # A model of the same name may belong to another owner.
     if asked.start_identity:
         wanted = [*shipped_ones, added]
     else:  # a job of an earlier version: it may use what its owner sees
@@ -363,14 +356,10 @@ def fetch_start(files: JobFiles, asked: TrainOptions) -> None:
 
 
 def _copy_model(source: Path, target: Path, identity: str) -> bool:
-    """Copy the model of this identity, or any model if it is empty; return False if
-    there is none.
-
-    The identity is compared on the copy's card, which contains the digests of the
-    weights; these are checked when they are loaded. So an exchange meanwhile does no
-    harm.
-    """
+    """Copy the model of this identity, default any; return False if there is none."""
     try:
+        # The copied card has the digests of the weights, which are checked when they are
+        # loaded, so an exchange meanwhile does no harm.
         _copy(source / CARD, target / CARD)
         if identity not in ("", Card.read(target / CARD).identity):
             return False
@@ -394,8 +383,8 @@ def _plan(
     say: Callable[[str], None],
     limits: ProcessLimits,
 ) -> dict[str, Any]:
-    """Return the recipe, and what was found about the pictures beforehand: those of an
-    earlier process of this job, or new ones."""
+    """Return the recipe and what was found about the pictures: by an earlier process of
+    this job, or now."""
     kept, pictures = files.place / "plan.json", files.place / "pictures"
     if kept.exists():
         return json.loads(kept.read_bytes())
@@ -444,8 +433,6 @@ def _plan(
 
 
 def _expect_memory(pictures: Path, asked: TrainOptions) -> None:
-    """Raise DataError if the pictures take more memory as whole pictures than they
-    may."""
     names = find_pictures(pictures)
     # The network of the model that it starts from may be one for colours.
     channels = 3 if asked.start else asked.channels
@@ -460,6 +447,6 @@ def _expect_memory(pictures: Path, asked: TrainOptions) -> None:
 
 
 def memory_limit(training_mib: int) -> int:
-    """Return the bytes of memory that a training may have, beside what its process has
-    once everything is imported. training_mib: the setting in MiB; 0 for the default."""
+    """Return the bytes that a training may have beside what its process has once
+    everything is imported. training_mib: the setting in MiB; 0 for the default."""
     return training_mib * _MIB or max(_LEAST_MEMORY, usable() // _MEMORY_SHARE)

@@ -27,8 +27,8 @@ otherwise jobs for two models could unload each other's model before either is d
 
 
 class Unloading:
-    """Knows when each model was last used, and proposes models to unload. Only the
-    engine's thread uses it."""
+    """Knows when each model was last used, and proposes models to unload. Models have
+    their names in this process. Only the drawing thread uses it."""
 
     def __init__(
         self,
@@ -36,8 +36,8 @@ class Unloading:
         is_added: Callable[[str], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """pool: the models in memory. is_added: returns True if the model of this name
-        was added, so that it can be loaded again. clock: seconds."""
+        """is_added: returns True if the model of this name was added, so that it can be
+        loaded again. clock: seconds."""
         self._pool = pool
         self._is_added = is_added
         self._clock = clock
@@ -51,7 +51,6 @@ class Unloading:
         self._numbers = itertools.count()
 
     def is_ready(self, called: str) -> bool:
-        """Return True if the model is in memory and ready to draw."""
         return called in self._used_at
 
     def mark_ready(self, called: str, asked_for: bool = False) -> None:
@@ -61,7 +60,6 @@ class Unloading:
             self._asked_for.add(called)
 
     def mark_used(self, called: str) -> None:
-        """Note that a job uses a model."""
         if called in self._used_at:
             self._used_at[called] = self._clock()
         self._asked_for.discard(called)
@@ -69,12 +67,9 @@ class Unloading:
     def proposals(
         self, serving: Mapping[str, str], in_use: Collection[str], needs_room: bool
     ) -> dict[str, int]:
-        """Return the models to propose now: engine's name -> number of the proposal.
-        Models in `in_use` count as used now.
-
-        serving: plain name -> engine's name of each served model. in_use: models that
-        jobs use. needs_room: whether a model waits to be loaded.
-        """
+        """Return the models to propose now: name -> number of the proposal. serving:
+        plain name -> name of each served model. in_use: models that jobs use now.
+        needs_room: whether a model waits to be loaded."""
         for called in in_use:
             self.mark_used(called)
         own_names = {called: name for name, called in serving.items()}
@@ -96,8 +91,8 @@ class Unloading:
         return proposals
 
     def _least_recent(self, names: list[str], in_use: Collection[str]) -> list[str]:
-        """Return, in a list, the model among these that was used least recently and may
-        be unloaded; empty if there is none."""
+        """Return, in a list, the model that was used least recently and may be
+        unloaded; empty if none may."""
         now = self._clock()
         free = [
             called
@@ -110,15 +105,13 @@ class Unloading:
         return sorted(free, key=self._used_at.__getitem__)[:1]
 
     def is_open(self, called: str, proposal: int) -> bool:
-        """Return True if the proposal of this number still holds."""
         return self._proposed.get(called) == proposal
 
     def withdraw(self, called: str) -> None:
-        """Withdraw a proposal: the worker was told that the model is here."""
+        """Withdraw a proposal, because the worker was told that the model is here."""
         self._proposed.pop(called, None)
 
     def mark_unloaded(self, called: str) -> None:
-        """Forget a model that has been unloaded."""
         self._proposed.pop(called, None)
         self._used_at.pop(called, None)
         self._asked_for.discard(called)

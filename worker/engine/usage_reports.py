@@ -21,8 +21,8 @@ class UsageReports:
         models: Iterable[str],
         report: Callable[[Mapping[str, Usage], float], None],
     ) -> None:
-        """models: names of the loaded models. report: called with the usage of all
-        models, and the seconds of all steps since the start."""
+        """models: names of the loaded models. report(usage, seconds): called with the
+        usage of each model, and the seconds of all steps since the start."""
         self._of = {name: Usage() for name in models}
         self._past_s = 0.0
         """Seconds of the steps of models that were unloaded, or are counted anew."""
@@ -34,8 +34,7 @@ class UsageReports:
         self._log = structlog.get_logger("runner")
 
     def __getitem__(self, model: str) -> Usage:
-        """Return the usage of a model, to which steps are added. Raises KeyError for an
-        unknown model."""
+        """Return the usage of a model, to which steps are added."""
         return self._of[model]
 
     def add(self, model: str) -> None:
@@ -59,7 +58,6 @@ class UsageReports:
             self.log()
 
     def report(self) -> None:
-        """Report the usage of all models now."""
         self._report_at = time.monotonic() + REPORT_S
         own_s = sum(usage.seconds for usage in self._of.values())
         self._report(self._of, self._past_s + own_s)

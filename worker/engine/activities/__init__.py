@@ -1,2 +1,2 @@
-"""The activities that take turns in the engine's thread, one file each: drawing in
-slots, images by particles, passes, and coded files."""
+"""The activities that take turns in the drawing thread, one file each: images in slots,
+images by particles, passes, and coded files."""

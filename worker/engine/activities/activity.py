@@ -1,4 +1,4 @@
-"""The interface of an activity, one kind of work in the engine's thread, and what all
+"""The interface of an activity, one kind of work in the drawing thread, and what all
 activities are given."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -49,7 +49,7 @@ class JobOutlet(Protocol):
         ...
 
     def exhausted(self, token: str, /) -> None:
-        """Report that the work of this job met a lack of memory: the engine ends."""
+        """Report that this job met a lack of memory: the engine process ends."""
         ...
 
     def card_failed(self, reason: str, /) -> None:
@@ -58,8 +58,7 @@ class JobOutlet(Protocol):
 
 
 class Outlet(JobOutlet, Protocol):
-    """Receives everything that the engine reports. In the engine process it sends
-    messages to the worker."""
+    """Receives everything that the engine process reports to its worker."""
 
     def report_usage(self, usage: Mapping[str, Usage], stepped_s: float, /) -> None:
         """Report how much each model was used since it was loaded, and the seconds of
@@ -67,7 +66,7 @@ class Outlet(JobOutlet, Protocol):
         ...
 
     def report_model(self, word: ModelWord, /, *arguments: object) -> None:
-        """Report an event of a model, by a name that the worker handles."""
+        """Report an event of a model."""
         ...
 
     def send(self) -> None:
@@ -85,7 +84,7 @@ class ClaimedOrder(Protocol):
 
     @property
     def model(self) -> str:
-        """The engine's name of the model."""
+        """Name of the model in this process (model_pool.py)."""
         ...
 
 
@@ -102,10 +101,9 @@ class Surroundings:
     pause: Callable[[], None]
     """Sleeps between steps, in tests; otherwise does nothing."""
     served: Collection[str]
-    """Engine's names of the models for which new jobs may come. Memory of other models
-    is freed as soon as no job draws from them."""
+    """Names of the models for which new jobs may come. Memory of other models is freed
+    as soon as no job draws from them."""
     log: Any = field(default_factory=lambda: structlog.get_logger("runner"))
-    """A structlog logger."""
 
     def report_failure(
         self,
@@ -113,12 +111,9 @@ class Surroundings:
         error: Exception,
         fault: Callable[[Exception], JobError],
     ) -> None:
-        """End a job whose work raised an unexpected error, and log the error.
-
-        The job fails with what `fault` returns, unless the error is a lack of memory or
-        a failed GPU, for which no job is to blame: then the outlet's `exhausted` or
-        `card_failed` is called instead.
-        """
+        """Log an unexpected error, and end the job whose work raised it with what
+        `fault` returns. A lack of memory and a failed GPU are no fault of the job: then
+        `exhausted` or `card_failed` is called instead."""
         self.log.error(
             fault.__name__, model=order.model, job_id=order.claim.job_id, exc_info=error
         )
@@ -131,9 +126,9 @@ class Surroundings:
 
 
 class Activity(Protocol):
-    """One kind of work of the engine's thread. It accepts orders of some types, and
-    offers work under one or more names; the runner gives turns to names and charges
-    them for the time used."""
+    """One kind of work of the drawing thread. It offers work under one or more names;
+    the runner gives turns to names and charges them for the time used. An error in
+    `turn` or `accept` ends the jobs concerned."""
 
     orders: ClassVar[tuple[type, ...]]
     """The types of orders that it accepts."""
@@ -143,7 +138,7 @@ class Activity(Protocol):
         ...
 
     def accept(self, order: Any) -> None:
-        """Begin with an order of one of its types, whose token must be new."""
+        """Begin with an order of one of its types; no order has the same token."""
         ...
 
     def turn(self, name: str) -> None:
@@ -155,12 +150,11 @@ class Activity(Protocol):
         ...
 
     def models(self) -> set[str]:
-        """Return the engine's names of all models that its orders use."""
+        """Return the names of all models that its orders use."""
         ...
 
     def forget(self, token: str) -> None:
-        """Free everything that the claim of this token holds here; do nothing if it
-        holds nothing."""
+        """Free everything that the claim of this token holds here, if anything."""
         ...
 
 
@@ -173,8 +167,8 @@ def publish_image(
     """Publish the rows of an image that was drawn or decoded as a whole, without those
     that an earlier attempt published.
 
-    sample: index of the image in the job. image: values (C, H, W). An order without
-    images, such as one for statistics alone, publishes nothing.
+    sample: index of the image in the job. image: values (C, H, W). Nothing is published
+    for an order without images, which asks only for statistics.
     """
     rows = image.transpose(1, 0, 2)  # (H, C, W)
     new = [

@@ -15,7 +15,7 @@ from worker.orders.files import CodingSteps, FileOrder
 CODING = "files of coded images"
 """The name under which this activity has work; no model has this name."""
 CodingFunction = Callable[[FileOrder], CodingSteps]
-"""Begins a job's coding: takes its order, returns its steps."""
+"""Begins a job's coding, and returns its steps."""
 TURN_S = 0.005
 """Seconds after which a turn ends; steps take less, so it has several."""
 
@@ -24,10 +24,8 @@ class Files:
     """The activity of encoding and decoding; jobs are done one after the other."""
 
     orders: ClassVar[tuple[type, ...]] = (FileOrder,)
-    """The types of orders that it accepts."""
 
     def __init__(self, around: Surroundings, coded: CodingFunction) -> None:
-        """around: what all activities are given. coded: returns the steps of a job."""
         self._around = around
         self._coded = coded
         self._waiting: dict[str, FileOrder] = {}
@@ -38,32 +36,25 @@ class Files:
         """How many images of that order are decoded."""
 
     def busy(self) -> list[str]:
-        """Return [CODING] if there are jobs, else an empty list."""
         return [CODING] if self._waiting else []
 
     def accept(self, order: FileOrder) -> None:
-        """Queue a job; its token must be new."""
         self._waiting[order.claim.token] = order
 
     def orders_under(self, name: str) -> list[FileOrder]:
-        """Return the job in progress, in a list; empty if there is none."""
         return list(self._waiting.values())[:1]
 
     def models(self) -> set[str]:
-        """Return the engine's names of the models that its jobs use."""
         return {order.model for order in self._waiting.values()}
 
     def forget(self, token: str) -> None:
-        """Drop the job of this token, with its progress; do nothing if there is
-        none."""
         if token == next(iter(self._waiting), None):
             self._steps = None
             self._images = 0
         self._waiting.pop(token, None)
 
     def turn(self, name: str) -> None:
-        """Do some rows of the first job, or publish one decoded image of it; end the
-        job if that was the last step."""
+        """Do some rows of the first job, or publish one decoded image of it."""
         token, order = next(iter(self._waiting.items()))
         self._around.pause()
         self._around.deadlines.begin(

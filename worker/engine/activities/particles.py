@@ -42,8 +42,8 @@ class Run(Protocol):
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
         """Return the expected value (C, H, W) of each variable, of categories the
-        likeliest one; None if it is not known, or has not changed since the last
-        call."""
+        likeliest one; None if it is not known or has not changed since the last call.
+        """
         ...
 
     def receipt(self) -> Findings:
@@ -75,7 +75,6 @@ class ByParticles:
     """The activity of drawing images by particles."""
 
     orders: ClassVar[tuple[type, ...]] = (ParticleOrder,)
-    """The types of orders that it accepts."""
 
     def __init__(
         self,
@@ -85,10 +84,9 @@ class ByParticles:
         free: Callable[[str], None] = lambda model: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """around: what all activities are given. assess: takes the images of a job once
-        they are drawn. new_run: begins a job's run; several runs of a model may be
-        open, but only one is in a step. free(model): frees the memory of a model's
-        particles. clock: seconds."""
+        """assess: takes the images of a job once they are drawn. new_run: begins a
+        job's run; several runs of a model may be open, but only one is in a step.
+        free(model): frees the memory of a model's particles. clock: seconds."""
         self._around = around
         self._assess = assess
         self._new_run = new_run
@@ -99,11 +97,9 @@ class ByParticles:
         self._seated: dict[str, _Island] = {}
 
     def busy(self) -> list[str]:
-        """Return a name for each model that has work here, sorted."""
         return sorted({PARTICLES_OF + job.order.model for job in self._jobs.values()})
 
     def accept(self, order: ParticleOrder) -> None:
-        """Queue a job's images; its token must be new."""
         token = order.claim.token
         self._jobs[token] = _Job(order)
         self._scheduler.add(
@@ -111,7 +107,6 @@ class ByParticles:
         )
 
     def orders_under(self, name: str) -> list[ParticleOrder]:
-        """Return the orders for the model of this name."""
         return [
             job.order
             for job in self._jobs.values()
@@ -119,12 +114,9 @@ class ByParticles:
         ]
 
     def models(self) -> set[str]:
-        """Return the engine's names of the models that its jobs use."""
         return {job.order.model for job in self._jobs.values()}
 
     def forget(self, token: str) -> None:
-        """Drop the job of this token, with the image that is being drawn; do nothing if
-        there is none."""
         job = self._jobs.pop(token, None)
         if job is None:
             return
@@ -139,9 +131,7 @@ class ByParticles:
             self._free(model)
 
     def turn(self, name: str) -> None:
-        """Draw one step of one image: at most one row of each particle. The last step
-        publishes the image, and with the last image passes the job on to be assessed.
-        """
+        """Draw at most one row of each particle of one image."""
         model = name.removeprefix(PARTICLES_OF)
         self._step(name, model)
         if model not in self._around.served:
@@ -189,8 +179,6 @@ class ByParticles:
         yield from job.run.steps(job.order.hole.first + sample)
 
     def _expected(self, job: _Job) -> NDArray[np.float64] | None:
-        """Return the expected value of each variable so far, (C, H, W); None if the
-        last estimate is too recent."""
         now = self._clock()
         if job.run is None or now < job.estimated_at + ESTIMATE_EVERY_S:
             return None
@@ -216,16 +204,13 @@ class ByParticles:
         self._around.outlet.progress(order.claim.token, job.reported, estimate)
 
     def _found(self, job: _Job) -> Findings | None:
-        """Return receipt and maps if the image that was just drawn is the job's last;
-        else None."""
         assert job.run is not None
         return job.run.receipt() if len(job.images) + 1 == job.order.images else None
 
     def _hand_on(
         self, job: _Job, image: NDArray[np.int64], found: Findings | None
     ) -> None:
-        """Publish an image. found: receipt and maps of all images, with the last image,
-        which ends the job here and passes it on to be assessed."""
+        """Publish an image. found: with the job's last image, receipt and maps of all."""
         order = job.order
         token = order.claim.token
         sample = len(job.images)

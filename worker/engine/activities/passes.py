@@ -27,12 +27,9 @@ SCORING = ""
 
 
 class Passes:
-    """score: one pass, as `assessment.passed` has it; called in several threads.
-    most(model): how many pictures of a model there is memory for at the same time; by
-    default as many as there are threads."""
+    """The activity of scoring images and answering questions about pictures."""
 
     orders: ClassVar[tuple[type, ...]] = (PictureOrder, Assessment)
-    """The types of orders that it accepts."""
 
     def __init__(
         self,
@@ -40,26 +37,24 @@ class Passes:
         score: Score,
         most: Callable[[str], int] = lambda model: threads_in_use(),
     ) -> None:
+        """score: makes one pass; called in several threads. most(model): how many
+        pictures of a model may be scored at once; default: as many as there are
+        threads."""
         self._around = around
         self._most = most
         self._score = score
         self._waiting: dict[str, Pass] = {}
 
     def busy(self) -> list[str]:
-        """Return [SCORING] if there is work, else an empty list."""
         return [SCORING] if self._waiting else []
 
     def accept(self, order: Pass) -> None:
-        """Queue a task; its token must be new."""
         self._waiting[order.claim.token] = order
 
     def orders_under(self, name: str) -> list[Pass]:
-        """Return all tasks."""
         return list(self._waiting.values())
 
     def models(self) -> set[str]:
-        """Return the engine's names of the models that its tasks use, second models
-        included."""
         found = {task.model for task in self._waiting.values()}
         for task in self._waiting.values():
             order = task.order if isinstance(task, StartedJob) else task
@@ -68,7 +63,6 @@ class Passes:
         return found - {""}
 
     def forget(self, token: str) -> None:
-        """Drop the task of this token; do nothing if there is none."""
         self._waiting.pop(token, None)
 
     def turn(self, name: str) -> None:
@@ -93,8 +87,8 @@ class Passes:
             self._follow(token, task, found)
 
     def _passed(self, tasks: Sequence[Pass]) -> "list[PassResult | Exception]":
-        """Make a pass of each task, at the same time. Return the results; an error is
-        the result of the task that raised it."""
+        """Make a pass of each task, at the same time. The result of a task that raises
+        is its error."""
         found: list[PassResult | Exception] = [None] * len(tasks)
 
         def call(number: int) -> int:
@@ -110,7 +104,6 @@ class Passes:
         return found
 
     def _follow(self, token: str, task: Pass, found: "PassResult | Exception") -> None:
-        """Handle the result of a pass: fail or end the job, or queue it again."""
         if isinstance(found, Exception):
             self._around.report_failure(task, found, scoring_failed)
             return
@@ -123,8 +116,8 @@ class Passes:
             self._report(task, found)
 
     def _next_ones(self) -> list[str]:
-        """Return the tokens of the next turn: the first waiting task, and if it is
-        short others of its kind and model, as many as there are threads."""
+        """Return the tokens of the next turn: the first waiting task and, if it is
+        short, others like it, as many as there are threads."""
         first = self._next()
         if not _is_short(self._waiting[first]):
             return [first]
@@ -138,8 +131,7 @@ class Passes:
         return [first, *islice(others, most - 1)]
 
     def _next(self) -> str:
-        """Return the first waiting task; long ones wait while another long one is in
-        progress, because each of them holds memory."""
+        # Long tasks wait for each other, because each holds memory.
         is_free = not any(
             isinstance(task, StartedJob) and task.order.job.options.is_long
             for task in self._waiting.values()
@@ -157,13 +149,10 @@ class Passes:
 
 
 def _is_short(task: Pass) -> bool:
-    """Return True for a picture that has not been begun and holds no memory between
-    turns."""
     return isinstance(task, PictureOrder) and not task.job.options.is_long
 
 
 def _likeness(task: Pass) -> tuple[str, str]:
-    """Return what passes have in common that take about as long."""
     return pace_of(task), task.model
 
 

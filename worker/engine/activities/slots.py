@@ -32,7 +32,6 @@ class Slots:
     together; each model has one, and each width of its fields."""
 
     orders: ClassVar[tuple[type, ...]] = (DrawOrder,)
-    """The types of orders that it accepts."""
 
     def __init__(
         self,
@@ -41,10 +40,10 @@ class Slots:
         assess: Callable[[Assessment], None],
         field_cohort: Callable[[str, int], Cohort] | None = None,
     ) -> None:
-        """around: what all activities are given. cohorts: of each loaded model, by
-        name. assess: takes the images of jobs that are scored or get a receipt at the
-        end. field_cohort(name, width): makes a cohort for fields of a model;
-        MOST_WIDTHS of a model exist at once, and jobs of further widths wait."""
+        """cohorts: of each loaded model, by name. assess: takes the images of jobs that
+        are scored or get a receipt at the end. field_cohort(name, width): makes a
+        cohort for fields of a model; MOST_WIDTHS of a model exist at once, and jobs of
+        further widths wait."""
         self._field_cohort = field_cohort
         self._widths: dict[str, str] = {}
         """Cohorts for fields, by `DrawOrder.seats` -> their models."""
@@ -57,12 +56,8 @@ class Slots:
         self._drawings = Drawings(self._scheduler, around.outlet.publish)
 
     def busy(self) -> list[str]:
-        """Return the names of the cohorts that have images in slots or waiting.
-
-        If there are slots for fields, first remove those of widths that are no longer
-        drawn, and begin the jobs that waited for a place; a job for which there is no
-        memory fails.
-        """
+        """Return the names of the cohorts that have work, after cohorts of fields were
+        exchanged: those that draw nothing are removed, and waiting jobs get theirs."""
         if self._widths:
             self._exchange_widths()
         return [name for name in self._cohorts if self._is_busy(name)]
@@ -71,8 +66,6 @@ class Slots:
         return self._cohorts[name].busy > 0 or self._scheduler.has_waiting(name)
 
     def _exchange_widths(self) -> None:
-        """Remove the cohorts of widths that are no longer drawn, and begin waiting
-        jobs, in their order."""
         for name in [name for name in self._widths if not self._is_busy(name)]:
             del self._cohorts[name], self._widths[name]
         waiting = self._later
@@ -88,7 +81,6 @@ class Slots:
         return name in self._cohorts
 
     def add(self, name: str, cohort: Cohort) -> None:
-        """Add the cohort of a model that was loaded later."""
         self._cohorts[name] = cohort
 
     def remove(self, name: str) -> None:
@@ -98,24 +90,19 @@ class Slots:
             del self._cohorts[seats], self._widths[seats]
 
     def free_if_idle(self, name: str) -> None:
-        """Free the memory of a model's slots if no image is in them; do nothing for an
-        unknown model. Slots for its fields are removed by `busy` instead."""
+        """Free the memory of a model's slots if no image is in them. Slots for fields
+        are removed by `busy` instead."""
         if name in self._cohorts:
             self._cohorts[name].free_if_idle()
 
     def prepare(self, name: str) -> None:
-        """Make the model's engine now, and not when its first image comes. Raises
-        KeyError for an unknown model."""
+        """Make the model's engine now, and not when its first image comes."""
         self._cohorts[name].prepare()
 
     def accept(self, order: DrawOrder) -> None:
-        """Queue a job's images; its token must be new. A job that has no image left to
-        draw ends at once.
-
-        A job of fields gets slots for its width; ModelError is raised if they do not
-        fit into memory. It may have to wait for a place for its width; then a progress
-        of PUT_OFF is reported.
-        """
+        """Queue a job's images. A job without an image left to draw ends at once. A job
+        of fields gets slots for its width, or waits for a place and reports a progress
+        of PUT_OFF; raises ModelError if they do not fit into memory."""
         self._begin(order)
         if self._later and self._later[-1] is order:
             self._around.outlet.progress(order.claim.token, PUT_OFF)
@@ -131,10 +118,8 @@ class Slots:
 
     def _has_width(self, order: DrawOrder) -> bool:
         """Return True if there are slots for fields of this width; make them if a place
-        is free.
-
-        A job that comes later than a waiting one of the same model waits too.
-        """
+        is free."""
+        # Waiting jobs of the same model go first.
         if any(other.model == order.model for other in self._later):
             return False
         if order.seats not in self._cohorts:
@@ -146,23 +131,19 @@ class Slots:
         return True
 
     def orders_under(self, name: str) -> list[DrawOrder]:
-        """Return the orders whose images this cohort draws."""
         return self._drawings.orders_of(name)
 
     def models(self) -> set[str]:
-        """Return the engine's names of the models that its jobs use."""
         return self._drawings.models() | {order.model for order in self._later}
 
     def forget(self, token: str) -> None:
-        """Drop the job of this token and free its slots; do nothing if there is
-        none."""
         self._later = [order for order in self._later if order.claim.token != token]
         if (order := self._drawings.forget(token)) is not None:
             self._cohorts[order.seats].withdraw(token)
 
     def turn(self, name: str) -> None:
         """Draw steps of one model for the length of a turn, and publish their rows
-        together. An error fails the jobs in these slots."""
+        together."""
         cohort = self._cohorts[name]
         self._seat_waiting(name, cohort)
         self._around.deadlines.begin(name, cohort.load, self._drawings.deaths)
@@ -204,8 +185,8 @@ class Slots:
         return new
 
     def _seat_waiting(self, name: str, cohort: Cohort) -> bool:
-        """Give free slots to waiting images; return True if there was an image. Then
-        the deadline is that of opening."""
+        """Give free slots to waiting images; return True if there was one. Sets the
+        deadline of opening."""
         has_found = False
         while cohort.free:
             found = self._scheduler.next_image(name, cohort.only_express)
@@ -227,7 +208,6 @@ class Slots:
             self._all_drawn(drawing)
 
     def _all_drawn(self, drawing: Drawing) -> None:
-        """End a job whose images are drawn, or pass it on to be assessed."""
         order = drawing.order
         images = drawing.images
         if images is None:

@@ -20,7 +20,6 @@ from worker.orders.pictures import PictureOrder
 
 
 def classify(order: PictureOrder, model: Model) -> Iterator[float | Outcome]:
-    """Yield the progress after each step, 0 to 1, and at last the outcome."""
     options = cast(ClassifyOptions, order.job.options)
     keep = order.keep
     if keep is None:
@@ -40,11 +39,8 @@ def classify(order: PictureOrder, model: Model) -> Iterator[float | Outcome]:
 def _summary(
     found: Classification, model: Model, particles: int, moved: int
 ) -> ClassifySummary:
-    """Return the summary for the one picture of the job.
-
-    particles: for each label, 0 if the answer is exact. moved: number of pixels that
-        were moved to another value.
-    """
+    """Return the summary for the one picture of the job. particles: for each label, 0
+    if the answer is exact. moved: number of pixels that were moved to another value."""
     order = np.argsort(-found.p[0], kind="stable")
     return ClassifySummary(
         labels=tuple(_belief(found, int(k), model.card.labels[k].name) for k in order),

@@ -9,11 +9,8 @@ from worker.orders.files import CodingSteps, FileOrder
 
 
 def decode(order: FileOrder, model: Model) -> CodingSteps:
-    """Yield each decoded image of the order's file (C, H, W), in order, and an integer
-    at other pauses; return the outcome.
-
-    A file that this model or machine cannot decode ends the job as failed.
-    """
+    """Decode the order's file (CodingSteps). A file that this model or machine cannot
+    decode ends the job as failed."""
     try:
         for steps in decoding(model, order.content):
             images = yield from steps

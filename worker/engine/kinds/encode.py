@@ -14,11 +14,8 @@ from worker.orders.files import CodingSteps, FileOrder
 
 
 def encode(order: FileOrder, model: Model) -> CodingSteps:
-    """Encode the order's pictures, pausing after some rows; return the outcome, with
-    the file as `blob`.
-
-    Pictures that cannot be encoded end the job as failed.
-    """
+    """Encode the order's pictures (CodingSteps); the outcome has the file as `blob`.
+    Pictures that cannot be encoded end the job as failed."""
     try:
         data = yield from encoding(
             model.given(order.label), torch.from_numpy(order.content)

@@ -33,10 +33,7 @@ def score(
     order: PictureOrder, model: Model, second: Model | None = None
 ) -> Outcome | Iterator[float | Outcome]:
     """Return the outcome of a score; for a field, whose windows are passes of their
-    own, an iterator that yields the progress (0 to 1) and at last the outcome.
-
-    second: the model to compare with, if the job names one.
-    """
+    own, its steps. second: the model to compare with, if the job names one."""
     options = cast(ScoreOptions, order.job.options)
     values, moved = nearest_values(order.pixels, model.config.levels)
     model = model.given(options.label)
@@ -109,11 +106,9 @@ def predict_pixel(
     member: Orientation,
     label: int | None,
 ) -> PixelBelief | None:
-    """Return the prediction of the pixel that the job names, or None if it names none.
-
-    It is the prediction of the network of this orientation, given the label. It takes
-    another pass, and its influence map one pass forward and backward.
-    """
+    """Return the prediction of the pixel that the job names, or None if it names none:
+    that of the network of this orientation, given the label. It takes another pass, and
+    its influence map one pass forward and backward."""
     pixel = options.pixel
     if pixel is None:
         return None

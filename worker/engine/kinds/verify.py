@@ -20,10 +20,8 @@ NAMED_PIXELS = 16
 
 
 def verify(order: PictureOrder, model: Model) -> Outcome:
-    """Draw the picture again and return the outcome, with the pixels that differ.
-
-    A picture that was drawn with other arithmetic ends the job as failed.
-    """
+    """Draw the picture again and return the outcome, with the pixels that differ. A
+    picture that was drawn with other arithmetic ends the job as failed."""
     job = order.job
     options = cast(VerifyOptions, job.options)
     try:
