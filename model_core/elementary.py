@@ -61,8 +61,8 @@ def log_count(things: Sized) -> float:
 
 
 def shares(log_terms: Floats) -> Floats:
-    """Return each term's share of the sum (N,), given the logarithms (N,) of the
-    terms."""
+    """Return each term's share of the sum of all, (N,), given the logarithms (N,) of
+    the terms. The shares add up to 1."""
     terms = exp(log_terms - log_terms.max())
     return terms / math.fsum(terms.tolist())  # far faster than of an array
 

@@ -163,7 +163,8 @@ def untrained(preset_name: str, seed: int = 0, **overrides: int | bool | str) ->
 
 
 def at_width(network: Network, width: int) -> Network:
-    """Return a network of this width that shares the weights of `network`."""
+    """Return a network for images of this width that shares the weights of `network`:
+    the network itself if it has this width."""
     if network.config.width == width:
         return network
     other = copy(network)  # a shallow copy, so the parameters are shared

@@ -227,8 +227,8 @@ def _coder(model: Model, k: int, lanes: int) -> tuple[LaneCoder, bytes]:
     """Return the coder of a member's images, with at most this many lanes, and this
     machine's canary.
 
-    The processors compute the canary: a GPU codes only if it was found to compute what
-    they do.
+    The CPU computes the canary: a GPU codes only if it was found to compute what they
+    do.
     """
     network = _network(model, k)
     own_canary = _canary(network)

@@ -33,14 +33,14 @@ _BLOCKS = _PACKAGE.with_name("blocks")
 
 _UNUSED_S = 30 * 24 * 3600.0
 """Seconds after which compiled code that no process has used is removed. Each version
-of the sources, of numba and of the processor's features has code of its own."""
+of the sources, of numba and of the CPU's features has code of its own."""
 _NOTED_S = 24 * 3600.0
 """Seconds until a use is recorded again."""
 _ROOT_NAME = re.compile(r"compiled-[0-9a-f]{16}")
 
 
 def _root() -> Path:
-    """Return the directory of all code compiled for this processor by this version of
+    """Return the directory of all code compiled for this CPU by this version of
     numba: in NUMBA_CACHE_DIR, or else in the user's cache."""
     target = numba.__version__, *levels.target()
     digest = hashlib.sha256(repr(target).encode()).hexdigest()[:16]
@@ -134,8 +134,8 @@ _noted: set[str] = set()
 
 
 def module_of(kind: str) -> str:
-    """Return the name of the module of this package that draws with a kind of
-    network."""
+    """Return the name of the module of this package that draws with a kind of network:
+    `row_lstm` for `row-lstm`."""
     return kind.replace("-", "_")
 
 

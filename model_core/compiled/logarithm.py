@@ -1,4 +1,4 @@
-"""The natural logarithm with the same bits on every processor: the compiled form of
+"""The natural logarithm with the same bits on every CPU: the compiled form of
 elementary.log."""
 
 import math

@@ -99,12 +99,16 @@ def go_on(hidden, stream, out, skips, up, skip, first, last, residual):
 
 @njit(nogil=True)
 def go_back_by_ways(d_up, d_skip, d_hidden, d_out, hidden, gate, up, skip):
-    """Set d_out to the gradient of some rows of `hidden`, where the gate is above zero,
-    from those of both convolutions, and add to the gradients of these.
+    """Go back through the two 1 x 1 convolutions after a layer, for some rows: set
+    d_out to the gradient of `hidden`, and add to the gradients of both convolutions.
 
-    d_up, d_skip: (n, 2h), of hidden's type; d_skip has no rows if there are no skips.
-    d_hidden: float32 (n, h), overwritten.
-    gate: hidden, or no rows for no gate.
+    d_up, d_skip: (n, 2h), gradients of what the convolutions returned, of hidden's
+        type; d_skip has no rows if there are no skips.
+    d_hidden: float32 (n, h), scratch; overwritten.
+    d_out: (n, h), of hidden's type.
+    hidden: (n, h), what the convolutions read.
+    gate: `hidden`, to set d_out to zero where it is not above zero; no rows for no
+        gate.
     up, skip: products (map_products.Back), to whose gradients is added.
     """
     here, nothing = np.zeros(1, np.int64), np.zeros((1, hidden.shape[1]), np.float32)

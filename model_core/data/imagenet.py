@@ -36,7 +36,9 @@ class ImageNetBatches:
     val_data.npz, in a directory or in its subdirectories. The splits valid and test are
     both the official validation images.
 
-    path: the directory. options: how images are read. description: for a model's card.
+    path: the directory.
+    options: how images are read.
+    description: for a model's card.
     """
 
     path: Path
@@ -91,7 +93,9 @@ class ImageNetFolders:
     """Downsampled ImageNet as a directory with train_32x32/ and valid_32x32/ (or 64x64)
     of PNG files. The splits valid and test are both the official validation images.
 
-    path: the directory. options: how images are read. description: for a model's card.
+    path: the directory.
+    options: how images are read.
+    description: for a model's card.
     """
 
     path: Path

@@ -266,8 +266,8 @@ def _name_of(driver: Driver) -> str:
 
 
 def _measure(name: str, network: PixelNetwork, driver: Driver, notes: _Notes) -> None:
-    """Note how many images per second a GPU draws, and one thread of a processor.
-    Raise RuntimeError if the GPU fails."""
+    """Note how many images per second a GPU draws, and one CPU thread. Raise
+    RuntimeError if the GPU fails."""
     rate = _rate(BlockStage(network, driver.blocks, driver), network, driver.blocks)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

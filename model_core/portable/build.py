@@ -2,7 +2,7 @@
 the drawing loops, in a minute.
 
 It needs wasm-ld (Debian: lld). The result depends only on the sources and on the
-versions of numba and llvmlite, not on the processor.
+versions of numba and llvmlite, not on the CPU.
 """
 
 import gzip

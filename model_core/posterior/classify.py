@@ -284,9 +284,9 @@ def _evidence(
 def _exact(model: Model, values: Tensor, keep: Tensor) -> Floats:
     """Return ln p(label, given), (B, K).
 
-    It is computed by the compiled loop, whose bits are the same on every processor, if
-    that draws the model; else by torch, as for a Multi-Scale model, whose small image
-    goes through torch anyway.
+    It is computed by the compiled loop, whose bits are the same on every CPU, if that
+    draws the model; else by torch, as for a Multi-Scale model, whose small image goes
+    through torch anyway.
     """
     if not _is_by_loops(model):
         return _by_torch(model.components, values, keep)

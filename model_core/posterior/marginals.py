@@ -29,8 +29,8 @@ from model_core.orientation import turn, turn_back
 from model_core.sampling.stages import stage_for
 
 BATCH = 8
-"""Images of one teacher-forced pass. Other work that needs the processor waits for one
-pass at most."""
+"""Images of one teacher-forced pass. Other work that needs the CPU waits for one pass
+at most."""
 PREDICTED, PASSED = 1.5, 6.0
 """Weights, in chains, of the predictions of a pixel, and of the first particles that
 had just drawn it. Of many pairs these had the smallest log-loss with a calibration

@@ -203,9 +203,11 @@ def _member_of(mixture: Model, orientation: Orientation, name: str) -> Model:
 
 
 def origin_of(name_or_path: str, model: Model) -> Start:
-    """Return a run's record of the model that it begins with.
+    """Return the record (model, hash, history) that a run keeps of the model with whose
+    weights it begins.
 
     name_or_path: training.start of its recipe.
+    model: that model.
     """
     training = model.card.training
     # A card that was written before cards had a history: one sitting, if it was trained.

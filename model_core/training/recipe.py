@@ -163,8 +163,8 @@ class TrainingSection(_Section):
     number."""
     precision: Literal["float32", "bf16", "tf32"] = "float32"
     """Type of the factors of products. tf32: float32 with ten bits of fraction, on a
-    CUDA device. bf16: bfloat16, on a CUDA device (autocast) or a processor with
-    AVX512-BF16. Weights, sums of gradients and all evaluations stay in float32."""
+    CUDA device. bf16: bfloat16, on a CUDA device (autocast) or a CPU with AVX512-BF16.
+    Weights, sums of gradients and all evaluations stay in float32."""
     compile: bool = False
     """Use torch.compile for the updates, on a CUDA device."""
     micro_batch: int = Field(default=0, ge=0)

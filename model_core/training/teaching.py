@@ -380,7 +380,7 @@ def file_bits(values: Values, config: NetworkConfig, name: str = "PNG") -> float
 def _recipes_to_time(draft: _Draft) -> list[Recipe]:
     """Return the recipe in each precision whose updates are to be timed.
 
-    It is one recipe if the user names the precision, if this processor has no bfloat16
+    It is one recipe if the user names the precision, if this CPU has no bfloat16
     products, or if an earlier training has found the faster precision.
     """
     recipe = draft.recipe

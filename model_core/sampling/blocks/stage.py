@@ -83,8 +83,8 @@ def _prepared(network: PixelNetwork, device: torch.device) -> _Prepared:
 
 class BlockStage(ByOneSlot):
     """A Stage on a GPU, or on another driver of block programs, which draws each image
-    by one block of threads. A failure of the GPU is raised by the next method that uses
-    it."""
+    by one block of threads (sampling/stage.py describes the methods that all stages
+    have). A failure of the GPU is raised by the next method that uses it."""
 
     numerics: ClassVar[str] = "cpu-compiled"
     stops_within_rows: ClassVar[bool] = True

@@ -68,7 +68,8 @@ class StepWork(NamedTuple):
 
 
 class CompiledStage:
-    """A Stage of compiled code on one thread. Slot numbers are not checked.
+    """A Stage of compiled code on one thread (stage.py describes the methods that all
+    stages have). Slot numbers are not checked.
 
     A step has three parts: `begin_step` and `end_step` do the bookkeeping, and
     `compute`, between them, runs only compiled code, so that another thread may call

@@ -50,7 +50,8 @@ class _Place(NamedTuple):
 
 
 class ThreadedStage:
-    """A Stage of compiled code that draws in up to `threads` threads.
+    """A Stage of compiled code that draws in up to `threads` threads (stage.py
+    describes the methods that all stages have).
 
     There is a CompiledStage for each thread. A new image goes to the one with the
     fewest images. A step advances all stages, those at the same time whose part lasts

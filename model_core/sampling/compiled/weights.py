@@ -28,7 +28,7 @@ _FEW = 16
 _LARGE = 1 << 20
 """Bytes. If the weights for the row above are larger than this, and at most _FEW pixels
 wait, the row above is summed before their turn, so that the weights are read less
-often. Smaller weights stay in the processor's second cache, and weights that serve many
+often. Smaller weights stay in the CPU's second cache, and weights that serve many
 pixels are read fast enough."""
 
 
