@@ -16,20 +16,18 @@ SETTINGS = "Settings"
 validation error of one of them is the user's; any other is a bug."""
 
 SECRETS = ("API_KEYS", "LINK_SECRET", "REDIS_PASSWORD", "REDIS_URL", "WEBHOOK_SECRET")
-"""Settings that may contain a key or a password: a message about one does not repeat
-its value."""
+"""Settings that may contain a key or a password: messages do not repeat their
+values."""
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the verb that the command line names, and exit: it never returns.
-
-    The exit status is the verb's own, normally 0; 2 after an error of the user's, which
-    is printed as one line on stderr: wrong arguments, a PixelRNNError, or an invalid
-    setting; 130 after Ctrl-C. Other exceptions, which are bugs, pass through.
-    """
+    """Run the verb that the command line names, and exit with its status, normally 0.
+    An error of the user's (wrong arguments, a PixelRNNError, an invalid setting) is
+    printed as one line on stderr, with status 2; after Ctrl-C it is 130. Other
+    exceptions, which are bugs, pass through."""
     make_importable()
     from pixelrnn.verbs import root
 
@@ -50,7 +48,8 @@ def main() -> None:
 
 def fail(sentence: str) -> NoReturn:
     """Print `pixelrnn: ` and the sentence as one line on stderr, and exit with status
-    2. Nothing is printed for an empty sentence: help has been printed in its place."""
+    2. An empty sentence is not printed."""
+    # It is empty if help has been printed in its place.
     if sentence:
         print(f"pixelrnn: {' '.join(sentence.split())}", file=sys.stderr)
     raise SystemExit(EXIT_BAD_INPUT)

@@ -43,9 +43,8 @@ class Finding(NamedTuple):
 def main(argv: list[str] | None = None) -> int:
     """Print one line for each check; return 1 if one of them failed, else 0.
 
-    argv: the port at which the service would listen, as its only word, or nothing: then
-        that of the environment variable PORT, or 8000. None: the arguments of the
-        command line. Raises ValueError if the port is no integer.
+    argv: [PORT], or an empty list for the port in the environment variable PORT, or
+        8000. None: the arguments of the command line.
     """
     arguments = sys.argv[1:] if argv is None else argv
     port = int(arguments[0]) if arguments else int(os.environ.get("PORT") or 8000)
@@ -57,8 +56,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def examine(port: int) -> list[Finding]:
     """Run all checks, and return their findings in the order in which an installation
-    needs them. This takes up to a minute if torch is slow to load. port: where the
-    service would listen."""
+    needs them. This takes up to a minute if torch is slow to load.
+
+    port: where the service would listen.
+    """
     return [
         check_system(),
         check_python(),
@@ -95,8 +96,8 @@ def check_python() -> Finding:
 
 
 def check_processor() -> Finding:
-    """Count the processors that this process may use, and name their features that
-    matter for speed. A warning for an x86 processor without AVX2; never a failure."""
+    """Count the CPU cores that this process may use, and name the CPU's features that
+    matter for speed. A warning for an x86 CPU without AVX2; never a failure."""
     try:
         usable = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS
@@ -113,7 +114,7 @@ def check_processor() -> Finding:
 
 
 def processor_features() -> list[str]:
-    """Return the features of the processor that Linux lists; empty on other systems."""
+    """Return the features of the CPU that Linux lists; empty on other systems."""
     lines = read("/proc/cpuinfo").splitlines()
     for line in lines:
         if line.lower().startswith(("flags", "features")):
@@ -123,8 +124,8 @@ def processor_features() -> list[str]:
 
 def check_memory() -> Finding:
     """Compare the available memory, or the limit of the container (cgroup v2) if that
-    is less, with the 2 GiB that a start needs. A warning if it is less; "unknown" where
-    the system is not Linux."""
+    is less, with the 2 GiB that a start needs. A warning if it is less; not checked on
+    systems other than Linux."""
     found = re.search(r"MemAvailable:\s+(\d+) kB", read("/proc/meminfo"))
     if not found:
         return Finding("memory", OK, "unknown on this system")
@@ -167,7 +168,10 @@ def check_port(port: int) -> Finding:
 
 
 def port_fault(port: int, error: Exception) -> str:
-    """Return why nothing can listen on a port, and what to do. error: of `bind`."""
+    """Return why nothing can listen on a port, and what to do.
+
+    error: what `bind` raised.
+    """
     if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
         return f"{port} is taken: make run PORT={port + 1}"
     # Users other than root may not have the lowest ports, also not the next one.
@@ -188,9 +192,9 @@ def check_card() -> Finding:
 
 
 def check_torch() -> Finding:
-    """Report the version of PyTorch, in .venv of the current folder if there is one,
-    else for this Python. A warning if the machine has a GPU and it does not see it. It
-    loads torch in another process, which may take a minute."""
+    """Report the version of PyTorch in .venv of the current folder, or else for this
+    Python. A warning if the machine has a GPU that PyTorch does not see. Torch is
+    loaded in another process, which may take a minute."""
     installed = Path(".venv/bin/python")
     python = str(installed) if installed.exists() else sys.executable
     program = (
@@ -208,13 +212,11 @@ def check_torch() -> Finding:
 
 
 def check_redis() -> Finding:
-    """Try to open a connection to the server that the environment names
-    (PIXELRNN_REDIS_URL or REDIS_URL); nothing is sent. Without an address the embedded
-    server is used.
+    """Try to open a connection to the server in PIXELRNN_REDIS_URL or REDIS_URL;
+    nothing is sent. Without these variables the embedded server is used.
 
-    A failure if the address begins neither like redis://HOST:PORT nor like
-    unix:///PATH, if no server can have such a host, or if no connection is opened
-    within five seconds. HOST may be an IPv6 address in brackets.
+    A failure if the address is neither redis://HOST:PORT nor unix:///PATH, or if no
+    connection is opened within five seconds. HOST may be an IPv6 address in brackets.
     """
     url = os.environ.get("PIXELRNN_REDIS_URL") or os.environ.get("REDIS_URL")
     if not url:
@@ -240,9 +242,10 @@ def check_redis() -> Finding:
 
 
 def check_socket(path: str) -> Finding:
-    """Return what opening a connection to the socket of a Redis server shows: a failure,
-    with the system's reason, if none is opened within five seconds. Nothing is sent.
-    The finding does not contain the path, which may contain a user's name."""
+    """Return what opening a connection to the Unix socket `path` of a Redis server
+    shows: a failure, with the system's reason, if none is opened within five seconds.
+    Nothing is sent. The finding does not contain the path, which may contain a user's
+    name."""
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(TIMEOUT_S)

@@ -43,11 +43,11 @@ Options = dict[str, Any]
 
 
 def with_defaults(options: Options) -> Options:
-    """Return a copy of the options in which these are added:
+    """Return a copy of a verb's options in which these are added:
 
     - seed: a random one; temperature: 1.0; first: 0; fit: "strict"; each unless it is
-      given.
-    - labels: a list of what `label` gives, which may be one label, a list, or nothing.
+    given.
+    - labels: a list made of `label`, which may be one label, a list, or missing.
     - n: 1 if it is not given; if it is 1 and there are labels, the number of labels.
     - size: if it is given, as (width, height) instead of "WIDTHxHEIGHT".
 
@@ -75,15 +75,15 @@ def with_defaults(options: Options) -> Options:
 
 def draw(model: Model, options: Options, how: How, work: Work) -> Done:
     """Draw `n` new images, or `n` enlarged ones if the options have a small `image`,
-    and write them as one picture to `how.out`.
+    and write them as one picture to `how.out`. The facts and the document of the result
+    are: model, n, seed, temperature, seconds, out, and `nats` and `bits_per_dim` of
+    each image.
 
     options: from `with_defaults`.
     work: shows the progress.
 
-    The result's facts are its document too: model, n, seed, temperature, seconds, out,
-    and `nats` and `bits_per_dim` of each image. Raises the errors of `sample` and
-    `upsample` in sampling/offline.py, and DataError if the small image cannot be read,
-    the model has one scale, or the picture cannot be written.
+    Raises DataError or ConfigError for options that do not fit the model, and DataError
+    if a file cannot be read or written.
     """
     expect_place(model, how)
     started = time.perf_counter()
@@ -127,15 +127,16 @@ def complete_picture(
 ) -> Done:
     """Fill the hole of a picture `n` times, and write the images as one picture to
     `how.out`; for n = 0 the expected image. The hole is the white part of `mask`, or
-    without one the transparent part of `image`.
+    without one the transparent part of `image`. The facts and the document of the
+    result are those of `draw`, without `nats`, and `method`, `posterior` (how good the
+    draws are) and `ranking` if they apply.
 
     options: from `with_defaults`.
+    work: shows the progress.
     doing: what to show while it is drawn.
 
-    The result's facts are its document too: those of `draw`, without `nats`, and
-    `method`, `posterior` (how good the draws are) and `ranking` if they apply. Raises
-    the errors of `complete` in posterior/completion.py, and DataError if a file cannot
-    be read or written.
+    Raises the errors of `complete` (posterior/completion.py), and DataError if a file
+    cannot be read or written.
     """
     expect_place(model, how)
     config = model.config
@@ -181,11 +182,11 @@ def complete_picture(
 def complete_one_of_several(
     model: Model, options: Options, how: How, work: Work, i: int, file: Path
 ) -> dict[str, Any]:
-    """Complete picture number i of those in `options["image"]`, which is `file`:
-    each of its n completions is written to a file of its own below `how.out`.
-    Returns the facts of each, as `completions`. Image j of it has the number first +
-    i * n + j, so that no two pictures have the same noise. Raises the errors of
-    `complete_picture`."""
+    """Complete picture number i of those in `options["image"]`, which is `file`: write
+    each of its n completions to a file of its own below `how.out`. Return the facts of
+    each, as `completions`. Errors are those of `complete_picture`."""
+    # Image j of picture i has the number first + i * n + j, so that no two pictures
+    # have the same noise.
     assert how.out is not None
     n = options["n"]
     pictures = len(options["image"])
@@ -202,16 +203,18 @@ def complete_one_of_several(
 
 
 def expect_place(model: Model, how: How) -> None:
-    """Raise DataError if the picture could not be written to `how.out`, so that nothing
-    is drawn in vain."""
+    """Raise DataError if the picture could not be written to `how.out`, before anything
+    is drawn."""
     assert how.out is not None
     check_picture_place(how.out, model.card.palette)
 
 
 def write_picture(picture: Image.Image, out: Path, text: dict[str, str]) -> None:
-    """Write a picture, in the format of the file's suffix. A PNG also gets this text in
-    its file. Raises DataError if the system cannot write the file, or if the picture is
-    too large for the format."""
+    """Write a picture, in the format of the file's suffix. Raises DataError if it
+    cannot be written or is too large for the format.
+
+    text: text chunks of a PNG, by keyword; other formats drop them.
+    """
     try:
         save_picture(picture, out, text)
     except OSError as error:

@@ -41,7 +41,7 @@ _NOT_WRITTEN = (
     "No space left",
     "Disk quota exceeded",
 )
-"""What the server's last line says if it ended because it could not write to its
+"""Parts of the server's last line if it ended because it could not write to its
 disk."""
 _TRIAL_BYTES = 1024 * 1024
 
@@ -51,7 +51,8 @@ LEAST = 256 * 2**20
 
 def server_limit() -> int:
     """Return the bytes that the server may use: a quarter of the memory that this
-    process may use, because workers need the most; at least LEAST."""
+    process may use, but at least LEAST (256 MiB)."""
+    # Workers need the most.
     return max(LEAST, usable() // 4)
 
 
@@ -64,10 +65,13 @@ class EmbeddedRedis:
     """
 
     def __init__(self, data_dir: Path, limit: int | None = None) -> None:
-        """Take the places of files and socket; nothing is started. limit: bytes of
-        memory that the server may use, of which the API keeps some free
-        (`PIXELRNN_REDIS_SHARE`); None: server_limit(). Raises StartError if
-        there is no place for the socket whose path is short enough."""
+        """Choose the paths of files and socket; nothing is started.
+
+        data_dir: the server's data goes into its subdirectory `redis`.
+        limit: bytes of memory that the server may use. Default: server_limit().
+
+        Raises StartError if no path for the socket is short enough.
+        """
         self.directory = data_dir.absolute() / "redis"
         self.log = self.directory / "valkey.log"
         self.socket = _socket_path(self.directory)
@@ -82,8 +86,8 @@ class EmbeddedRedis:
 
     def start(self) -> None:
         """Lock the directory, start the server and wait until it accepts commands.
-        Raises StartError if another process has the directory, or if the server does
-        not start within 30 seconds; it is stopped then."""
+        Raises StartError, and stops the server, if another process has the directory,
+        or if it does not start within 30 seconds."""
         self.lock()
         process = self.launch()
         deadline = time.monotonic() + START_LIMIT_S
@@ -96,8 +100,7 @@ class EmbeddedRedis:
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """End the server, by force after two seconds, and unlock the directory. Does
-        nothing if neither was done."""
+        """End the server, by force after two seconds, and unlock the directory."""
         if self.process is not None:
             processes.stop(self.process, STOP_GRACE_S)
             self.process = None
@@ -109,8 +112,8 @@ class EmbeddedRedis:
         self._lock = lock_directory(self.directory)
 
     def unlock(self) -> None:
-        """Unlock the data directory; another process may take it when the server has
-        ended too."""
+        """Unlock the data directory, which another process may take once the server has
+        ended."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -120,8 +123,7 @@ class EmbeddedRedis:
         commands. The directory must be locked, and an earlier process must have ended.
 
         Raises StartError if valkey is not installed, or if the data directory or the
-        socket's folder is another user's; OSError if the process or its log cannot be
-        started.
+        socket's folder is another user's.
         """
         assert self._lock is not None, "lock() comes first"
         assert self.process is None or self.process.poll() is not None, (
@@ -139,8 +141,8 @@ class EmbeddedRedis:
         return self.process
 
     def answers(self) -> bool:
-        """Return True if the server accepts commands: it does not while it reads its
-        append-only file, nor if it does not run."""
+        """Return True if the server accepts commands now, which it does not while it
+        reads its append-only file."""
         return answers(self.url)
 
     def disk_fault(self) -> str:
@@ -168,8 +170,8 @@ class EmbeddedRedis:
 
 
 def connect(url: str) -> redis.Redis:
-    """Return a client for short requests: it waits one second at most, and does not try
-    again. Nothing is sent yet."""
+    """Return a client for short requests: it waits at most one second, and does not
+    retry. Nothing is sent yet."""
     return redis.Redis.from_url(
         url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0)
     )
@@ -180,9 +182,8 @@ def ask(
     question: Callable[[redis.Redis], T],
     otherwise: Callable[[redis.RedisError], T],
 ) -> T:
-    """Connect to the server at this URL, and return what `question` returns for the
-    client. If Redis is not reachable or returns an error, return what `otherwise`
-    returns for that error."""
+    """Return question(client) for a client of the server at this URL; if Redis is not
+    reachable or returns an error, otherwise(error)."""
     with connect(url) as client:
         try:
             return question(client)
@@ -196,8 +197,8 @@ def answers(url: str) -> bool:
 
 
 def locked_out_of(url: str) -> str:
-    """Return why the server at this URL does not accept this user, if it says so: wrong
-    user or password, or no such database. Else empty, also if it does not respond."""
+    """Return why the server at this URL does not accept this user (wrong user or
+    password, or no such database); empty if it does, or does not respond."""
 
     def let_in(client: redis.Redis) -> str:
         client.ping()
@@ -207,8 +208,8 @@ def locked_out_of(url: str) -> str:
 
 
 def weaknesses_at(url: str) -> tuple[str, ...]:
-    """Return how the server at this URL may lose jobs, a sentence for each; empty if it
-    does not, or does not respond."""
+    """Return a sentence for each reason why the server at this URL may lose jobs; empty
+    if there is none, or if it does not respond."""
     return ask(url, weaknesses_of, lambda _: ())
 
 
@@ -245,10 +246,10 @@ def _socket_path(directory: Path) -> Path:
 
 
 def _make_private(directory: Path) -> None:
-    """Create a directory in which only this user may write. Another user could put a
-    socket there, and respond in place of our server; or a link, whose target we would
-    close to its owner. Raises StartError if it belongs to another user than this one
-    or, as a link, root."""
+    """Create a directory in which only this user may write. Raises StartError if it
+    belongs to another user than this one or, as a link, root."""
+    # Another user could put a socket there, and respond in place of our server; or a
+    # link, whose target we would close to its owner.
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if directory.stat().st_uid != os.getuid() or directory.lstat().st_uid not in (
         0,

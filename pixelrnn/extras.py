@@ -30,8 +30,8 @@ EXTRAS = {
 """The extras of each verb that is not a kind of job. `up` checks its own, because they
 depend on its options."""
 FOR_THIS_PROCESSOR = ("train", "trainer")
-"""Verbs that compile their code when they run, for all features of this processor,
-instead of taking code that was compiled ahead of time."""
+"""Verbs that compile their code when they run, for all features of this CPU, instead of
+taking code that was compiled ahead of time."""
 REMOTE = "remote_"
 """Beginning of the names of the functions behind `pixelrnn remote`."""
 NEED_NOTHING = (
@@ -54,9 +54,11 @@ class MissingExtraError(PixelRNNError):
 
 
 def extras_of(verb: str, url: str | None = None) -> tuple[str, ...]:
-    """Return the names of the extras that a verb needs. verb: the name of its function.
-    url: the value of its --url, if it has one. Raises KeyError for a verb that is in
-    none of the lists above."""
+    """Return the names of the extras of pyproject.toml that a verb needs.
+
+    verb: the name of its function.
+    url: the value of its --url, if it has one.
+    """
     if url or verb.startswith(REMOTE):
         return ("client",)
     if verb in KINDS:
@@ -65,9 +67,8 @@ def extras_of(verb: str, url: str | None = None) -> tuple[str, ...]:
 
 
 def expect(*extras: str) -> None:
-    """Raise MissingExtraError unless every package of these extras is installed. If the
-    project runs from sources that were never installed, nothing can be checked, and
-    nothing is raised."""
+    """Raise MissingExtraError unless every package of these extras is installed.
+    Sources that were never installed are not checked."""
     lacking = {
         extra: missing for extra in extras if (missing := sorted(_missing(extra)))
     }
@@ -83,13 +84,10 @@ def expect(*extras: str) -> None:
 
 
 def check_extras_first(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that checks for the verb's extras and then runs it. The check
-    is inside, so that it comes after the arguments have been read and `--help` needs no
-    extra. A verb that draws here also takes the code that was compiled ahead of time
-    (model_core/levels.py).
-
-    The function raises MissingExtraError, and whatever the verb raises.
-    """
+    """Return a function that checks for the verb's extras, raising MissingExtraError,
+    and then runs the verb. The check comes after the arguments have been read, so that
+    `--help` needs no extra. If the verb draws here, code that was compiled ahead of
+    time is used (model_core/levels.py)."""
 
     @wraps(verb)
     def run(*arguments: Any, **options: Any) -> Any:

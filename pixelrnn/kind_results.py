@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 Facts = Mapping[str, Any]
 """Facts of a result by name: those of the web API, with additions."""
 CARD_CHANGED = "; the model's card has changed since"
-"""Added to a sentence about a file that names another identity of the model than the
-present one. The weights are the same, so it is no error."""
+"""Added to a sentence about a file that was made by a model whose card has changed
+since. The weights are the same, so it is no error."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,12 @@ class How:
 
 @dataclass(frozen=True)
 class Done:
-    """The result of a verb: facts for its sentences, the document that --json prints,
-    and the picture, if it may be shown."""
+    """The result of a verb.
+
+    facts: what its sentences say, by name.
+    document: what --json prints.
+    picture: the picture, if it may be shown.
+    """
 
     facts: Facts
     document: dict[str, Any]
@@ -64,8 +68,12 @@ def show_picture(picture: "Image.Image") -> None:
 
 
 def sentences(word: str, facts: Facts, how: How) -> Iterator[str]:
-    """Yield the sentences about a result of one picture or drawing, in English. word:
-    the kind of job."""
+    """Yield the sentences, in English, that a verb prints about a result of one picture
+    or drawing.
+
+    word: the kind of job, such as `sample`.
+    facts: those of the result.
+    """
     return _SENTENCES.get(word, _drawing_sentences)(facts, how)
 
 

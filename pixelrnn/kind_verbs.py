@@ -179,8 +179,9 @@ _HOW = "out", "csv", "scale", "show", "json_", "url", "key", *_OF_HERE
 
 
 def register(app: typer.Typer, remote: typer.Typer) -> None:
-    """Add a verb for each kind of job to `app`, which works here unless --url is given;
-    and one of the same name to `remote`, which always asks a service."""
+    """Add a verb for each kind of job to `app`, which works in this process unless
+    --url is given, and one of the same name to `remote`, which always asks a
+    service."""
     for kind in KINDS.values():
         app.command(kind.word)(_verb(kind, (_Elsewhere, None)))
         remote.command(kind.word)(_verb(kind, (Url, HERE)))

@@ -28,11 +28,13 @@ Options = dict[str, Any]
 
 def carry_out(kind: Kind, options: Options, how: How) -> Done:
     """Do the work of a kind of job in this process, show the progress, and return the
-    result. A drawing or file is written to `how.out`.
+    result. A picture or file is written to `how.out`.
+
+    options: those that were given, by name.
 
     Raises typer.BadParameter for options that do not go together or a kind that only a
-    service can do, and PixelRNNError, in particular DataError, for files, models and
-    options that cannot be used.
+    service can do, and PixelRNNError, mostly DataError, for files, models and options
+    that cannot be used.
     """
     if kind.word not in _KINDS:
         raise typer.BadParameter("this is done by a service alone: expected --url")
@@ -41,8 +43,6 @@ def carry_out(kind: Kind, options: Options, how: How) -> Done:
 
 
 def _use_threads(how: How) -> None:
-    """Set the number of threads that draw: that of --threads, or one for each core that
-    is available."""
     from model_core.sampling.compiled.threads import use_threads
 
     use_threads(how.threads or default_threads())

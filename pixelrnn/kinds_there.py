@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 
 
 def carry_out(kind: Kind, options: dict[str, Any], how: How) -> Done:
-    """Send a job to the service at `how.url`, wait for its end, and write what it made.
-    Returns its result.
+    """Send a job to the service at `how.url`, wait for its end, write what it made, and
+    return its result.
 
     options: those that were given, in the names of the client's methods. A list as
-        `image` is several pictures, which may become several jobs.
+        `image` is several pictures, which may become several jobs; `folder`, the folder
+        in which these lie, is then removed from the dictionary.
 
-    Raises RemoteError if the service refuses, does not respond or fails, and DataError
-    or MissingExtraError if the result could not be written or shown: that is checked
-    before anything is sent.
+    Raises RemoteError if the service refuses, does not respond or fails, or if a
+    picture cannot be written. Before anything is sent, DataError or MissingExtraError
+    is raised if the result of a single picture could not be written or shown.
     """
     assert how.url is not None
     files = options.get("image")

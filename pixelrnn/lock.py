@@ -14,13 +14,17 @@ needs a moment to end."""
 
 
 def lock_directory(directory: Path, wait_s: float = HANDOVER_S) -> int:
-    """Create `directory` if it is missing, lock it, and return the open descriptor. It
-    is unlocked when every copy of the descriptor is closed.
+    """Create `directory` if it is missing, lock it, and return the open file
+    descriptor. It is unlocked when every copy of the descriptor is closed; child
+    processes inherit it.
 
-    A child that inherits the descriptor keeps the lock, so that a server that outlived
-    its owner still protects its data. Raises StartError if another process holds the
-    lock for longer than wait_s seconds, or if the directory cannot be written.
+    wait_s: seconds to wait for another process that holds the lock.
+
+    Raises StartError if the lock is still held then, or if the directory cannot be
+    written.
     """
+    # A server that outlived its owner still protects its data by its copy of the
+    # descriptor.
     path = directory / "lock"
     try:
         directory.mkdir(parents=True, exist_ok=True)

@@ -13,9 +13,8 @@ _INSTALLED = Path(__file__).with_name("_parts")
 
 
 def make_importable() -> None:
-    """Put the directory of an installed copy first on the path of this process and, by
-    PYTHONPATH, of those that it starts. Does nothing in a checkout, or when called
-    again."""
+    """Put the directory of an installed copy's packages first on the path of this
+    process and, by PYTHONPATH, of those that it starts. Does nothing in a checkout."""
     place = str(_INSTALLED)
     if not _INSTALLED.is_dir() or place in sys.path:
         return

@@ -22,7 +22,7 @@ from worker.orders.claims import Claim, Outcome
 from worker.orders.pictures import PictureOrder
 
 HERE = Claim("here", "here", last_seq=0)
-"""Stands for the claim on a job, which a worker's code expects."""
+"""Takes the place of the claim on a job, which a worker's code expects."""
 
 
 def examine(
@@ -33,16 +33,17 @@ def examine(
     second: Model | None = None,
     on_share: Callable[[float], object] = lambda _: None,
 ) -> tuple[dict[str, Any], Mapping[str, bytes]]:
-    """Carry out a job of this kind about one picture. Returns its facts and `model`,
-    and the maps that belong to it, as bytes by name.
+    """Carry out a job of this kind about one picture. Return its facts, `model`
+    included, and the maps that belong to it, as bytes by name. From then on this
+    process keeps memory that it has freed, as workers do.
 
     kind: one of worker/engine/kinds.OF_PICTURES.
     options: of the verb, with `fit`.
     second: the model to compare with, if the kind has one.
     on_share: called with the share of the work that is done, 0 to 1.
 
-    From then on the process keeps memory that it has freed, as workers do. Raises
-    DataError if the picture cannot be read, or does not fit the model or the options.
+    Raises DataError if the picture cannot be read, or does not fit the model or the
+    options.
     """
     keep_freed_memory()
     order = _order(kind, model, file, options)
@@ -62,8 +63,12 @@ def examine(
 
 def heat_map(heat: bytes, width: int, height: int, how: How) -> Image.Image:
     """Return the heat map of a score as a picture, enlarged by `how.scale`, and write
-    it to `how.out` if that is not None. heat: width * height pixels of three bytes.
-    Raises DataError if it cannot be written."""
+    it to `how.out` if that is not None.
+
+    heat: width * height pixels of three bytes.
+
+    Raises DataError if it cannot be written.
+    """
     size = width * how.scale, height * how.scale
     picture = Image.frombytes("RGB", (width, height), heat)
     picture = picture.resize(size, Image.Resampling.NEAREST)
@@ -75,7 +80,6 @@ def heat_map(heat: bytes, width: int, height: int, how: How) -> Image.Image:
 def _order(
     kind: Kind, model: Model, file: Path, options: Mapping[str, Any]
 ) -> PictureOrder:
-    """Return a job about this picture, as a worker's engine takes it."""
     card = model.card
     config = model.config
     card.label_number(options.get("label"))  # its error lists the labels

@@ -25,20 +25,20 @@ def spawn(
     pass_fds: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a command in a session of its own, and return its process. Its output is
-    appended to `log`; its input is empty.
+    appended to `log`; its input is empty. If the command does not exist, the child ends
+    with status 1.
 
     command: its first word is an absolute path.
     env: its environment; None: that of this process.
-    pass_fds: descriptors that it inherits.
+    pass_fds: file descriptors that it inherits.
 
-    It must be called from the main thread: Linux ends the child when the *thread* that
-    started it ends. In a session of its own, Ctrl-C in the terminal does not reach the
-    child, so that this process decides on the order in which children end. Raises
-    OSError if the log cannot be opened or no process can be started. If the command
-    itself does not exist, the child ends with status 1.
+    Call it from the main thread: Linux ends the child when the *thread* that started it
+    ends.
     """
     # -I -S: nothing of the user's environment is imported, and the start takes less
     # time.
+    # In a session of its own, Ctrl-C in the terminal does not reach the child, so
+    # that this process decides on the order in which children end.
     tethered = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), *command]
     _put_aside_when_long(log)
     with log.open("ab") as output:
@@ -54,8 +54,8 @@ def spawn(
 
 
 def stop(process: subprocess.Popen[bytes], grace_s: float) -> None:
-    """Ask a child to end, kill it after grace_s seconds, and kill what it has left in
-    its process group."""
+    """Ask a child to end (SIGTERM), kill it after grace_s seconds, and kill what it has
+    left in its process group."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -67,8 +67,7 @@ def stop(process: subprocess.Popen[bytes], grace_s: float) -> None:
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the process group of a child that has ended. Does nothing if
-    that is nothing."""
+    """Kill what is left of the process group of a child that has ended."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (
@@ -80,8 +79,8 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 def last_words(log: Path) -> str:
     """Return the last line of a log that is not blank, for an error message; if it is
-    one of our log lines, which are JSON, its `reason`. Of a very long line only the
-    last 4,096 bytes are looked at. Empty if the log is empty or cannot be read."""
+    one of our log lines, which are JSON, its `reason`. Empty if the log is empty or
+    cannot be read. Only the last 4,096 bytes are looked at."""
     try:
         with log.open("rb") as file:
             length = file.seek(0, os.SEEK_END)
@@ -98,13 +97,10 @@ def last_words(log: Path) -> str:
 
 def shorten_when_long(log: Path) -> None:
     """Copy the log of a running process to NAME.log.1 and empty it, if it is longer
-    than LOG_LIMIT_BYTES.
-
-    The process has the file open and appends to it, so it cannot be renamed. A line
-    that is written between the copy and the truncation is lost. If there is no room for
-    the copy, the log stays as it is.
-    """
+    than LOG_LIMIT_BYTES (8 MiB). A line that is written between the two is lost. If
+    there is no room for the copy, the log stays as it is."""
     try:
+        # The process has the file open and appends to it, so it cannot be renamed.
         if log.stat().st_size > LOG_LIMIT_BYTES:
             shutil.copyfile(log, _aside(log))
             os.truncate(log, 0)

@@ -24,7 +24,6 @@ class StatusLines:
     what goes on and how much of it is done."""
 
     def __init__(self) -> None:
-        """Begin without any line."""
         self._console = Console(stderr=True)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -35,15 +34,17 @@ class StatusLines:
         return self._console.is_terminal
 
     def say(self, line: str) -> None:
-        """Print a line that stays. If it cannot be written, for example into a file on
-        a full disk, it is left out."""
+        """Print a line that stays. If it cannot be written, it is left out."""
         with suppress(OSError):  # into a file on a full disk, for example
             self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def show(self, doing: str, done: int, of: int | None) -> None:
-        """Show the lower line, or update it: what goes on, and how much of it is done.
-        of: the whole, in the units of `done`; None while that is not known. Does
-        nothing if stderr is no terminal."""
+        """Show the lower line, or update it, if stderr is a terminal.
+
+        doing: what goes on, in words.
+        done: how much of it is done.
+        of: the whole, in the same unit; None while that is not known.
+        """
         if not self.is_at_terminal:
             return
         if self._bar is None:
@@ -68,17 +69,17 @@ class StatusLines:
 
 
 class Readiness:
-    """Reads, at each call of `look()`, what the workers at a Redis announce, and prints
-    what is new: models that have become ready since the first call, if stderr is no
-    terminal, and models that are refused. At a terminal the lower line shows how many
-    models are ready.
-
-    If stderr is no terminal, it says at least once a minute how far the start is.
-    """
+    """Reads from Redis, at each call of `look()`, what workers announce, and prints
+    what is new: models that are refused and, if stderr is no terminal, models that have
+    become ready since the first call, with a line at least once a minute. At a terminal
+    the lower line shows how many models are ready."""
 
     def __init__(self, redis_url: str, status: StatusLines) -> None:
-        """redis_url: where the workers announce models. status: where to print. The
-        start's time counts from now."""
+        """redis_url: where the workers announce models.
+        status: where to print.
+
+        The start's time counts from now.
+        """
         self._url = redis_url
         self._status = status
         self._began = time.monotonic()
@@ -100,8 +101,8 @@ class Readiness:
         return len(self._told or ())
 
     def is_first_ready(self) -> bool:
-        """Ask Redis whether the README's model is ready, or is not among those that
-        are being made ready."""
+        """Ask Redis whether the model of the README's first call (FIRST) is ready, or
+        is not among those that are being made ready."""
         workers = self._announced()
         ready = {name for worker in workers for name in worker.ready}
         return FIRST in ready or all(
@@ -109,10 +110,9 @@ class Readiness:
         )
 
     def look(self) -> int | None:
-        """Return how many models are not ready yet; None while that is not known,
-        because no model is ready or the start takes no longer than usual. Asks Redis,
-        if the last time was more than LOOK_S ago, and prints what is new. If Redis does
-        not respond, nothing has been announced."""
+        """Ask Redis, at most every LOOK_S (0.1) seconds, and print what is new. Return
+        how many models are not ready yet; None while that is not known, because no
+        model is ready or the start takes no longer than usual."""
         now = time.monotonic()
         if now >= self._look_at:
             self._look_at = now + LOOK_S

@@ -41,8 +41,12 @@ class Service:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where the picture of a job goes: the file (`-`: stdout; None: none), pixels per
-    side of each pixel, and whether it is shown in the terminal too."""
+    """Where the picture of a job goes.
+
+    out: the file; `-`: stdout; None: none.
+    scale: pixels per side of each pixel.
+    show: True to show it in the terminal, too.
+    """
 
     out: Path | None
     scale: int
@@ -50,7 +54,7 @@ class Destination:
 
     def check(self) -> None:
         """Raise RemoteError or DataError if the picture could not be written there, and
-        MissingExtraError if it could not be shown: so that nothing is drawn in vain."""
+        MissingExtraError if it could not be shown, before anything is drawn."""
         if self.show:
             expect("worker")
         if self.out == STDOUT:
@@ -68,8 +72,8 @@ class Destination:
 
 @contextmanager
 def client_of(place: Service) -> Iterator["Client"]:
-    """Context manager that yields a client of the service. Inside, ServiceError and
-    OSError become RemoteError, with a sentence for a shell."""
+    """Context manager that yields a client of the service. ServiceError and OSError
+    raised in the block become RemoteError, with a sentence for a shell."""
     from pixelrnn.client import Client, ServiceError, UnreachableError
 
     try:
@@ -87,8 +91,7 @@ def client_of(place: Service) -> Iterator["Client"]:
 
 def follow(job: "Job[Any]", work: Work) -> dict[str, Any]:
     """Wait until a job has succeeded, showing how many of its rows are drawn, and
-    return its document. Raises JobEndedError if it failed or was canceled, and other
-    ServiceErrors."""
+    return its document. Raises JobEndedError if it failed or was canceled."""
     on_share: OnShare = work.begin(f"{job.state['model']}: waiting")
     for i, _ in enumerate(job.rows(), 1):
         if i == 1:
@@ -101,10 +104,10 @@ def keep_picture(
     client: "Client", job_id: str, destination: Destination, **which: Any
 ) -> "Image.Image | None":
     """Request a job's picture, and write it in the format of its file name; nothing is
-    written if there is none. Returns the picture if it is to be shown, else None.
+    written if the destination has no file. Return the picture if it is to be shown,
+    else None.
 
-    which: further parameters of the picture's address, such as sample. Raises
-        ServiceError, and OSError if the file cannot be written.
+    which: further parameters of the picture's address, such as sample.
     """
     suffix = destination.out.suffix.lower() if destination.out else ""
     data = picture_of(
@@ -123,8 +126,10 @@ def keep_picture(
 
 
 def picture_of(client: "Client", job_id: str, **which: Any) -> bytes:
-    """Return a job's picture as a file. which: parameters of its address, such as scale
-    and format. Raises ServiceError."""
+    """Return a job's picture as the bytes of a file.
+
+    which: parameters of its address, such as scale and format.
+    """
     from pixelrnn.client.calls import get
 
     return client.send(get(f"/jobs/{job_id}/image", **which)).content

@@ -11,14 +11,16 @@ DELAYS_S = (0.1, 0.5, 1.0, 2.0)
 """Seconds to wait before the next start, by the number of earlier deaths in that
 time."""
 FIRST_WAIT_S = 1.0
-"""Seconds to wait after the first death for want of something."""
+"""Seconds to wait after the first death because something was lacking, such as disk
+space."""
 LONGEST_WAIT_S = 30.0
 
 
 @dataclass
 class RestartBudget:
-    """The deaths of one child. Each method notes one, at `now_s` seconds of a clock
-    that never runs backwards, and says how long to wait before the next start."""
+    """The deaths of one child process. Each method records one, at `now_s` seconds of a
+    clock that never runs backwards, and returns how long to wait before the next
+    start."""
 
     _deaths: deque[float] = field(default_factory=deque)
     _wait_s: float = 0.0
@@ -35,13 +37,13 @@ class RestartBudget:
         return DELAYS_S[len(self._deaths) - 1]
 
     def delay_after_shortage(self, now_s: float) -> float:
-        """Return the seconds to wait after a death that must not end the others: its
-        process lacked something that others must give back, or the others can do
-        without it. Such deaths are not counted, and nothing is given up.
+        """Return the seconds to wait after a death that must not end the other
+        processes: its process lacked something that others must give back, or the
+        others can do without it. Such deaths are not counted, and nothing is given up.
 
-        The first wait is FIRST_WAIT_S. A death within WINDOW_S seconds after the end of
-        the last wait is in a row with it, and its wait is twice as long, up to
-        LONGEST_WAIT_S.
+        The first wait is FIRST_WAIT_S (1). If the process dies again within WINDOW_S
+        (60) seconds after a wait has ended, the next wait is twice as long, up to
+        LONGEST_WAIT_S (30).
         """
         is_in_a_row = (
             self._wait_s and now_s - self._waits_since < self._wait_s + WINDOW_S

@@ -37,9 +37,9 @@ class Results:
     left_out: list[str] = field(default_factory=list)
 
     def done(self, model: str) -> Done:
-        """Return the result of the verb: `model`, `pictures` and `left_out`. Raises
-        DataError, with the first reason, if every picture was left out. There must have
-        been a picture."""
+        """Return the result of the verb, with the facts `model`, `pictures` and
+        `left_out`. Raises DataError, with the first reason, if every picture was left
+        out."""
         if not self.pictures:
             raise DataError(self.left_out[0])
         facts = {"model": model, "pictures": self.pictures, "left_out": self.left_out}
@@ -48,8 +48,8 @@ class Results:
 
 def pictures_of(given: Path | Sequence[Path]) -> list[Path]:
     """Return the paths of these files and of all pictures in these folders and their
-    subfolders, hidden ones excepted. Whether a file exists, or is a picture, is not
-    checked. Raises DataError for a folder without pictures."""
+    subfolders, without hidden ones. The files are not checked. Raises DataError for a
+    folder without pictures."""
     return [
         file
         for path in ([given] if isinstance(given, Path) else given)
@@ -66,10 +66,14 @@ def _files(path: Path) -> list[Path]:
 
 
 def check(draws: bool, options: Facts, how: How) -> None:
-    """Raise typer.BadParameter for options that only one picture can have, or for an
-    `out` that is a file or the folder of the given pictures, which would be
-    overwritten; DataError if the folder or the table could not be written.
-    draws: whether the verb draws pictures, which then go into a folder."""
+    """Check the options of a verb for several pictures, before anything is done. Raise
+    typer.BadParameter for options that only one picture can have, and for an `out` that
+    is a file or the folder of the given pictures, which would be overwritten; DataError
+    if the folder or the table could not be written.
+
+    draws: True if the verb draws pictures, which then go into a folder.
+    options: of the verb, by name.
+    """
     if how.show or (how.out is not None and not draws) or options.get("n") == 0:
         raise typer.BadParameter("--map, --show and --n 0 are of one picture")
     if how.out is not None:
@@ -88,17 +92,17 @@ def check(draws: bool, options: Facts, how: How) -> None:
 
 
 def places(out: Path, folder: Path, file: Path, n: int) -> list[Path]:
-    """Return the paths for the n completions of a picture, and create their folder:
-    they lie below `out` as `file` does below `folder`. The completions of a.png are
-    a.png, or a-0.png, a-1.png, ... if n > 1; those of a.jpg are a.jpg.png or
-    a.jpg-0.png, .... Those of a.jpg.png are a.jpg.png.png, ... if a.jpg is a picture
-    beside it, so that no two pictures have the same path.
+    """Return the n paths for the completions of a picture, and create their folder.
+    They lie below `out` as `file` does below `folder`, and end in .png: for a.png
+    `a.png`, or `a-0.png`, `a-1.png`, ... if n > 1; for a.jpg `a.jpg.png`, or
+    `a.jpg-0.png`, ...
 
-    Raises ValueError if `file` does not lie below `folder`, OSError if the folder
-    cannot be created.
+    Raises ValueError if `file` does not lie below `folder`.
     """
     name = out / file.relative_to(folder)
     without = file.with_suffix("")
+    # a.jpg.png beside a.jpg becomes a.jpg.png.png, so that no two pictures have the
+    # same path.
     is_taken = without.suffix.lower() in ALL_SUFFIXES and without.is_file()
     if file.suffix == ".png" and not is_taken:
         name = name.with_suffix("")
@@ -109,10 +113,13 @@ def places(out: Path, folder: Path, file: Path, n: int) -> list[Path]:
 
 
 def write_table(word: str, facts: Facts, how: How) -> None:
-    """Write a table with a line for each picture as CSV: to `how.csv`, or to stdout if
-    that is None. Does nothing for kinds of job other than score and classify, or if
-    stdout has the JSON and no file is named. There must be a picture. Raises OSError if
-    the file cannot be written."""
+    """Write a table with a line for each picture, at least one, as CSV: to `how.csv`,
+    or to stdout if that is None. Does nothing for kinds of job other than score and
+    classify, or if stdout has the JSON and no file is named.
+
+    word: the kind of job.
+    facts: those of the verb's result.
+    """
     if word not in _ROWS or (how.json_ and how.csv is None):
         return
     rows = [{"file": each["file"], **_ROWS[word](each)} for each in facts["pictures"]]
@@ -158,8 +165,12 @@ _ROWS: Mapping[str, Callable[[Facts], dict[str, Any]]] = {
 
 
 def sentences(word: str, facts: Facts, how: How) -> Iterator[str]:
-    """Yield the sentences about several pictures, in English: how many were done, and
-    why others were left out. word: the kind of job."""
+    """Yield the sentences, in English, about several pictures: how many were done, and
+    why others were left out.
+
+    word: the kind of job.
+    facts: those of the verb's result.
+    """
     done, left_out = len(facts["pictures"]), facts["left_out"]
     place = (
         ""

@@ -26,8 +26,10 @@ _TOO_LARGE = 413
 
 @dataclass(frozen=True)
 class Several:
-    """The jobs for several pictures, and their results. folder: the one in which the
-    pictures lie, for completions."""
+    """Sends several pictures to a service, and collects their results.
+
+    folder: the folder in which the pictures lie, for completions.
+    """
 
     kind: Kind
     client: "Client"
@@ -41,10 +43,9 @@ class Several:
         completions to files below `how.out`, and return the results. A picture that the
         service refuses, or that cannot be read, is left out, with the reason.
 
-        Raises ApiError for a refusal that is about no single picture, JobEndedError if
-        a job fails, other ServiceErrors, OSError if a file cannot be written,
-        ValueError if a picture to complete does not lie below `folder`, RemoteError if
-        a file holds several pictures, and DataError if every picture was left out.
+        Raises ServiceError for a refusal that is about no single picture or a job that
+        fails, RemoteError if a file holds several pictures, and DataError if every
+        picture was left out.
         """
         on_share = work.begin(f"{self.kind.word}: {len(files)} pictures")
         most = max(1, MAX_IMAGES // self.options.get("n", 1))

@@ -71,27 +71,25 @@ class Supervisor:
     """Runs children in the main thread."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        """Begin without children. say: called with each line that the user should
-        read."""
+        """say: called with each line that the user should read."""
         self.say = say
         self.children: list[Child] = []
         self._stop_requested = False
         self._look_at_logs_at = 0.0
 
     def start(self, child: Child) -> None:
-        """Add a child, and launch it, unless it is not needed yet. Raises what its
-        `launch` raises."""
+        """Add a child, and launch it, unless it is not needed yet."""
         if child.is_needed():
             child.process = child.launch()
         self.children.append(child)
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Check the children every TICK_S seconds, and start those again that have
-        died, until `condition` returns True.
+        """Check the children every TICK_S (0.05) seconds, and start those again that
+        have died, until `condition` returns True.
 
-        Raises StopRequested after a signal, StartError if a vital child has died
-        DEATHS_LIMIT times within WINDOW_S seconds, or could not start the first time
-        because of its settings.
+        Raises StopRequested after SIGTERM, SIGINT or SIGHUP; StartError if a vital
+        child has died DEATHS_LIMIT (5) times within WINDOW_S (60) seconds, or could not
+        start the first time because of its settings.
         """
         while not condition():
             for child in self.children:
@@ -100,8 +98,8 @@ class Supervisor:
             self._sleep()
 
     def run(self) -> None:
-        """Keep the children running. It never returns: it raises StopRequested or
-        StartError like `wait_until`."""
+        """Keep the children running, until StopRequested or StartError is raised as by
+        `wait_until`."""
         self.wait_until(lambda: False)
 
     def stop_all(self) -> None:
@@ -119,7 +117,7 @@ class Supervisor:
 
     @contextmanager
     def signals(self) -> Iterator[None]:
-        """Context manager inside of which SIGTERM, SIGINT (Ctrl-C) and SIGHUP (a closed
+        """Context manager in whose block SIGTERM, SIGINT (Ctrl-C) and SIGHUP (a closed
         terminal) do not end this process: the wait raises StopRequested."""
         before = {
             number: signal.signal(number, self._on_signal) for number in _STOP_SIGNALS
@@ -139,7 +137,6 @@ class Supervisor:
         time.sleep(TICK_S)
 
     def _shorten_logs(self) -> None:
-        """Shorten long logs: a process may run for months."""
         now = time.monotonic()
         if now >= self._look_at_logs_at:
             self._look_at_logs_at = now + LOGS_LOOK_S

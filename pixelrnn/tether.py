@@ -15,11 +15,11 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(arguments: list[str]) -> None:
-    """Become the command: this function does not return. arguments: the parent's
-    process id, then the command, whose first word is an absolute path.
+    """Become the command (exec): this function does not return. Exits with status 1 if
+    the parent has died already.
 
-    Exits with status 1 if the parent has died before the kernel was told of it. Raises
-    OSError if the command cannot be started, ValueError if the id is no number.
+    arguments: the parent's process id, then the command, whose first word is an
+        absolute path.
     """
     parent, *command = arguments
     if sys.platform == "linux":

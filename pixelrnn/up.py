@@ -85,12 +85,13 @@ class UpOptions:
 def up(options: UpOptions, status: StatusLines) -> None:
     """Start the server, the workers, the API and, if trainings are allowed, the
     trainer, and keep them running until SIGTERM or Ctrl-C: then stop them and return.
-    It must be called in the main thread, because it handles signals. Afterwards this
-    process keeps off the processors that it reserved for engines.
+    Call it in the main thread, because it handles signals. Changes this process: it
+    keeps off the CPU cores that it reserved for engines.
 
-    status: where to print what goes on. Raises StartError if something cannot be
-        started, or dies again and again; ValidationError of pydantic for settings that
-        cannot be used.
+    status: where to print what goes on.
+
+    Raises StartError if something cannot be started, or dies again and again;
+    pydantic's ValidationError for settings that cannot be used.
     """
     _expect_models(options.models_dir)
     trains = _expect_settings(options)
@@ -167,9 +168,11 @@ def workers(
 ) -> list[Child]:
     """Return a child for the worker of each device.
 
+    redis_url: of the server that they use.
     logs: the folder of their logs.
-    engines: for each worker the processors of its engine; empty: any.
-    threads: in which each of them draws; 0: the worker decides.
+    engines: for each worker the numbers of the CPU cores of its engine process; empty:
+        any.
+    threads: number of threads in which each of them draws; 0: the worker decides.
     """
     return [
         _Worker(
@@ -180,13 +183,14 @@ def workers(
 
 
 def drawing_threads(devices: Sequence[str], usable: Sequence[int]) -> int:
-    """Return in how many threads each worker on a CPU draws: 1 if there is none; else
-    what the environment names (PIXELRNN_DRAW_THREADS); else one thread for each core
-    that is available, divided among these workers. 0 leaves it to the worker, if the
-    environment names the processors of its engine (PIXELRNN_ENGINE_CPUS).
+    """Return in how many threads each worker on a CPU draws: PIXELRNN_DRAW_THREADS if
+    it is set; else one for each core that is available, divided among these workers. 1
+    if no worker is on a CPU. 0 leaves it to the worker, if PIXELRNN_ENGINE_CPUS names
+    the cores of its engine process.
 
-    usable: the processors that this process may use; empty if the system does not name
-        them. Raises ValueError if PIXELRNN_DRAW_THREADS is no integer.
+    devices: of all workers.
+    usable: numbers of the CPU cores that this process may use; empty if the system does
+        not list them.
     """
     on_cpu = devices.count("cpu")
     if not on_cpu:
@@ -198,8 +202,8 @@ def drawing_threads(devices: Sequence[str], usable: Sequence[int]) -> int:
 
 
 def _processors_of_engines(engines: int, threads: int) -> list[tuple[int, ...]]:
-    """Return the processors that each engine has to itself, on a small machine; empty
-    if the environment names them."""
+    """Return the CPU cores that each engine process has to itself, on a small machine;
+    empty if the environment names them."""
     if "PIXELRNN_ENGINE_CPUS" in os.environ:
         return [()] * engines
     of_torch = int(os.environ.get("PIXELRNN_THREADS", "1"))
@@ -209,7 +213,11 @@ def _processors_of_engines(engines: int, threads: int) -> list[tuple[int, ...]]:
 
 
 def api(options: UpOptions, redis_url: str, logs: Path) -> Child:
-    """Return a child for the API. logs: the folder of its log."""
+    """Return a child for the API.
+
+    redis_url: of the server that it uses.
+    logs: the folder of its log.
+    """
     command = [
         *_module("pixelrnn"),
         "api",
@@ -241,12 +249,11 @@ class _Worker:
         trains: bool = False,
         threads: int = 0,
     ) -> None:
-        """own: processors of its engine; empty: any.
-        trains: True for a trainer. Its trainings run on the processors of the engines,
-            where they stop while these draw; anywhere else they would delay all other
-            processes.
-        threads: in which it draws; 0: the worker decides.
-        """
+        """own: numbers of the CPU cores of its engine process; empty: any.
+        trains: True for a trainer. Its trainings run on the cores of the engine
+            processes, where they stop while these draw; anywhere else they would delay
+            all other processes.
+        threads: in which it draws; 0: the worker decides."""
         self.log = log
         self.device = device
         self.redis_url = redis_url
@@ -311,8 +318,9 @@ class _Worker:
 
 
 class _TrainerNeed:
-    """Returns True if a trainer is needed: while a training is open or an upload for
-    one is on disk, and for TRAINER_IDLE_S seconds after that."""
+    """A function object: returns True while a trainer is needed, which is while a
+    training is open or an upload for one is on disk, and for TRAINER_IDLE_S seconds
+    after that."""
 
     def __init__(self, redis_url: str, uploads: Path) -> None:
         self._url, self._uploads = redis_url, uploads
@@ -339,13 +347,13 @@ def _has_open_training(client: Any) -> bool:
 
 
 def is_ready(url: str) -> bool:
-    """Return True if `/readyz` of the service at this address answers 200."""
+    """Return True if `/readyz` of the service at this address answers with status
+    200."""
     return answers(url, "/readyz")
 
 
 def answers(url: str, path: str) -> bool:
-    """Return True if a GET of this path is answered with 200. False if it is not, or if
-    nothing arrives for a second."""
+    """Return True if a GET of this path is answered with status 200 within a second."""
     parts = urlsplit(url)
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=1)
     try:

@@ -29,19 +29,22 @@ _NAMED = 16
 
 def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str, Any]:
     """Draw the images of a picture again with the model, seed and options that its file
-    names, compare every pixel, and return the verdict as facts.
+    names, compare every pixel, and return the verdict as facts: model, card_changed,
+    seed, samples and
+
+    - verified: True if no pixel differs;
+    - changed_pixels: number of pixels that do;
+    - changed: the first 16 of them, each with its sample and its place in that. A pixel
+    outside the images of a sheet has the sample None and its place in the sheet,
+    without enlargement.
 
     picture: a PNG of a sample, or of a sheet of several, as `sample` writes it.
     models_dir: where to look for a model with these weights; None: the usual directory.
-
-    `verified` is True if no pixel differs, `changed_pixels` the number of those that
-    do, and `changed` has the first 16 of them: the sample, and the pixel in it. A pixel
-    of a sheet that is outside its images has the sample None and its place in the
-    sheet, without enlargement. The others are model, card_changed, seed and samples.
+    device: where to draw, such as cpu.
 
     Raises DataError if the file cannot be read, does not say how it was drawn, or was
     drawn with other arithmetic than this machine's, so that its bytes may differ;
-    ModelError if no model has its weights, or it cannot be loaded.
+    ModelError if no model has its weights.
     """
     try:
         file = DrawnPicture.of(_content(picture))

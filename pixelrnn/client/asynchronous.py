@@ -43,12 +43,15 @@ T = TypeVar("T")
 
 
 class AsyncJob(JobView[R]):
-    """A job of the service. `state`: the last Job document that was received. R: the
-    type of its result."""
+    """A job of the service; R is the type of its result.
+
+    id: its id.
+    state: the last Job document that was received.
+    """
 
     def __init__(self, client: "AsyncClient", state: documents.Job) -> None:
-        """client: the one that sends the job's calls. state: its document, as the
-        service sent it."""
+        """client: the one that sends the job's calls.
+        state: its document, as the service sent it."""
         super().__init__(state)
         self._client = client
         self._flows = client.flows
@@ -63,9 +66,11 @@ class AsyncJob(JobView[R]):
     ) -> documents.Job:
         """Wait until the job has succeeded, and return its state.
 
-        timeout_s: seconds to wait. Default: for ever. on_progress: called with the
-            state about once a second. Raises JobEndedError if the job failed or was
-            cancelled, TimeoutError if the time is over.
+        timeout_s: seconds to wait. Default: for ever.
+        on_progress: called with the state about once a second.
+
+        Raises JobEndedError if the job failed or was cancelled, TimeoutError if the
+        time is over.
         """
         return await self._client.run(self._flows.end(self, timeout_s, on_progress))
 
@@ -93,21 +98,21 @@ class AsyncJob(JobView[R]):
         self.succeeded()
 
     async def array(self) -> "np.ndarray":
-        """Return all images as a numpy array (n, height, width, channels): bytes
-        0..255, or values in a model with a palette. Waits, and raises, like `rows`;
-        raises ServiceError for a job that draws no images of the model's size; needs
-        numpy."""
+        """Wait for all rows, and return all images as a numpy array (n, height, width,
+        channels): bytes 0..255, or values in a model with a palette. Raises
+        JobEndedError like `rows`, and ServiceError for a job that draws no images of
+        the model's size; needs numpy."""
         return array_of(self.state, [row async for row in self.rows()])
 
     async def values(self) -> "np.ndarray":
-        """Return all images as the model's values, 0 to V-1: (n, channels, height,
-        width). Waits, and raises, like `wait`; needs numpy."""
+        """Wait like `wait`, and return all images as the model's values, 0 to V-1, a
+        numpy array (n, channels, height, width); needs numpy."""
         await self.wait()
         return values_of(await self._client.run(self._flows.image(self.id, "npy")))
 
     async def images(self) -> "list[Image.Image]":
-        """Return all images as Pillow images. Waits, and raises, like `array`; needs
-        numpy and Pillow."""
+        """Wait like `array`, and return all images as Pillow images; needs numpy and
+        Pillow."""
         return pictures_of(await self.array(), self.state.get("palette") or ())
 
     async def image(
@@ -119,9 +124,10 @@ class AsyncJob(JobView[R]):
     ) -> bytes:
         """Return one image as PNG, or all of them in a grid; of a score, its heat map.
 
-        sample: number of the image. scale: pixels per side of each pixel. grid: all
-            images in one picture. stage: `small` is the small image of a Multi-Scale
-            model.
+        sample: number of the image.
+        scale: pixels per side of each pixel.
+        grid: True for all images in one picture.
+        stage: `small` is the small image of a Multi-Scale model.
         """
         flow = self._flows.image(
             self.id, sample=sample, scale=scale, grid=grid, stage=stage
@@ -136,15 +142,21 @@ class AsyncJob(JobView[R]):
         Path(path).write_bytes(await self._client.run(flow))
 
     async def score_map(self, picture: int = 0) -> documents.ScoreMap:
-        """Return the bits of every variable, of a finished score. picture: its index,
-        if the job scored several."""
+        """Return the bits of every variable, of a finished score.
+
+        picture: its index, if the job scored several.
+        """
         return await self._client.run(self._flows.score_map(self.id, picture))
 
     async def marginals(
         self, of: MapKind = "mean", picture: int = 0
     ) -> documents.MarginalMap:
         """Return the mean of each pixel, or its uncertainty, of a finished completion
-        by `posterior`. picture: its index, if the job completed several."""
+        by `posterior`.
+
+        of: `mean` or `entropy`.
+        picture: its index, if the job completed several.
+        """
         return await self._client.run(self._flows.marginals(self.id, of, picture))
 
     async def blob(self, timeout_s: float | None = None) -> bytes:
@@ -164,9 +176,11 @@ class AsyncJob(JobView[R]):
         return await self._client.run(self._flows.finish(self))
 
     async def links(self, expires_in: int = 3600) -> documents.SignedLinks:
-        """Return URLs of the job's pictures and events that work without a key.
-        expires_in: seconds for which they work, at most a week. Raise ApiError (501) if
-        the service has no secret to sign with."""
+        """Return URLs of the job's pictures and events that work without a key. Raise
+        ApiError (501) if the service has no secret to sign with.
+
+        expires_in: seconds for which they work, at most a week.
+        """
         return await self._client.run(self._flows.links(self.id, expires_in))
 
     async def delete(self) -> None:
@@ -237,8 +251,10 @@ class AsyncClient:
     ) -> AsyncJob[documents.JobResult]:
         """Draw n images.
 
+        seed: of the noise; default: the service chooses one.
         label: that of all images, or a list with one for each image, whose length
-            replaces n. size: draw pictures larger than the model's, WIDTHxHEIGHT.
+            replaces n.
+        size: draw pictures larger than the model's, WIDTHxHEIGHT.
         """
         return await self.start(
             calls.sample(model=model, n=n, seed=seed, label=label, size=size, **options)
@@ -292,8 +308,10 @@ class AsyncClient:
         label: Label | None = None,
         **options: Unpack[calls.DrawingFrom],
     ) -> AsyncJob[documents.JobResult]:
-        """Draw n large images from a small one. label: that of the images, for a model
-        that has labels."""
+        """Draw n large images from a small one, with a Multi-Scale model.
+
+        label: that of the images, for a model that has labels.
+        """
         call = calls.form(
             "/upsample",
             {"image": image},
@@ -319,9 +337,9 @@ class AsyncClient:
         """Compute how likely a picture is under the model.
 
         x, y: also compute what the model expects of this pixel (`result()["pixel"]`).
-        influence: and how much each earlier pixel influences it. label: score it as an
-        image with this label. against: score it with this second model too
-        (`result()["against"]`).
+        influence: and how much each earlier pixel influences it.
+        label: score it as an image with this label.
+        against: score it with this second model too (`result()["against"]`).
         """
         return await self.start(
             calls.form("/score", {"image": image}, model=model, **options)
@@ -396,12 +414,15 @@ class AsyncClient:
         """Train a model with this name on a folder of pictures, a zip of one, an .npz,
         or a single picture with crops=True. Subfolders are labels.
 
-        minutes: Default: 5. size (WIDTHxHEIGHT), channels, values: those of the model,
-            instead of those that the pictures need. start: a model whose weights the
-            training begins with. crops: train on crops of the pictures. shared: for
-            everybody, and not for this key alone. mirrors: Default: True. False: no
-            mixture with mirror images. publish_anyway: serve the model also if it is
-            worse than PNG, or had fewer than 20 updates.
+        minutes: Default: 5.
+        size, channels, values: those of the model (size as WIDTHxHEIGHT), instead of
+            those that the pictures need.
+        start: a model whose weights the training begins with.
+        crops: train on crops of the pictures.
+        shared: True for everybody, False for this key alone.
+        mirrors: try a mixture with mirror images. Default: True.
+        publish_anyway: serve the model also if it is worse than PNG, or had fewer than
+            20 updates.
         """
         return await self.start(calls.train(pictures, name, options))
 
@@ -410,7 +431,7 @@ class AsyncClient:
     ) -> AsyncJob[documents.AddResult]:
         """Add the model in a directory. It is served when the job has succeeded.
 
-        shared: for everybody, and not for this key alone.
+        shared: True for everybody, False for this key alone.
         instead_of: the identity of the caller's own model of this name, to replace it.
 
         Raises OSError if the card or the weights of a member cannot be read, CardError
@@ -440,7 +461,10 @@ class AsyncClient:
         status: documents.JobStatus | None = None,
         kind: documents.JobKind | None = None,
     ) -> AsyncIterator[AsyncJob[documents.Result]]:
-        """Yield the caller's jobs, newest first. status, kind: only jobs with these."""
+        """Yield the caller's jobs, newest first.
+
+        status, kind: only jobs with these.
+        """
         cursor = None
         while True:
             page = await self.run(self.flows.page(status, kind, cursor))
@@ -451,15 +475,18 @@ class AsyncClient:
                 return
 
     async def send(self, call: Call) -> httpx.Response:
-        """Send any call, with the usual retries, and return the successful response.
-        Raises ApiError or UnreachableError."""
+        """Send any call, with the usual retries, and return the successful response."""
         return await self.run(self.flows.answer(call))
 
     async def follow(self, path: str, feed: Feed) -> AsyncIterator[Row]:
         """Yield the rows of an event stream to its end, over as many connections as are
-        needed. path: that of the stream. feed: a new one; it has the job's last state
-        afterwards. Raises ApiError if the job does not exist, UnreachableError after
-        the last try."""
+        needed.
+
+        path: that of the stream.
+        feed: a new one; it has the job's last state afterwards.
+
+        Raises ApiError if the job does not exist, UnreachableError after the last try.
+        """
         reading = Reading(feed, self._habits)
         while not feed.has_ended:
             try:
@@ -478,7 +505,7 @@ class AsyncClient:
             await asyncio.sleep(reading.pause_s)
 
     async def run(self, flow: Flow[T]) -> T:
-        """Execute a flow, and return its result. Raises what the flow raises."""
+        """Execute a flow, and return its result."""
         outcome: Outcome = None
         while True:
             try:

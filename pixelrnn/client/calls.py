@@ -25,8 +25,11 @@ _TRAINED_ON = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 
 
 class Keeping(TypedDict, total=False):
-    """retention: seconds for which a job is kept after its end. webhook: https URL, on
-    a host that the service may call, that is called at its end."""
+    """How long a job is kept.
+
+    retention: seconds for which it is kept after its end.
+    webhook: https URL, on a host that the service may call, that is called at its end.
+    """
 
     retention: int
     webhook: str
@@ -47,8 +50,10 @@ class Fitting(TypedDict, total=False):
 
 
 class Scoring(Colouring, Keeping, total=False):
-    """How a picture is scored; see `AsyncClient.score`. fit: `field` accepts a picture
-    larger than the model's."""
+    """How a picture is scored; see `AsyncClient.score`.
+
+    fit: `field` accepts a picture larger than the model's.
+    """
 
     fit: Literal["strict", "resize", "field"]
     x: int | None
@@ -69,9 +74,12 @@ class Encoding(Colouring, Keeping, total=False):
 
 
 class Drawing(Keeping, total=False):
-    """How a job draws. first: number of its first image among those of the seed.
-    temperature: above 1 more varied, below 1 less. priority: which jobs are drawn
-    first."""
+    """How a job draws.
+
+    first: number of its first image among those of the seed.
+    temperature: above 1 more varied, below 1 less.
+    priority: which jobs are drawn first.
+    """
 
     first: int
     temperature: float
@@ -83,8 +91,11 @@ class DrawingFrom(Drawing, Fitting, total=False):
 
 
 class Completing(Drawing, Colouring, total=False):
-    """How a completion is drawn. rank: sort the images by likelihood, the likeliest
-    first. fit: `crop` fills holes of a larger picture."""
+    """How a completion is drawn.
+
+    rank: sort the images by likelihood, the likeliest first.
+    fit: `crop` fills holes of a larger picture.
+    """
 
     fit: Literal["strict", "resize", "crop"]
     rank: bool
@@ -117,8 +128,10 @@ class Showing(TypedDict, total=False):
 class Call:
     """One request.
 
-    fields, files: a multipart form; several files may have the same field. body: JSON,
-        if there are no files. content: the raw body, instead of both.
+    query: parameters of the address.
+    fields, files: a multipart form; several files may have the same field.
+    body: JSON, if there are no files.
+    content: the raw body, instead of both.
     """
 
     method: str
@@ -145,8 +158,10 @@ class Call:
 
 
 def sample(**fields: Any) -> Call:
-    """Return the call that draws images. fields: of the JSON body; one that is None is
-    not sent."""
+    """Return the call that draws images.
+
+    fields: of the JSON body; one that is None is not sent.
+    """
     return Call(
         "POST", "/sample", body=_without_none(fields), headers=_idempotency_key()
     )
@@ -155,11 +170,11 @@ def sample(**fields: Any) -> Call:
 def form(
     path: str, pictures: dict[str, Picture | Several | None], **fields: Any
 ) -> Call:
-    """Return a POST to `path` with pictures, by field name, and further form fields. A
-    list of pictures is sent under one name. None means that a picture or field is not
-    sent.
+    """Return a POST to `path` with a multipart form.
 
-    Raises OSError if a file cannot be read, ValueError for an array of Python objects.
+    pictures: by field name; a list is sent under one name, None is not sent. OSError if
+        a file cannot be read.
+    fields: further form fields; one that is None is not sent.
     """
     listed: list[tuple[str, Picture]] = []
     for name, value in pictures.items():
@@ -169,9 +184,10 @@ def form(
 
 
 def encode(model: str, pictures: Iterable[Picture], **fields: Any) -> Call:
-    """Return the call that encodes pictures. fields: further form fields; one that is
-    None is not sent. Raises OSError if a file cannot be read, ValueError for an array
-    of Python objects."""
+    """Return the call that encodes pictures. Raises OSError if a file cannot be read.
+
+    fields: further form fields; one that is None is not sent.
+    """
     return _form(
         "/encode",
         [("image", picture) for picture in pictures],
@@ -180,9 +196,10 @@ def encode(model: str, pictures: Iterable[Picture], **fields: Any) -> Call:
 
 
 def decode(file: Picture, **query: Any) -> Call:
-    """Return the call that decodes a file, given its bytes or its path. query:
-    further parameters; one that is None is not sent. Raises OSError if the file
-    cannot be read."""
+    """Return the call that decodes a file of coded images, given its bytes or its path.
+
+    query: further parameters; one that is None is not sent.
+    """
     headers = {**_idempotency_key(), "Content-Type": "application/vnd.pixelrnn"}
     return Call(
         "POST",
@@ -194,11 +211,12 @@ def decode(file: Picture, **query: Any) -> Call:
 
 
 def train(pictures: Path, name: str, fields: Mapping[str, Any]) -> Call:
-    """Return the call that trains a model with this name on pictures. A folder is sent
-    as a zip of the pictures in it and in its subfolders, any other path as that file.
+    """Return the call that trains a model with this name. Raises OSError if a file
+    cannot be read.
 
-    fields: further form fields; one that is None is not sent. Raises OSError if a file
-        cannot be read.
+    pictures: a folder, which is sent as a zip of the pictures in it and in its
+        subfolders, or a file, which is sent as it is.
+    fields: further form fields; one that is None is not sent.
     """
     if not pictures.is_dir():
         return _form("/train", [("images", pictures)], {"name": name, **fields})
@@ -226,14 +244,13 @@ def _in_utf8(path: Path, number: int) -> Path:
 
 def add_model(directory: Path, shared: bool, instead_of: str | None) -> Call:
     """Return the call that adds the model in a directory, with the files that its card
-    names, in their order. A guide whose file is not there is left out: it may be one of
-    the members.
+    names, in their order.
 
-    shared: for everybody, and not for the caller's key alone.
+    shared: True for everybody, False for the caller's key alone.
     instead_of: the identity of the model to replace; None to add a new one.
 
     Raises OSError if the card or the weights of a member cannot be read, CardError if
-    the card does not say which files the model has. The service checks the rest of it.
+    the card does not say which files the model has. The service checks the rest.
     """
     place = directory / "card.json"
     card = place.read_bytes()
@@ -285,8 +302,12 @@ def _parts_of(card: Any) -> tuple[str, list[str], list[str]]:
 
 
 def resource(collection: str, name: str, *below: str) -> str:
-    """Return the path of a resource, such as /jobs/ID/image. name: the ID, which is
-    quoted: any text but none is one part of the path."""
+    """Return the path of a resource, such as /jobs/ID/image.
+
+    collection: such as jobs.
+    name: the ID, which is quoted, so that any text is one part of the path.
+    below: further parts.
+    """
     quoted = quote(name, safe="", errors="replace")
     if not name.strip("."):
         quoted = quoted.replace(".", "%2E")  # "/jobs/.." would be "/"

@@ -23,7 +23,7 @@ class AddressError(ServiceError, ValueError):
     """The URL cannot be that of a service."""
 
     def __init__(self, url: object) -> None:
-        """url: what was given in place of an address; the message repeats it."""
+        """url: what was given as an address; the message repeats it."""
         super().__init__(
             f"{url!r} is no address of a service: expected http://HOST:PORT"
         )
@@ -62,24 +62,30 @@ class UnreachableError(ServiceError):
 
 
 class ApiError(ServiceError):
-    """The service refused the request. `status`: the HTTP status. `problem`: its
-    problem document (RFC 9457)."""
+    """The service refused the request.
+
+    status: the HTTP status.
+    problem: its problem document (RFC 9457); its `detail`, or else its `title`, is the
+        message.
+    """
 
     def __init__(self, status: int, problem: documents.Problem) -> None:
-        """Take the status and the problem document of a refusal; its `detail`, or else
-        its `title`, is the message."""
         self.status = status
         self.problem = problem
         super().__init__(f"{status}: {problem['detail'] or problem['title']}")
 
 
 class JobEndedError(ServiceError):
-    """The job failed or was cancelled. `state`: its last state."""
+    """The job failed or was cancelled.
+
+    state: its last state.
+    """
 
     def __init__(self, state: documents.Job, by_you: bool = False) -> None:
         """state: the job's last state; the message gives the job's id and status, and
-        the job's error if it has one. by_you: whether this client cancelled it; the
-        message says so if there is no error."""
+        the job's error if it has one.
+        by_you: True if this client cancelled it; the message says so if there is no
+            error."""
         self.state = state
         error = state.get("error")
         reason = ""

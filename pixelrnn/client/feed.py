@@ -24,8 +24,12 @@ _ENDS = frozenset({"done", "error", "canceled"})
 
 @dataclass(frozen=True)
 class Row:
-    """Row y of an image is final. pixels: W * C bytes, pixel by pixel and colour by
-    colour."""
+    """A row of an image, which is final.
+
+    sample: number of the image.
+    y: index of the row, from the top.
+    pixels: W * C bytes, pixel by pixel and colour by colour.
+    """
 
     sample: int
     y: int
@@ -59,8 +63,8 @@ class Feed:
     """Parses the event stream of one job."""
 
     def __init__(self, on_estimate: OnEstimate | None = None) -> None:
-        """Begin before the first event. on_estimate: called with each estimate as it
-        arrives; None: estimates are left out."""
+        """on_estimate: called with each estimate as it arrives; None: estimates are
+        left out."""
         self._on_estimate = on_estimate
         self.state: documents.Job | None = None
         """The last state of the job in the stream."""
@@ -71,23 +75,24 @@ class Feed:
         self._incomplete_line = ""
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of a request that continues after the last event, or,
-        before any, starts from the first. Discards the part of an event that has
-        arrived."""
+        """Return the headers of a request that continues after the last event, or
+        starts from the first if there was none. Call it before each connection: it
+        discards an event that has arrived in part."""
         self._fields = {}
         self._incomplete_line = ""
         resume = {"Last-Event-ID": self._last_id} if self._last_id else {}
         return {"Accept": _EVENTS, **resume}
 
     def take(self, text: str) -> list[Row | None]:
-        """Parse the next text of the stream, which may end anywhere, and update `state`
-        and `has_ended`. Calls on_estimate. Return an entry for each event that the text
-        completes: the row, or None for another event, also for one of an unknown name.
+        """Parse the next text of the stream, which may end anywhere; update `state` and
+        `has_ended`, and call on_estimate. Return an entry for each event that the text
+        completes: the row, or None for any other event.
 
         Raises ApiError if the job no longer exists, UnexpectedAnswerError for an event
-        whose data is not a job's; also in place of a ValueError, KeyError or TypeError
-        that on_estimate raises.
+        whose data is not a job's.
         """
+        # A ValueError, KeyError or TypeError of on_estimate becomes an
+        # UnexpectedAnswerError, too.
         *lines, self._incomplete_line = _END_OF_LINE.split(self._incomplete_line + text)
         if self._incomplete_line == "" and text.endswith("\r"):
             # The "\r" may be the first half of "\r\n".
@@ -141,12 +146,11 @@ class Feed:
 
 
 class Reading:
-    """Reads a feed to its end over several connections: decides what to do as each
-    opens and breaks."""
+    """Decides, as connections to one event stream open and break, what to do next,
+    until the feed has been read to its end."""
 
     def __init__(self, feed: Feed, habits: Habits) -> None:
-        """Begin before the first connection. habits: how often, and for how long, a new
-        connection is tried."""
+        """habits: how often, and for how long, a new connection is tried."""
         self.feed = feed
         self.pause_s = 0.0
         """Seconds to wait before the next connection."""
@@ -156,7 +160,8 @@ class Reading:
 
     def on_open(self, response: httpx.Response) -> bool:
         """Return True if events follow; False if the connection has to be tried again
-        after `pause_s`. The body of an unsuccessful response must have been read.
+        after `pause_s` seconds. The body of an unsuccessful response must have been
+        read.
 
         Raises ApiError if a further try is useless or was the last one,
         UnexpectedAnswerError if the response is no event stream.
@@ -168,9 +173,9 @@ class Reading:
         return pause_s is None
 
     def take(self, text: str) -> list[Row]:
-        """Parse the next text of the stream, and return the rows that it completes. An
-        event counts as a response: failures are counted from zero again. Raises the
-        errors of `Feed.take`."""
+        """Parse the next text of the stream, and return the rows that it completes. If
+        the text completes an event, failures are counted from zero again. Errors are
+        those of `Feed.take`."""
         events = self.feed.take(text)
         self._has_heard = self._has_heard or bool(events)
         rows = [row for row in events if row is not None]
@@ -182,8 +187,8 @@ class Reading:
         return rows
 
     def on_close(self, error: httpx.TransportError | None = None) -> None:
-        """Set `pause_s` after the connection has ended or failed: how long to wait
-        before the next one. If the job has ended and there is no error, nothing
+        """Call it after the connection has ended or failed: sets `pause_s`, the seconds
+        to wait before the next one. If the job has ended and there is no error, nothing
         changes. Raises UnreachableError after the last try."""
         has_heard = self._has_heard
         self._has_heard = False

@@ -43,7 +43,7 @@ _TYPES = {"npy": "application/x-npy", "zip": "application/zip"}
 
 @dataclass(frozen=True)
 class Pause:
-    """Wait this long."""
+    """An instruction to the client to wait."""
 
     seconds: float
 
@@ -60,7 +60,12 @@ second while the client waits for the job."""
 
 
 class JobView(Generic[R]):
-    """A job of the service. `state`: the last Job document that was received."""
+    """A job of the service.
+
+    id: its id.
+    state: the last Job document that was received.
+    was_canceled_here: True if this object cancelled it.
+    """
 
     def __init__(self, state: documents.Job) -> None:
         """state: the job's document, as the service sent it."""
@@ -90,8 +95,7 @@ class JobView(Generic[R]):
 
 
 class Flows:
-    """Every operation of a client. Each may raise ServiceError. habits: how patient the
-    client is."""
+    """Every operation of a client, as a flow. Each may raise ServiceError."""
 
     def __init__(self, habits: Habits) -> None:
         """habits: how often each call is tried, and for how long."""
@@ -104,8 +108,8 @@ class Flows:
         allow. Raise ApiError if the service refuses, UnreachableError if it does not
         respond.
 
-        patience: counts the tries of this call, for a caller that asks it afterwards
-            whether an earlier try may have been carried out. Default: a new one.
+        patience: counts the tries, for a caller that reads from it afterwards whether
+            an earlier try may have been carried out. Default: a new one.
         """
         patience = patience or Patience(self._habits)
         while True:
@@ -158,7 +162,11 @@ class Flows:
         kind: documents.JobKind | None,
         cursor: str | None,
     ) -> Flow[documents.JobList]:
-        """Return a page of the list of jobs. cursor: that of the previous page."""
+        """Return a page of the list of jobs.
+
+        status, kind: only jobs with these; None for all.
+        cursor: that of the previous page; None for the first.
+        """
         call = calls.get("/jobs", status=status, kind=kind, cursor=cursor)
         return (yield from self._document(call, "jobs", "next_cursor"))
 
@@ -206,7 +214,10 @@ class Flows:
         return answer.content
 
     def score_map(self, job_id: str, picture: int) -> Flow[documents.ScoreMap]:
-        """Return the bits of every variable. picture: index of the picture."""
+        """Return the bits of every variable of a score.
+
+        picture: index of the picture.
+        """
         # The first picture is the service's default and is not sent.
         call = calls.get(
             calls.resource("jobs", job_id, "score-map"), picture=picture or None
@@ -224,8 +235,11 @@ class Flows:
     def marginals(
         self, job_id: str, of: MapKind, picture: int
     ) -> Flow[documents.MarginalMap]:
-        """Return the marginals of each pixel as numbers. picture: index of the
-        picture."""
+        """Return the marginals of each pixel of a completion as numbers.
+
+        of: `mean` or `entropy`.
+        picture: index of the picture.
+        """
         call = calls.get(
             calls.resource("jobs", job_id, "marginals"), of=of, picture=picture or None
         )

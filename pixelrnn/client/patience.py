@@ -27,12 +27,11 @@ request out. Its own refusals have other statuses."""
 
 
 class Patience:
-    """The retries of one call: counts its failures, and decides how long to pause after
-    each."""
+    """Counts the failures of one call, and decides how long to pause after each, and
+    when to give up."""
 
     def __init__(self, habits: Habits) -> None:
-        """Begin without a failure. habits: those of the client; `has_answered` is set
-        in them."""
+        """habits: those of the client; `has_answered` is set in them."""
         self._habits = habits
         self.may_be_done = False
         """True if the service may have carried out an earlier try, whose response was
@@ -63,9 +62,9 @@ class Patience:
         return self._pause(error_of(response), _retry_after(response))
 
     def after_silence(self, error: httpx.TransportError | None) -> float:
-        """Return the seconds to pause after a connection that failed, or a stream that
-        ended early (error: None). Raises UnreachableError after the last try, and
-        before that if the client's timeout is over, or two seconds at an address that
+        """Return the seconds to pause after a connection that failed (`error`), or a
+        stream that ended early (None). Raises UnreachableError after the last try;
+        earlier if the client's timeout is over, or after two seconds at an address that
         has never responded."""
         tries = "once" if self._failures == 0 else f"{self._failures + 1} times"
         unreachable = UnreachableError(
@@ -111,8 +110,8 @@ class Patience:
 
 def error_of(response: httpx.Response) -> ApiError:
     """Return the error of an unsuccessful response, whose body must have been read. If
-    it has no problem document, because a proxy sent it, the problem contains its status
-    and reason only."""
+    a proxy sent it, without a problem document, the problem contains its status and
+    reason only."""
     try:
         content = response.json()
     except ValueError:

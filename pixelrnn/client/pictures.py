@@ -55,9 +55,9 @@ def format_of(path: Path | str) -> str:
 
 
 def file_of(picture: Picture) -> bytes:
-    """Return the bytes to send for a picture: of a file unchanged, of a Pillow image as
-    PNG, of an array as PNG if it is pixels, otherwise as .npy. Raises OSError if a file
-    cannot be read, ValueError for an array of Python objects."""
+    """Return the bytes to send for a picture: a file unchanged, a Pillow image as PNG,
+    an array as PNG if it is pixels, otherwise as .npy. Raises OSError if a file cannot
+    be read."""
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, str | PathLike):
@@ -93,16 +93,20 @@ def _png_file(image: "Image.Image") -> bytes:
 
 
 def values_of(file: bytes) -> "np.ndarray":
-    """Return the array in a .npy file of the service. For any other bytes it raises, or
-    returns, what numpy.load does."""
+    """Return the array in a .npy file of the service, given its bytes. Raises
+    ValueError for other bytes."""
     import numpy as np
 
     return np.load(io.BytesIO(file), allow_pickle=False)
 
 
 def array_of(state: documents.Job, rows: list[Row]) -> "np.ndarray":
-    """Return the images of a job as bytes 0..255, (n, height, width, channels). rows:
-    all its rows. Raise ServiceError if the job draws no such images."""
+    """Return the images of a job as bytes 0..255, (n, height, width, channels). Raise
+    ServiceError if the job draws no images of the model's size.
+
+    state: the job's document.
+    rows: all rows of the job.
+    """
     import numpy as np
 
     if state.get("cutouts"):
@@ -125,8 +129,11 @@ def array_of(state: documents.Job, rows: list[Row]) -> "np.ndarray":
 def pictures_of(
     array: "np.ndarray", palette: Sequence[str] = ()
 ) -> "list[Image.Image]":
-    """Return the images of an array of `array_of` as Pillow images: grey, RGB, or RGBA
-    in the colours of the palette."""
+    """Return images as Pillow images: grey, RGB, or RGBA in the colours of the palette.
+
+    array: as `array_of` returns it.
+    palette: the colours of the values, #rrggbb or #rrggbbaa; empty without categories.
+    """
     from PIL import Image
 
     if palette:

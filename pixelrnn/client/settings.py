@@ -20,7 +20,10 @@ the time between two comments on a quiet stream."""
 
 @dataclass
 class Habits:
-    """How patient a client is with its service, and what it knows of it."""
+    """How patient a client is with its service, and what it knows of it.
+
+    tries: maximum number of tries of a call.
+    """
 
     tries: int = TRIES
     timeout_s: float | None = None
@@ -37,9 +40,15 @@ class Habits:
 
 
 def http_options(url: str, key: str | None, timeout_s: float | None) -> dict[str, Any]:
-    """Return the arguments of an httpx client for this service. White space around the
-    key is not sent. Raise AddressError for an invalid URL, ApiKeyError for a key that
-    no header can have."""
+    """Return the keyword arguments for an httpx client of this service.
+
+    key: white space around it is not sent. ApiKeyError is raised for one that no header
+        can have.
+    timeout_s: seconds without a response after which a call is given up; None: no
+        limit.
+
+    Raises AddressError for an invalid URL.
+    """
     check_address(url)
     # A key that was read from a file ends in a line feed.
     key = (key or "").strip()
