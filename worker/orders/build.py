@@ -33,12 +33,9 @@ BUILDERS: dict[str, Build] = {
 
 
 def build(spec: JobSpec, card: ModelCard, material: Material) -> Order:
-    """Return the engine's order for a claimed job and the model that it was accepted
-    for.
-
-    Raises JobRefusedError, with the error that the client will see, if the model cannot
-    do the job, or if the stored input or rows do not fit the description.
-    """
+    """Return the order for a claimed job. card: of the model that it was accepted for.
+    Raises JobRefusedError if the model cannot do the job, or if the stored input or
+    rows do not fit the description."""
     check_spec(spec, card)
     build_one = BUILDERS[spec.kind]
     try:

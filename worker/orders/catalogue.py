@@ -8,7 +8,7 @@ from worker.contract.cards import ModelCard, RefusedModel
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The engine's models when it starts, which it reports to its worker."""
+    """The models of an engine process when it starts, which it reports to its worker."""
 
     cards: Mapping[str, ModelCard]
     """The loaded models: name -> card."""
@@ -23,7 +23,6 @@ class Catalogue:
 
 
 def kept_name(card: ModelCard) -> str:
-    """Return the engine's name for weights that were added while it runs:
-    NAME@IDENTITY. The plain name stands for the weights with which the engine started.
-    """
+    """Return the name NAME@IDENTITY by which an engine process knows weights that were
+    added while it runs. The plain name stands for those with which it started."""
     return f"{card.name}@{card.identity_or_digest}"

@@ -9,8 +9,8 @@ from worker.contract.jobs import JobError, JobStatus
 
 @dataclass(frozen=True)
 class Claim:
-    """One attempt at one job. Each attempt has a new token, so that an older attempt
-    cannot write any more."""
+    """One attempt at one job. Each attempt has a new token, so that an older one cannot
+    write any more."""
 
     job_id: str
     """Id of the job."""
@@ -64,5 +64,4 @@ RETRY = Outcome(None, returns_to_queue=True)
 
 
 def failed(error: JobError) -> Outcome:
-    """Return the outcome of a job that failed with this error."""
     return Outcome(JobStatus.FAILED, error)

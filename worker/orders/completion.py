@@ -30,7 +30,6 @@ class ParticleOrder(Order):
     values: int
     """Number of different values of a row's byte."""
     hole: Hole
-    """The hole."""
     seed: int
     """Seed of the noise."""
     particles: int
@@ -41,7 +40,6 @@ class ParticleOrder(Order):
     """Number of rows of each image that earlier attempts published. Complete images are
     drawn again too, because the receipt is about the particles of all images."""
     priority: Priority = Priority.INTERACTIVE
-    """Who goes first if images wait."""
     rank: bool = False
     """True if the images are scored at the end."""
     most_scores: int = 0
@@ -50,8 +48,8 @@ class ParticleOrder(Order):
 
     @property
     def images(self) -> int:
-        """Number of images that are drawn. A job of no images draws one for its
-        statistics, which is not published."""
+        """Number of images that are drawn; a job of no images draws one for its
+        statistics."""
         return max(1, len(self.published))
 
 
@@ -59,13 +57,9 @@ def complete_order(
     spec: JobSpec, card: ModelCard, material: Material
 ) -> DrawOrder | ParticleOrder:
     """Return the order for a completion: of images in slots for `clamp`, and for
-    `posterior` if that is exact; else by particles.
-
-    Raises JobRefusedError if the input does not have the job's size, or the model does
-    not have the job's label, method or number of particles. Raises ValueError if the
-    mask needs more particles than the model allows although the job's description says
-    that it needs none.
-    """
+    `posterior` if that is exact; else by particles. Raises ValueError if the mask needs
+    more particles than the model allows although the job's description says that it
+    needs none."""
     options = cast(CompleteOptions, spec.options)
     if not options.fits(card):
         raise JobRefusedError(
@@ -104,8 +98,7 @@ def complete_order(
 
 
 def given_image(spec: JobSpec, values: int, pixels: bytes, keep: bytes) -> GivenImage:
-    """Return picture and mask as values. Raises JobRefusedError if they do not have the
-    job's size."""
+    """Return picture and mask as values. values: number of different values of a byte."""
     return GivenImage(
         pixels_to_values(whole_picture(spec, pixels), values), kept_pixels(spec, keep)
     )

@@ -26,8 +26,7 @@ class CutoutOrder(Order):
     """Its left and upper edge in the picture, in pixels."""
 
     def after(self, filled: "FilledPixels") -> Order:
-        """Return the real order, with the pixels that are filled so far as given ones.
-        Raises what `build` raises."""
+        """Return the real order, with the pixels that are filled so far as given ones."""
         return self.build(
             self.job, self.card, replace(self.material, pixels=filled.given(self))
         )
@@ -37,25 +36,22 @@ class FilledPixels:
     """The pixels of one picture's holes that have been drawn so far."""
 
     def __init__(self) -> None:
-        """Begin with no drawn pixel."""
         self._pixels: dict[tuple[int, int], bytes] = {}
 
     def add(self, cutout: CutoutOrder, y: int, pixels: bytes) -> None:
-        """Store row y of a cut-out: those pixels that its mask does not give.
-
-        Pixels that belong to a later hole are drawn again by that hole's own cut-out,
-        which replaces them.
-        """
+        """Store those pixels of row y of a cut-out that its mask does not give. y:
+        index of the row in the cut-out. pixels: bytes of the whole row."""
         left, top = cutout.place
         C = cutout.job.channels
         W = cutout.job.width
         for x, is_given in enumerate(cutout.material.keep[y * W : (y + 1) * W]):
             if not is_given:
+                # The cut-out of a later hole draws that hole's pixels once more.
                 self._pixels[left + x, top + y] = pixels[C * x : C * (x + 1)]
 
     def given(self, cutout: CutoutOrder) -> bytes:
-        """Return the input pixels of a cut-out, in which the given ones that earlier
-        cut-outs drew have their drawn colours. Nothing is changed."""
+        """Return the input pixels of a cut-out, with the drawn colours of those that
+        earlier cut-outs drew."""
         left, top = cutout.place
         C = cutout.job.channels
         W = cutout.job.width

@@ -32,9 +32,7 @@ class Hole:
     given: GivenImage
     """Given pixels and mask."""
     temperature: float
-    """Temperature of the draws."""
     seed: int
-    """Seed of the noise."""
     first: int = 0
     """Number of the first image among those of the seed."""
     label: int | None = None
@@ -66,7 +64,6 @@ class DrawOrder(Order):
     values: int
     """Number of different values of a row's byte."""
     images: Sequence[PlannedImage]
-    """The images to draw."""
     priority: Priority = Priority.INTERACTIVE
     """Who goes first if images wait for slots."""
     drawn: NDArray[np.integer] | None = None
@@ -90,28 +87,24 @@ class DrawOrder(Order):
 
     @property
     def seats(self) -> str:
-        """Name of the slots that draw the images: the model's name, or the model's with
-        the width of its fields."""
+        """Name of the slots that draw the images: the model's, and the width of fields."""
         return f"{self.model} {self.width} wide" if self.width else self.model
 
 
 def sample_order(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder:
-    """Return the order for new images. The noise of each chooses the member that draws
-    it."""
     # Only upright members draw fields, so rows become final from the top down.
     drawer = UPRIGHT if spec.options.is_field else any_member(card.members)
     return draw_order(spec, card, material, None, drawer, weighed=True)
 
 
 def upsample_order(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder:
-    """Return the order for large images from a small one."""
     given = small_image(spec, card.values, material.pixels)
+    # The noise of each image chooses the member that draws it.
     drawer = any_member(card.members)
     return draw_order(spec, card, material, given, drawer, weighed=True)
 
 
 def small_image(spec: JobSpec, values: int, pixels: bytes) -> GivenImage:
-    """Return the small image that a job is given, as values."""
     small = picture(spec, pixels, spec.small_height, spec.small_width)
     return GivenImage(small=pixels_to_values(small, values))
 
@@ -126,11 +119,11 @@ def draw_order(
     hole: Hole | None = None,
     weighed: bool = False,
 ) -> DrawOrder:
-    """Return the order for a job whose images begin with `given`.
+    """Return the order for a job whose images begin with `given`, None for nothing.
 
     drawer: the member of the model that draws. rank, hole: see DrawOrder. weighed:
-    whether the result contains ln p of each image. Raises ValueError if the model does
-    not have a requested label, or if a published row is damaged.
+    whether the result contains ln p of each image. Raises ValueError for a label that
+    the model does not have, and for a damaged row.
     """
     images: Sequence[PlannedImage] = plan_images(
         spec, card.levels, given, material.rows, drawer, weighed
@@ -175,8 +168,8 @@ def draw_order(
 def _labelled(
     image: PlannedImage, label: int | None, label_from: NDArray[np.bool_] | None
 ) -> PlannedImage:
-    """Return the image with this label; without one, `label_from` marks the given
-    pixels by which its label is chosen."""
+    """Return the image with this label, or with the given pixels (H, W) by which its
+    label is chosen."""
     return replace(
         image, request=replace(image.request, label=label, label_from=label_from)
     )

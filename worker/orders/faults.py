@@ -12,7 +12,6 @@ class JobRefusedError(Exception):
     the client sees."""
 
     def __init__(self, error: JobError) -> None:
-        """error: the client's error; its detail is also the exception's message."""
         super().__init__(error.detail)
         self.error = error
 
@@ -26,19 +25,16 @@ def _failed(word: str, title: str, cause: BaseException) -> JobError:
 
 
 def malformed_spec(detail: str) -> JobError:
-    """Return the error of a job whose description or stored input is invalid. detail: a
-    sentence."""
+    """Return the error for an invalid description or input. detail: a sentence."""
     return _fault("malformed-spec", "The job's description cannot be read", detail)
 
 
 def malformed_entry(detail: str) -> JobError:
-    """Return the error of a job whose queue entry is invalid. detail: a sentence."""
+    """Return the error for an invalid queue entry. detail: a sentence."""
     return _fault("malformed-entry", "The queue entry cannot be read", detail)
 
 
 def function_refused(name: object) -> JobError:
-    """Return the error of a job whose queue entry names another function than the
-    worker's."""
     detail = (
         f"The queue entry asks for {str(name)[:100]!r}, which this worker does not run."
     )
@@ -46,8 +42,6 @@ def function_refused(name: object) -> JobError:
 
 
 def model_changed(name: str) -> JobError:
-    """Return the error of a job whose model the worker no longer holds. name: the
-    model's."""
     detail = (
         f"The weights or labels of {name!r} are not those the job was accepted for. "
         "Submit it again."
@@ -56,8 +50,8 @@ def model_changed(name: str) -> JobError:
 
 
 def shape_mismatch(name: str, expected: str, got: str) -> JobError:
-    """Return the error of a job whose size is not that of the model. expected, got:
-    sizes as text."""
+    """Return the error for a job of another size than the model. expected, got: as
+    text."""
     detail = (
         f"{name!r} draws (channels, height, width) = {expected}; the job says {got}."
     )
@@ -65,8 +59,7 @@ def shape_mismatch(name: str, expected: str, got: str) -> JobError:
 
 
 def kind_refused(name: str, can: list[str]) -> JobError:
-    """Return the error of a job of a kind that the model does not do. can: kinds that
-    it does."""
+    """Return the error for a kind of job that is not among `can`, those of the model."""
     return _fault(
         "malformed-spec",
         "The model does not do this kind of work",
@@ -75,17 +68,14 @@ def kind_refused(name: str, can: list[str]) -> JobError:
 
 
 def method_refused(name: str, methods: list[str], max_particles: int) -> JobError:
-    """Return the error of a completion by a method, or with more particles, than the
-    model offers. methods: those that it offers. max_particles: 0 if it offers none by
-    particles."""
+    """Return the error for a method or number of particles that the model does not
+    offer. methods: those that it offers. max_particles: 0 if it offers none."""
     by_particles = f", by at most {max_particles} particles" if max_particles else ""
     detail = f"{name!r} completes by: {', '.join(methods)}{by_particles}."
     return _fault("malformed-spec", "The model does not complete like this", detail)
 
 
 def impossible_picture(cause: BaseException) -> JobError:
-    """Return the error of a job whose given pixels have probability 0, so that nothing
-    can be drawn."""
     title = "The model gives the given pixels no probability"
     return _fault(
         "impossible-picture", title, f"There is nothing to draw from: {cause}."
@@ -93,51 +83,43 @@ def impossible_picture(cause: BaseException) -> JobError:
 
 
 def not_verifiable(cause: BaseException) -> JobError:
-    """Return the error of a verification that is not possible on this worker."""
     return _fault("not-verifiable", "The picture cannot be verified here", f"{cause}.")
 
 
 def not_encodable(why: str) -> JobError:
-    """Return the error of pictures that cannot be encoded. why: a sentence without its
+    """Return the error for pictures that cannot be encoded. why: a sentence without its
     full stop."""
     return _fault("not-encodable", "The pictures cannot be encoded", f"{why}.")
 
 
 def not_decodable(cause: BaseException) -> JobError:
-    """Return the error of a file that cannot be decoded. The cause's message becomes
-    the detail."""
     return _fault("not-decodable", "The file cannot be decoded", f"{cause}.")
 
 
 def coding_failed(cause: BaseException) -> JobError:
-    """Return the error of an unexpected failure while encoding or decoding."""
     return _failed(
         "coding-failed", "The model failed while it encoded or decoded", cause
     )
 
 
 def scoring_failed(cause: BaseException) -> JobError:
-    """Return the error of an unexpected failure while scoring."""
     return _failed(
         "scoring-failed", "The model failed while it scored the picture", cause
     )
 
 
 def drawing_failed(cause: BaseException) -> JobError:
-    """Return the error of an unexpected failure while drawing."""
     return _failed("drawing-failed", "The model failed while it was drawing", cause)
 
 
 def training_failed(why: str) -> JobError:
-    """Return the error of a training that ended without a model. why: a sentence."""
+    """Return the error for a training that ended without a model. why: a sentence."""
     return _fault("training-failed", "The training has made no model", why)
 
 
 def training_died(deaths: int, how: str) -> JobError:
-    """Return the error of a training whose process ended `deaths` times.
-
-    how: the last end, such as "signal 9".
-    """
+    """Return the error for a training whose process ended `deaths` times. how: the last
+    end, such as "signal 9"."""
     detail = (
         f"Its process was started {deaths} times and ended each time before it was "
         f"done (the last time with {how}). The pictures may need more memory than "
@@ -147,21 +129,15 @@ def training_died(deaths: int, how: str) -> JobError:
 
 
 def not_served(why: str) -> JobError:
-    """Return the error of a job whose model was refused by its workers. why: the
-    reason."""
     return _fault("not-served", "The model is not served", why)
 
 
 def worker_lost() -> JobError:
-    """Return the error of a job whose workers died as often as CRASHES_FORGIVEN
-    allows."""
     detail = "The job was started as often as it may be, and its worker died each time."
     return _fault("worker-lost", "The workers that drew this job died", detail)
 
 
 def rows_lost() -> JobError:
-    """Return the error of a job whose confirmed rows were lost again in each
-    attempt."""
     detail = (
         "The store forgot rows that it had confirmed, each time that the job was drawn."
     )

@@ -25,11 +25,9 @@ integer at every other pause; returns the job's outcome."""
 @dataclass(frozen=True)
 class FileOrder(Order):
     """The pictures of a job that are encoded to a file, or the file whose pictures
-    become the job's images.
-
-    The function of its kind (worker.engine.kinds.OF_FILES) takes (order, model) and
-    returns its steps. Decoded images are published when they are complete.
-    """
+    become the job's images. The function of its kind (worker.engine.kinds.OF_FILES)
+    takes (order, model) and returns its steps. Decoded images are published when they
+    are complete."""
 
     kind: str
     """The kind's word."""
@@ -45,8 +43,8 @@ class FileOrder(Order):
 
 
 def encode_order(spec: JobSpec, card: ModelCard, material: Material) -> FileOrder:
-    """Return the order for encoding the job's pictures. Raises JobRefusedError if one
-    has a colour that is none of the model's: decoding would not return it unchanged."""
+    """Return the order for encoding the job's pictures, whose colours must be the
+    model's: decoding would not return others unchanged."""
     size = len(material.pixels) // spec.n
     parts = [material.pixels[i * size : (i + 1) * size] for i in range(spec.n)]
     images = [_exact(spec, card.levels, pixels, i) for i, pixels in enumerate(parts)]
@@ -62,7 +60,6 @@ def encode_order(spec: JobSpec, card: ModelCard, material: Material) -> FileOrde
 
 
 def decode_order(spec: JobSpec, card: ModelCard, material: Material) -> FileOrder:
-    """Return the order for decoding a file, whose pictures are the job's images."""
     images = CodedFile.of(material.pixels).images
     if images != spec.n:
         raise ValueError(f"the file holds {images} pictures: expected {spec.n}")

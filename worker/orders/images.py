@@ -32,12 +32,11 @@ from worker.orders.faults import (
 
 @dataclass(frozen=True)
 class PlannedImage:
-    """An image that the engine has to draw."""
+    """An image that is still to be drawn."""
 
     request: ImageRequest
-    """What the engine draws."""
     skip: int
-    """Number of the engine's first rows that are published already."""
+    """Number of its first rows that are published already."""
     first: int = 0
     """Number of the job's image 0 among the images of the seed."""
 
@@ -59,8 +58,8 @@ class GivenImage:
     """Upsampling: values of the small image (C, s, s)."""
 
     def label_from(self, spec: JobSpec) -> NDArray[np.bool_] | None:
-        """Return a mask (H, W) of the places with given information about the label:
-        the mask of a completion, or all places for an upsampling."""
+        """Return the mask (H, W) of the places that say something about the label: that
+        of a completion, or all for an upsampling."""
         if self.small is None:
             return self.keep
         return np.ones((spec.height, spec.width), bool)
@@ -80,7 +79,6 @@ def check_spec(spec: JobSpec, card: ModelCard) -> None:
 
 
 def _shape(of: JobSpec | ModelCard) -> str:
-    """Return size and small size as text, for comparison and for messages."""
     shape = f"{(of.channels, of.height, of.width)}"
     if of.small_height or of.small_width:
         shape += f", first {(of.channels, of.small_height, of.small_width)}"
@@ -88,19 +86,13 @@ def _shape(of: JobSpec | ModelCard) -> str:
 
 
 def whole_picture(spec: JobSpec, pixels: bytes) -> NDArray[np.uint8]:
-    """Return pixel bytes of a picture of the job's size as an array (C, H, W), 0..255.
-
-    Raises JobRefusedError if there are more or fewer bytes.
-    """
+    """Do as `picture` for a picture of the job's size."""
     return picture(spec, pixels, spec.height, spec.width)
 
 
 def picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[np.uint8]:
-    """Return pixel bytes as an array (C, height, width), 0..255. The bytes are ordered
-    by row, pixel and colour.
-
-    Raises JobRefusedError if there are more or fewer bytes.
-    """
+    """Return pixel bytes, ordered by row, pixel and colour, as an array (C, height,
+    width), 0..255. Raises JobRefusedError if there are more or fewer bytes."""
     size = height * width * spec.channels
     if len(pixels) != size:
         raise JobRefusedError(
@@ -115,7 +107,7 @@ def picture(spec: JobSpec, pixels: bytes, height: int, width: int) -> NDArray[np
 
 def kept_pixels(spec: JobSpec, keep: bytes) -> NDArray[np.bool_]:
     """Return mask bytes as a mask (H, W), True = given. Raises JobRefusedError if there
-    are more or fewer than H*W bytes."""
+    are more or fewer bytes."""
     H, W = spec.height, spec.width
     if len(keep) != H * W:
         raise JobRefusedError(
@@ -159,12 +151,10 @@ def any_member(members: Sequence[str]) -> Drawer:
 
 def exact_drawer(members: Sequence[str], keep: NDArray[np.bool_]) -> Drawer | None:
     """Return the drawer whose images are exact draws of p(hole | given pixels), or None
-    if particles are needed.
+    if particles are needed: if the model has several networks, or if a given pixel lies
+    behind the hole's first pixel in the network's drawing order.
 
-    It exists for a model of one network, if no given pixel lies behind the hole's first
-    pixel in the network's drawing order. members: orientations of the model's networks.
-    keep: (H, W), True = given. Raises ConfigError for an unknown orientation, or one
-    that does not fit this size.
+    members: orientations of the model's networks. keep: (H, W), True = given.
     """
     orientations: list[Orientation] = [
         check_orientation(name, *keep.shape) for name in members
@@ -182,11 +172,11 @@ def plan_images(
     drawer: Drawer = UPRIGHT,
     weighed: bool = False,
 ) -> list[PlannedImage]:
-    """Return the images of a job that the engine still has to draw, in their order.
+    """Return the images of a job that are still to be drawn, in their order.
 
-    values: number of different values of a byte. given: input of the client; None if
-    there is none. rows: rows that earlier attempts published. weighed: whether ln p of
-    each image is wanted, so that complete images pass the network once more as well.
+    values: number of different values of a byte. given: None if nothing is given. rows:
+    rows that earlier attempts published. weighed: whether ln p of each image is wanted,
+    so that complete images pass the network once more.
     """
     drawn: dict[tuple[int, Stage], list[RowDrawn]] = {}
     for row in rows:
@@ -248,8 +238,6 @@ def _plan(
 def _known(
     spec: JobSpec, values: int, given: GivenImage, final: Sequence[RowDrawn]
 ) -> tuple[NDArray[np.integer], NDArray[np.bool_]]:
-    """Return values (C, H, W) and mask (H, W) of the final image: the client's pixels
-    and the drawn rows."""
     C, H, W = spec.channels, spec.height, spec.width
     known = np.zeros((C, H, W), np.int64)
     if given.values is not None:
@@ -266,8 +254,7 @@ def _known(
 def _small_rows(
     spec: JobSpec, values: int, rows: Sequence[RowDrawn]
 ) -> NDArray[np.integer] | None:
-    """Return the first k rows (C, k, s) of the small image, which are published; None
-    if there are none."""
+    """Return the published rows (C, k, s) of the small image; None if there are none."""
     if not spec.draws_small or not rows:
         return None
     small = np.zeros((spec.channels, len(rows), spec.small_width), np.int64)
@@ -285,8 +272,8 @@ def rows_published(spec: JobSpec, rows: Iterable[RowDrawn]) -> tuple[int, ...]:
 def drawn_images(
     spec: JobSpec, values: int, rows: Iterable[RowDrawn]
 ) -> NDArray[np.integer]:
-    """Return the final images as values (n, C, H, W) with the published rows; rows that
-    are missing are 0."""
+    """Return the final images as values (n, C, H, W); rows that are not published are
+    0."""
     images = np.zeros((spec.n, spec.channels, spec.height, spec.width), np.int64)
     for row in rows:
         if row.stage is Stage.FINAL:
@@ -295,7 +282,6 @@ def drawn_images(
 
 
 def _row_values(row: RowDrawn, channels: int, values: int) -> NDArray[np.uint8]:
-    """Return the values of a row, (C, W)."""
     return pixels_to_values(
         np.frombuffer(row.pixel_bytes(), np.uint8).reshape(-1, channels), values
     ).T
@@ -308,17 +294,14 @@ rows per second."""
 
 
 def row_pixels(row: NDArray[np.integer], values: int) -> bytes:
-    """Return the pixel bytes of a drawn row of values (C, W), ordered by pixel and then
-    by colour."""
+    """Return the pixel bytes of a row of values (C, W), ordered by pixel and then by
+    colour. values: number of different ones."""
     pixel_by_pixel = row.T.astype(np.uint8, copy=False).tobytes()
     return pixel_by_pixel.translate(pixel_of_value(values))
 
 
 @lru_cache
 def pixel_of_value(levels: int) -> bytes:
-    """Return a table of 256 bytes for bytes.translate: value -> pixel byte, for
-    `levels` values.
-
-    For a short row, bytes.translate takes a tenth of the time of an array operation.
-    """
+    """Return a table for bytes.translate, value -> pixel byte, which takes a tenth of
+    the time of an array operation for a short row."""
     return values_to_pixels(np.arange(levels), levels).tobytes().ljust(256, b"\0")

@@ -11,13 +11,12 @@ from worker.orders.claims import Claim
 
 @dataclass(frozen=True)
 class Order:
-    """A claimed job for a model. The type of an order decides which activity of the
-    engine takes it."""
+    """A claimed job for a model. Its type decides which activity of the engine process
+    takes it."""
 
     claim: Claim
-    """The attempt that this order belongs to."""
     model: str
-    """The engine's name of the model."""
+    """Name of the model in the engine process (catalogue.py)."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,6 @@ class TrainOrder(Order):
     """A training. It uses no model: `model` is the name of the model that it makes."""
 
     options: TrainOptions
-    """The training's options."""
 
 
 @dataclass(frozen=True)

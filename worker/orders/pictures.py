@@ -25,7 +25,6 @@ class PictureOrder(Order):
     """
 
     job: JobSpec
-    """The job."""
     pixels: NDArray[np.uint8]
     """(C, H, W), 0..255."""
     keep: NDArray[np.bool_] | None = None
@@ -33,7 +32,6 @@ class PictureOrder(Order):
 
 
 def score_order(spec: JobSpec, card: ModelCard, material: Material) -> PictureOrder:
-    """Return the order for a score, and perhaps one pixel of the picture."""
     pixel = cast(ScoreOptions, spec.options).pixel
     if pixel is not None and (pixel.x >= spec.width or pixel.y >= spec.height):
         raise JobRefusedError(
@@ -43,7 +41,6 @@ def score_order(spec: JobSpec, card: ModelCard, material: Material) -> PictureOr
 
 
 def picture_order(spec: JobSpec, card: ModelCard, material: Material) -> PictureOrder:
-    """Return the order for the picture of a job, with its mask if there is one."""
     keep = kept_pixels(spec, material.keep) if material.keep else None
     return PictureOrder(
         material.claim, spec.model, spec, whole_picture(spec, material.pixels), keep

@@ -36,12 +36,9 @@ def of_each(
     material: Material,
     build: Callable[[JobSpec, ModelCard, Material], Order],
 ) -> SeveralOrder:
-    """Return an order that contains, for each picture, the order that `build` makes;
-    cut-outs wait as CutoutOrder.
-
-    Input and published rows are divided among the pictures. Raises ValueError if the
-    input has another length than the pictures need, and what `build` raises.
-    """
+    """Return an order that contains, for each picture, the order that `build` makes
+    from its part of the input and rows; cut-outs wait as CutoutOrder. Raises ValueError
+    if the input has another length than the pictures need."""
     count = spec.options.picture_count
     n = spec.n // count
     area = spec.height * spec.width
@@ -76,8 +73,8 @@ def of_each(
 
 
 def _alone(spec: JobSpec, i: int, n: int) -> JobSpec:
-    """Return the job of one picture. It draws the same images of the seed as the whole
-    job does."""
+    """Return the job of one picture, which draws the same images of the seed as in the
+    whole job."""
     changed: dict[str, Any] = {"pictures": 0}
     if spec.options.places:
         changed["cutouts"] = None

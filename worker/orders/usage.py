@@ -9,20 +9,16 @@ class Usage:
     """Sums over the steps of one model so far."""
 
     steps: int = 0
-    """Number of steps."""
     seconds: float = 0.0
     """Duration of all steps."""
     image_s: float = 0.0
     """Sum over all steps of duration times drawn images."""
     rows: int = 0
-    """Number of completed rows."""
     images: int = 0
-    """Number of completed images."""
 
     def step(self, seconds: float, busy: int, rows: int, left: int) -> None:
-        """Add one step: its duration, the number of images that it drew side by side
-        (`busy`), the rows that it completed, and the images that it completed (`left`).
-        """
+        """Add one step. seconds: its duration. busy: images that it drew side by side.
+        rows, left: rows and images that it completed."""
         self.steps += 1
         self.seconds += seconds
         self.rows += rows
@@ -31,6 +27,5 @@ class Usage:
 
     @property
     def occupancy(self) -> float:
-        """Mean number of images in a step, weighted by the steps' duration; 0 before
-        the first step."""
+        """Mean number of images in a step, weighted by the steps' duration."""
         return self.image_s / self.seconds if self.seconds else 0.0

@@ -25,17 +25,14 @@ class Backoff:
     failure, and twice as long after each further one, up to `most_s`."""
 
     def __init__(self, first_s: float = 0.05, most_s: float = 1.0) -> None:
-        """first_s, most_s: shortest and longest wait in seconds."""
         self._first_s = first_s
         self._most_s = most_s
         self.wait_s = 0.0
 
     def failed(self) -> float:
-        """Note a failure; return the seconds to wait now, which are also in
-        `wait_s`."""
+        """Note a failure. Return the seconds to wait now, which are also in `wait_s`."""
         self.wait_s = min(max(2 * self.wait_s, self._first_s), self._most_s)
         return self.wait_s
 
     def succeeded(self) -> None:
-        """Note a success: the next failure is a first one."""
         self.wait_s = 0.0

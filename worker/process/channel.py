@@ -8,26 +8,17 @@ from redis.exceptions import RedisError
 
 
 class Channel:
-    """A subscription to one channel.
-
-    The first call of `next` subscribes, and so does the first call after a failure.
-    Messages that are published in between are lost.
-    """
+    """A subscription to one channel. `next` subscribes when it is first called, and
+    after a failure; messages that are published in between are lost."""
 
     def __init__(self, redis: Redis, name: str) -> None:
-        """redis: a client whose connection is used for the subscription. name: of the
-        channel."""
         self._redis = redis
         self._name = name
         self._open: PubSub | None = None
 
     def next(self, within_s: float) -> bytes | None:
-        """Return the data of the next message as soon as there is one, or None after at
-        most `within_s` seconds.
-
-        A call that subscribes returns None as soon as the subscription is confirmed.
-        Raises RedisError; the next call then subscribes again.
-        """
+        """Return the data of the next message; None after `within_s` seconds, or as
+        soon as a new subscription is confirmed. Raises RedisError."""
         try:
             if self._open is None:
                 self._open = self._redis.pubsub(ignore_subscribe_messages=True)

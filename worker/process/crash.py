@@ -14,12 +14,8 @@ state."""
 
 
 def end_with_any_thread() -> None:
-    """From now on, log an uncaught error of any thread but the main one and end this
-    process at once with EXIT_CRASHED, without cleaning up.
-
-    It replaces `threading.excepthook`; an uncaught error of the main thread ends a
-    process anyway.
-    """
+    """From now on, log an uncaught error of any thread and end this process at once
+    with EXIT_CRASHED, without cleaning up. Replaces `threading.excepthook`."""
     threading.excepthook = _crash
 
 

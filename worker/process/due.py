@@ -43,17 +43,15 @@ used."""
 
 
 class Due:
-    """A deadline in shared memory. One process writes it with `within`, another reads
-    it."""
+    """A deadline in shared memory, which one process writes with `within` and another
+    reads."""
 
     def __init__(
         self, descriptor: int, helpers: Callable[[], Sequence[Used]] = tuple
     ) -> None:
-        """Map the memory of an open file (`shared_file`).
-
-        descriptor: number of the file's descriptor in this process. helpers: returns
-        the threads for which the writing thread waits, with their used processor time.
-        """
+        """descriptor: of the shared memory (`shared_file`), which is mapped. helpers:
+        returns the threads for which the writing thread waits, with their used
+        processor time."""
         self._helpers = helpers
         self._memory = mmap.mmap(descriptor, _BYTES)
         self._seen: object = None
@@ -72,7 +70,6 @@ class Due:
         self._write(seconds, [(thread, used_s(thread))])
 
     def is_over(self) -> bool:
-        """Return True if the deadline has passed by the clock."""
         return time.monotonic() > self._back_at()
 
     def is_hung(self) -> bool:
@@ -111,7 +108,6 @@ class Due:
         return _HEADER.unpack_from(self._memory, 0)[0]
 
     def _allowed(self) -> list[Used]:
-        """Return the threads, each with the processor time at which it is late."""
         count = _HEADER.unpack_from(self._memory, 0)[1]
         places = (_HEADER.size + place * _THREAD.size for place in range(count))
         found = [_THREAD.unpack_from(self._memory, at) for at in places]
@@ -123,11 +119,8 @@ _own_used_s = time.thread_time if sys.platform == "linux" else time.monotonic
 
 def used_s(thread: int) -> float:
     """Return the seconds of processor time that a thread of any process has used;
-    infinity if the thread has ended.
-
-    thread: the system's number. On systems other than Linux, which do not report it,
-    return the clock's time instead.
-    """
+    infinity if it has ended. thread: the system's number. The clock's time on systems
+    other than Linux."""
     if sys.platform != "linux":
         return time.monotonic()
     try:

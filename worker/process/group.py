@@ -14,11 +14,8 @@ longer."""
 
 
 def signal_group(leader: "subprocess.Popen[bytes]", number: int) -> None:
-    """Send a signal to all processes of a group, in one call of the kernel. Do nothing
-    if none is left.
-
-    leader: started with `process_group=0`.
-    """
+    """Send a signal to all processes of a group, if any, in one call of the kernel.
+    leader: started with `process_group=0`."""
     # A group of zombies is no error on Linux, and EPERM on other systems.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader.pid, number)
@@ -26,9 +23,7 @@ def signal_group(leader: "subprocess.Popen[bytes]", number: int) -> None:
 
 def end_group(leader: "subprocess.Popen[bytes]") -> None:
     """Kill all processes of a group, even stopped ones, and wait until they are gone.
-
-    It may be called again, and after the leader has ended by itself.
-    """
+    The leader may have ended already."""
     signal_group(leader, signal.SIGKILL)
     leader.wait()
     deadline = time.monotonic() + _GONE_S
@@ -37,8 +32,6 @@ def end_group(leader: "subprocess.Popen[bytes]") -> None:
 
 
 def _has_members(group: int) -> bool:
-    """Return True if a group has members, after reaping those that are children of this
-    process: in a container, it may be the one that inherits orphans."""
     with suppress(ChildProcessError):
         os.waitpid(-group, os.WNOHANG)
     try:

@@ -9,25 +9,19 @@ from model_core.control_groups import GROUPS, OWN, directories
 
 def usable(groups: Path = GROUPS, own: Path = OWN) -> int:
     """Return the bytes of memory that this process may use: the machine's, or fewer if
-    a control group allows less.
-
-    groups, own: the folder of control groups and the file that names this process's
-    groups; tests replace them.
-    """
+    a control group allows less. groups, own: for tests."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([physical, *_group_limits(groups, own)])
 
 
 def _group_limits(groups: Path, own: Path) -> Iterator[int]:
-    """Yield the bytes that each control group of this process allows."""
     for group, is_unified in directories("memory", groups, own):
         name = "memory.max" if is_unified else "memory.limit_in_bytes"
         yield from _number(group / name)
 
 
 def _number(path: Path) -> Iterator[int]:
-    """Yield the number in a file; yield nothing if there is no file, or no limit
-    ("max")."""
+    """Yield the number in a file, if there is one and it is not "max"."""
     try:
         text = path.read_text(encoding="ascii").strip()
     except OSError:

@@ -22,10 +22,8 @@ class NoProcessorError(Exception):
 
 def usable() -> list[int]:
     """Return the numbers of the processors that this process may use, the most
-    interrupted ones first; empty on systems other than Linux.
-
-    A processor with many interrupts, for example from a disk, suits an engine least.
-    """
+    interrupted ones first, because they suit drawing least; empty on systems other than
+    Linux."""
     if sys.platform != "linux":
         return []
     interrupted = _interrupted(Path("/proc/stat").read_text())
@@ -48,12 +46,9 @@ def _interrupted(stat: str) -> dict[int, int]:
 def engine_processors(
     available: Sequence[int], engines: int, threads: int
 ) -> list[tuple[int, ...]]:
-    """Return the processors that are reserved for each engine, `threads` for each: the
-    last ones of `available`.
-
-    Return empty tuples if the machine has more than SMALL processors, or if none would
-    be left for everything else.
-    """
+    """Return the processors that are reserved for each of `engines` engine processes,
+    `threads` for each: the last ones of `available`. Empty tuples if the machine has
+    more than SMALL processors, or if none would be left for everything else."""
     count = len(available)
     if count > SMALL or count <= engines * threads:
         return [()] * engines
@@ -65,11 +60,8 @@ def engine_processors(
 
 def keep_to(processors: Collection[int]) -> None:
     """Run this thread, and threads and processes that it starts from now on, only on
-    these processors.
-
-    Do nothing if `processors` is empty, or on systems other than Linux. Raises
-    NoProcessorError if none of them can be used.
-    """
+    these processors; any if empty, and on systems other than Linux. Raises
+    NoProcessorError if none of them can be used."""
     if processors and sys.platform == "linux":
         try:
             os.sched_setaffinity(0, processors)
@@ -82,17 +74,14 @@ def keep_to(processors: Collection[int]) -> None:
 
 def keep_off(processors: Collection[int]) -> None:
     """Run this thread, and what it starts from now on, on all usable processors but
-    these; do nothing if there are no others."""
+    these, if there are others."""
     keep_to(set(usable()) - set(processors))
 
 
 def use_batch_scheduling() -> None:
-    """Give this thread, and threads that it starts from now on, the policy SCHED_BATCH,
-    so that they do not interrupt other threads when they wake up.
-
-    A worker's threads wake up thousands of times a second, for moments. Do nothing if
-    the system does not allow it.
-    """
+    """Give this thread, and threads that it starts from now on, the policy SCHED_BATCH
+    if the system allows it, so that they do not interrupt other threads when they wake
+    up."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):  # a sandbox may forbid it
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

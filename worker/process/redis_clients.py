@@ -32,7 +32,7 @@ HEARTBEAT_TIMEOUT_S = 1.0
 
 def connect(url: str, timeout_s: float) -> Redis:
     """Return a client whose every command returns or raises RedisError within about
-    `timeout_s` seconds. It does not connect yet."""
+    `timeout_s` seconds. It connects with the first one."""
     return Redis.from_url(
         url,
         socket_timeout=timeout_s,
@@ -49,12 +49,9 @@ def unusable_reason(redis: Redis) -> str:
 
 
 def weaknesses_of(redis: Redis) -> tuple[str, ...]:
-    """Return how this server may lose accepted jobs, a sentence for each; empty if it
-    keeps everything.
-
-    Raises RedisError, in particular BusyLoadingError while the server is still reading
-    its file.
-    """
+    """Return how this server may lose accepted jobs, a sentence for each. Raises
+    RedisError, in particular BusyLoadingError while the server is still reading its
+    file."""
     client: Any = redis  # redis-py types every answer as "awaitable or not"
     memory = client.info("memory")
     persistence = client.info("persistence")

@@ -11,14 +11,10 @@ AFTER_A_BUG_S = 1.0
 
 class TurnThread:
     """A daemon thread that calls `turn()`, waits for as many seconds as it returned,
-    and calls it again; None ends the thread.
-
-    An error of `turn` is logged; the next call follows after AFTER_A_BUG_S seconds.
-    """
+    and calls it again; None ends the thread. An error of `turn` is logged; the next
+    call follows after AFTER_A_BUG_S seconds."""
 
     def __init__(self, name: str, turn: Callable[[], float | None]) -> None:
-        """Prepare the thread without starting it. name: of the thread. turn: called in
-        the thread."""
         self._turn = turn
         self._stopped = False
         self._woken = threading.Event()
@@ -30,27 +26,21 @@ class TurnThread:
         return self._stopped
 
     def start(self) -> None:
-        """Start the thread. Raises RuntimeError if it was started before."""
         self._thread.start()
 
     def stop(self, timeout_s: float = 0.0) -> None:
         """Ask the thread to end after the current call, and wait up to `timeout_s`
-        seconds for that.
-
-        Raises RuntimeError if the thread was not started, or is the calling one.
-        """
+        seconds for that."""
         self._stopped = True
         self._woken.set()
         self.join(timeout_s)
 
     def hurry(self) -> None:
-        """Make the next call now, or as soon as the current one returns, without
-        waiting in between."""
+        """Make the next call as soon as the current one returns, without waiting in
+        between."""
         self._woken.set()
 
     def join(self, timeout_s: float) -> None:
-        """Wait until the thread has ended, at most `timeout_s` seconds. Raises
-        RuntimeError if it was not started, or is the calling one."""
         self._thread.join(timeout_s)
 
     def _run(self) -> None:

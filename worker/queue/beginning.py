@@ -22,16 +22,13 @@ from worker.queue.scripts import DROP_DUPLICATE, PARK
 
 class Beginning:
     """Begins taken jobs, or parks, returns or refuses them. Only the thread of RQ's
-    loop uses it.
-
-    `admission` reads, opens and refuses the jobs that belong to queue entries, and
-    `ending` ends jobs that fail here.
-    """
+    loop uses it."""
 
     def __init__(
         self, rq: RqWorker, held: HeldJobs, ending: Ending, admission: Admission
     ) -> None:
-        """rq, held, ending, admission: the other parts of the same worker."""
+        """admission: reads, opens and refuses the jobs that belong to queue entries.
+        ending: ends jobs that fail here."""
         self._rq = rq
         self._held = held
         self._ending = ending
@@ -39,13 +36,12 @@ class Beginning:
         self._log = structlog.get_logger("intake")
 
     def begin(self, taken: TakenJob) -> None:
-        """Begin the job and return; it raises nothing.
+        """Begin the job and return; raises nothing. Later another thread calls
+        `Ending.finish` for it.
 
-        Later another thread calls `Ending.finish` for it. If the worker is stopping,
-        the entry is put back; a second entry of a running job is dropped; a job that
-        this worker cannot do is parked; and an invalid entry or job is ended as failed.
-        If Redis fails meanwhile, the recovery finds the entry or its lease within
-        seconds.
+        If the worker is stopping, the entry is put back; a second entry of a running
+        job is dropped; a job that this worker cannot do is parked; an invalid entry or
+        job is ended as failed.
         """
         job = taken.job
         try:
@@ -58,8 +54,7 @@ class Beginning:
             else:
                 self._open(job)
         except RedisError as error:
-            # Each write is atomic. If one was lost, the recovery finds the entry, or its
-            # lease expires, within seconds.
+            # The recovery finds the entry or its lease.
             self._log.warning("job_not_begun", job_id=job.id, error=str(error))
         except Exception as error:
             # Other programs can write to Redis, and no entry may end this worker.
@@ -68,8 +63,6 @@ class Beginning:
             self._drop(job, JobRefusedError(reason))
 
     def _drop(self, job: DrawJob, refusal: JobRefusedError) -> None:
-        """Remove the entry from the queue and end the job as failed, after an
-        unexpected error."""
         try:
             executions = [held for held in self._held.all() if held.job_id == job.id]
             # The error may have come before or after the lease was taken.
@@ -79,8 +72,8 @@ class Beginning:
             self._log.warning("job_not_begun", job_id=job.id, error=str(error))
 
     def _open(self, job: DrawJob) -> None:
-        """Take the lease and the claim, and give the job to the engine. Raises
-        RedisError, then without holding the job."""
+        """Take the lease and the claim, and give the job to the engine process. If
+        Redis fails, the job is not held."""
         try:
             job.check_allowed()
         except JobRefusedError as refusal:
@@ -107,8 +100,8 @@ class Beginning:
     def _refuse(
         self, job: DrawJob, execution: Execution, refusal: JobRefusedError
     ) -> None:
-        """End a job as failed with the reason of the refusal. Raises RedisError, then
-        without holding the job."""
+        """End a job as failed with the reason of the refusal. If Redis fails, the job
+        is not held."""
         self._log.error("job_refused", job_id=job.id, reason=str(refusal))
         outcome = failed(refusal.error)
         try:
@@ -124,7 +117,6 @@ class Beginning:
         )
 
     def _park(self, job: DrawJob) -> None:
-        """Set the job aside for a worker that can do it."""
         self._log.warning("job_parked", job_id=job.id)
         queue = self._rq.queue
         places = [
@@ -135,7 +127,6 @@ class Beginning:
         self._rq.connection.eval(PARK, len(places), *places, job.id)
 
     def _drop_duplicate(self, job: DrawJob) -> None:
-        """Remove a second entry of a job that is running."""
         self._log.warning("duplicate_entry_dropped", job_id=job.id)
         places = [self._rq.queue.intermediate_queue_key, job.key]
         self._rq.connection.eval(DROP_DUPLICATE, len(places), *places, job.id)

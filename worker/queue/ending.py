@@ -27,30 +27,25 @@ AT_ONCE = 16
 
 
 class Ending:
-    """Ends executions, the runs of jobs on this worker, in RQ's records.
-
-    release(claim) returns a job's own record to the queue and returns True, or False if
-    this worker no longer owns the job, or the job has ended. With a second argument
-    False, the attempt does not count.
-    """
+    """Ends executions, the runs of jobs on this worker, in RQ's records."""
 
     def __init__(
         self, rq: RqWorker, held: HeldJobs, release: Callable[..., bool]
     ) -> None:
-        """rq, held: the other parts of the same worker. release: see the class."""
+        """release(claim): returns a job's own record to the queue and returns True, or
+        False if this worker no longer owns the job or it has ended. With a second
+        argument False, the attempt does not count."""
         self._rq = rq
         self._held = held
         self._release = release
         self._log = structlog.get_logger("intake")
 
     def finish(self, ended: Sequence[tuple[Claim, Outcome]]) -> None:
-        """End these executions and make room for other jobs.
+        """End these executions and make room for other jobs. The call may be repeated:
+        claims that are not held are ignored.
 
-        Jobs that have ended are closed in one round trip: RQ's statistics count them,
-        and its records of them are deleted. A job without a final status is returned to
-        the queue if its outcome says so (`returns_to_queue`); otherwise another worker has it,
-        and only this execution's record is deleted. Claims that are not held are
-        ignored. Raises RedisError; the call may be repeated.
+        A job without a final status is returned to the queue if its outcome says so
+        (`returns_to_queue`); otherwise another worker has it.
         """
         closed = []
         left = []
@@ -71,8 +66,6 @@ class Ending:
             self._held.forget(execution)
 
     def _leave(self, execution: Execution, outcome: Outcome) -> None:
-        """Return a job that has not ended to the queue, or, if another worker has it,
-        delete the record of this execution."""
         if outcome.returns_to_queue:
             self._give_back(execution)
         else:
@@ -81,11 +74,8 @@ class Ending:
                 pipeline.execute()
 
     def _close(self, ended: Sequence[tuple[Execution, JobStatus]]) -> None:
-        """Count ended jobs in RQ's statistics and delete RQ's records of them.
-
-        The job's own record contains everything, and RQ would keep three times as much
-        memory for an hour.
-        """
+        """Count ended jobs in RQ's statistics and delete RQ's records of them, in one
+        round trip."""
         if not ended:
             return
         rq = self._rq
@@ -100,17 +90,17 @@ class Ending:
                     now() - (job.started_at or now()), pipeline
                 )
                 execution.delete(job=job, pipeline=pipeline)
+                # RQ would keep three times as much memory for an hour.
                 pipeline.eval(FORGET_ENTRY, 2, keys.job(job.id), job.key)
             pipeline.execute()
 
     def give_all_back(self, but: Collection[str] = (), counted: bool = True) -> None:
         """Return all unfinished jobs to the front of the queue, in their order, with
-        their retries unspent, and delete RQ's record of this worker.
+        their retries unspent, and delete RQ's record of this worker. Raises nothing.
 
         but: tokens of claims that are not returned, because this worker dies of their
         jobs; their leases expire, which counts as a death. counted: whether this
-        attempt counts for the jobs. An error of Redis is logged and not retried, so
-        that the process ends in time; the leases then expire.
+        attempt counts for the jobs.
         """
         try:
             for execution in reversed(self._held.all()):
@@ -125,7 +115,6 @@ class Ending:
             )
 
     def _give_back(self, execution: Execution, counted: bool = True) -> None:
-        """Return one job to the front of the queue. Raises RedisError."""
         claim = Claim(execution.job_id, execution.id, last_seq=0)
         released = self._release(claim) if counted else self._release(claim, False)
         if not released:
@@ -143,11 +132,8 @@ class Ending:
 
 class Finisher:
     """A thread that calls `finish` with closed claims and their outcomes, a few at a
-    time, and repeats the call until Redis responds.
-
-    Any other error of `finish` drops these claims: their leases expire, and the
-    recovery finds their jobs.
-    """
+    time, and repeats the call until Redis responds. After any other error their leases
+    expire, and the recovery finds their jobs."""
 
     def __init__(
         self, finish: Callable[[Sequence[tuple[Claim, Outcome]]], None]
@@ -165,20 +151,17 @@ class Finisher:
         self._log = structlog.get_logger("finisher")
 
     def put(self, claim: Claim, outcome: Outcome) -> None:
-        """Queue a closed claim and its outcome to be written soon. Any thread may call
-        it."""
+        """Queue a closed claim to be written soon. Any thread may call it."""
         self._closed.put((claim, outcome))
 
     def stop(self, timeout_s: float) -> None:
-        """Write the outcomes that are queued, then end the thread; give up after
-        `timeout_s` seconds."""
+        """Write the outcomes that are queued, for at most `timeout_s` seconds, and end
+        the thread."""
         self._closed.put(None)
         self._loop.join(timeout_s)
         self._loop.stop()
 
     def _turn(self) -> float | None:
-        """Write a few outcomes. Return the seconds until the next call, more after each
-        failure; None at the end."""
         self._fetch()
         if not self._pending:
             return None
@@ -195,20 +178,19 @@ class Finisher:
 
     def _fetch(self) -> None:
         """Wait for a closed claim unless some are pending, then take others without
-        waiting. `stop` puts None behind the last one."""
+        waiting."""
         while (
             not self._stops
             and len(self._pending) < AT_ONCE
             and (not self._pending or not self._closed.empty())
         ):
             closed = self._closed.get()
-            if closed is None:
+            if closed is None:  # `stop` puts it behind the last one
                 self._stops = True
             else:
                 self._pending.append(closed)
 
     def _try(self) -> bool:
-        """Write the pending outcomes; return False if Redis does not respond."""
         try:
             self._finish(self._pending)
         except RedisError as error:

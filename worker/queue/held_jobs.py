@@ -23,18 +23,17 @@ things."""
 
 class HeldJobs:
     """RQ's executions of the jobs that this worker holds, by token, oldest first.
-    Threads share it.
-
-    max_jobs: most jobs that are not completely drawn; a quarter more are allowed for
-    owners without a job here. is_late(): True if the engine has not come back in time;
-    then nothing more is taken.
-    """
+    Threads share it."""
 
     def __init__(
         self, rq: RqWorker, max_jobs: int, is_late: Callable[[], bool] = lambda: False
     ) -> None:
-        """Begin with the executions that `rq` holds. max_jobs, is_late: see the
-        class."""
+        """Begin with the executions that `rq` holds.
+
+        max_jobs: most jobs that are not completely drawn; a quarter more are allowed
+        for owners without a job here. is_late(): returns True if the engine process has
+        not come back in time; then nothing more is taken.
+        """
         self._rq = rq
         self._max_jobs = max_jobs
         self._is_late = is_late
@@ -47,20 +46,17 @@ class HeldJobs:
         """When RQ's record is written again, by the monotonic clock."""
 
     def __len__(self) -> int:
-        """Number of held jobs."""
         return len(self._executions)
 
     def all(self) -> list[Execution]:
-        """Return the executions, the oldest first."""
         return list(self._executions.values())
 
     def get(self, token: str) -> Execution | None:
-        """Return the execution with this token, or None if it is not held."""
         return self._executions.get(token)
 
     def wait_for_room(self) -> int:
         """Wait until there is room for a job, at most LOOK_S seconds. Return the number
-        of jobs that may be taken; 0 after the timeout."""
+        of jobs that may be taken."""
         with self._room:
             return self._room.wait_for(
                 lambda: self._room_left(self._max_jobs), timeout=LOOK_S
@@ -68,25 +64,21 @@ class HeldJobs:
 
     @property
     def has_room_for_newcomer(self) -> bool:
-        """True if a job of an owner who has none here may be taken, beyond the usual
+        """True if a job of an owner who has none here may be taken beyond the usual
         limit."""
         with self._room:
             return self._room_left(self._max_jobs * 5 // 4) > 0
 
     def owners(self) -> set[str]:
-        """Return the owners of all held jobs."""
         return {execution._job.owner for execution in self.all()}  # type: ignore[union-attr]
 
     def _room_left(self, most: int) -> int:
-        """Return how many more jobs may be taken if at most `most` may be undrawn.
-
-        Jobs that are drawn but not written do not count, because the engine would run
-        out of work; but all jobs together may be at most twice max_jobs, so that they
-        do not accumulate.
-        """
+        """Return how many more jobs may be taken if at most `most` may be undrawn."""
         if self._is_late():
             return 0
         held = len(self._executions)
+        # If jobs that are drawn but not written counted, the engine process would run out
+        # of work; but they must not accumulate.
         undrawn = held - len(self._drawn)
         return max(0, min(most - undrawn, 2 * self._max_jobs - held))
 
@@ -96,12 +88,12 @@ class HeldJobs:
         ask: Callable[[Any, str], None] = lambda pipeline, token: None,
     ) -> tuple[Execution, list[Any]]:
         """Take the lease of a job, mark it as started and remove it from the
-        intermediate list, in one transaction, so that the job is always in exactly one
-        place even if the process dies.
+        intermediate list, in one transaction: the job is always in exactly one place,
+        even if the process dies.
 
-        ask(pipeline, token) may add commands to the transaction, for the execution of
+        ask(pipeline, token): may add commands to the transaction, for the execution of
         this token. Return the execution and the replies to these commands, in which
-        errors are values. Raises RedisError if an own command failed.
+        errors are values.
         """
         rq = self._rq
         with rq.connection.pipeline() as pipeline:
@@ -131,8 +123,8 @@ class HeldJobs:
         return execution, answers[own:]
 
     def mark_drawn(self, token: str) -> None:
-        """Note that the execution needs nothing more from the engine, which makes room
-        for another job. Ignores tokens that are not held."""
+        """Note that the execution needs nothing more from the engine process, which
+        makes room for another job."""
         with self._room:
             if token in self._executions:
                 self._drawn.add(token)
@@ -148,7 +140,7 @@ class HeldJobs:
 
     def beat(self, redis: Redis) -> None:
         """Renew every lease, and RQ's record of this worker if it is due; called twice
-        per second. Raises RedisError."""
+        per second."""
         rq = self._rq
         executions = self.all()
         registry = rq.queue.started_job_registry

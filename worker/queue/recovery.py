@@ -79,7 +79,7 @@ _MEMBER = re.compile(rb"[A-Za-z0-9_-]+(:[A-Za-z0-9_-]+)?")
 
 
 def redis_time(redis: Redis) -> float:
-    """Return Redis's clock in seconds since 1970. Raises RedisError."""
+    """Return Redis's clock in seconds since 1970."""
     answer: Any = redis.time()
     seconds, microseconds = answer
     return seconds + microseconds / 1e6
@@ -87,13 +87,9 @@ def redis_time(redis: Redis) -> float:
 
 class Recovery:
     """The recovery of one queue's jobs. Each worker has one, and so has a supervisor
-    that saw a worker die.
-
-    Every method but `turn` may raise RedisError.
-    """
+    that saw a worker die."""
 
     def __init__(self, redis: Redis, queue: str = keys.QUEUE) -> None:
-        """redis: a client. queue: name of the queue."""
         self._redis: Any = redis
         self._queue = queue_of(queue, redis)
         self._ledger = Ledger(redis)
@@ -120,28 +116,24 @@ class Recovery:
         self._log = structlog.get_logger("recovery")
 
     def turn(self) -> float:
-        """Run one pass and return the seconds until the next one. It raises no
-        RedisError: after an outage the wait is a lease's time, in which live workers
-        renew their leases."""
+        """Run one pass and return the seconds until the next one. Raises no RedisError."""
         try:
             self.run_once()
             return self._until_next_lapse()
         except RedisError as error:
             self._log.warning("redis_away", error=str(error))
-            return keys.LEASE_S
+            return keys.LEASE_S  # in which live workers renew their leases
 
     def _until_next_lapse(self) -> float:
-        """Return the seconds until the first lease expires unless it is renewed,
-        between LEAST_S and INTERVAL_S."""
+        """Return the seconds until the first lease expires, between LEAST_S and
+        INTERVAL_S."""
         first = self._redis.zrange(self._started.key, 0, 0, withscores=True)
         lapses_in = first[0][1] - redis_time(self._redis) if first else INTERVAL_S
         return min(max(lapses_in + INSTANT_S, LEAST_S), INTERVAL_S)
 
     def run_once(self, stranded_after_s: float = keys.LEASE_S) -> bool:
         """Run one pass and return True; return False if another worker holds the lock.
-
-        stranded_after_s: seconds after which a taken id counts as never begun.
-        """
+        stranded_after_s: seconds after which a taken id counts as never begun."""
         token = uuid.uuid4().hex
         if not self._redis.set(self._lock, token, nx=True, ex=LOCK_TTL_S):
             return False
@@ -182,8 +174,9 @@ class Recovery:
             self._note_unreadable(job_id, error)
 
     def _settle_if_given_up(self, member: bytes) -> None:
-        """End the job's own record, before RQ ends its entry: if this process dies
-        between the two, RQ's part is repeated, but ours would not be."""
+        """End the job's own record if RQ will end its entry."""
+        # Before RQ does: if this process dies between the two, RQ's part is repeated, but
+        # ours would not be.
         job_id = _job_of(member)
         try:
             job = DrawJob.fetch(job_id, connection=self._redis, serializer=SERIALIZER)
@@ -211,8 +204,6 @@ class Recovery:
             self._settle_lost(job_id.decode(errors="replace"))
 
     def _sweep_sometimes(self) -> None:
-        """Search for failed and stray jobs and for dead workers, every
-        LONG_SWEEP_EVERY_S seconds and in one worker only."""
         if not self._is_due():
             return
         self.sweep_failed()
@@ -221,8 +212,8 @@ class Recovery:
         self.sweep_strays(STRAY_AFTER_S)
 
     def _is_due(self) -> bool:
-        """Return True if this worker shall search now. It keeps the task until it
-        dies."""
+        """Return True if it is time and this worker does the searches, which it keeps
+        until it dies."""
         now = time.monotonic()
         if now < self._next_sweep_at:
             return False
@@ -253,18 +244,14 @@ class Recovery:
 
     def forget_dead_workers(self) -> None:
         """Remove the names of workers whose announcement or record has expired: those
-        that were killed, and that no supervisor saw die."""
+        that no supervisor saw die."""
         queue = WORKERS_BY_QUEUE_KEY % self._queue.name
         sets = keys.WORKERS, REDIS_WORKER_KEYS, queue
         self._redis.eval(FORGET_WORKERS, len(sets), *sets, keys.worker(""))
 
     def sweep_strays(self, older_than_s: float) -> None:
         """Return open jobs to the queue that no worker and no list has had for this
-        many seconds.
-
-        There should be none, but one must not wait for ever. A job without a record in
-        RQ is ended as failed.
-        """
+        many seconds. There should be none."""
         returned, gone = self._strays.sweep(older_than_s)
         if returned:
             self._log.error("strays_returned", job_ids=returned)
@@ -309,19 +296,16 @@ class Recovery:
 
 
 def _job_of(member: bytes) -> str:
-    """Return the job's id of a lease, whose member is `job:execution`."""
     return member.decode(errors="replace").partition(":")[0]
 
 
 def recover(
     name: str, redis: Redis, queue: str = keys.QUEUE, patience_s: float = 2 * INTERVAL_S
 ) -> None:
-    """Return the jobs of a worker that is known to be dead to the queue now, without
-    waiting for its leases to expire.
+    """Return the jobs of a dead worker to the queue now, without waiting for its leases
+    to expire. Call it only if the worker's process has ended.
 
-    A supervisor that saw the process end calls this. patience_s: seconds for which
-    another worker's recovery pass is waited for. Raises RedisError; then the leases
-    expire as usual.
+    patience_s: seconds for which another worker's recovery pass is waited for.
     """
     recovery = Recovery(redis, queue)
     recovery.expire_worker(name)

@@ -62,11 +62,9 @@ class DrawJob(Job):
             )
 
     def restore(self, raw_data: Mapping[Any, Any]) -> None:
-        """Read the allowed fields of an entry: field name -> value, both bytes.
-
-        Other fields are ignored: they could name code, another queue, or a lifetime
-        that Redis refuses. Raises RQ's errors if a value is invalid.
-        """
+        """Read the allowed fields of an entry, by name. Others are ignored: they could
+        name code, another queue, or a lifetime that Redis refuses. Raises RQ's errors
+        for an invalid value."""
         super().restore(
             {name: value for name, value in raw_data.items() if name in _READ}
         )
@@ -89,19 +87,18 @@ class DrawJob(Job):
         self.check_allowed()
         return draw
 
+    # Callbacks of entries are not run: they could name any code.
+
     @property
     def success_callback(self) -> None:
-        """None: callbacks of entries are not run."""
         return None
 
     @property
     def failure_callback(self) -> None:
-        """None: callbacks of entries are not run."""
         return None
 
     @property
     def stopped_callback(self) -> None:
-        """None: callbacks of entries are not run."""
         return None
 
     def send_webhooks(self, status: object, *, exc_string: str | None = None) -> None:
@@ -116,6 +113,6 @@ class DrawJob(Job):
 
 
 def queue_of(name: str, redis: Any) -> Queue:
-    """Return the RQ queue of this name, with the job class and serializer that worker
-    and recovery share."""
+    """Return the RQ queue of this name, with the job class and serializer of this
+    package."""
     return Queue(name, connection=redis, job_class=DrawJob, serializer=SERIALIZER)

@@ -73,7 +73,7 @@ class Duties(Protocol):
         ...
 
     def begin(self, taken: TakenJob) -> None:
-        """Begin the taken job, and return without waiting for it."""
+        """Begin the taken job without waiting for it."""
         ...
 
     def stop(self) -> None:
@@ -93,8 +93,8 @@ class RqWorker(SimpleWorker):
     job_class = DrawJob
 
     def __init__(self, queue: str, redis: Redis, name: str) -> None:
-        """queue: name of the queue. redis: a client that allows blocking commands.
-        name: unique among live workers."""
+        """redis: a client that allows blocking commands. name: unique among live
+        workers."""
         super().__init__(
             [queue],
             name=name,
@@ -118,12 +118,10 @@ class RqWorker(SimpleWorker):
 
     @property
     def queue(self) -> Queue:
-        """The queue that it listens to."""
         return self.queues[0]
 
     @property
     def stopping(self) -> bool:
-        """True once the worker takes no more jobs."""
         return self._stop_requested
 
     def stop_soon(self) -> None:
@@ -137,7 +135,6 @@ class RqWorker(SimpleWorker):
 
     @property
     def connection_timeout(self) -> float:  # type: ignore[override]
-        """Timeout of the connection for blocking commands, in seconds."""
         return BLOCKING_TIMEOUT_S
 
     @property
@@ -147,16 +144,12 @@ class RqWorker(SimpleWorker):
         return False
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
-        """Return the length of a lease in seconds."""
         return keys.LEASE_S
 
     def bootstrap(self, *_: Any, **__: Any) -> None:
         """Register the worker, waiting for Redis if necessary, and install the signal
-        handlers.
-
-        It does not subscribe to RQ's commands: jobs are canceled through the contract,
-        and workers by signals. Raises NameTakenError.
-        """
+        handlers. RQ's commands are not subscribed to: jobs are canceled through the
+        contract, and workers by signals."""
         backoff = Backoff()
         while not self._try_to_register():
             time.sleep(backoff.failed())
@@ -166,12 +159,9 @@ class RqWorker(SimpleWorker):
         self._slog.info("worker_ready", worker=self.name, queue=self.queue.name)
 
     def _try_to_register(self) -> bool:
-        """Register under our name; return False if Redis does not respond. Raises
-        NameTakenError.
-
-        If the reply of an earlier try was lost, the record is already ours.
-        """
+        """Register under our name; return False if Redis does not respond."""
         try:
+            # It is ours already if the reply of an earlier try was lost.
             if not self._is_ours():
                 self.register_birth()
             self.set_state(WorkerStatus.IDLE)
@@ -183,18 +173,17 @@ class RqWorker(SimpleWorker):
         return True
 
     def _is_ours(self) -> bool:
-        """Return True if this process has written the record of this name."""
         if self.birth_date is None:
             return False
         redis: Any = self.connection
         return redis.hget(self.key, "birth") == utcformat(self.birth_date).encode()
 
     def _set_ip_address(self, connection: Redis) -> None:
-        """Set the address to "unknown" if redis-py cannot parse CLIENT INFO: it splits
-        at spaces and `=`, which the path of a Unix socket may contain."""
         try:
             super()._set_ip_address(connection)
         except ValueError:
+            # redis-py splits CLIENT INFO at spaces and `=`, which the path of a Unix
+            # socket may contain.
             self.ip_address = "unknown"
 
     def unsubscribe(self) -> None:
@@ -208,8 +197,8 @@ class RqWorker(SimpleWorker):
         """Do nothing: the process keeps its title."""
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
-        """Add a heartbeat to the pipeline; do nothing without one, because RQ calls
-        this around every job and HeldJobs.beat comes anyway."""
+        """Add a heartbeat to the pipeline. Without one do nothing: RQ calls this around
+        every job, and HeldJobs.beat comes anyway."""
         if pipeline is not None:
             super().heartbeat(RECORD_TTL_S, pipeline=pipeline)
             # After a pause the record had expired, and the recovery removed the name.
@@ -226,12 +215,12 @@ class RqWorker(SimpleWorker):
         return taken.job, self.queue
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Begin the job that was taken last, and return without waiting for it."""
+        """Begin the job that was taken last, without waiting for it."""
         self._duties.begin(self._taken)
 
     def put_back(self, job_ids: Sequence[str]) -> None:
         """Move jobs that were taken and not begun to the front of the queue, in their
-        order. Raises RedisError."""
+        order."""
         with self.connection.pipeline() as pipeline:
             for job_id in reversed(job_ids):
                 pipeline.lrem(self.queue.intermediate_queue_key, 1, job_id)
@@ -243,10 +232,9 @@ class RqWorker(SimpleWorker):
         self.force_stop.set()
 
     def _shutdown(self) -> None:
-        """Take no more jobs, after a first signal. RQ would raise an error from the
-        signal handler, and lose a job that was just taken."""
+        # After a first signal. RQ would raise an error from the signal handler, and lose a
+        # job that was just taken.
         self.stop_soon()
 
     def teardown(self) -> None:
-        """End the loop by `Duties.stop`."""
         self._duties.stop()

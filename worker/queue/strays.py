@@ -28,8 +28,7 @@ class Strays:
     def __init__(
         self, redis: Redis, queue: Queue, started: str, clock: Callable[[], float]
     ) -> None:
-        """started: key of the registry of leases. clock: returns seconds, and may raise
-        RedisError."""
+        """started: key of the registry of leases. clock: seconds; may raise RedisError."""
         self._redis: Any = redis
         self._queue = queue
         self._places = [
@@ -43,12 +42,9 @@ class Strays:
 
     def sweep(self, older_than_s: float) -> tuple[list[str], list[str]]:
         """Return jobs to the queue that have been strays for at least `older_than_s`
-        seconds.
-
-        Return two lists of ids: those that went back to the queue, and those of which
-        RQ has no record, which the caller must end. Younger strays are noted for the
-        next sweep. Raises RedisError.
-        """
+        seconds; younger ones are noted for the next sweep. Return two lists of ids:
+        those that went back to the queue, and those of which RQ has no record, which
+        the caller must end."""
         now = self._clock()
         before = self._redis.hgetall(self._notes)
         returned = []
@@ -71,7 +67,6 @@ class Strays:
         return returned, gone
 
     def _note(self, suspected: Mapping[str, float]) -> None:
-        """Store since when jobs are missing, for the next sweep of any worker."""
         with self._redis.pipeline() as pipeline:
             pipeline.delete(self._notes)
             if suspected:
@@ -98,7 +93,6 @@ class Strays:
         return [job_id.decode() for job_id in self._of_this_queue(sorted(missing))]
 
     def _of_this_queue(self, job_ids: Sequence[bytes]) -> Iterator[bytes]:
-        """Yield the ids whose jobs wait in this queue."""
         for first in range(0, len(job_ids), PIECE):
             piece = job_ids[first : first + PIECE]
             with self._redis.pipeline(transaction=False) as pipeline:
@@ -119,6 +113,5 @@ class Strays:
             yield from self._redis.lrange(key, max(0, last - PIECE + 1), last)
 
     def _members(self, key: str) -> Iterator[bytes]:
-        """Yield the members of a sorted set from its end."""
         for last in range(self._redis.zcard(key) - 1, -1, -PIECE):
             yield from self._redis.zrange(key, max(0, last - PIECE + 1), last)

@@ -35,13 +35,10 @@ the next ones."""
 
 
 class Taking:
-    """Takes jobs for this worker. Only the thread of RQ's loop uses it.
-
-    `admission` decides which jobs this worker can do, and ends invalid ones.
-    """
+    """Takes jobs for this worker. Only the thread of RQ's loop uses it."""
 
     def __init__(self, rq: RqWorker, held: HeldJobs, admission: Admission) -> None:
-        """rq, held, admission: the other parts of the same worker."""
+        """admission: decides which jobs this worker can do, and ends invalid ones."""
         self._rq = rq
         self._held = held
         self._admission = admission
@@ -54,11 +51,8 @@ class Taking:
         self._log = structlog.get_logger("intake")
 
     def next(self) -> TakenJob | None:
-        """Return the next job as soon as there is one and room for it; return None once
-        the worker is stopping.
-
-        It raises nothing: after an error it waits and tries again.
-        """
+        """Return the next job as soon as there is one and room for it; None once the
+        worker is stopping. Raises nothing."""
         backoff = Backoff()
         while not self._rq.stopping:
             self._admission.unload_proposed_models()
@@ -87,22 +81,18 @@ class Taking:
         return self._held.has_room_for_newcomer and not self._is_suspended()
 
     def put_back(self) -> None:
-        """Move jobs that were taken and will not be begun to the front of the queue.
-        Raises RedisError."""
+        """Move jobs that were taken and will not be begun to the front of the queue."""
         if self._pending:
             self._rq.put_back([taken.job.id for taken in self._pending])
             self._pending.clear()
 
     def _take(self, room: int) -> None:
-        """Take up to `room` jobs; wait up to a second for the first one. Raises
-        RedisError."""
         if self._is_suspended():
             time.sleep(BLOCK_S)
         elif not self._take_parked():
             self._take_queued(room)
 
     def _take_queued(self, room: int) -> None:
-        """Take several waiting jobs in one round trip, or wait for one job."""
         if self._move(room):
             return
         queue = self._rq.queue
@@ -142,12 +132,8 @@ class Taking:
         return len(answers)
 
     def _job(self, name: bytes, entry: list[bytes] | None) -> DrawJob | None:
-        """Return RQ's job with these fields and values.
-
-        Return None if there is no record, which the recovery finds, and if the record
-        is invalid: then the entry is dropped and its job ended, because any program can
-        write to Redis.
-        """
+        """Return RQ's job with these fields and values; None if there is no record,
+        which the recovery finds, or an invalid one, which is dropped."""
         if entry == []:
             return None
         try:
@@ -165,7 +151,6 @@ class Taking:
         return job
 
     def _drop(self, name: bytes, error: Exception) -> None:
-        """Remove an invalid entry from the queue, and end its job if there is one."""
         self._log.error(
             "entry_unreadable", job_id=name.decode(errors="replace"), error=repr(error)
         )
@@ -175,8 +160,8 @@ class Taking:
         self._rq.connection.lrem(self._rq.queue.intermediate_queue_key, 0, name)  # type: ignore[arg-type]
 
     def _take_parked(self) -> bool:
-        """Take the first parked job that this worker can do; return False if there is
-        none, or it is not yet time to look."""
+        """Take the first parked job that this worker can do, if it is time to look;
+        return False if none was taken."""
         if time.monotonic() < self._look_at_parked_at:
             return False
         # Set first, so that an error does not make the next look come at once.
@@ -196,14 +181,12 @@ class Taking:
 
     @property
     def _wait_s(self) -> float:
-        """Seconds for which a wait for the queue may last before parked jobs are looked
-        at: shorter while models compile, because each one that becomes ready may allow
-        parked jobs."""
+        # Each model that becomes ready may allow parked jobs.
         return LOOK_S if self._admission.is_compiling else BLOCK_S
 
     def _is_suspended(self) -> bool:
-        """Return True if an operator has suspended all workers. It asks Redis once a
-        second, not before every job."""
+        """Return True if an operator has suspended all workers."""
+        # Once a second, not before every job.
         if time.monotonic() >= self._look_at_suspension_at:
             self._suspended = bool(is_suspended(self._rq.connection))
             self._look_at_suspension_at = time.monotonic() + BLOCK_S
