@@ -264,8 +264,11 @@ export class IslandsRun {
    */
   receipt() {
     const { strangeNats, image } = this.target;
-    if (this.#accepting?.nats.length) return acceptedReceipt(this.#accepting, this.#acceptedAtOne, strangeNats);
-    return receiptOf(this.#islands, strangeNats, image.values);
+    const noiseNats = this.target.known.length * Math.log(image.values);
+    if (this.#accepting?.nats.length) {
+      return acceptedReceipt(this.#accepting, this.#acceptedAtOne, strangeNats, noiseNats);
+    }
+    return receiptOf(this.#islands, strangeNats, image.values, noiseNats);
   }
 }
 

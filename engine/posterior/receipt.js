@@ -78,11 +78,12 @@ export const ofNoImage = ({ label: _, ...facts }) => ({ ...facts, nats: [], qual
  * @param {number | null} strangeNats - Nats at temperature 1 that only 1 % of ordinary
  *     images exceed; null if unknown.
  * @param {number} values - Number of values V of a variable.
+ * @param {number} noiseNats - Nats of any image if all values were equally likely.
  * @returns {Receipt}
  */
-export function receiptOf(drawn, strangeNats, values) {
+export function receiptOf(drawn, strangeNats, values, noiseNats) {
   const evidence = drawn.flatMap(({ logEvidence }) => logEvidence);
-  const qualities = drawn.map((each) => qualityOf(each, strangeNats, values));
+  const qualities = drawn.map((each) => qualityOf(each, strangeNats, values, noiseNats));
   const { member, label } = drawn[drawn.length - 1];
   return receiptWith(
     {
@@ -112,11 +113,12 @@ export function receiptOf(drawn, strangeNats, values) {
  * @param {number[]} natsAtOne - Nats of each image at temperature 1.
  * @param {number | null} strangeNats - Nats at temperature 1 that only 1 % of ordinary
  *     images exceed; null if unknown.
+ * @param {number} noiseNats - Nats of any image if all values were equally likely.
  * @returns {Receipt}
  */
-export function acceptedReceipt(accepting, natsAtOne, strangeNats) {
+export function acceptedReceipt(accepting, natsAtOne, strangeNats, noiseNats) {
   const { mixture, member, size, ess, logEvidence, evidenceSd, nats } = accepting;
-  const qualities = natsAtOne.map((each) => (isStrange(each, strangeNats) ? "poor" : "good"));
+  const qualities = natsAtOne.map((each) => (isStrange(each, strangeNats, noiseNats) ? "poor" : "good"));
   return receiptWith({
     exact: false,
     member: mixture.ways[member].orientation,
@@ -147,12 +149,13 @@ const worstOf = (words) => WORDS[Math.max(...words.map((word) => WORDS.indexOf(w
 
 /**
  * Return true if an image has more nats at temperature 1 than 99 % of the model's
- * validation images; false if their nats are unknown.
+ * validation images; if their nats are unknown, more than noise.
  *
  * @param {number} natsAtOne
  * @param {number | null} strangeNats
+ * @param {number} noiseNats
  */
-const isStrange = (natsAtOne, strangeNats) => strangeNats !== null && natsAtOne > strangeNats;
+const isStrange = (natsAtOne, strangeNats, noiseNats) => natsAtOne > (strangeNats ?? noiseNats);
 
 /**
  * Return the word for one image by chains. Other images do not influence it.
@@ -160,11 +163,12 @@ const isStrange = (natsAtOne, strangeNats) => strangeNats !== null && natsAtOne 
  * @param {ImageFacts} drawn
  * @param {number | null} strangeNats
  * @param {number} values
+ * @param {number} noiseNats
  * @returns {Quality}
  */
-function qualityOf({ natsAtOne, chainsNats, logEvidence, ess }, strangeNats, values) {
+function qualityOf({ natsAtOne, chainsNats, logEvidence, ess }, strangeNats, values, noiseNats) {
   const isMissed = values >= MANY_VALUES && ess < LEAST_ESS;
-  if (isStrange(natsAtOne, strangeNats) || isMissed) return "poor";
+  if (isStrange(natsAtOne, strangeNats, noiseNats) || isMissed) return "poor";
   const isApart = apartNats(chainsNats) > GOOD_APART || deviation(logEvidence) > GOOD_SD;
   if (!isApart && ess >= GOOD_ESS) return "good";
   // Without quantiles nothing can tell that the given pixels are improbable.

@@ -5,6 +5,7 @@ draws the images (accepting.py). Otherwise each image is drawn by two chains tha
 independently (chain.py).
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -331,15 +332,16 @@ class IslandsRun:
     def receipt(self) -> tuple[Receipt, Marginals]:
         """Return the receipt of all images that were drawn, at least one, and the
         marginals."""
-        strange = self._target.strange_nats
+        strange, values = self._target.strange_nats, self._target.values
+        noise_nats = self._target.known.size * math.log(values)
         accepting = self._accepting
         if accepting is not None and accepting.nats:
             orientation = self._mixture.ways[accepting.member].orientation
             found = accepted_receipt(
-                accepting, orientation, self._accepted_at_one, strange
+                accepting, orientation, self._accepted_at_one, strange, noise_nats
             )
         else:
-            found = receipt_of(self._islands, strange, self._target.values)
+            found = receipt_of(self._islands, strange, values, noise_nats)
         return found, self.shares.result()
 
 

@@ -1,5 +1,6 @@
 """How good the images of a completion are: numbers, and one word that sums them up."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
@@ -147,7 +148,10 @@ class Island:
 
 
 def receipt_of(
-    islands: Sequence[Island], strange_nats: float | None, values: int = 2
+    islands: Sequence[Island],
+    strange_nats: float | None,
+    values: int = 2,
+    noise_nats: float = math.inf,
 ) -> Receipt:
     """Return the receipt of all images of a completion by chains.
 
@@ -155,14 +159,15 @@ def receipt_of(
     strange_nats: 99 % of the model's validation images have fewer nats at temperature
         1; None if that is unknown.
     values: V, the number of values of one variable.
+    noise_nats: nats of any image if all values were equally likely.
 
-    strange_nats and values influence only `quality` and `qualities` of the receipt (see
+    strange_nats, values and noise_nats influence only `quality` and `qualities` of the receipt (see
     `quality_of`).
     """
     evidence = np.array([each for island in islands for each in island.log_evidence])
     nats = [each for island in islands for each in island.chains_nats]
     qualities: tuple[Quality, ...] = tuple(
-        quality_of(island, strange_nats, values) for island in islands
+        quality_of(island, strange_nats, values, noise_nats) for island in islands
     )
     return Receipt(
         exact=False,
@@ -187,6 +192,7 @@ def accepted_receipt(
     member: Orientation,
     nats_at_one: Sequence[float],
     strange_nats: float | None,
+    noise_nats: float,
 ) -> Receipt:
     """Return the receipt of images that were drawn by rejection, at least one. An image
     is `poor` if it is strange (`is_strange`), else `good`.
@@ -198,7 +204,8 @@ def accepted_receipt(
         1; None if that is unknown.
     """
     qualities: tuple[Quality, ...] = tuple(
-        "poor" if is_strange(nats, strange_nats) else "good" for nats in nats_at_one
+        "poor" if is_strange(nats, strange_nats, noise_nats) else "good"
+        for nats in nats_at_one
     )
     return Receipt(
         exact=False,
@@ -214,7 +221,9 @@ def accepted_receipt(
     )
 
 
-def quality_of(island: Island, strange_nats: float | None, values: int) -> Quality:
+def quality_of(
+    island: Island, strange_nats: float | None, values: int, noise_nats: float
+) -> Quality:
     """Return the word for one image that chains drew: good, rough or poor. Other images
     do not influence it.
 
@@ -222,6 +231,7 @@ def quality_of(island: Island, strange_nats: float | None, values: int) -> Quali
     strange_nats: 99 % of the model's validation images have fewer nats at temperature
         1; None if that is unknown.
     values: V, the number of values of one variable.
+    noise_nats: nats of any image if all values were equally likely.
 
     It is `poor` if the image is strange (`is_strange`), or if a variable has at least
     MANY_VALUES values and the effective sample size is below LEAST_ESS. It is `good` if
@@ -232,7 +242,7 @@ def quality_of(island: Island, strange_nats: float | None, values: int) -> Quali
     """
     nats = island.nats if island.nats_at_one is None else island.nats_at_one
     is_missed = values >= MANY_VALUES and island.ess < LEAST_ESS
-    if is_strange(nats, strange_nats) or is_missed:
+    if is_strange(nats, strange_nats, noise_nats) or is_missed:
         return "poor"
     evidence_sd = deviation(np.array(island.log_evidence))
     is_apart = island.apart_nats > GOOD_APART or evidence_sd > GOOD_SD
@@ -241,11 +251,13 @@ def quality_of(island: Island, strange_nats: float | None, values: int) -> Quali
     return "poor" if strange_nats is None else "rough"
 
 
-def is_strange(nats_at_one: float, strange_nats: float | None) -> bool:
+def is_strange(
+    nats_at_one: float, strange_nats: float | None, noise_nats: float
+) -> bool:
     """Return True if an image has more nats (-ln p) at temperature 1 than
-    `strange_nats`, which 99 % of the model's validation images do not reach; False if
-    that is None."""
-    return strange_nats is not None and nats_at_one > strange_nats
+    `strange_nats`, which 99 % of the model's validation images do not reach; if that is
+    None, more than `noise_nats`."""
+    return nats_at_one > (noise_nats if strange_nats is None else strange_nats)
 
 
 def worst_of(words: Iterable[Quality]) -> Quality:

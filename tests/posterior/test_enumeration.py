@@ -228,6 +228,10 @@ IMPROBABLE = {
         Case(mixture("none", "rotate_180", "transpose", side=4, scale=3), CHECKERS),
         0,
     ),
+    "particles that agree": (
+        Case(strict(awake("mnist-pixelcnn", height=4, width=4), 2), CHECKERS),
+        7069,
+    ),
 }
 
 
@@ -242,7 +246,8 @@ def distance(images: NDArray[np.int64], true: Truth) -> float:
 @pytest.mark.parametrize("name", IMPROBABLE)
 def test_a_strict_network_without_quantiles_is_exact_or_poor(name: str) -> None:
     """Given pixels that it finds improbable: chains end up to 0.5 from the truth with the evidence
-    nearly right, where fewer first particles count than `good` needs."""
+    nearly right, where fewer first particles count than `good` needs; or all agree on an image
+    that is less probable than noise."""
     case, seed = IMPROBABLE[name]
     pixels = np.random.default_rng(seed).integers(0, 2, (1, 4, 4))
     known, keep = torch.from_numpy(pixels), torch.from_numpy(mask(case.keep))
@@ -259,3 +264,16 @@ def test_a_strict_network_without_quantiles_is_exact_or_poor(name: str) -> None:
     chains = complete(case.model, known, keep, 40, 7, case.temperature, most_scores=0)
     is_close = distance(chains.values.numpy(), true) <= bound
     assert is_close or chains.receipt.quality == "poor"
+
+
+def test_a_strict_network_with_a_label_is_poor_where_chains_miss() -> None:
+    """All particles agree, and the evidence is 47 nats off."""
+    model = strict(labelled(height=4, width=4), 4)
+    pixels = np.random.default_rng(551).integers(0, 2, (1, 4, 4))
+    known, keep = torch.from_numpy(pixels), torch.from_numpy(mask(CHECKERS))
+    true = complete(model, known, keep, 1, 7, 1.3, label="b").receipt
+    found = complete(model, known, keep, 9, 7, 1.3, label="b", most_scores=0).receipt
+    assert (true.quality, found.apart_nats, found.quality) == ("exact", 0, "poor")
+    assert true.evidence_nats is not None
+    assert found.evidence_nats is not None
+    assert found.evidence_nats > true.evidence_nats + 40
