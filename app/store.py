@@ -1,9 +1,7 @@
-"""Everything the API says to Redis, but for the waiting reads of app.services.row_reader.
+"""Everything the API says to Redis, except the waiting reads of
+app.services.row_reader.
 
-It knows keys, scripts and time limits, and nothing of HTTP.
-
-Each command gives up after `budget_s` with redis.exceptions.TimeoutError; what the server is too full or too broken for
-is a StoreRefusesError. All may be repeated: writes are scripts.
+This module knows keys, scripts and time limits, but nothing of HTTP.
 """
 
 import asyncio
@@ -43,7 +41,7 @@ from worker.contract.submission import Allowance, SubmissionAnswer, SubmissionTe
 _log = structlog.get_logger("pixelrnn.api")
 
 BATCH = 256
-"""Entries in one answer to a stream's reader; each may have many rows."""
+"""Entries in one reply from a stream, at most. An entry may contain many rows."""
 
 _OPEN = (JobStatus.QUEUED.value.encode(), JobStatus.RUNNING.value.encode())
 
@@ -61,11 +59,12 @@ _WEBHOOK_OVER = load("app", "webhook_over")
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A job that is there, and why it cannot be shown."""
+    """A job whose record this version cannot read."""
 
     error: UnreadableError
+    """The reason."""
     client: str
-    """Who handed it in."""
+    """The job's owner; empty if that is not known either."""
 
 
 @dataclass(frozen=True)
@@ -73,20 +72,25 @@ class JobRead:
     """One look at a job. Times are seconds since 1970 by Redis's clock."""
 
     record: JobRecord | None
+    """None if the job is gone or unreadable."""
     waiting_before: int | None
-    """How many wait before it in the queue."""
+    """Number of jobs before it in its queue; None if it does not wait, or if that was
+    not asked."""
     tombstone: str | None
-    """The trace that stays when a job that has ended is gone; None: no such job was ever accepted."""
+    """The trace that stays when an ended job is gone (`keys.tombstone`). None if no
+    such job was accepted in the last days, or if that was not asked."""
     now: float
+    """Time of this look."""
     unreadable: Unreadable | None = None
-    """The job, if it is there and this version cannot read its record."""
+    """Set if the job is there, but its record cannot be read."""
 
     @property
     def is_gone(self) -> bool:
         return self.record is None and self.unreadable is None
 
     def was_of(self, owner: str) -> bool:
-        """The job is gone, and may have been this owner's."""
+        """True if the job is gone and may have been this owner's. ANYONE stands for
+        every owner."""
         told = self.tombstone
         return told is not None and (
             owner == ANYONE
@@ -98,7 +102,11 @@ class JobRead:
     def of(
         cls, fields: Any, waiting_before: int | None, tombstone: str | None, now: float
     ) -> "JobRead":
-        """Read the job's hash, or what Redis said instead of it."""
+        """Read a job from its hash.
+
+        fields: reply to HGETALL, which may be an error reply.
+        waiting_before, tombstone, now: as the fields of the class.
+        """
         if not fields:
             return cls(None, waiting_before, tombstone, now)
         if isinstance(fields, redis_errors.ResponseError):  # not a hash
@@ -119,63 +127,80 @@ class JobRead:
 
 @dataclass(frozen=True)
 class Load:
-    """One look at the books: see worker.contract.keys. Work is counted in values."""
+    """One look at the work of the whole service, from the counters in
+    worker.contract.keys. Work is counted in values, as in `JobSpec.work`."""
 
     now: float
+    """Seconds since 1970 by Redis's clock."""
     depths: dict[str, int]
-    """How many jobs wait, by the key of their queue."""
+    """Number of waiting jobs, by the key of their queue; without trainings."""
     waiting_since: float | None
+    """Time when the oldest of the queues' next jobs was accepted; None if no job
+    waits."""
     parked: int
-    """How many jobs wait for a worker that can do them."""
+    """Number of jobs that wait for a worker which can do them."""
     open_jobs: int
+    """Number of jobs that have not ended."""
     work: int
+    """Values that open jobs still have to draw."""
     accepted: int
+    """Values of all jobs that were ever accepted."""
     room: int
-    """Bytes that open jobs will still write."""
+    """Bytes that open jobs will still write to Redis."""
     written: int
-    """Bytes that ever came with jobs."""
+    """Bytes that were ever sent with jobs."""
     drawn: dict[int, int]
+    """Values drawn in the last minute, by the number of the span of `keys.DRAWN_SPAN_S`
+    seconds."""
     busy: dict[int, float]
+    """Seconds of each of these spans in which there was something to draw."""
     took: dict[str, float]
+    """Moving average of the seconds that a job takes from start to end, by model."""
     first_rows: dict[str, float]
+    """Histogram of the seconds until a job's first row, as in `keys.FIRST_ROWS`."""
     totals: dict[str, int]
+    """Number of ended jobs, by `kind:status`."""
     trained: dict[str, int]
+    """What all trainings did, by `keys.TRAINED_FIELDS`."""
 
     @property
     def queue(self) -> int:
-        """How many jobs wait."""
+        """Number of waiting jobs in all queues."""
         return sum(self.depths.values())
 
     @property
     def mean_work(self) -> float:
-        """Values that an open job lacks."""
+        """Values that an open job still has to draw, on average."""
         return self.work / max(1, self.open_jobs)
 
 
 @dataclass(frozen=True)
 class DueWebhook:
-    """A job whose end is to be told now."""
+    """A job whose end is to be reported to its webhook now."""
 
     job_id: str
     url: str
     attempt: int
-    """1 = the first."""
+    """1 for the first attempt."""
 
 
 @dataclass(frozen=True)
 class ServerState:
-    """How Redis itself is."""
+    """The state of Redis itself."""
 
     used: int
+    """Bytes of memory that Redis uses."""
     limit: int
-    """Bytes of memory that it uses, and may use: its maxmemory, else all that its machine has; 0 = it does not say."""
+    """Bytes of memory that Redis may use: its maxmemory, or else the memory of its
+    machine; 0 if it reports neither."""
     weaknesses: tuple[str, ...]
-    """How it may lose accepted jobs: see worker.contract.durability."""
+    """Sentences that say how Redis may lose accepted jobs
+    (worker.contract.durability)."""
 
 
 def _but_for_trouble(answers: list[Any]) -> list[Any]:
-    """The answers of a pipeline. One that its key has the wrong type stays, because only that key's job is harmed;
-    RedisError for every other error."""
+    """Return the replies of a pipeline, unless one is an error, which is raised.
+    WRONGTYPE stays among the replies, because it concerns only the job of that key."""
     for answer in answers:
         if isinstance(answer, redis_errors.RedisError) and not str(answer).startswith(
             "WRONGTYPE"
@@ -192,16 +217,28 @@ def _of_later_version(job_id: str, error: UnpackableError) -> OtherVersionJobErr
 
 
 class Store:
+    """The records, rows and pictures of all jobs in Redis.
+
+    Every method may raise an error of STORE_TROUBLE: StoreRefusesError if the server
+    cannot execute the command in its state, redis.exceptions.TimeoutError after
+    `budget_s`. All may be called again after that, because every write is a script that
+    has no further effect the second time.
+    """
+
     def __init__(self, url: str, budget_s: float) -> None:
+        """url: address of Redis.
+        budget_s: seconds that one command may take, with its wait for a connection."""
         self._budget_s = budget_s
         self._announcements = AnnouncementReader()
         self._turn = asyncio.Semaphore(redis_connections.MAX_COMMAND_CONNECTIONS)
-        """Makes calls wait in order: the pool itself may give a free connection to one that came later."""
+        """Lets calls proceed in order: the pool itself may give a free connection to a
+        later call."""
         self._redis: Any = redis_connections.command_client(
             url
         )  # redis-py types every answer as "awaitable or not"
 
     async def close(self) -> None:
+        """Close all connections."""
         await self._redis.aclose()
         await self._redis.connection_pool.disconnect()
 
@@ -212,7 +249,13 @@ class Store:
         given: GivenPixels | None,
         queue: str,
     ) -> tuple[SubmissionAnswer, list[bytes | int]]:
-        """Accept and queue the job, or say why not; all or nothing."""
+        """Accept and enqueue a job completely, or not at all.
+
+        terms: the limits that it must keep.
+        given: the pixels that it begins with.
+        queue: name of the RQ queue.
+        Returns the answer, and the numbers or texts that the script adds to it.
+        """
         pixels, keep, upload = (
             (None, b"", b"")
             if given is None
@@ -227,7 +270,8 @@ class Store:
     async def beyond_allowance(
         self, allowance: Allowance
     ) -> tuple[SubmissionAnswer, list[bytes | int]] | None:
-        """Why the client may not hand in a job now; None where it may. Takes nothing of its allowance."""
+        """Return why the client may not submit a job now, like `submit`; None if it
+        may. Its allowance does not change."""
         bucket = keys.allowance(allowance.client)
         answer = await self._eval(
             _BEYOND_ALLOWANCE, [bucket], [allowance.model_dump_json()]
@@ -235,18 +279,20 @@ class Store:
         return (SubmissionAnswer(answer[0].decode()), answer[1:]) if answer else None
 
     async def spend(self, allowance: Allowance) -> None:
-        """Take one request from the client's allowance, if one is left."""
+        """Count one submission against the client's allowance, if one is left."""
         bucket = keys.allowance(allowance.client)
         await self._eval(_SPEND, [bucket], [allowance.model_dump_json()])
 
     async def promised(self, client: str, digest: str) -> tuple[str, str] | None:
-        """Id and body digest of the job that this `Idempotency-Key` has made; `digest` is the key's."""
+        """Return the id and the body's digest of the job that an `Idempotency-Key` has
+        made for this client; None if there is none. `digest` is the key's."""
         job, body = await self._ask(
             "HMGET", keys.idempotency(client, digest), "job", "body"
         )
         return None if job is None else (job.decode(), body.decode())
 
     async def read(self, job_id: str) -> JobRead:
+        """Read a job, its place in the queue and its tombstone at one moment."""
         answer = await self._eval(
             _READ, [keys.job(job_id), keys.tombstone(job_id)], [job_id]
         )
@@ -260,7 +306,8 @@ class Store:
     async def listed(
         self, owner: str, until: float | None, count: int
     ) -> list[tuple[str, float]]:
-        """Ids and times of acceptance of the owner's jobs, newest first; none accepted after `until`."""
+        """Return up to `count` of the owner's jobs, newest first: id and time of
+        acceptance, in seconds since 1970. None of them was accepted after `until`."""
         limit = "+inf" if until is None else repr(until)
         words = limit, "-inf", "WITHSCORES", "LIMIT", 0, count
         found = await self._ask("ZREVRANGEBYSCORE", keys.listed_ids(owner), *words)
@@ -270,7 +317,7 @@ class Store:
         ]
 
     async def records(self, job_ids: Sequence[str]) -> list[JobRead]:
-        """The jobs with these ids; their places in the queue are left out."""
+        """Read several jobs, without their places and tombstones."""
         async with (
             self._within_budget(),
             self._redis.pipeline(transaction=False) as pipe,
@@ -286,12 +333,16 @@ class Store:
         ]
 
     async def forget_listed(self, owner: str, job_ids: Sequence[str]) -> None:
-        """Take ids of jobs that are gone from the owner's list."""
+        """Remove ids of jobs that are gone from the owner's list."""
         if job_ids:
             await self._ask("ZREM", keys.listed_ids(owner), *job_ids)
 
     async def cancel(self, job_id: str) -> str:
-        """Cancel a job, which leaves the queue at once if it still waits. Returns what the CANCEL script returns."""
+        """Cancel a job. A waiting one leaves the queue at once.
+
+        Returns `missing`, `settled` (it had ended before), `canceled` (it has ended
+        now) or `canceling` (its worker will end it).
+        """
         result = await self._eval(
             scripts.CANCEL, scripts.of(job_id), [secrets.token_hex(8)]
         )
@@ -302,7 +353,8 @@ class Store:
         return result.decode()
 
     async def delete(self, job_id: str) -> bool:
-        """Forget a job that has ended; its tombstone stays. False for one that has not."""
+        """Delete an ended job except for its tombstone. Returns False, and deletes
+        nothing, if it has not ended."""
         names = [
             keys.job(job_id),
             keys.events(job_id),
@@ -312,17 +364,20 @@ class Store:
         return bool(await self._eval(_FORGET, names, []))
 
     async def entries(self, job_id: str) -> list[Entry]:
-        """All that the job's stream says so far."""
+        """Return all entries of a job so far. Raises OtherVersionJobError if a later
+        version packed them."""
         return await self._entries(job_id, "XRANGE", "-", "+")
 
     async def entries_after(self, job_id: str, seq: int) -> list[Entry]:
-        """The next rows that are there, and the end: of BATCH entries, or where they are packed all. An id inside of an
-        entry has the rest of it."""
+        """Return the entries with numbers greater than `seq`: those in the next BATCH
+        entries of the stream, or all if they are packed. Raises OtherVersionJobError if
+        a later version packed them."""
         found = await self._entries(job_id, "XRANGE", f"({seq}-0", "+", "COUNT", BATCH)
         return [entry for entry in found if entry.seq > seq]
 
     async def picture(self, job_id: str, field: str) -> bytes | None:
-        """One of the job's pictures that are not drawn row by row: see `keys.image`."""
+        """Return one field of `keys.image`; None if the job does not have it. Raises
+        OtherVersionJobError if a later version packed it."""
         found, value = await self._ask("HMGET", keys.image(job_id), field, PICTURES)
         try:
             return unpacked_picture(value, field) if value else found
@@ -330,7 +385,7 @@ class Store:
             raise _of_later_version(job_id, error) from error
 
     async def pictures(self, job_id: str) -> dict[str, bytes]:
-        """All of them, by their fields."""
+        """Return all fields of `keys.image` as they are stored, packed or not."""
         async with self._within_budget():
             return {
                 name.decode(): data
@@ -340,14 +395,16 @@ class Store:
             }
 
     async def newest(self, job_id: str) -> Entry | None:
-        """The last of the job's entries so far."""
+        """Return the last of the job's entries so far; None if there is none. Raises
+        OtherVersionJobError if a later version packed them."""
         found = await self._entries(job_id, "XREVRANGE", "+", "-", "COUNT", 1)
         return found[-1] if found else None
 
     async def _entries(
         self, job_id: str, command: str, *words: str | int
     ) -> list[Entry]:
-        """The entries that the command finds in the job's stream; all of them if they are packed."""
+        """Return the entries that a command finds in the job's stream, or all if they
+        are packed."""
         if found := await self._ask(command, keys.events(job_id), *words):
             return entries_of(found)
         value = await self._ask("GET", keys.packed_entries(job_id))
@@ -357,7 +414,8 @@ class Store:
             raise _of_later_version(job_id, error) from error
 
     async def due_for_packing(self, most: int, after_s: float) -> list[str]:
-        """Take ids of jobs that ended so long ago and whose entries are not packed. They are due again in a minute."""
+        """Return the ids of up to `most` jobs that ended more than `after_s` seconds
+        ago and are not packed. They become due again after a minute."""
         return [
             job_id.decode()
             for job_id in await self._eval(_PACKING_DUE, [], [most, after_s])
@@ -366,8 +424,12 @@ class Store:
     async def pack(
         self, job_id: str, seq: int, entries: bytes, pictures: bytes
     ) -> None:
-        """Put packed entries in the stream's place, if `seq` is its last entry, and packed pictures in the place of
-        those that there are; empty: they stay."""
+        """Replace what is kept of an ended job by packed values.
+
+        seq: number of the last entry in `entries`. If the stream has another last entry
+            by now, it stays.
+        entries, pictures: the packed values; an empty one replaces nothing.
+        """
         names = [
             keys.job(job_id),
             keys.events(job_id),
@@ -377,7 +439,7 @@ class Store:
         await self._eval(_PACK, names, [job_id, seq, entries, pictures, PICTURES])
 
     async def not_open(self, job_ids: Sequence[str]) -> list[str]:
-        """The jobs among these that have ended or are gone."""
+        """Return those of the jobs that have ended or are gone."""
         found: list[Any] = []
         for i in range(0, len(job_ids), BATCH):
             async with (
@@ -400,9 +462,14 @@ class Store:
         calls: Mapping[str, int],
         most_of_host: int,
     ) -> list[DueWebhook]:
-        """Take what is to be sent now. It is due again after the first of the delays, then the second, and so on.
+        """Take up to `most` webhooks that are to be called now.
 
-        calls: how many are under way to each host and receiver; most_of_host: how many may be."""
+        delays_s: seconds after which a webhook becomes due again, by attempt. The last
+            one is repeated.
+        calls: number of calls in progress, by host and by receiver (host with path).
+        most_of_host: number of calls to one host that may be in progress; half of it to
+            one receiver.
+        """
         found = await self._eval(
             _WEBHOOKS_DUE,
             [],
@@ -414,7 +481,11 @@ class Store:
         ]
 
     async def webhook_over(self, job_id: str, outcome: str = "") -> None:
-        """It was sent, and the job says how that ended; or never can be."""
+        """Call a job's webhook no more.
+
+        outcome: `delivered` or `given-up`, kept in the job's record; empty if it can
+            never be called.
+        """
         await self._eval(_WEBHOOK_OVER, [], [job_id, outcome])
 
     async def status(self, job_id: str) -> str | None:
@@ -423,15 +494,17 @@ class Store:
         return None if status is None else status.decode()
 
     async def exists(self, job_id: str) -> bool:
+        """True if there is a record of the job."""
         return bool(await self._ask("EXISTS", keys.job(job_id)))
 
     async def unblock(self, connection_id: int) -> None:
-        """Wake a connection that waits in a blocking read; nothing if it does not."""
+        """Wake the connection with this id, which Redis gave it, if it waits in a
+        blocking read."""
         await self._ask("CLIENT", "UNBLOCK", connection_id)
 
     async def workers(self) -> list[WorkerInfo]:
-        """Workers that announced themselves and still live, latest started first; those of another version only as far
-        as this one can read them."""
+        """Return the announcements of live workers, latest started first. Announcements
+        of other versions are left out if they cannot be read."""
         names = sorted(await self._ask("SMEMBERS", keys.WORKERS) or [])
         if not names:
             return []
@@ -472,6 +545,7 @@ class Store:
         return found
 
     async def load(self) -> Load:
+        """Read all counters at one moment."""
         now, depths, since, parked, open_jobs, counts, *hashes = await self._eval(
             _FLEET, [QUEUES_KEY], []
         )
@@ -502,7 +576,8 @@ class Store:
         )
 
     async def refusal(self) -> str:
-        """Why the server takes no writes, in its own words; empty where it takes them."""
+        """Return the reason why the server takes no writes, in its own words; empty if
+        it takes them."""
         try:
             await self._ask("SET", keys.PROBE, 1, "EX", keys.ANNOUNCE_TTL_S)
         except redis_connections.StoreRefusesError as error:
@@ -510,7 +585,8 @@ class Store:
         return ""
 
     async def server(self) -> ServerState:
-        """How Redis itself is."""
+        """Return the state of Redis. Raises StoreRefusesError if it is a cluster, and
+        BusyLoadingError while it loads its data."""
         async with (
             self._within_budget(),
             self._redis.pipeline(transaction=False) as pipe,
@@ -541,10 +617,10 @@ class Store:
     async def _eval(
         self, script: str, script_keys: Sequence[str], arguments: Sequence[Any]
     ) -> Any:
-        """Run a script by its digest, because a script is many times as long as its arguments."""
         words = (len(script_keys), *script_keys, *arguments)
         async with self._within_budget():
             try:
+                # A script is many times as long as its arguments.
                 return await self._redis.execute_command(
                     "EVALSHA", digest_of(script), *words
                 )
@@ -552,7 +628,6 @@ class Store:
                 return await self._redis.execute_command("EVAL", script, *words)
 
     async def _ask(self, *words: str | int) -> Any:
-        """The answer to one command."""
         async with self._within_budget():
             return await self._redis.execute_command(*words)
 
