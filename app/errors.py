@@ -112,9 +112,10 @@ class RefusedError(Exception):
         retry_after_s: int | None = None,
         quotas: Sequence[Quota] = (),
     ) -> None:
-        """detail: one sentence that says what was expected. retry_after_s: seconds until
-        a client may try again, if they are known better than from `problem`. quotas: the
-        caller's remaining quotas, if they are the reason."""
+        """detail: one sentence that says what was expected.
+        retry_after_s: seconds until a client may try again, if they are known better
+            than from `problem`.
+        quotas: the caller's remaining quotas, if they are the reason."""
         super().__init__(detail)
         self.detail = detail
         self.retry_after_s = retry_after_s

@@ -66,12 +66,12 @@ Every request that draws becomes a job. The same `identity` of a model, seed and
 whatever else is drawn at the time. Errors are `application/problem+json`. HEAD is answered wherever GET is."""
 _IMAGING_THREADS = 2
 PART_OF_DRAIN = 0.75
-"""The part of the drain time that open requests may use. After it they are answered with 503; uvicorn would drop
-them."""
+"""The part of the drain time that open requests may use. Later they are answered with
+503; uvicorn would drop them."""
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The whole application. Redis may come later than it."""
+    """Return the whole application. Redis need not respond yet."""
     secret = settings.link_secret
     links = LinkSignatures(None if secret is None else secret.get_secret_value())
     key_file = settings.keys_file and KeyFile(settings.keys_file, settings.keys_stale_s)
@@ -153,8 +153,9 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 async def _look_at_redis(services: Services) -> None:
-    """Log at the start how this Redis may lose jobs, or with the first request if Redis does not answer yet."""
     with contextlib.suppress(*STORE_TROUBLE):
+        # Logs how this Redis may lose jobs. The first request does if it does not
+        # respond yet.
         await services.fleet.now()
 
 

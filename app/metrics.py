@@ -54,8 +54,8 @@ _SECONDS = (
 
 
 class Metrics:
-    """The counters of this process. Figures of the whole fleet are added when the
-    metrics are read."""
+    """The counters of this process, to which figures of the whole fleet are added when
+    the metrics are read."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -110,8 +110,11 @@ class Metrics:
     def answered(
         self, method: str, route: str, status: int, seconds: float | None
     ) -> None:
-        """Count a request that has ended. seconds: None for a stream, which lasts as
-        long as its job."""
+        """Count a request that has ended.
+
+        route: its path with the names of parameters, such as /jobs/{job_id}.
+        seconds: how long it took; None for a stream, which lasts as long as its job.
+        """
         self._requests.labels(method, route, status).inc()
         if status == _DEFECT:
             self._errors.inc()
@@ -119,11 +122,17 @@ class Metrics:
             self._seconds.labels(method, route).observe(seconds)
 
     def rejected(self, reason: str) -> None:
-        """Count a request that was refused. reason: the slug of its problem."""
+        """Count a request that was refused.
+
+        reason: the slug of its problem.
+        """
         self._rejects.labels(reason).inc()
 
     def webhook(self, outcome: str) -> None:
-        """Count an attempt to call a webhook."""
+        """Count an attempt to call a webhook.
+
+        outcome: delivered, failed or given-up.
+        """
         self._webhooks.labels(outcome).inc()
 
     def streamed(self, size: int) -> None:
@@ -131,8 +140,11 @@ class Metrics:
         self._streamed.inc(size)
 
     def text(self, fleet: Fleet | None) -> bytes:
-        """Return all metrics in Prometheus's text format. fleet: None if Redis does not
-        respond; the figures of the fleet are then left out."""
+        """Return all metrics in Prometheus's text format.
+
+        fleet: None if Redis does not respond; the figures of the fleet are then left
+            out.
+        """
         self._redis_answers.set(int(fleet is not None))
         registries = [self.registry]
         if fleet is not None:
@@ -232,8 +244,10 @@ class _FleetCollector:
 
 
 def _first_rows(counted: Mapping[str, float]) -> HistogramMetricFamily:
-    """Return the histogram of the seconds until the first row. counted: the hash
-    `keys.FIRST_ROWS`."""
+    """Return the histogram of the seconds until the first row.
+
+    counted: the hash `keys.FIRST_ROWS`.
+    """
     powers = range(keys.FIRST_ROW_LEAST, keys.FIRST_ROW_MOST + 1)
     within = list(accumulate(counted.get(str(power), 0) for power in powers))
     everything = sum(counted.values()) - counted.get("sum", 0)

@@ -29,7 +29,8 @@ ENDS = (EventType.DONE, EventType.ERROR, EventType.CANCELED)
 
 
 class UnpackableError(Exception):
-    """These entries cannot be packed, or were packed by another version."""
+    """These entries cannot be packed without loss, or were packed by another
+    version."""
 
 
 def packed(entries: Sequence[Entry]) -> bytes:

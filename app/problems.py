@@ -33,7 +33,11 @@ def headers_of(error: RefusedError) -> dict[str, str]:
 def problem(
     status: int, slug: str, title: str, detail: str, fields: Sequence[FieldError] = ()
 ) -> Problem:
-    """Return a document. slug: the end of its `type`. fields: errors of single fields."""
+    """Return a document.
+
+    slug: the end of its `type`.
+    fields: errors of single fields.
+    """
     return Problem(
         type=f"urn:pixelrnn:problem:{slug}",
         title=title,

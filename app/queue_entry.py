@@ -35,7 +35,10 @@ def _queue(name: str) -> Queue:
 
 @lru_cache
 def queue_key(name: str = keys.QUEUE) -> str:
-    """Return the key of the list of waiting job ids, the next one first."""
+    """Return the key of a queue's list of waiting job ids, the next one first.
+
+    name: of the queue.
+    """
     return _queue(name).key
 
 
@@ -45,17 +48,20 @@ def rq_job_key(job_id: str) -> str:
 
 
 def enqueue_commands(job_id: str, queue: str = keys.QUEUE) -> str:
-    """Return the commands by which RQ enqueues a job: a JSON list of Redis commands,
-    each a list of words."""
+    """Return the commands by which RQ enqueues a job now: a JSON list of Redis
+    commands, each a list of words.
+
+    queue: name of the queue.
+    """
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # as RQ writes times
     return _template(queue).replace(_ID, job_id).replace(_TIME, now)
 
 
 @lru_cache
 def _template(name: str) -> str:
-    """Return the commands of a queue, with placeholders for the id and the times. They
-    are recorded once, because RQ takes a millisecond for that."""
+    """Return the commands of a queue, with placeholders for the id and the times."""
     queue = _queue(name)
+    # Recorded once for each queue, because RQ takes a millisecond for that.
     recorder = queue.connection.pipeline(transaction=True)
     queue.enqueue_call(
         keys.JOB_FUNCTION,

@@ -128,8 +128,8 @@ class RawConnection:
 
 
 def packed(*words: bytes | str | int) -> bytes:
-    """Return words of a command in Redis's protocol, without the line with their
-    number."""
+    """Return words of a command in Redis's protocol, without the first line, which says
+    how many there are."""
     encoded = (
         word if isinstance(word, bytes) else str(word).encode() for word in words
     )

@@ -47,7 +47,8 @@ class Server(uvicorn.Server):
                 _limit_silence(listener.fileno())
 
     async def on_tick(self, counter: int) -> bool:
-        """Sweep the waiting room; uvicorn calls this ten times a second."""
+        """Turn away connections whose time is over; uvicorn calls this ten times a
+        second."""
         self._room.sweep()
         return await super().on_tick(counter)
 
@@ -73,7 +74,9 @@ def _limit_silence(descriptor: int) -> None:
     """Let the kernel drop a connection whose client takes nothing for _SILENCE_MS.
 
     By default it waits for a quarter of an hour. Accepted sockets inherit the limit
-    from the listening one. descriptor: of that socket.
+    from the listening one.
+
+    descriptor: of that socket.
     """
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         with socket.socket(fileno=os.dup(descriptor)) as listener:
@@ -115,7 +118,7 @@ def _is_cluster(redis_url: str) -> bool:
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; open streams get their closing event."""
+    """Serve until SIGINT or SIGTERM; open streams then get their closing event."""
     return_large_blocks()
     logs.configure(
         quiet=("httpx",)

@@ -22,8 +22,8 @@ class Archive:
     """A zip of the drawn samples of a canvas: 00.png, 01.png, ..."""
 
     def __init__(self, canvas: Canvas, scale: int, imaging: CapacityLimiter) -> None:
-        """scale: side of the square that each pixel becomes. imaging: limits the number
-        of threads that encode pictures.
+        """scale: side of the square that each pixel becomes.
+        imaging: limits the number of threads that encode pictures.
 
         Raises NoRowsYetError if no sample has a row, and BadParameterError if the scale
         is too large.
@@ -42,9 +42,8 @@ class Archive:
 
     @property
     def bytes_held(self) -> int:
-        """Upper bound of the bytes that the archive takes in memory while it is sent:
-        the pixels of all samples, one picture at the job's size (for `fit=crop`, the
-        large picture whose holes are filled), and the file of one enlarged sample,
+        """Most bytes that the archive takes in memory while it is sent: the pixels of
+        all samples, one picture at the job's size, and the file of one enlarged sample,
         which is taken to be as large as its pixels."""
         canvas = self._canvas
         # A filled picture is made from the others when its sample is read.
@@ -58,7 +57,7 @@ class Archive:
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the zip in pieces: one for each picture, then the table of contents.
-        After `end` it stops before the next picture."""
+        After `end` it stops before the next picture, and the zip stays incomplete."""
         out = Outlet()
         # Stored, because pictures are compressed already.
         with zipfile.ZipFile(out, "w") as archive:
@@ -91,7 +90,6 @@ class Outlet:
     piece by piece."""
 
     def __init__(self) -> None:
-        """Begin empty."""
         self._written = bytearray()
 
     def write(self, data: bytes) -> int:

@@ -26,9 +26,7 @@ class Shape:
     """Size and values of a model's pictures."""
 
     height: int
-    """Height in pixels."""
     width: int
-    """Width in pixels."""
     channels: int
     """1 = grey, 3 = red, green and blue."""
     values: int
@@ -68,7 +66,7 @@ def size_of(file: bytes) -> str:
     """Return the size of a file's pictures as WIDTHxHEIGHT.
 
     Raises WrongSizeError if a side is 0 or exceeds MAX_SIDE, or an array has less than
-    two dimensions, and BadUploadError, TooLargeError or UnusableImageError if the file
+    two dimensions; BadUploadError, TooLargeError or UnusableImageError if the file
     cannot be read.
     """
     if is_array(file):
@@ -91,14 +89,16 @@ def size_of(file: bytes) -> str:
 def pictures_of(
     file: bytes, role: Role, shape: Shape, may_have_holes: bool = False
 ) -> Iterator[Decoded]:
-    """Yield the pictures of an image file, or of an array, one at a time. An array has
-    the shape's values; one of uint8 with a number above 127 that is no such value has
-    pixels, 0 to 255, unless values are categories.
+    """Yield the pictures of an image file, or of an array of the shape's values, one at
+    a time. An array of uint8 may also have pixels, 0 to 255, unless values are
+    categories. It is taken for one if a number exceeds 127 and is no value.
 
-    may_have_holes: whether an array may contain negative numbers; these pixels become
-    transparent. Raises WrongSizeError for an array of another shape, and
-    BadUploadError, TooLargeError or UnusableImageError for a file that cannot be read
-    or used.
+    role: what messages call the file.
+    may_have_holes: True if an array may contain negative numbers; these pixels become
+        transparent.
+
+    Raises WrongSizeError for an array of another shape, and BadUploadError,
+    TooLargeError or UnusableImageError for a file that cannot be read or used.
     """
     if not is_array(file):
         yield decode(file, role)
@@ -164,11 +164,10 @@ def _picture(numbers: list[int], shape: Shape) -> Image.Image:
 
 
 def array_file(pictures: Mapping[int, bytes], count: int, shape: Shape) -> bytes:
-    """Return a .npy file of the first `count` pictures, as an array (count, C, H, W) of
-    values.
+    """Return a .npy file of pictures, as an array (count, C, H, W) of values.
 
-    pictures: index -> H*W*C bytes, which are rounded to the nearest values; missing
-    pictures are 0.
+    pictures: index -> H*W*C bytes, which are rounded to the nearest values. Missing
+        pictures are 0.
     """
     missing = bytes(shape.height * shape.width * shape.channels)
     pixels = b"".join(
@@ -181,7 +180,7 @@ def array_file(pictures: Mapping[int, bytes], count: int, shape: Shape) -> bytes
 
 
 def quantise_pixels(pixels: bytes, values: int) -> bytes:
-    """Return pixel bytes moved to the nearest of the pixels that stand for `values`
+    """Return pixel bytes, each moved to the nearest one that stands for one of `values`
     values."""
     return pixels.translate(_value_of_pixel(values)).translate(_pixel_of_value(values))
 

@@ -143,11 +143,14 @@ def _hole_of(
 
 
 def boxes_of(hole: Image.Image, shape: Shape) -> list[Box]:
-    """Return the boxes around the holes, in reading order; none is near another.
+    """Return the boxes around the holes, in reading order. Holes that are nearer than
+    APART share a box.
 
-    hole: mode L, 255 = fill. A box grows until nothing is near it, so holes that are
-    near each other share one. Raises WrongSizeError for a box that leaves too little of
-    a cut-out of this shape, and for more than MAX_IMAGES boxes.
+    hole: mode L, 255 = fill.
+    shape: of a cut-out.
+
+    Raises WrongSizeError for a box that leaves too little of a cut-out, and for more
+    than MAX_IMAGES boxes.
     """
     left = bytearray(hole.tobytes())
     boxes: list[Box] = []
@@ -210,8 +213,12 @@ def _given(
     terms: PictureTerms,
     model: Model,
 ) -> GivenPixels:
-    """Return the input of one cut-out. hole: all pixels to fill. missing: those that no
-    earlier cut-out fills; pixels of earlier ones are inserted when they are drawn."""
+    """Return the input of one cut-out.
+
+    hole: all pixels to fill.
+    missing: those that no earlier cut-out fills; pixels of earlier ones are inserted
+        when they are drawn.
+    """
     keep = threshold(missing, 1, 0)
     known = threshold(hole, 1, 0).tobytes()
     given = in_colours_of(shape, part, terms, known)
@@ -242,10 +249,14 @@ def _moved(
 
 
 def filled_canvas(spec: JobSpec, upload: bytes, keep: bytes, parts: Canvas) -> Canvas:
-    """Return a canvas of the whole picture, once for each time that it was filled.
+    """Return a canvas of the whole picture with its holes filled. It has one picture
+    for each time that the holes were filled.
 
-    upload: the picture's file. keep: masks of the cut-outs, 1 = given. parts: what is
-    drawn of the cut-outs. Raises what `decode` raises for the file.
+    upload: the picture's file.
+    keep: masks of the cut-outs, H*W bytes each, 1 = given.
+    parts: what is drawn of the cut-outs.
+
+    Raises what `decode` raises for the file.
     """
     picture = decode(upload, "image").image
     count = len(spec.options.places)

@@ -64,15 +64,15 @@ class Decoded:
     """An upright picture of mode L, LA, RGB or RGBA, with 8 bits per colour."""
 
     image: Image.Image
-    """The picture."""
     has_more_bits: bool = False
     """True if its file has colours of more than 8 bits, of which these are the upper
     8."""
 
 
 def decode(data: bytes, role: Role) -> Decoded:
-    """Decode an upload and return it upright, whatever it is for. role: what messages
-    call it.
+    """Decode an uploaded picture and turn it upright.
+
+    role: what messages call it.
 
     Raises BadUploadError if it cannot be read, TooLargeError for more than MAX_PIXELS,
     and UnusableImageError if it is animated or has an unsupported mode.
@@ -118,8 +118,8 @@ def _pixels_by_header(data: bytes) -> int:
 
 @contextlib.contextmanager
 def one_large_at_a_time(size: int) -> Iterator[None]:
-    """Wait until no other thread decodes a large picture, if this one is large. Use it
-    as a context manager.
+    """Context manager that waits until no other thread decodes a large picture, if this
+    one is large.
 
     size: bytes of the file, or of its pixels.
     """
@@ -128,8 +128,10 @@ def one_large_at_a_time(size: int) -> Iterator[None]:
 
 
 def _upright(image: Image.Image, role: Role, has_more_bits: bool) -> Image.Image:
-    """Decode an open picture, and turn it as its camera recorded. has_more_bits: see
-    Decoded."""
+    """Decode an open picture, and turn it as its camera recorded.
+
+    has_more_bits: see Decoded.
+    """
     image.load()
     # The transparent colour has 16 bits and the decoded pixels the upper 8: other
     # pixels would be transparent.
@@ -161,11 +163,9 @@ def _check_header(image: Image.Image, role: Role) -> None:
 
 
 def format_of(image: Image.Image) -> str:
-    """Return Pillow's name of an open picture's format, and JPEG for an MPO file: many
-    phones append previews, a depth map or a gain map to a JPEG file, which CIPA's
-    standard DC-007 calls a multi-picture object. The photograph is the first picture.
-    The result is empty for a picture that was not opened from a file.
-    """
+    """Return Pillow's name of an open picture's format; empty for a picture that was
+    not opened from a file. An MPO file counts as JPEG: many phones append previews or a
+    depth map to a JPEG file, whose first picture is the photograph."""
     return "JPEG" if image.format == "MPO" else image.format or ""
 
 

@@ -44,8 +44,11 @@ def read_provenance(data: bytes) -> Provenance:
 
 def drawn_pixels(data: bytes, shape: Shape) -> bytes:
     """Return the pixels, or values of the palette, of the PNG of one sample, in which
-    each pixel may be a square. Raises WrongSizeError, or NotVerifiableError if another
-    program changed it; and TooLargeError and BadUploadError as `decode` does."""
+    each pixel may be a square.
+
+    Raises WrongSizeError, NotVerifiableError if another program changed it, and
+    TooLargeError or BadUploadError as `decode` does.
+    """
     picture = _refusing(lambda: DrawnPicture.of(data))
     size = picture.width, picture.height
     scale = picture.width // shape.width

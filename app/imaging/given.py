@@ -74,8 +74,8 @@ def given_behind_hole(keep: Image.Image, members: Iterable[str]) -> int:
     order of the member for which that is largest. If it is 0, images are drawn without
     particles.
 
-    keep: mode L, 0 = fill. members: orientations of the model's networks; unknown ones
-    are ignored.
+    keep: mode L, 0 = fill.
+    members: orientations of the model's networks; unknown ones are ignored.
     """
     known = [
         name.upper()
@@ -100,10 +100,11 @@ def read_given(
 ) -> GivenPixels:
     """Return everything that the files of a request give to a job.
 
-    wanted: what the kind of job takes. count: number of pictures in the files, for a
-    kind that treats each separately. Raises WrongSizeError, NothingToFillError,
-    NotVerifiableError, NotExactError, BadParameterError, UnusableImageError,
-    BadUploadError or TooLargeError for files that do not fit.
+    wanted: what the kind of job takes.
+    terms: how pictures are adapted to the model.
+    count: number of pictures in the files, for a kind that treats each separately.
+
+    Raises RefusedError for files that do not fit.
     """
     if wanted is Input.CODED_FILE:
         return GivenPixels(files["file"][0])
@@ -237,10 +238,11 @@ def _masks_of(
 
 @contextlib.contextmanager
 def naming_picture(number: int, count: int) -> Iterator[None]:
-    """Set `field` of a RefusedError raised inside the `with` block to this picture, if
-    there are several.
+    """Context manager that sets `field` of a RefusedError to this picture, if there are
+    several.
 
-    number: index of the picture. count: number of pictures.
+    number: index of the picture.
+    count: number of pictures.
     """
     try:
         yield
@@ -252,7 +254,7 @@ def naming_picture(number: int, count: int) -> Iterator[None]:
 
 def combine(parts: Sequence[GivenPixels], shape: Shape) -> GivenPixels:
     """Return the input of several pictures as one: their bytes in order, and the
-    largest of each value that they determine. Parts without a mask count as completely
+    largest of each option that they determine. Parts without a mask count as completely
     given."""
     if len(parts) == 1:
         return parts[0]
@@ -310,8 +312,10 @@ def _with_a_hole(
 
 
 def found_of_hole(keep: Image.Image, model: Model) -> dict[str, Any]:
-    """Return the options of a completion that its hole determines: name -> value. keep:
-    mode L, 0 = fill."""
+    """Return the options of a completion that its hole determines: name -> value.
+
+    keep: mode L, 0 = fill.
+    """
     filled = keep.tobytes().count(0)
     behind = given_behind_hole(keep, model.members)
     # One network with nothing given behind the hole draws each image exactly, in one pass.
@@ -333,12 +337,15 @@ def found_of_hole(keep: Image.Image, model: Model) -> dict[str, Any]:
 def in_colours_of(
     shape: Shape, image: Image.Image, terms: PictureTerms, keep: bytes = b""
 ) -> GivenPixels:
-    """Return a picture's pixels in the model's colours (grey, RGB, or values of its
-    palette) and size.
+    """Return a picture's pixels in the model's size and colours: grey, RGB, or values
+    of its palette.
 
     keep: with a palette, only pixels whose byte is not 0 must have its colours; empty
-    for all. Raises WrongSizeError for another size, and UnusableImageError for a colour
-    that is missing from the palette, unless the terms allow these.
+        for all.
+
+    Raises WrongSizeError for another size, unless the terms allow resizing, and
+    UnusableImageError for a colour that is missing from the palette, unless they allow
+    the nearest.
     """
     if not shape.palette:
         whole = opaque(image, shape.channels)
@@ -374,8 +381,8 @@ def threshold(image: Image.Image, dark: int, bright: int) -> Image.Image:
 
 
 def opaque(image: Image.Image, channels: int) -> Image.Image:
-    """Return the picture in grey (channels = 1) or RGB, with transparent pixels on
-    black or white, as model_core.data.opaque does."""
+    """Return the picture in grey (channels = 1) with transparent pixels on black, or in
+    RGB (channels = 3) with transparent pixels on white."""
     whole = Image.new("L" if channels == 1 else "RGB", image.size)
     # In strips: at once, a large picture would need four times its memory.
     for top in range(0, image.height, _STRIP):

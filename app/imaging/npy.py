@@ -51,7 +51,6 @@ class Array:
     """An array of whole numbers, in C order."""
 
     shape: tuple[int, ...]
-    """Sizes of its dimensions."""
     numbers: "array[int]"
     """All numbers, in C order."""
 
@@ -75,7 +74,6 @@ class Header:
     is_fortran: bool
     """True if the array is in Fortran order."""
     shape: tuple[int, ...]
-    """Sizes of its dimensions."""
     offset: int
     """Offset of the content in the file, in bytes."""
 
@@ -158,13 +156,19 @@ def _numbers(content: bytes, code: str, is_foreign: bool) -> "array[int]":
 
 
 def npy_file(shape: Iterable[int], numbers: bytes) -> bytes:
-    """Return a .npy file of bytes in C order. shape: sizes of the dimensions."""
+    """Return a .npy file of bytes in C order.
+
+    shape: sizes of the dimensions.
+    """
     return npy_header("|u1", shape) + numbers
 
 
 def npy_header(descr: str, shape: Iterable[int]) -> bytes:
-    """Return the part of a .npy file before the content of an array in C order. descr:
-    NumPy's name of the type, such as `|u1`. shape: sizes of the dimensions."""
+    """Return the part of a .npy file before the content of an array in C order.
+
+    descr: NumPy's name of the type, such as `|u1`.
+    shape: sizes of the dimensions.
+    """
     sizes = "".join(f"{size}, " for size in shape).rstrip()
     text = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': ({sizes}), }}"
     room = -(len(_MAGIC) + 4 + len(text) + 1) % 64

@@ -34,8 +34,10 @@ def palette_values(
 ) -> PaletteValues:
     """Return the values of a picture's pixels.
 
-    nearest: whether colours that are missing from the palette become the nearest ones.
+    nearest: True if colours that are missing from the palette become the nearest ones;
+        False if they are an error.
     keep: only pixels whose byte is not 0 count as moved or missing; empty for all.
+
     Raises UnusableImageError, which names the first missing colour, unless `nearest`.
     """
     colours = _colours(palette)
@@ -81,7 +83,7 @@ def with_palette(values: Image.Image, palette: Sequence[str]) -> Image.Image:
 
 
 def chunks(palette: Sequence[str]) -> list[tuple[bytes, bytes]]:
-    """Return the palette as chunks of a PNG: names and contents."""
+    """Return the palette as chunks of a PNG (PLTE and tRNS): names and contents."""
     colours = _colours(palette)
     opacity = bytes(colour[3] for colour in colours)
     found = [(b"PLTE", b"".join(colour[:3] for colour in colours))]
@@ -89,8 +91,9 @@ def chunks(palette: Sequence[str]) -> list[tuple[bytes, bytes]]:
 
 
 def gap_of(palette: Sequence[str]) -> int:
-    """Return the value of the lines between pictures: the grey after the palette's last
-    colour, or, in a full palette, its first colour."""
+    """Return the value that is drawn as the lines between pictures in a grid: the one
+    after the palette's last colour, which `with_palette` makes grey; or 0 if the
+    palette is full."""
     return len(palette) % MOST
 
 

@@ -26,8 +26,11 @@ as its middle."""
 
 
 def preview_of(picture: bytes) -> bytes:
-    """Return a PNG of WIDTH x HEIGHT with the picture in its middle, enlarged as much
-    as fits; of a larger one only the middle. picture: a complete image file."""
+    """Return a PNG of WIDTH x HEIGHT with the picture in its middle, enlarged as far as
+    it fits. Of a picture that does not fit only the middle is shown.
+
+    picture: a complete image file.
+    """
     with Image.open(io.BytesIO(picture)) as small:
         return _on_paper(_cropped(small))
 
@@ -64,7 +67,6 @@ def _cropped(picture: Image.Image) -> Image.Image:
 
 
 def _on_paper(small: Image.Image) -> bytes:
-    """small: a picture that fits on the paper."""
     scale = min(
         (WIDTH - 2 * _MARGIN) // small.width, (HEIGHT - 2 * _MARGIN) // small.height
     )

@@ -25,9 +25,9 @@ class ProgressivePng:
         scale: int,
         palette: Sequence[str] = (),
     ) -> None:
-        """height, width, channels: of the image, with 1 or 3 colours of 8 bits. scale:
-        side of the square that each pixel becomes. palette: if given, bytes are indices
-        of these colours."""
+        """height, width, channels: of the image, with 1 or 3 colours of 8 bits.
+        scale: side of the square that each pixel becomes.
+        palette: if given, bytes are indices of these colours."""
         self._size = (width * scale, height * scale)
         self._channels = channels
         self._scale = scale
@@ -37,8 +37,8 @@ class ProgressivePng:
     def head(self, text: Mapping[str, str], mark: str = "") -> bytes:
         """Return everything before the first row.
 
-        text: keyword -> text, written as chunks of text. mark: XMP packet; empty for
-        none.
+        text: text chunks of the PNG by keyword.
+        mark: XMP packet; empty for none.
         """
         colour = _GREY if self._channels == 1 else _COLOUR
         if self._palette:
@@ -56,7 +56,10 @@ class ProgressivePng:
 
     def row(self, pixels: bytes) -> bytes:
         """Return the next row's part of the file, flushed so that browsers show it at
-        once. pixels: W*C bytes."""
+        once.
+
+        pixels: W*C bytes.
+        """
         C, scale = self._channels, self._scale
         wide = b"".join(pixels[x : x + C] * scale for x in range(0, len(pixels), C))
         data = self._compressor.compress((_NO_FILTER + wide) * scale)

@@ -75,16 +75,14 @@ class Canvas:
     n: int
     """Number of pictures (samples)."""
     height: int
-    """Height in pixels."""
     width: int
-    """Width in pixels."""
     channels: int
     """Bytes of a pixel."""
     samples: Mapping[int, bytes]
     """Index -> height*width*channels bytes, 0 where a row is not drawn yet; pictures
     without a row are missing."""
     origin: Mapping[str, str]
-    """Keywords and texts that say how to draw the pictures again."""
+    """Text chunks of a PNG by keyword, which say how to draw the pictures again."""
     first: int = 0
     """Number of sample 0 among the images of the seed."""
     source: Source | None = None
@@ -92,7 +90,7 @@ class Canvas:
     values: int = 0
     """Number of values of a colour; 0 if it is unknown, or the pictures are maps."""
     own: Sequence[Mapping[str, str]] = ()
-    """Further keywords and texts of each picture; empty if no picture has any."""
+    """Further text chunks of each picture; empty if no picture has any."""
     palette: Sequence[str] = ()
     """The colour of each value, if bytes are values of a model of categories."""
     profile: bytes = b""
@@ -110,8 +108,10 @@ class Canvas:
     ) -> "Canvas":
         """Return the canvas of a job's drawn rows.
 
-        rows: all published rows. stage: which rows are shown. numerics: the arithmetic
-        that drew them, if known. marked: whether files are marked as made by a model.
+        rows: all published rows.
+        stage: which rows are shown.
+        numerics: the arithmetic that drew them; None if it is unknown.
+        marked: True if files shall say that a model made them.
         result: summary of the job, once it has succeeded.
         """
         height, width = _size(spec, stage)
@@ -162,8 +162,10 @@ class Canvas:
 
     @classmethod
     def of_mask(cls, spec: JobSpec, keep: bytes) -> "Canvas":
-        """Return the canvas of a completion's mask: white for pixels to fill. keep: one
-        byte for each pixel, 1 = given."""
+        """Return the canvas of a completion's mask: white for pixels to fill.
+
+        keep: one byte for each pixel, 1 = given.
+        """
         return cls(
             1,
             spec.height,
@@ -179,7 +181,8 @@ class Canvas:
         """Return the canvas of the heat maps of a job's pictures, with their scale as
         text.
 
-        scores: the summary of each picture. heat: H*W*3 bytes for each.
+        scores: the summary of each picture.
+        heat: H*W*3 bytes for each.
         """
         white = f"{scores[0].uniform_bits:g}"
         scale = f"bits per pixel: black 0, white {white} (a uniform guess) and above"
@@ -198,8 +201,10 @@ class Canvas:
 
     @classmethod
     def of_grid(cls, spec: JobSpec, png: bytes, marked: bool) -> "Canvas":
-        """Return the canvas of a stored grid of samples. png: a file that a trainer
-        wrote."""
+        """Return the canvas of a stored grid of samples.
+
+        png: a file that a trainer wrote.
+        """
         with Image.open(io.BytesIO(png)) as found:
             grid = found if found.mode == "L" else found.convert("RGB")
             size = 1, grid.height, grid.width, len(grid.getbands())
@@ -252,11 +257,13 @@ def _size(spec: JobSpec, stage: Stage) -> tuple[int, int]:
 def sample_file(
     canvas: Canvas, sample: int, scale: int, kind: PictureFormat = PictureFormat.PNG
 ) -> bytes:
-    """Return the file of one picture, or an array of one.
+    """Return the file of one picture, as an array if that is the format.
 
-    scale: side of the square that each pixel becomes. Raises BadParameterError if there
-    is no such sample, or the scale or format does not fit, and NoRowsYetError if it has
-    no row yet.
+    sample: index of the picture.
+    scale: side of the square that each pixel becomes.
+
+    Raises BadParameterError if there is no such sample, or the scale or format does not
+    fit, and NoRowsYetError if it has no row yet.
     """
     if sample >= canvas.n:
         raise BadParameterError(f"sample: the job has the samples 0 to {canvas.n - 1}")
@@ -310,8 +317,8 @@ def _grid(n: int, width: int, height: int) -> tuple[int, tuple[int, int]]:
 
 
 def expect_side(n: int, width: int, height: int, scale: int) -> None:
-    """Raise BadParameterError if the grid of n images would be too large at this scale,
-    before they are drawn."""
+    """Raise BadParameterError if a grid of n images of this size would be too large at
+    this scale."""
     _expect_side(_grid(n, width, height)[1], scale)
 
 
@@ -328,8 +335,8 @@ def _expect_side(size: tuple[int, int], scale: int) -> None:
 
 
 def picture_of(canvas: Canvas, sample: int) -> Image.Image:
-    """Return one picture; for a model of categories an image of its values. Raises
-    NoRowsYetError if it has no row yet."""
+    """Return one picture; for a model of categories, an image of its values (mode L).
+    Raises NoRowsYetError if it has no row yet."""
     return Image.frombytes(
         _MODES[canvas.channels], (canvas.width, canvas.height), _drawn(canvas, sample)
     )
@@ -358,8 +365,8 @@ def _array(
 
 
 def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
-    """Return keywords and texts with which the same pictures can be drawn again;
-    worker.contract.provenance parses them.
+    """Return the text chunks, by keyword, that say how to draw the pictures of a job
+    again; worker.contract.provenance parses them.
 
     numerics: the arithmetic that drew them; None if it is unknown.
     """
@@ -374,14 +381,14 @@ def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
 
 
 def _named(spec: JobSpec) -> dict[str, str]:
-    """Return the model as keywords and texts; jobs of earlier versions have no
+    """Return the text chunks that name the model. Jobs of earlier versions have no
     identity."""
     identity = {"identity": spec.identity} if spec.identity else {}
     return {"model": spec.model, "digest": spec.digest, **identity}
 
 
 def own_of(spec: JobSpec, result: Summary | None = None) -> Sequence[Mapping[str, str]]:
-    """Return the further keywords and texts of each sample; empty if no sample has any.
+    """Return further text chunks of each sample; empty if no sample has any.
 
     result: summary of the job, once it has succeeded.
     """
@@ -396,8 +403,8 @@ def own_of(spec: JobSpec, result: Summary | None = None) -> Sequence[Mapping[str
 
 
 def _of_all(own: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
-    """Return the texts of several samples: as they are if they are all the same, else
-    as JSON lists under the plural of the keyword."""
+    """Return the text chunks of several samples: as they are if they are all the same,
+    else as JSON lists under the plural of the keyword."""
     if len({json.dumps(facts) for facts in own}) <= 1:
         return own[0] if own else {}
     return {f"{name}s": json.dumps([facts[name] for facts in own]) for name in own[0]}
@@ -450,8 +457,11 @@ def _expect_kept_by_jpeg(image: Image.Image, canvas: Canvas) -> None:
 
 
 def chunks(text: Mapping[str, str], mark: str) -> PngInfo:
-    """Return the chunks of a PNG for these keywords and texts, and for the mark, an XMP
-    packet, unless it is empty."""
+    """Return the chunks of a PNG.
+
+    text: text chunks by keyword.
+    mark: XMP packet; empty for none.
+    """
     info = PngInfo()
     for key, value in text.items():
         info.add_text(key, value)

@@ -51,9 +51,11 @@ def write_training_arrays(archive: Archive, path: Path, most_pictures: int) -> i
     """Write the arrays of a client's .npz to a new file, and return their number of
     pictures.
 
-    path: the new file, which must not exist. Raises UnusableImageError for arrays that
-    no network can be trained on, or more than `most_pictures` pictures; BadUploadError
-    or DamagedZipError for broken ones; and OSError.
+    path: the new file, which must not exist.
+
+    Raises UnusableImageError for arrays that no network can be trained on, or more than
+    `most_pictures` pictures; BadUploadError or DamagedZipError for broken ones; and
+    OSError.
     """
     arrays = [_stored(archive, entry) for entry in archive.files]
     pictures = _pictures_of(arrays)

@@ -83,9 +83,12 @@ def write_training_set(
     """Write the files of a request to the folder place/pictures, or an .npz to the file
     place/pictures.npz, and return what was written.
 
-    expect_room: called with the unpacked bytes of a zip before its files are written.
-    least: number of different pictures that are needed. Raises UnusableImageError,
-    BadUploadError, OSError, and what `expect_room` raises.
+    expect_room: called with the unpacked bytes of a zip before its files are written;
+        it raises RefusedError if there is no room.
+    least: number of different pictures that are needed.
+
+    Raises UnusableImageError or BadUploadError for files that cannot be used, and
+    OSError.
     """
     for file in files:
         file.seek(0)

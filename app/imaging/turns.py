@@ -12,24 +12,23 @@ _account: ContextVar[str] = ContextVar("account", default="")
 
 
 def set_account(account: str) -> None:
-    """Count what the present task reads or makes from now on for this account, also in
-    tasks that it starts."""
+    """Say for which account the present task, and tasks that it starts, read and make
+    pictures from now on."""
     _account.set(account)
 
 
 class ImagingTurns(CapacityLimiter):
-    """A limiter for `anyio.to_thread.run_sync`, which holds a place while a thread works
-    on a picture. A place that becomes free goes to the waiting account that was given
-    one longest ago, for the oldest of its requests; an account that begins to wait is
-    behind all others. `set_account` says whose request a task serves. A request that is
-    canceled while it waits leaves the line.
+    """A limiter for `anyio.to_thread.run_sync`: only `places` threads work on pictures
+    at once. Accounts that wait for a thread take turns, each with its oldest request
+    first; an account that begins to wait comes last. `set_account` says for whom a task
+    works.
 
-    It must be used only by `async with`, in one event loop: other methods of the base
-    class do not work.
+    Use it only by `async with`, in one event loop: other methods of the base class do
+    not work.
     """
 
     def __new__(cls, places: int) -> "ImagingTurns":
-        """Return a new object: the base class would return one of its own."""
+        # The base class would return an object of another class.
         return object.__new__(cls)
 
     def __init__(self, places: int) -> None:
@@ -62,8 +61,7 @@ class ImagingTurns(CapacityLimiter):
         self._pass_on()
 
     def _pass_on(self) -> None:
-        """Give the place to the next request that still waits; without any it is
-        free."""
+        """Give a thread that has become free to the next request that still waits."""
         while self._lines:
             account = next(iter(self._lines))
             line = self._lines.pop(account)

@@ -64,9 +64,8 @@ class Allowance:
     """What may still be unpacked for one request, from all of its zips together."""
 
     entries: int
-    """Number of entries."""
     size: int
-    """Number of unpacked bytes."""
+    """Unpacked bytes."""
 
 
 @dataclass(frozen=True)
@@ -183,11 +182,14 @@ def files_in(
 ) -> list[bytes]:
     """Return the uploads of one field, in which each zip is replaced by its files.
 
-    sent: the uploads. role: what messages call them. limit: most unpacked bytes of one
-    zip. allowance: of the whole request. reserve: called with the unpacked bytes of a
-    zip before they are read into memory. Raises BadUploadError for a zip that cannot be
-    read, TooLargeError for one with too many entries or bytes, UnusableImageError as
-    `Archive` does, and what `reserve` raises.
+    role: what messages call the uploads.
+    limit: most unpacked bytes of one zip.
+    allowance: what may still be unpacked for the whole request; it is reduced.
+    reserve: called with the unpacked bytes of a zip before they are read into memory;
+        it raises RefusedError if there is no room.
+
+    Raises BadUploadError for a zip that cannot be read, TooLargeError for one with too
+    many entries or bytes, and UnusableImageError as `Archive` does.
     """
     files: list[bytes] = []
     for data in sent:
@@ -253,7 +255,10 @@ def _directory_of(file: BinaryIO, allowance: Allowance) -> tuple[bytes, int, int
 
 def _records(directory: bytes, end: int, count: int) -> list[_Record]:
     """Parse all entries of a directory, which must be `count` entries with different
-    names. end: offset of the directory, before which all content lies."""
+    names.
+
+    end: offset of the directory, before which all content lies.
+    """
     records = []
     at = 0
     for _ in range(count):
@@ -350,8 +355,10 @@ def _with_zip64(
 def _starts(file: BinaryIO, records: Sequence[_Record], end: int) -> list[int]:
     """Return the offset of each entry's packed bytes, from its local header.
 
-    end: offset of the directory. Raises DamagedZipError if a header names another file
-    than the directory, or if two entries overlap each other or the directory.
+    end: offset of the directory.
+
+    Raises DamagedZipError if a header names another file than the directory, or if two
+    entries overlap each other or the directory.
     """
     starts = [0] * len(records)
     limit = end

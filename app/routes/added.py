@@ -37,8 +37,11 @@ _FILE = {"type": "string", "format": "binary"}
 
 
 def _body(form: dict[str, Any], files: str) -> dict[str, Any]:
-    """Return `openapi_extra` for a call that takes a form. form: its JSON schema.
-    files: its field that may be several files."""
+    """Return `openapi_extra` for a call that takes a form.
+
+    form: its JSON schema.
+    files: name of its field for several files.
+    """
     content = {"schema": form, "encoding": {files: {"style": "form", "explode": True}}}
     return {"requestBody": {"required": True, "content": {MULTIPART: content}}}
 
@@ -60,7 +63,7 @@ def _body(form: dict[str, Any], files: str) -> dict[str, Any]:
 )
 async def train(request: Request, services: ServicesDep, caller: CallerDep) -> Response:
     """Submit the training of a model on pictures. Return its job, after the wait that
-    the client asks for. Raises RefusedError, RequestValidationError."""
+    the client asks for."""
     wanted, sent = _request_of(request, services, caller)
     async with _form_of(
         request, services, TrainForm, "images", MAX_TRAINING_FILES + 1
@@ -101,9 +104,9 @@ async def put_model(
         Header(description="Identity of your model that the new one replaces."),
     ] = None,
 ) -> Response:
-    """Submit a job that examines a model, and then adds it under this name, or in
-    place of the one that `if_match` identifies. Return the job, after the wait that the
-    client asks for. Raises RefusedError, RequestValidationError."""
+    """Submit a job that examines a model and then adds it under this name, or in place
+    of the one that `if_match` identifies. Return the job, after the wait that the
+    client asks for."""
     wanted, sent = _request_of(request, services, caller)
     async with _form_of(request, services, AddForm, "weights", _MOST_FILES) as form:
         sent = _with_terms(sent, form, services)
@@ -185,10 +188,12 @@ async def _form_of(
     several: str,
     most_files: int,
 ) -> AsyncIterator[Form]:
-    """Read a form, whose files are open until the block ends. Once it has been received,
-    it waits for its turn.
+    """Read a form, whose files are open until the block ends. Once it has been
+    received, it waits for its turn.
 
-    several: its field that may be several files. most_files: how many it may be.
+    several: name of its field for several files.
+    most_files: most files in that field.
+
     Raises RequestValidationError, TooManyBytesError, and what `limited` and
     `read_parts` raise.
     """

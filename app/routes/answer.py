@@ -24,10 +24,15 @@ from worker.contract.jobs import JobStatus
 async def answer(
     submitted: Submitted, wanted: Preferences, request: Request
 ) -> Response:
-    """Return the response that the client prefers, after the wait that it asks for.
+    """Return the response to a POST that made or found a job, in the media type that
+    the client prefers.
 
-    A client that asked to wait for a picture, and gets none in time, gets a problem and
-    not the job, so that it does not store a document as a picture.
+    A stream of events begins at once. Otherwise the response waits for as long as the
+    client asks, and is the job as JSON: with 200 if the wait has seen its end, else
+    with 202. If the client prefers a picture and the job has succeeded, it is that
+    picture with 200. A client that asked to wait for a picture and gets none gets a
+    problem (UnfinishedJobError if the job has ended otherwise, NotInTimeError if it
+    goes on), so that it does not store a document as a picture.
     """
     services: Services = request.app.state.services
     account = request.scope["state"]["caller"].account
@@ -61,7 +66,6 @@ async def answer(
 
 
 def _why_no_picture(job: Job) -> RefusedError:
-    """Return the error for a client that has waited for a job's picture in vain."""
     if job.status.is_terminal:
         why = job.error.detail if job.error else f"it is {job.status}"
         return UnfinishedJobError(f"the picture of job {job.id} is not there: {why}")

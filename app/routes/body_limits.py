@@ -57,7 +57,7 @@ class BodyRoute(KnownQueryRoute):
         return _form_of(self) is not None and _declared_type(request) == NPY
 
     def get_checked_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler, which checks a body's type and length while it reads it."""
+        """Return a handler that checks a body's type and length while it reads it."""
         handle = super().get_checked_handler()
         form = _form_of(self)
         is_file = self.body_field is None
@@ -138,7 +138,10 @@ async def expect_lone_files(parts: FormData, form: type[BaseModel]) -> None:
 
 
 def largest_request(file_bytes: int) -> int:
-    """Return the bytes of the largest body of a call, and of what is unpacked of it."""
+    """Return the bytes of the largest body of a call, with what is unpacked from it.
+
+    file_bytes: limit of one file.
+    """
     body = _limit(_JSON, is_file=False, is_form=True, file_bytes=file_bytes)
     return body + unpacked_limit(file_bytes)
 
@@ -210,7 +213,7 @@ def _has_body(request: Request) -> bool:
 def limited(
     request: Request, limit: int, expect: Callable[[int], None] = lambda _: None
 ) -> Receive:
-    """Return the `receive` of a request with a limit on the bytes of its body.
+    """Return the ASGI `receive` of a request, with a limit on the bytes of its body.
 
     It raises TooLargeError at the first byte above the limit, HTTPException (400) if
     the client leaves before the end, and what `expect` raises. A declared length is

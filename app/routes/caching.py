@@ -21,8 +21,9 @@ def kept_when_ended(
     """Return the caching headers of one representation of a job. It may be kept once
     the job has ended, because it never changes from then on.
 
-    which: identifies the representation among all of this job. packed: it is sent to
-        some clients compressed, so that its ETag must be a weak one.
+    which: identifies the representation among all of this job.
+    packed: True if some clients receive it compressed, so that its ETag must be a weak
+        one.
     """
     if not record.status.is_terminal:
         return {"Cache-Control": "no-store"}

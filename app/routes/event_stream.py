@@ -27,10 +27,12 @@ def event_stream(
     headers: dict[str, str],
     account: str,
 ) -> StreamedResponse:
-    """Return a response with a job's events.
+    """Return a response that streams a job's events. It takes a seat of
+    `services.seats` while it is sent. Call `seats.expect_free` before.
 
-    after: number of the last entry that the client has; 0 for all events. headers:
-        further ones. account: the client's, who takes a seat meanwhile.
+    after: number of the last entry that the client has; 0 for all events.
+    headers: further headers of the response.
+    account: the client's.
     """
 
     @contextlib.contextmanager

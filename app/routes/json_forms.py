@@ -25,8 +25,11 @@ _DATA_URL = re.compile(
 
 
 def json_limit(file_bytes: int) -> int:
-    """Return the bytes that the files of a form may have in base64, with their prefixes
-    `data:...`. file_bytes: limit of one file."""
+    """Return the most bytes that all files of a form may have in base64, with their
+    prefixes `data:...`.
+
+    file_bytes: limit of one file.
+    """
     return len(FILES) * (4 * (file_bytes // 3 + 1) + 256)
 
 
@@ -66,8 +69,8 @@ def read_array_form(body: bytes, query: Mapping[str, str], model: type[Form]) ->
 def form_of(model: type[Form], fields: Any, place: str, is_text: bool = False) -> Form:
     """Check the fields of a form. Raises RequestValidationError.
 
-    place: where errors say that the fields are: `body` or `query`. is_text: True if
-        numbers are sent as text.
+    place: where errors say that the fields are: `body` or `query`.
+    is_text: True if numbers are sent as text.
     """
     try:
         return model.model_validate(fields, strict=not is_text)
@@ -98,7 +101,10 @@ def _uploads(
     role: str, texts: object, file_bytes: int
 ) -> UploadFile | list[UploadFile]:
     """Return the file of a text, or the files of a list, which the model refuses if it
-    expects one file. role: the field's name."""
+    expects one file.
+
+    role: the field's name.
+    """
     if isinstance(texts, list):
         return [_upload(role, text, file_bytes) for text in texts]
     return _upload(role, texts, file_bytes)

@@ -102,8 +102,7 @@ class _Look:
 async def generate(
     body: GenerationRequest, request: Request
 ) -> dict[str, Any] | Response:
-    """Draw new images, and return them in OpenAI's form or as a stream of events.
-    Raises RefusedError if it is not possible or not finished in time."""
+    """Draw new images. Return them in OpenAI's form, or as a stream of events."""
     more: dict[str, Any] = {"size": body.field} if body.field else {}
     return await _images_answer(KINDS["sample"], body, {}, request, more)
 
@@ -117,10 +116,7 @@ async def edit(
     form: Annotated[EditForm, Form(media_type="multipart/form-data")], request: Request
 ) -> dict[str, Any] | Response:
     """Draw the transparent pixels of the mask, or without a mask those of the picture.
-    Return the images in OpenAI's form or as a stream of events.
-
-    Raises RefusedError if it is not possible or not finished in time.
-    """
+    Return the images in OpenAI's form, or as a stream of events."""
     services: Services = request.app.state.services
     limit = services.settings.max_upload_bytes
     picture = form.picture
@@ -144,8 +140,11 @@ async def _images_answer(
     request: Request,
     more: dict[str, list[UploadFile] | str] | None = None,
 ) -> dict[str, Any] | Response:
-    """Return the answer with the images of a job of this kind, or the stream of one
-    image. more: fields that only its form has."""
+    """Submit a job of this kind. Return the answer with its images, or the stream of
+    its only image.
+
+    more: fields that only the form of this kind has.
+    """
     services: Services = request.app.state.services
     caller = request.scope["state"]["caller"]
     more = more or {}

@@ -60,9 +60,13 @@ async def page(
 async def page_file(
     path: str, if_none_match: IfNoneMatch = None, accept_encoding: AcceptEncoding = ""
 ) -> Response:
-    """Return a file of the page, or 304 if the client has it. path: its name, which
-    pages precede by the release's tag, so that browsers keep it for ever. Raises
-    HTTPException (404)."""
+    """Return a file of the page, or 304 if the client has it.
+
+    path: its name. Pages put the release's tag before it, so that browsers may keep it
+        for ever.
+
+    Raises HTTPException (404).
+    """
     return _answer(path, if_none_match, accept_encoding)
 
 

@@ -9,8 +9,10 @@ from worker.contract.events import Stage
 
 
 def name_of(job_id: str, stage: Stage, sample: int | None) -> str:
-    """Return the file name, without its ending, of one of a job's pictures. sample:
-    None for all samples in a grid."""
+    """Return the file name, without its ending, of one of a job's pictures.
+
+    sample: None for all samples in a grid.
+    """
     which = "grid" if sample is None else str(sample)
     if stage is Stage.FINAL:
         return f"{job_id}-{which}"
@@ -32,7 +34,9 @@ class PngResponse(Response):
 def picture_response(
     content: bytes, kind: PictureFormat, name: str, headers: Mapping[str, str]
 ) -> Response:
-    """Return the response with a picture. name: its file name without the ending, and
-    without characters that need quoting."""
+    """Return the response with a picture.
+
+    name: its file name without the ending; it has no characters that need quoting.
+    """
     named = {**headers, **inline_header(f"{name}.{kind.value}")}
     return Response(content, headers=named, media_type=kind.media_type)

@@ -80,7 +80,9 @@ class ImageQuery(BaseModel):
 
     def which(self, kind: PictureFormat) -> int | None:
         """Return the sample to show, or None for all samples in a grid or an array.
-        kind: format of the answer."""
+
+        kind: format of the answer.
+        """
         every = kind is PictureFormat.NPY and "sample" not in self.model_fields_set
         return None if self.grid or every else self.sample
 
@@ -103,7 +105,9 @@ def _kept_responses(
     description: str, content: dict[str, Any] | None = None
 ) -> dict[int | str, dict[str, Any]]:
     """Return the responses of a call for a picture or file that clients may cache.
-    content: of the 200."""
+
+    content: of the 200.
+    """
     kept = {
         200: {"description": description, "content": content or {}},
         304: {"description": "Unchanged"},

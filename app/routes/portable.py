@@ -49,8 +49,9 @@ async def get_portable_model(
 async def portable_file(
     path: str, services: ServicesDep, caller: CallerDep
 ) -> FileResponse:
-    """Return a file of the engine, or of a model that a worker serves. Without workers
-    a model's file is 503 and not 404: it may be served again in a moment."""
+    """Return a file of the engine, or of a model that a worker serves. Raises
+    HTTPException (404) if there is no such file, and NoWorkerError (503) for a file of
+    a model while there are no workers: it may be served again in a moment."""
     identity = services.portable.identity_in(path)
     if identity:
         await services.models.expect_served(identity, caller)

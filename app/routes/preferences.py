@@ -45,8 +45,11 @@ class Preferences:
     """Side of the square that each pixel of a picture becomes."""
 
     def with_picture(self, scale: int, picture: str | None) -> "Preferences":
-        """Return a copy with this scale, and with the media type of this picture
-        format, which overrides the Accept header. picture: None for no format."""
+        """Return a copy with this scale and picture format, which overrides the Accept
+        header.
+
+        picture: name of the format; None for none.
+        """
         for media, kind in PICTURE_FORMATS.items():
             if kind.value == picture:
                 return replace(self, scale=scale, media=media)

@@ -171,10 +171,11 @@ def _base(services: Services, request: Request) -> str:
 def _page_with_preview(
     base: str, *, title: str, description: str, address: str, page: str, preview: str
 ) -> Response:
-    """Return a page that shows a preview where its link is pasted and leads to `page`.
+    """Return a page that shows a preview where its link is pasted, and leads to `page`.
+    Every text may contain anything, because all of them are escaped.
 
-    address: path and query of this page. preview: those of its picture. Every text may
-    contain anything, because all of them are escaped.
+    address: path and query of this page.
+    preview: path and query of its picture.
     """
     facts = {
         "title": title,
@@ -213,7 +214,6 @@ async def preview(
 
 
 async def _half_of(job: str, services: Services, caller: Caller) -> bytes | None:
-    """Return the preview of a sample's first image, half drawn; None if there is none."""
     try:
         record = await services.jobs.record(job, caller.owner)
         if record.spec.kind != sample.KIND.word:

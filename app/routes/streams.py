@@ -45,8 +45,10 @@ class StreamedResponse(Response):
         stall_s: float,
         headers: Mapping[str, str],
     ) -> None:
-        """open_body: gives the source and its chunks while it is entered. seat: of
-        app.services.seats; it is held until the body has ended, whatever the reason."""
+        """open_body: context manager that yields the source and its chunks.
+        seat: of app.services.seats; it is held until the body has ended, for whatever
+            reason.
+        stall_s: seconds for which a client may take nothing."""
         self.media_type = media_type
         self.status_code = 200
         self.background = None
@@ -93,6 +95,9 @@ class StreamedResponse(Response):
 
 
 async def departure(receive: Receive) -> None:
-    """Return when the client has left."""
+    """Return when the client has left.
+
+    receive: the ASGI function of the request.
+    """
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -133,7 +133,10 @@ async def _respond(
 async def submitted_job(
     kind: Kind, body: BaseModel, files: Files, request: Request, wanted: Preferences
 ) -> Submitted:
-    """Submit the job of a checked body and its files. Raises as `Intake.submit`."""
+    """Submit the job of a checked body and its files. Raises as `Intake.submit`.
+
+    wanted: what kind of response the client prefers.
+    """
     services: Services = request.app.state.services
     state = request.scope["state"]
     # A field whose files were left out counts as an empty file, as it always has.
@@ -167,8 +170,11 @@ async def _files_of(body: BaseModel, file_bytes: int) -> Files:
 
 
 async def bytes_of(upload: UploadFile, role: str, file_bytes: int) -> bytes:
-    """Read and close a file of a form; role: the name of its field. Raises
-    TooLargeError if it has more than `file_bytes` bytes."""
+    """Read and close a file of a form. Raises TooLargeError if it has more than
+    `file_bytes` bytes.
+
+    role: the name of its field.
+    """
     data = await upload.read(file_bytes + 1)
     await upload.close()
     if len(data) > file_bytes:

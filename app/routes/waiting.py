@@ -48,8 +48,8 @@ def applied_header(seconds: float) -> dict[str, str]:
 async def waited_for(
     job: Job, seconds: float, services: Services, receive: Receive, account: str
 ) -> Job:
-    """Return the state of a job when it has ended, the time is up, this process stops,
-    or the client has left.
+    """Wait for the end of a job, and return its state then; or earlier if the time is
+    over, this process stops, or the client has left.
 
     receive: the ASGI function of the request, which reports that the client has left.
     account: the client's, who takes a seat meanwhile. Call `seats.expect_free` before.

@@ -66,7 +66,7 @@ from worker.contract.fairness import Shares
 MOST_MODELS = 40
 """Most added models."""
 MOST_BYTES = 64 * 2**20
-"""Most bytes of a model: its card and its weights."""
+"""Most bytes of a model: its card and its weights together."""
 RECEIVED_BYTES = 200 * 2**20
 """Bytes of all uploads that are received and not written yet, in memory or, for long
 files, in the directory for temporary files. Two owners may have MOST_BYTES each."""
@@ -96,7 +96,7 @@ class AddedModels:
 
     @property
     def is_offered(self) -> bool:
-        """Whether any caller may add models and start trainings on this server."""
+        """True if any caller may add models and start trainings on this server."""
         return self._is_possible and (self._settings.needs_key or self._trusts_all)
 
     @property
@@ -105,8 +105,8 @@ class AddedModels:
 
     @property
     def _trusts_all(self) -> bool:
-        """Whether everybody may add models and start trainings if the server has no API
-        keys. If it has some, this does not count."""
+        """True if everybody may add models and start trainings when the server has no
+        API keys."""
         return bool(self._settings.training) or self._settings.host in LOOPBACK
 
     def expect_allowed(self, caller: Caller) -> None:
@@ -131,12 +131,13 @@ class AddedModels:
 
     @contextmanager
     def upload(self, account: str) -> Iterator[Callable[[int], None]]:
-        """Count one upload of this account inside the `with` block, by a function that
-        is called with the length of each piece: a client that sends nothing takes
-        nothing from the others.
+        """Count one upload of this account inside the `with` block. Yields a function
+        that must be called with the length of each received piece, so that a client
+        that sends nothing takes nothing from the others.
 
-        Raises TooManyBytesError if an upload of this account is under way; the function
-        raises it for a piece beyond the account's share.
+        Raises TooManyBytesError if an upload of this account is in progress. The
+        function raises it if the account has no room for a piece: it may have as many
+        bytes as are still free.
         """
         if account in self._until:
             raise TooManyBytesError(
@@ -176,14 +177,17 @@ class AddedModels:
         identity: str | None,
         if_match: str | None,
     ) -> None:
-        """Raise an error unless the name is free, or belongs to the caller's own model
-        of the identity that the client wants to replace.
+        """Raise an error unless a model may be added under this name: the name is free,
+        or it belongs to the caller's own model that is to be replaced.
 
-        reserved: names of shipped models, served or not. served: whether a worker has a
-        model of this name. identity: of the served model, if the caller sees it.
-        if_match: the request's header; None if a new model is added. Raises
-        BadParameterError for an invalid name, NameTakenError for one that is in use,
-        and OtherIdentityError if the model to replace is missing or has another
+        reserved: names of shipped models, served or not.
+        served: True if a worker has a model of this name.
+        identity: that of the served model, if the caller sees it.
+        if_match: the request's If-Match header, the identity of the model to replace;
+            None if a new model is added.
+
+        Raises BadParameterError for an invalid name, NameTakenError for one that is in
+        use, and OtherIdentityError if the model to replace is missing or has another
         identity.
         """
         if not NAME.fullmatch(name):
@@ -230,8 +234,10 @@ class AddedModels:
         """Write an uploaded model to the directory `part`, with its owner, and delete
         old drafts.
 
-        card, weights: the uploaded files. Raises UnusableModelError if they do not fit
-        together, and AddedFullError if all added models are too large together.
+        card, weights: the uploaded files.
+
+        Raises UnusableModelError if they do not fit together, and AddedFullError if all
+        added models are too large together.
         """
         sweep(self._folder())
         part.mkdir(parents=True)
@@ -247,8 +253,8 @@ class AddedModels:
             )
 
     def expect_room(self, more: int = 0) -> None:
-        """Raise AddedFullError if added models, the files of trainings and the models
-        for browsers, with `more` bytes, exceed the limit of the settings."""
+        """Raise AddedFullError if all files together exceed the limit of the settings:
+        added models, trainings and models for browsers, and `more` bytes."""
         if self.figures()[1] + more > self._settings.added_mib * _MIB:
             raise AddedFullError(
                 f"added models may have {self._settings.added_mib} MiB: delete one first"
@@ -256,7 +262,7 @@ class AddedModels:
 
     def figures(self) -> tuple[int, int]:
         """Return the number of open trainings, and the bytes of all added models,
-        uploads and models for browsers; (0, 0) without a directory."""
+        uploads and models for browsers, for metrics; (0, 0) without a directory."""
         if self._models is None:
             return 0, 0
         trainings = list(uploads_in(self._models.parent).glob("[!.]*"))
@@ -272,7 +278,7 @@ class AddedModels:
             raise _unknown()
 
     def packed(self, name: str, caller: Caller) -> "PackedModel":
-        """Return a zip of the model's directory, which is made while it is read. Raises
+        """Return the model's directory as a zip, which is made while it is read. Raises
         UnknownModelError if the caller does not see such a model."""
         place = self._place(name)
         if not is_seen_by(place, caller.owner):
@@ -315,8 +321,9 @@ class PackedModel:
         self._is_wanted = False
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the zip in blocks. Raises UnknownModelError if the model is deleted
-        meanwhile; an exchange changes nothing."""
+        """Yield the zip in blocks of up to 256 KiB. If a new version replaces the model
+        meanwhile, the zip contains the old one. Raises UnknownModelError if the model
+        is deleted meanwhile."""
         outlet = Outlet()
         # The directory of a model that is exchanged gets another name, and is deleted
         # only later: opened once, it has the files of one version.
@@ -352,8 +359,10 @@ def whole_or_not(draft: Path, what: str) -> Iterator[None]:
     """Delete the draft when the `with` block ends, whatever happens; a draft that got
     its name is no longer there.
 
-    draft: a directory. what: what messages call it. Raises AddedFullError for an
-    OSError inside the block.
+    draft: a directory.
+    what: what messages call it.
+
+    Raises AddedFullError for an OSError inside the block.
     """
     try:
         yield
@@ -399,9 +408,10 @@ def _write(draft: Path, name: str, card: BinaryIO, weights: Sequence[BinaryIO]) 
 def _parts(files: Mapping[str, str], sent: int) -> list[list[str]]:
     """Return the places of each part of an upload, in the order of the parts.
 
-    files: the SHA-256 of each file by its place. sent: the number of parts. A part
-    contains the weights of all places with one SHA-256, or of one place: that is what
-    earlier versions expect, so our own client sends a part for each place.
+    files: the SHA-256 of each file by its place.
+    sent: the number of parts. A part contains the weights of all places with one
+        SHA-256, or of one place: that is what earlier versions expect, so our own
+        client sends a part for each place.
 
     Raises UnusableModelError if there is another number of parts.
     """
@@ -424,7 +434,7 @@ def _pack(file: BinaryIO, packed: IO[bytes]) -> int:
 
 
 def _copy(source: BinaryIO, target: Path) -> str:
-    """Copy a file; return the SHA-256 of its bytes."""
+    """Copy a file; return the SHA-256 of its bytes in hexadecimal digits."""
     digest = hashlib.sha256()
     with target.open("xb") as file:
         while block := source.read(_MIB):

@@ -23,18 +23,26 @@ and a mask of 2048 x 2048. Pixels may also use the room that no body uses."""
 
 def unpacked_limit(file_bytes: int) -> int:
     """Return the bytes that all zips of a request together may have, unpacked.
-    file_bytes: limit of one file, and of one zip."""
+
+    file_bytes: limit of one file, and of one zip.
+    """
     return len(FILES) * file_bytes
 
 
 class Bodies:
-    """The budget of bytes. Threads that unpack and decode use it as well."""
+    """The bytes of requests that this process holds. Its methods may be called from any
+    thread.
+
+    All accounts together have a fixed number of bytes. One account may have at most as
+    many as are still free, so that no client takes everything.
+    """
 
     def __init__(
         self, largest: int, refused: Callable[[], None] = lambda: None
     ) -> None:
-        """largest: bytes of the largest allowed body, and of what is unpacked from it.
-        refused: called for each request that does not fit."""
+        """largest: bytes of the largest allowed body, with what is unpacked from it.
+        refused: called without arguments for each request that is refused for lack of
+            room."""
         size = max(MOST_BYTES, _LARGEST_BODIES * largest)
         self._shares = Shares(size)
         self._room = size + DECODED_BYTES
@@ -58,8 +66,8 @@ class Bodies:
             place.leave()
 
     def take(self, account: str, size: int) -> None:
-        """Count `size` more bytes for an account. Raises TooManyBytesError if they do
-        not fit, or exceed the account's share."""
+        """Count `size` more bytes for an account. Raises TooManyBytesError if there is
+        no room, or if the account would then have more bytes than are free."""
         with self._lock:
             has_room = self.bytes_held + size <= self._room
             if has_room and self._shares.take(account, size):
@@ -79,10 +87,8 @@ class Bodies:
     @contextlib.contextmanager
     def decoding(self, size: int) -> Iterator[None]:
         """Count `size` bytes inside the `with` block, in which pictures are decoded.
-        Raises TooManyBytesError if they do not fit.
-
-        They are not counted for an account, because few pictures are decoded at once.
-        """
+        Raises TooManyBytesError if they do not fit. They count for no account, because
+        few pictures are decoded at once."""
         with self._lock:
             is_taken = self.bytes_held + size <= self._room
             if is_taken:
@@ -101,35 +107,37 @@ class Bodies:
 
 
 class Place:
-    """The bytes of one body. It grows with a body whose length is not declared."""
+    """The bytes of one body, from its first byte until `leave`. A body whose length is
+    not declared grows."""
 
     def __init__(self, bodies: Bodies, account: str) -> None:
-        """bodies: the budget. account: who is charged."""
+        """bodies: the limits.
+        account: who is charged."""
         self._bodies = bodies
         self._account = account
         self._size = 0
         self._unpacked = 0
 
     def expect(self, size: int) -> None:
-        """Make room for a body of `size` bytes in total. Raises TooManyBytesError if it
-        does not fit."""
+        """Make room for a body of `size` bytes in total, for example as its bytes
+        arrive. Raises TooManyBytesError if there is none."""
         if size > self._size:
             self._bodies.take(self._account, size - self._size)
             self._size = size
 
     def expect_unpacked(self, size: int) -> None:
         """Make room for `size` more bytes, which are unpacked from the body. Raises
-        TooManyBytesError if they do not fit."""
+        TooManyBytesError if there is none."""
         self._bodies.take(self._account, size)
         self._unpacked += size
 
     def decoding(self, size: int) -> contextlib.AbstractContextManager[None]:
-        """Count `size` bytes while pictures of the body are decoded, as Bodies.decoding
-        does."""
+        """Like Bodies.decoding."""
         return self._bodies.decoding(size)
 
     def leave(self) -> None:
-        """Free all bytes: the body is no longer needed. It may be called again."""
+        """Free all bytes, because the body is no longer needed. Further calls do
+        nothing."""
         size = self._size + self._unpacked
         self._size = 0
         self._unpacked = 0

@@ -1,5 +1,5 @@
-"""Exchanges of added models: the former version stays until a worker serves the new
-one.
+"""Exchanges of added models, which replace a model by a new version: the former version
+stays until a worker serves the new one.
 
 The files of an exchange by the job JOB, in the directory of added models:
 
@@ -76,11 +76,12 @@ class _Step(Enum):
 
 
 class Exchanges:
-    """Makes the next step of every exchange; each API has one."""
+    """Makes the next step of every exchange. Each API process has one such object."""
 
     def __init__(self, settings: Settings, store: Store, fleet: FleetWatch) -> None:
-        """settings: of this API. store, fleet: where the jobs' records and the workers'
-        announcements come from."""
+        """settings: of this API.
+        store, fleet: where the jobs' records and the workers' announcements come
+            from."""
         self._added = settings.added_dir
         self._store = store
         self._fleet = fleet
@@ -88,9 +89,9 @@ class Exchanges:
         """Jobs whose exchange has met an error of the disk, which is logged once."""
 
     async def run(self) -> None:
-        """Search for exchanges that need a step, and for new models that failed, and
-        make the step, until cancelled; return at once if there is no directory of added
-        models. Errors are logged."""
+        """Every two seconds, make the next step of each exchange that needs one, and
+        delete new models that failed. Errors are logged. This never returns, unless
+        there is no directory of added models; cancel it to end it."""
         while self._added is not None:
             try:
                 open_ones = await run_sync(_open_ones, models_in(self._added))
@@ -118,11 +119,9 @@ class Exchanges:
             await asyncio.sleep(_AFTER_A_BUG_S)
 
     async def settle(self, job_id: str) -> None:
-        """Make the next step of this job's exchange, if there is one.
-
-        Errors of the disk are logged, and the next search tries again. Raises the
-        errors of the store.
-        """
+        """Make the next step of this job's exchange, if there is one. Raises an error
+        of STORE_TROUBLE if Redis does not respond; an error of the disk is logged, and
+        `run` tries again."""
         if self._added is None:
             return
         status = await self._store.status(job_id)
@@ -139,11 +138,14 @@ class Exchanges:
 
 
 def begin(files: JobFiles, former_job: str) -> None:
-    """Make a complete draft from the written files, for workers to examine.
+    """Make a complete draft, for workers to examine, from files that are written
+    completely.
 
-    former_job: the job that made the version which the client wants to replace. Raises
-    NameTakenError if another exchange of this model is open, and OtherIdentityError if
-    the model has changed meanwhile.
+    files: those of one job.
+    former_job: the job that made the version which the client wants to replace.
+
+    Raises NameTakenError if another exchange of this model is open, and
+    OtherIdentityError if the model has changed meanwhile.
     """
     with _locked(files.added):
         if is_exchanged(files.added, files.name):
@@ -158,9 +160,10 @@ def begin(files: JobFiles, former_job: str) -> None:
 def take_name(files: JobFiles, written: Path, place: Path) -> None:
     """Rename a directory to a place with which the job has the model's name.
 
-    written: a complete new model, or the uploads of a training. place: `files.model` or
-    `files.place`. Raises NameTakenError if another job has taken the name since it was
-    found free.
+    written: a complete new model, or the uploads of a training.
+    place: `files.model` or `files.place`.
+
+    Raises NameTakenError if another job has taken the name since it was found free.
     """
     with _locked(files.added):
         if files.model.exists() or is_trained(files.added, files.name):
@@ -181,13 +184,17 @@ def wait_as_draft(files: JobFiles) -> None:
 
 
 def is_exchanged(added: Path, name: str) -> bool:
-    """Return True if an exchange of this model is open."""
+    """Return True if an upload that is to replace this model has not been examined and
+    served yet.
+
+    added: the directory of added models.
+    """
     return bool(_jobs_of(models_in(added), name))
 
 
 def delete(added: Path, name: str, owner: str) -> bool:
-    """Delete a model, with all versions in open exchanges; return False if it is not
-    there or belongs to somebody else. owner: of the caller."""
+    """Delete a model, with all versions in open exchanges. Return False if it is not
+    there or belongs to another owner than `owner`."""
     models = models_in(added)
     with _locked(added):
         # Not before the lock: the name may be free meanwhile, or somebody else's.

@@ -26,15 +26,14 @@ _UNMEASURED_RETRY_S = 5
 @dataclass(frozen=True)
 class Estimates:
     """Estimates of times, from the open work and the recent speed. Work is counted in
-    values, one colour of one pixel."""
+    values (one colour of one pixel)."""
 
     load: Load
-    """The open work and the recent speed."""
 
     @property
     def drained_per_s(self) -> float | None:
-        """Values drawn per second in which there was work, recently; None if nothing
-        was drawn."""
+        """Values drawn per second of the last minute in which there was work; None if
+        nothing was drawn."""
         oldest = int(self.load.now // keys.DRAWN_SPAN_S) - keys.DRAWN_SPANS
         spans = [span for span in self.load.drawn if span >= oldest]
         # Workers of earlier versions stored no times: their spans count as busy.
@@ -47,8 +46,8 @@ class Estimates:
         """Return the estimated seconds until the job's last row; None after its end, if
         nothing was measured, or if it waits for a worker that can do it.
 
-        now: time in seconds since 1970. waiting_before: number of jobs before it in the
-        queue; None if it is unknown.
+        now: time in seconds since 1970.
+        waiting_before: number of jobs before it in the queue; None if it is unknown.
         """
         if record.status is JobStatus.RUNNING:
             return self._running_eta_s(record, now)
@@ -79,8 +78,8 @@ class Estimates:
         return None if took is None else round(max(0.0, took - spent), 3)
 
     def retry_s(self, excess_work: float) -> int:
-        """Return the whole seconds until so many values are drawn, for `Retry-After`;
-        at most five minutes."""
+        """Return the whole seconds until `excess_work` values are drawn, for
+        `Retry-After`; at most five minutes."""
         rate = self.drained_per_s
         if rate is None:
             return _UNMEASURED_RETRY_S
@@ -94,15 +93,14 @@ class Fleet:
     workers: list[WorkerInfo]
     """The live workers that draw."""
     load: Load
-    """The open work and the recent speed."""
     redis: ServerState
-    """State of the Redis server."""
     has_trainer: bool = False
     """True if there is a live trainer."""
 
     def memory_for_jobs(self, share: float) -> int | None:
-        """Return the bytes that open jobs may still write if jobs may use this share of
-        Redis's memory; None if it has no limit. It may be negative."""
+        """Return the bytes that open jobs may still write, if jobs may use this share
+        (0 to 1) of Redis's memory. None if it has no limit. The result may be
+        negative."""
         return (
             int(share * self.redis.limit) - self.redis.used
             if self.redis.limit
@@ -138,7 +136,8 @@ class Fleet:
         return min(queues, key=lambda queue: self.load.depths.get(queue_key(queue), 0))
 
     def waits_for(self, record: JobRecord) -> str | None:
-        """Return what a job waits for, if it is more than its turn; else None."""
+        """Return a phrase for what a job waits for, such as weights that are being
+        loaded; None if it only waits for its turn, or does not wait."""
         spec = record.spec
         if record.status is JobStatus.RUNNING:
             is_put_off = record.share == PUT_OFF and not record.rows_done
@@ -187,8 +186,10 @@ class Fleet:
 
 
 def _weights_of(spec: JobSpec, able: list[WorkerInfo]) -> str:
-    """Return for which weights a job waits. able: the workers that can do it, none of
-    which has them in memory."""
+    """Return for which weights a job waits.
+
+    able: the workers that can do it, none of which has them in memory.
+    """
     # The worker with the most models in memory is expected to be ready first.
     worker = max(able, key=lambda one: len(one.ready))
     card = worker.card_of(spec)
@@ -221,7 +222,8 @@ class FleetWatch:
     """
 
     def __init__(self, store: Store, age_s: float) -> None:
-        """store: where the fleet is read. age_s: seconds for which a result is used."""
+        """store: where the fleet is read.
+        age_s: seconds for which a result is used."""
         self._store = store
         self._age_s = age_s
         self._look: asyncio.Task[Fleet] | None = None
@@ -229,8 +231,8 @@ class FleetWatch:
         self._seen_at = 0.0
 
     async def now(self) -> Fleet:
-        """Return the fleet as it was at most `age_s` seconds ago. Raises the errors of
-        the store if it has to be read."""
+        """Return the fleet as it was at most `age_s` seconds ago. Raises as `Store` if
+        it has to be read."""
         age_s = time.monotonic() - self._seen_at
         if self._seen is None or age_s > self._age_s:
             return await asyncio.shield(self._begin())
@@ -250,7 +252,7 @@ class FleetWatch:
 
     async def fresh(self) -> Fleet:
         """Read the fleet now, and return it. Weaknesses of the server are logged when
-        they change. Raises the errors of the store."""
+        they change. Raises as `Store`."""
         at = time.monotonic()
         workers, load, server = await asyncio.gather(
             self._store.workers(), self._store.load(), self._store.server()

@@ -24,8 +24,10 @@ class FollowedPicture:
     def __init__(
         self, record: JobRecord, sample: int, stage: Stage, scale: int, marked: bool
     ) -> None:
-        """record: the job. sample, stage: which image. scale: side of the square that
-        each pixel becomes. marked: whether the file is marked as made by a model.
+        """record: the job.
+        sample, stage: which of its images.
+        scale: side of the square that each pixel becomes.
+        marked: True if the file shall say that a model made it.
 
         Raises BadParameterError if the job draws no such image row by row, or the scale
         is too large.
@@ -65,10 +67,12 @@ class FollowedPicture:
     async def chunks(
         self, feed: RowFeed, job: Job, follower: Follower
     ) -> AsyncIterator[bytes]:
-        """Yield the file in pieces, as rows come. feed, follower: where they come from.
+        """Yield the file in pieces, as rows come.
 
-        Raises UnfinishedPictureError if the stream ends before the last row, and what
-        `feed.entries` raises.
+        feed, follower: read the job's rows; the follower is one of `feed.follow`.
+
+        Raises UnfinishedPictureError if the job or this process ends before the last
+        row, and RefusedError if the job is deleted meanwhile.
         """
         yield self._png.head(self._text, self._mark)
         missing = self._height

@@ -55,7 +55,6 @@ class DrawRequest(JobRequest):
     """A request for a job of one kind, whose form has been checked."""
 
     kind: Kind
-    """The kind of job."""
     fields: Mapping[str, Any]
     """The fields of its form, except files. Fields that were not sent have their
     defaults."""
@@ -71,7 +70,7 @@ class DrawRequest(JobRequest):
 
 
 class Intake:
-    """Takes requests for all kinds of jobs that have a form. app.main makes one."""
+    """Accepts requests for all kinds of jobs that have a form."""
 
     def __init__(
         self,
@@ -82,8 +81,8 @@ class Intake:
         imaging: CapacityLimiter,
         file_bytes: int,
     ) -> None:
-        """imaging: limits the threads that decode pictures. file_bytes: the most bytes
-        that the files of one zip may have."""
+        """imaging: limits the threads that decode pictures.
+        file_bytes: most unpacked bytes of the files of one zip."""
         self._submission = submission
         self._models = models
         self._webhooks = webhooks
@@ -92,9 +91,10 @@ class Intake:
         self._file_bytes = file_bytes
 
     async def submit(self, request: DrawRequest) -> Submitted:
-        """Queue the job of a request, or find the job that the same request made before.
+        """Queue the job of a request, or find the job that the same request made
+        before.
 
-        Raises RefusedError if the job is not taken. If pictures were decoded or zips
+        Raises RefusedError if the job is not accepted. If pictures were decoded or zips
         were opened by then, the request counts against the caller's allowance.
         """
         if not request.keeps_connection:
@@ -107,8 +107,7 @@ class Intake:
             return await self._submit(request)
 
     async def _submit(self, request: DrawRequest) -> Submitted:
-        """Queue or find the job of a request, whose client has a seat if it needs one.
-        Raises what `submit` raises."""
+        """Do `submit` for a client that has a seat if it needs one."""
         # A repeated request gets its job, even if nothing new is taken at the moment.
         submitted = await self._submission.earlier_job(request)
         if submitted is None:
@@ -225,7 +224,7 @@ class Intake:
     async def _model_that_drew(
         self, kind: Kind, provenance: Provenance, caller: Caller
     ) -> Model:
-        """Return the model of the name in a picture's text.
+        """Return the model that is named in a picture's text.
 
         Raises NotVerifiableError if another model drew the picture that workers have on
         disk and do not load, such as a record; and what `Models.find_for` raises.
@@ -262,7 +261,6 @@ class _Reading:
         for a refused request as for an accepted one."""
 
     async def unzip(self) -> None:
-        """Replace each zip by the files in it. Raises what `_unzip` raises."""
         sent = chain.from_iterable(self._files.values())
         self.has_begun = any(data.startswith(BEGINNING) for data in sent)
         await run_sync(
@@ -271,9 +269,7 @@ class _Reading:
 
     async def decode(self, function: Callable[..., _Read], *arguments: Any) -> _Read:
         """Call a function that decodes pictures, with room for the pixels of all files.
-
-        Raises TooManyBytesError if there is no room, and what the function raises.
-        """
+        Raises TooManyBytesError if there is no room."""
 
         def call() -> _Read:
             sent = chain.from_iterable(self._files.values())
@@ -287,9 +283,10 @@ class _Reading:
 def _unzip(files: Files, file_bytes: int, place: Place) -> None:
     """Replace each zip of a request by the files in it.
 
-    file_bytes: unpacked bytes of one zip, at most. Raises what `files_in` raises,
-    TooManyBytesError if `place` has no room for the files, and BadParameterError for a
-    zip without a picture.
+    file_bytes: most unpacked bytes of one zip.
+
+    Raises BadParameterError for a zip without a picture, TooManyBytesError if `place`
+    has no room for the files, and what `files_in` raises.
     """
     allowance = Allowance(MAX_DRAWING_ENTRIES, unpacked_limit(file_bytes))
     for role in FILES:
@@ -302,10 +299,8 @@ def _unzip(files: Files, file_bytes: int, place: Place) -> None:
 
 
 def _count(files: Sequence[bytes]) -> int:
-    """Return how many pictures files hold: an array may hold several.
-
-    Raises BadParameterError for more than one job draws, and what `count_of` raises.
-    """
+    """Return the number of pictures in files: an array may contain several. Raises
+    BadParameterError for more than one job draws."""
     count = 0
     for file in files:
         with naming_picture(count, len(files)):
@@ -375,8 +370,9 @@ def _facts_of_provenance(provenance: Provenance, model: Model) -> Mapping[str, A
 def _options_of(
     kind: Kind, said: Mapping[str, Any], model: Model
 ) -> tuple[int, Options]:
-    """Return a job's number of images, and the options of its kind. said: all options
-    by name, from its form and its files.
+    """Return a job's number of images, and the options of its kind.
+
+    said: all options by name, from its form and its files.
 
     Raises BadParameterError for an option that the model does not have, or does not
     have with this value.

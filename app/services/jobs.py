@@ -41,9 +41,9 @@ class Jobs:
     """Reads, lists, cancels and deletes jobs.
 
     Methods that take an `owner` treat jobs of other owners as unknown; the owner ANYONE
-    sees all. They raise ExpiredJobError for a job that is no longer kept,
-    UnknownJobError for an unknown one, OtherVersionJobError for one that only a later
-    version can read, and UnreadableError for a damaged record.
+    sees all. All methods for one job raise UnknownJobError if there is no such job,
+    ExpiredJobError if it is no longer kept, OtherVersionJobError if only a later
+    version can read it, and UnreadableError if its record is damaged.
     """
 
     def __init__(self, store: Store, fleet: FleetWatch) -> None:
@@ -52,13 +52,12 @@ class Jobs:
         self._fleet = fleet
 
     async def view(self, job_id: str, owner: str = ANYONE) -> Job:
-        """Return a job as the API shows it. Raises the errors that the class lists."""
+        """Return a job as the API shows it."""
         read = await self._store.read(job_id)
         _record(read, owner)
         return await self.document(read)
 
     async def record(self, job_id: str, owner: str = ANYONE) -> JobRecord:
-        """Return a job's record. Raises the errors that the class lists."""
         return _record(await self._store.read(job_id), owner)
 
     async def newest_seq(self, job: Job) -> int:
@@ -67,22 +66,19 @@ class Jobs:
         return job.rows_done + 1 if newest is None else newest.seq
 
     async def document(self, read: JobRead) -> Job:
-        """Return the job of a record that has been read. Raises the errors that the
-        class lists."""
+        """Return a job as the API shows it, from a record that has been read."""
         record = _record(read)
         fleet = None if record.status.is_terminal else await self._fleet.now()
         return _job(record, read, fleet)
 
     async def cancel(self, job_id: str, owner: str) -> tuple[Job, bool]:
-        """Ask a job to stop. Return the job, and whether it was open before. Raises the
-        errors that the class lists."""
+        """Ask a job to stop. Return the job, and True if it was open before."""
         await self.record(job_id, owner)
         was_active = await self._store.cancel(job_id) != "settled"
         return await self.view(job_id), was_active
 
     async def delete(self, job_id: str, owner: str) -> None:
-        """Delete a job that has ended. Raises ActiveJobError for one that has not, and
-        the errors that the class lists."""
+        """Delete a job that has ended. Raises ActiveJobError for one that has not."""
         await self.record(job_id, owner)
         if not await self._store.delete(job_id):
             raise ActiveJobError(
@@ -98,10 +94,13 @@ class Jobs:
         limit: int,
         cursor: str | None,
     ) -> JobList:
-        """Return the owner's jobs, newest first, at most `limit`; fewer if few match.
+        """Return up to `limit` of the owner's jobs, newest first. There may be fewer
+        although others follow: only 1,000 jobs are searched.
 
-        status, kind: only these; None for all. cursor: `next_cursor` of the previous
-        page. Raises BadParameterError for an invalid cursor.
+        status, kind: only jobs with these; None for all.
+        cursor: `next_cursor` of the previous page; None for the first.
+
+        Raises BadParameterError for an invalid cursor.
         """
         place = None if cursor is None else _place(cursor)
         fleet = await self._fleet.now()

@@ -21,8 +21,8 @@ class SigningLinks:
         self._signatures.expect_secret()
 
     async def of(self, job_id: str, owner: str, seconds: int) -> SignedLinks:
-        """Return addresses of a job that work for so many seconds. Raises NoLinksError
-        without a secret, and what `Jobs.record` raises."""
+        """Return addresses of a job that work for `seconds` seconds. Raises
+        NoLinksError without a secret, and what `Jobs.record` raises."""
         expires = int(time.time()) + seconds
         signed = f"expires={expires}&signature={self._signatures.sign(job_id, expires)}"
         record = await self._jobs.record(job_id, owner)

@@ -31,9 +31,10 @@ class Models:
         store: Store,
         is_added: Callable[[str, Caller], bool] = lambda name, caller: False,
     ) -> None:
-        """fleet: the workers' announcements. store: the names of shipped models.
-        is_added: returns True if the caller has added a model of this name, or sees it;
-        it reads the disk."""
+        """fleet: the workers' announcements.
+        store: the names of shipped models.
+        is_added: returns True if the caller sees an added model of this name. It reads
+            the disk, so it is called in a thread."""
         self._is_added = is_added
         self._fleet = fleet
         self._store = store
@@ -65,9 +66,10 @@ class Models:
     async def find(self, name: str, caller: Caller, field: str = "model") -> Model:
         """Return the model of this name.
 
-        field: the request's field with the name, for messages. Raises NoWorkerError if
-        there is no worker, and UnknownModelError if none holds such a model that the
-        caller sees.
+        field: the request's field that contains the name, for messages.
+
+        Raises NoWorkerError if there is no worker, and UnknownModelError if none serves
+        such a model that the caller sees.
         """
         workers = (await self._fleet.now()).workers
         if not any(card.name == name for worker in workers for card in worker.models):
@@ -88,7 +90,7 @@ class Models:
     async def served_identity(
         self, name: str, caller: Caller
     ) -> tuple[bool, str | None]:
-        """Return whether a live worker holds a model of this name, and its identity if
+        """Return True if a live worker holds a model of this name, and its identity if
         the caller sees it (else None)."""
         workers = (await self._fleet.fresh()).workers
         if name not in _names(workers, None):
@@ -133,10 +135,9 @@ class Models:
         return found
 
     async def is_shipped(self, name: str, identity: str) -> bool:
-        """Return whether a models directory of the service has a model of this identity,
-        or of this name if the identity is empty: served or not, also among records.
-        False while no worker has announced any.
-        """
+        """Return True if a models directory of the service contains a model of this
+        identity, or of this name if the identity is empty: served or not, also among
+        records. False while no worker has announced any."""
         try:
             shipped = await self.reserved_names()
         except NoWorkerError:
@@ -188,12 +189,14 @@ class Models:
     async def second_identity(
         self, kind: str, model: Model, name: str, caller: Caller
     ) -> str:
-        """Return the identity of the second model beside `model`, or the SHA-256 of its
+        """Return the identity of the second model of a job, or the SHA-256 of its
         weights if its worker announces no identity.
 
-        name: of the second model. Raises what `find_for` raises, BadParameterError if
-        its pictures have another size or other values, and NoWorkerError while it is
-        being made ready.
+        model: the first model.
+        name: of the second one.
+
+        Raises what `find_for` raises, BadParameterError if its pictures have another
+        size or other values, and NoWorkerError while it is being made ready.
         """
         other = await self.find_for(kind, name, caller)
         sizes = "height", "width", "channels", "values", "palette"
@@ -212,9 +215,11 @@ class Models:
         """Return the model with these weights; of several, the one of this identity,
         else the first.
 
-        digest: SHA-256 of the weights. Raises NoWorkerError if there are no models,
-        UnknownModelError if no worker holds these weights, and BadParameterError if the
-        model does not do this kind of job.
+        digest: SHA-256 of the weights.
+
+        Raises NoWorkerError if there are no models, UnknownModelError if no worker
+        holds these weights, and BadParameterError if the model does not do this kind of
+        job.
         """
         models = await self.all(caller)
         if not models:

@@ -26,12 +26,14 @@ class EntryPacking:
     """Packs jobs in the background."""
 
     def __init__(self, store: Store, after_s: float) -> None:
-        """store: the jobs. after_s: seconds after a job's end; 0 packs none."""
+        """store: the jobs.
+        after_s: seconds after a job's end; 0 packs none."""
         self._store = store
         self._after_s = after_s
 
     async def run(self) -> None:
-        """Pack jobs that are due, until cancelled; errors are logged."""
+        """Pack jobs that are due. Errors are logged. This never returns, unless
+        `after_s` is 0; cancel it to end it."""
         while self._after_s:
             try:
                 due = await self._store.due_for_packing(_AT_ONCE, self._after_s)

@@ -17,8 +17,9 @@ class PartialPictures:
     rows is drawn, or of the work if particles draw the image."""
 
     def __init__(self, count: int, spec: JobSpec, pixels: bytes) -> None:
-        """count: number of pictures. spec: the job. pixels: H*W*C bytes, the image
-        before its first row."""
+        """count: number of pictures.
+        spec: the job.
+        pixels: H*W*C bytes, the image before its first row."""
         self._count = count
         self._height = spec.height
         self._pixels = bytearray(pixels)
@@ -27,8 +28,8 @@ class PartialPictures:
 
     def due(self, events: Sequence[FeedEvent]) -> Iterator[tuple[int, bytes]]:
         """Yield (index, pixels) of each unfinished picture that becomes due with these
-        events, at most one for each event, so that an image of few rows may have fewer
-        pictures than were asked for. pixels: H*W*C bytes."""
+        events. `pixels` are H*W*C bytes. There is at most one for each event, so that
+        an image of few rows may have fewer pictures than `count`."""
         for event in events:
             if self._next < self._count and event.name in ("row", "estimate"):
                 found = json.loads(event.data)

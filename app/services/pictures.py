@@ -46,8 +46,9 @@ class Pictures:
     def __init__(
         self, store: Store, imaging: CapacityLimiter, marked: bool = True
     ) -> None:
-        """store: the jobs' rows and pictures. imaging: limits how many pictures are
-        rendered at once. marked: whether files are marked as made by a model."""
+        """store: the jobs' rows and pictures.
+        imaging: limits how many pictures are rendered at once.
+        marked: True if files shall say that a model made them."""
         self._store = store
         self._imaging = imaging
         self._marked = marked
@@ -61,14 +62,15 @@ class Pictures:
         scale: int,
         kind: PictureFormat,
     ) -> bytes:
-        """Return the file of one image (`sample`), or with None of all images in a
-        grid, as far as they are drawn.
+        """Return the file of one image, as far as it is drawn.
 
-        scale: side of the square that each pixel becomes. Raises BadParameterError for
-        a stage or sample that the job does not have, or too large a scale;
-        NoRowsYetError, NoScoreYetError or NoMarginalsYetError if there is nothing to
-        show yet; and NoPictureError, NoScoreError or NoMarginalsError if there never
-        will be.
+        sample: index of the image; None for all images in a grid.
+        scale: side of the square that each pixel becomes.
+
+        Raises BadParameterError for a stage or sample that the job does not have, or
+        too large a scale; NoRowsYetError, NoScoreYetError or NoMarginalsYetError if
+        there is nothing to show yet; and NoPictureError, NoScoreError or
+        NoMarginalsError if there never will be.
         """
 
         def file_of(canvas: Canvas) -> bytes:
@@ -85,8 +87,8 @@ class Pictures:
                 return await run_sync(file_of, await self._canvas(record, stage))
 
     async def half_preview(self, record: JobRecord) -> bytes:
-        """Return the preview of a sample's first image, half covered. Raises what
-        `picture` raises."""
+        """Return the preview of a sample's first image as PNG, with its lower half
+        covered. Raises what `picture` raises."""
         canvas = await self._canvas(record, Stage.FINAL)
         return await run_sync(half_preview_of, canvas, limiter=self._imaging)
 
@@ -106,8 +108,11 @@ class Pictures:
     async def partial(
         self, spec: JobSpec, pixels: bytes, scale: int, kind: PictureFormat
     ) -> bytes:
-        """Return the file of an unfinished image. It contains no text about how to draw
-        it again. pixels: H*W*C bytes."""
+        """Return the file of an unfinished image, without the text that says how to
+        draw it again.
+
+        pixels: H*W*C bytes.
+        """
         canvas = Canvas(
             1,
             spec.height,
@@ -125,8 +130,8 @@ class Pictures:
         )
 
     async def archive(self, record: JobRecord, stage: Stage, scale: int) -> Archive:
-        """Return an archive of all images as far as they are drawn. Raises what
-        `picture` raises."""
+        """Return a zip of all images as far as they are drawn. Raises what `picture`
+        raises."""
         with _final_if_ended(record):
             if not record.spec.options.places:
                 return Archive(await self._canvas(record, stage), scale, self._imaging)
@@ -135,9 +140,10 @@ class Pictures:
             return Archive(canvas, scale, self._imaging)
 
     def expect_room(self, archive: Archive, account: str) -> None:
-        """Raise TooManyBytesError if archives that are not read yet leave no room for
-        this one, or this account has its share. Call this method after `archive` without
-        an `await` between them, and call `sending` after it."""
+        """Raise TooManyBytesError if archives that are being sent leave no room for
+        this one, or if this account would have more bytes than are free. Call this
+        method after `archive` without an `await` between them, and `sending` after
+        it."""
         if not self._archives.allow(account, _counted_bytes(archive)):
             raise TooManyBytesError(
                 "zips of pictures that are not read yet take all memory for them, or "
@@ -148,8 +154,8 @@ class Pictures:
     def sending(
         self, archive: Archive, account: str
     ) -> Iterator[tuple[Archive, AsyncGenerator[bytes, None]]]:
-        """Yield the archive and its chunks, and count its bytes for the account until
-        the `with` block ends. Call `expect_room` before: nothing is refused here."""
+        """Yield the archive and its chunks, and count its bytes for the account inside
+        the `with` block. Call `expect_room` before: nothing is refused here."""
         with self._archives.counted(account, _counted_bytes(archive)):
             yield archive, archive.chunks()
 
@@ -208,11 +214,15 @@ class Pictures:
         number: int,
         picture: PictureFormat,
     ) -> bytes:
-        """Return the file of an input picture, or its mask; for an encoding, the grid
-        of all pictures.
+        """Return the file of an input picture, or its mask. For an encoding, it is the
+        grid of all pictures.
 
-        number: index of the picture. picture: the format. Raises NoGivenError if the
-        job had no such input, and BadParameterError for an index that does not exist.
+        of: which of the two.
+        number: index of the picture.
+        picture: the file's format.
+
+        Raises NoGivenError if the job had no such input, and BadParameterError for an
+        index that does not exist.
         """
         wanted = ALL_KINDS[spec.kind].input
         field = "pixels" if of == "image" else "keep"
@@ -243,7 +253,9 @@ class Pictures:
         return data
 
     async def score_map(self, record: JobRecord, number: int) -> ScoreMap:
-        """Return the bits of every variable of a picture. number: index of the picture.
+        """Return the bits of every variable of a picture.
+
+        number: index of the picture.
 
         Raises NoScoreYetError before the score has ended, NoScoreError if there is
         none, and BadParameterError for an index that does not exist.
@@ -261,7 +273,9 @@ class Pictures:
     async def marginals(
         self, record: JobRecord, of: Literal["mean", "entropy"], number: int = 0
     ) -> MarginalMap:
-        """Return the map of a picture from a completion by `posterior`. of: which map.
+        """Return a map of a completion by `posterior`: the expected value of each
+        variable, or its entropy in bits.
+
         number: index of the picture.
 
         Raises NoMarginalsYetError before it has ended, NoMarginalsError if there is no
@@ -293,9 +307,9 @@ class Pictures:
     async def marginals_png(
         self, spec: JobSpec, found: MarginalMap, scale: int
     ) -> bytes:
-        """Return a PNG of such a map: a mean as the pixel that it stands for, an
-        entropy from black (0) to white (log2 V). Raises BadParameterError if the scale
-        is too large."""
+        """Return a map as PNG: a mean as the pixel that it stands for, an entropy from
+        black (0) to white (log2 of the number of values). Raises BadParameterError if
+        the scale is too large."""
         canvas = Canvas.of_marginals(spec, found)
         return await run_sync(sample_file, canvas, 0, scale, limiter=self._imaging)
 
@@ -316,15 +330,15 @@ class Pictures:
 
 
 def _counted_bytes(archive: Archive) -> int:
-    """Return the bytes that an archive counts for: one that is larger than all room is
-    sent if there is no other."""
+    """Return the bytes that an archive counts for. One that is larger than all room
+    counts for just that, so that it is sent if there is no other."""
     return min(archive.bytes_held, MOST_ARCHIVE_BYTES)
 
 
 @contextmanager
 def _final_if_ended(record: JobRecord) -> Iterator[None]:
-    """Replace NoRowsYetError, after which a client tries again, by NoPictureError if
-    the job had ended when `record` was read. Use it as a context manager."""
+    """Context manager that replaces NoRowsYetError, after which a client tries again,
+    by NoPictureError if the job had ended when `record` was read."""
     try:
         yield
     except NoRowsYetError as error:

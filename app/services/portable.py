@@ -24,7 +24,7 @@ class PortableModels:
 
     def of(self, model: Model) -> PortableModel:
         """Return the addresses of a model for browsers. Raises NoPortableError if this
-        server offers none, and NotPortableError if the model is not exported."""
+        server offers none, and NotPortableError if this model is not exported."""
         if self._folder is None:
             raise NoPortableError(
                 "this server offers no models for browsers: see PIXELRNN_PORTABLE_DIR"
@@ -72,8 +72,8 @@ class PortableModels:
         return found and found[1]
 
     def file(self, path: str) -> Path | None:
-        """Return the file at a path below PREFIX, or None if there is none, or the path
-        is not one of an export."""
+        """Return the file at a path below PREFIX; None if the path is not one of an
+        export, or there is no such file."""
         if self._folder is None or not _PATH.fullmatch(path):
             return None
         found = self._folder / path

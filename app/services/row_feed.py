@@ -41,7 +41,6 @@ class FeedEvent(NamedTuple):
     """An event of a job's stream."""
 
     name: str
-    """Name of the event."""
     data: str
     """Its data as JSON."""
     seq: int | None = None
@@ -49,11 +48,13 @@ class FeedEvent(NamedTuple):
 
 
 class RowFeed:
-    """Makes events from the entries that a Follower receives."""
+    """Makes events from the entries that a Follower receives. A Follower reads the
+    stream of one job for one client (app.services.row_reader)."""
 
     def __init__(self, reader: RowReader, jobs: Jobs, ping_s: float) -> None:
-        """reader: reads the streams of jobs. jobs: reads their records. ping_s: seconds
-        after which a quiet stream yields an empty batch."""
+        """reader: reads the streams of jobs.
+        jobs: reads their records.
+        ping_s: seconds after which a quiet stream yields an empty batch."""
         self._reader = reader
         self._jobs = jobs
         self._ping_s = ping_s
@@ -63,8 +64,8 @@ class RowFeed:
     ) -> contextlib.AbstractContextManager[Follower]:
         """Provide a Follower of a job inside the `with` block.
 
-        after: number of the last entry that the reader has; 0 for none. estimates:
-        whether to receive estimates too, if the job has any.
+        after: number of the last entry that the client has; 0 for none.
+        estimates: True to receive estimates too, if the job has any.
         """
         return self._reader.follow(
             job.id, after, estimates and ALL_KINDS[job.kind].estimates != ""
@@ -109,9 +110,9 @@ class RowFeed:
                         return
 
     async def wait(self, job: Job, seconds: float) -> bool:
-        """Wait until the job has ended or `seconds` have passed, and return True;
-        return False if the follower was ended because this process stops. Raises
-        RefusedError if the job is gone."""
+        """Wait until the job has ended or `seconds` have passed, and return True.
+        Return False if this process stops before. Raises RefusedError if the job is
+        gone."""
         with (
             contextlib.suppress(TimeoutError),
             self.follow(job, job.rows_done) as follower,

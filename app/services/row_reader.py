@@ -55,15 +55,19 @@ class Pause(Enum):
 
 
 class Follower:
-    """A reader of one job's stream. `last` is the number of the last entry that it
-    took. `RowReader.follow` makes it."""
+    """Reads one job's stream for one client. `last` is the number of the last entry
+    that it took. Only `RowReader.follow` makes it.
+
+    A client calls `next`; the other methods but `end`, `take_estimate` and `has_more`
+    are called by the connection that reads the stream.
+    """
 
     def __init__(
         self, reader: "RowReader", job_id: str, after: int, wants_estimates: bool
     ) -> None:
-        """reader: the reader of this process. job_id: the job. after: number of the
-        last entry that the client has. wants_estimates: whether it receives estimates.
-        """
+        """reader: the reader of this process.
+        after: number of the last entry that the client has; 0 for none.
+        wants_estimates: True to receive estimates too."""
         self._reader = reader
         self._job_id = job_id
         self.last = after
@@ -84,8 +88,8 @@ class Follower:
         self._news.set()
 
     def offer(self, entries: list[Entry]) -> None:
-        """Queue entries that the shard has read. If they do not fit, all queued ones
-        are dropped, and `next` reads them from the stream."""
+        """Queue entries that were read. If they do not fit, all queued ones are
+        dropped, and `next` reads them from the stream."""
         if len(self._pending) + len(entries) > _PENDING:
             self._pending.clear()
             self._behind = True
@@ -118,16 +122,15 @@ class Follower:
         self.fall_behind()
 
     async def has_more(self) -> bool:
-        """Return True if the stream has entries after the last one that was taken.
-        Raises the errors of the store."""
+        """Return True if the stream has entries after the last one that was taken."""
         self.fall_behind()
         return bool(await self._reader.store.entries_after(self._job_id, self.last))
 
     async def next(self, quiet_s: float) -> list[Entry] | Pause:
         """Return the next entries, in order, each once; an empty list if there is only
-        an estimate; or a Pause.
+        an estimate; or a Pause. Errors of Redis are waited out.
 
-        quiet_s: seconds to wait for something. Errors of Redis are waited out.
+        quiet_s: seconds to wait for something.
         """
         clock = asyncio.get_running_loop().time
         deadline = clock() + quiet_s
@@ -182,10 +185,12 @@ class Follower:
 
 
 class RowReader:
-    """All followers of this process, and the shards that read for them."""
+    """All followers of this process, and the connections (shards) that read for
+    them."""
 
     def __init__(self, store: Store, url: str, shards: int = SHARDS) -> None:
-        """store: reads streams for followers that catch up. url: of the Redis server.
+        """store: reads streams for followers that catch up.
+        url: address of Redis.
         shards: number of connections."""
         self.store = store
         self._shards = [_Shard(store, url) for _ in range(shards)]
@@ -203,8 +208,8 @@ class RowReader:
     ) -> Iterator[Follower]:
         """Provide a Follower of a job inside the `with` block.
 
-        after: number of the last entry that the client has; 0 for none. estimates:
-        whether it receives estimates too.
+        after: number of the last entry that the client has; 0 for none.
+        estimates: True to receive estimates too.
         """
         follower = Follower(self, job_id, after, estimates)
         self._followers.add(follower)
@@ -217,8 +222,8 @@ class RowReader:
             self._shard(job_id).leave(job_id, follower)
 
     def join(self, job_id: str, follower: Follower) -> None:
-        """Let the job's shard read for this follower, which has caught up with the
-        stream."""
+        """Let the job's shard read for this follower, which has read everything that
+        was in the stream. Called by the follower."""
         self._shard(job_id).join(job_id, follower)
 
     def stop(self) -> None:

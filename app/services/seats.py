@@ -8,10 +8,10 @@ from worker.contract.fairness import Shares
 
 
 class Seats:
-    """One seat for each open event stream and long poll."""
+    """One seat for each open event stream and long poll. An account may have as many
+    seats as are still free."""
 
     def __init__(self, number: int) -> None:
-        """number: of seats."""
         self._number = number
         self._shares = Shares(number)
 
@@ -22,8 +22,8 @@ class Seats:
 
     def expect_free(self, account: str) -> None:
         """Raise TooManyStreamsError unless this account may take a seat. Call it while
-        the answer can still be an error, and `hold` before the next `await` if clients
-        may send many such requests at once."""
+        the answer can still be an error, and `hold` after it: before the next `await`
+        if clients may send many such requests at once."""
         if self._shares.allow(account, 1):
             return
         if self._shares.free < 1:

@@ -45,7 +45,6 @@ class JobRequest:
     """A request that makes a job, apart from the job itself (`JobSpec`)."""
 
     caller: Caller
-    """Who sends it."""
     request_id: str
     """Id of the request, for logs."""
     traceparent: str = ""
@@ -65,7 +64,6 @@ class Submitted:
     """The result of a submission."""
 
     job: Job
-    """The job."""
     again: bool = False
     """True if an earlier request with the same `Idempotency-Key` made the job."""
     quotas: tuple[Quota, ...] = ()
@@ -75,10 +73,10 @@ class Submitted:
 def repetition_of(
     key: str | None, kind: str, fields: Mapping[str, Any], files: Iterable[bytes]
 ) -> tuple[str, str]:
-    """Return `key` and `body` of a JobRequest with this `Idempotency-Key`; empty texts
-    if it is None.
+    """Return `key` and `body` of a JobRequest: digests of the `Idempotency-Key` and of
+    the request's content. Both are empty if `key` is None.
 
-    kind, fields, files: the request's content.
+    kind, fields, files: the content.
     """
     if key is None:
         return "", ""
@@ -90,8 +88,10 @@ def repetition_of(
 
 
 def _quotas(allowance: Allowance, tokens: float, open_jobs: float) -> tuple[Quota, ...]:
-    """Return the quotas of an allowance. tokens: jobs that the client may submit
-    now."""
+    """Return the quotas of an allowance.
+
+    tokens: jobs that the client may submit now.
+    """
     rate, burst, most = allowance.rate, allowance.burst, allowance.client_jobs
     window_s = math.ceil(burst / rate)
     back_in_s = max(0, math.ceil((burst - tokens) / rate))
@@ -115,7 +115,7 @@ class Submission:
         fleet: FleetWatch,
         rejected: Callable[[str], None],
     ) -> None:
-        """settings: with the limits. store, jobs, fleet: other parts of this API.
+        """settings: with the limits.
         rejected: called with the reason of each refusal, for metrics."""
         self._settings = settings
         self._store = store
@@ -147,7 +147,8 @@ class Submission:
 
     def with_size(self, model: Model, n: int, options: Options) -> Model:
         """Return the model with the size of the n pictures of a job. Raises
-        BadParameterError for a field of too many pixels."""
+        BadParameterError if larger pictures than the model's have too many pixels
+        together."""
         height, width = options.shape(model)
         if (height, width) == (model.height, model.width):
             return model
@@ -186,15 +187,16 @@ class Submission:
             raise await self._full(0)
 
     async def refusal(self, fleet: Fleet) -> str:
-        """Return why no job of any client is accepted now: what Redis says if it takes
-        no writes, or that its memory is used up. Empty if jobs are accepted."""
+        """Return why no job of any client is accepted now, as a sentence: what Redis
+        says if it takes no writes, or that its memory is used up. Empty if jobs are
+        accepted."""
         refused = await self._store.refusal()
         if not refused and fleet.is_full(self._settings.redis_share):
             return _NO_MEMORY
         return refused
 
     async def any_queue(self) -> str:
-        """Return the queue of some live worker, or the default one."""
+        """Return the name of the queue of some live worker, or of the default one."""
         workers = (await self._fleet.now()).workers
         return next((worker.queue for worker in workers), keys.QUEUE)
 
@@ -207,9 +209,10 @@ class Submission:
     ) -> Submitted:
         """Accept the job of a request, and queue it.
 
-        given: the job's input. queue: None for one whose workers can do the job. Raises
-        ReusedKeyError, TooManyRequestsError, TooManyOpenJobsError, QueueFullError,
-        StoreFullError or NoWorkerError if it is not accepted.
+        given: the job's input.
+        queue: name of its queue; None for one whose workers can do the job.
+
+        Raises RefusedError if the job is not accepted.
         """
         fleet = await self._fleet.now()
         if queue is None:

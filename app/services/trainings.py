@@ -58,7 +58,6 @@ class Trainings:
         jobs: Jobs,
         exchanges: Exchanges,
     ) -> None:
-        """settings: of this API. The others are parts of it."""
         self._settings = settings
         self._added = added
         self._exchanges = exchanges
@@ -75,11 +74,15 @@ class Trainings:
         key: str | None,
     ) -> Submitted:
         """Write the pictures of a training to the directory of added models, and queue
-        its job.
+        its job. It is charged to an account of its own, apart from the owner's other
+        jobs.
 
-        key: the request's `Idempotency-Key`. Raises RefusedError if it is not accepted;
-        then nothing is left of it. Trainings are charged to an account of their own,
-        apart from the owner's other jobs.
+        name: of the model that is trained.
+        options: of the job's kind.
+        files: the pictures, as they were uploaded.
+        key: the request's `Idempotency-Key`.
+
+        Raises RefusedError if it is not accepted; then nothing is left of it.
         """
         caller = request.caller
         own = options.model_dump()
@@ -144,10 +147,14 @@ class Trainings:
         """Write an uploaded model to the directory of added models, and queue the job
         that ends with a worker's result.
 
-        files: its card and its weights. key: the request's `Idempotency-Key`. if_match:
-        identity of the caller's own model that it replaces; None for a new one. Raises
-        RefusedError if it is not accepted; then nothing is left of it. Raises the
-        errors of the store if it is not known whether it was accepted.
+        name: of the model.
+        files: its card and its weights.
+        key: the request's `Idempotency-Key`.
+        if_match: identity of the caller's own model that it replaces; None for a new
+            one.
+
+        Raises RefusedError if it is not accepted; then nothing is left of it. Raises an
+        error of STORE_TROUBLE if it is not known whether it was accepted.
         """
         caller = request.caller
         job_id = secrets.token_urlsafe(ID_BYTES)

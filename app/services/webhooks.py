@@ -51,10 +51,12 @@ class Webhooks:
         count: Callable[[str], None],
         public_url: str = "",
     ) -> None:
-        """hosts: hosts that may be called. calls: makes the calls; None if no host may
-        be called. count: called with the outcome of each try: delivered, failed, or
-        given-up if the receiver wants no more calls. public_url: prefix that makes
-        addresses in the sent job absolute; empty to leave them relative."""
+        """hosts: hosts that may be called.
+        calls: makes the calls; None if no host may be called.
+        count: called with the outcome of each attempt: delivered, failed, or given-up
+            if the receiver wants no more calls.
+        public_url: prefix that makes addresses in the sent job absolute; empty to leave
+            them relative."""
         self._public_url = public_url.rstrip("/")
         self._hosts = frozenset(hosts)
         self._calls = calls if hosts else None
@@ -86,9 +88,9 @@ class Webhooks:
         return text
 
     async def run(self) -> None:
-        """Make the calls that are due, until cancelled; calls that are running then
-        become due again soon. Return at once if no host may be called. Errors are
-        logged."""
+        """Make the calls that are due. Errors are logged. This never returns, unless no
+        host may be called; cancel it to end it, and calls in progress become due again
+        soon."""
         if self._calls is None:
             return
         tries: dict[asyncio.Task[None], tuple[str, str]] = {}
@@ -117,8 +119,10 @@ class Webhooks:
             await self._calls.close()
 
     async def _due(self, most: int, calls: Mapping[str, int]) -> list[DueWebhook]:
-        """Return the webhooks that are due; none if Redis does not respond. calls:
-        running calls by host, and by receiver."""
+        """Return the webhooks that are due; none if Redis does not respond.
+
+        calls: running calls by host, and by receiver.
+        """
         try:
             return await self._store.due_webhooks(most, DELAYS_S, calls, _MOST_OF_HOST)
         except STORE_TROUBLE:  # every request reports it

@@ -52,7 +52,7 @@ class WebhookCalls:
     """
 
     def __init__(self, key: bytes, resolve: Resolve = resolve_host) -> None:
-        """key: that of the signatures."""
+        """key: signs the calls."""
         self._key = key
         self._resolve = resolve
         self._http = httpx.AsyncClient(

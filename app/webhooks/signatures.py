@@ -32,7 +32,8 @@ def signature_headers(
     """Return the headers with a message's id, the time at which it is sent, and the
     signature of both and of the body.
 
-    message_id: without a dot. at: in seconds since 1970.
+    message_id: without a dot.
+    at: in seconds since 1970.
     """
     digest = hmac.digest(key, f"{message_id}.{at}.".encode() + body, hashlib.sha256)
     return {

@@ -41,7 +41,8 @@ class Compression:
 
 
 class _Compressor:
-    """Sends one response. Its headers are held back until its body is known."""
+    """Sends one response, compressed if that is worthwhile. The headers are held back
+    until the body is known."""
 
     def __init__(self, may_compress: bool, send: Send) -> None:
         self._may_compress = may_compress
@@ -49,7 +50,9 @@ class _Compressor:
         self._start: Message | None = None
 
     async def send(self, message: Message) -> None:
-        """Forward a message of the application, compressed if that is worthwhile."""
+        """Take a message of the application. A text of _WORTH_IT bytes or more that
+        comes in one piece is compressed if the client accepts it. Streams and other
+        types are sent as they are."""
         is_start = message["type"] == "http.response.start"
         if is_start and _is_text(MutableHeaders(scope=message)):
             self._start = message

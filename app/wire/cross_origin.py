@@ -32,7 +32,7 @@ _MAX_AGE_S = 600
 class CrossOrigin:
     """Makes the CORS headers and the preflight responses for pages of other origins.
 
-    origins: those whose pages may call; `*`: all. Without origins there are no CORS
+    origins: those whose pages may call; `*` for all. Without origins there are no CORS
         headers at all, and the object is false.
     """
 
@@ -43,10 +43,11 @@ class CrossOrigin:
         return bool(self._origins)
 
     def headers(self, origin: str | None) -> dict[str, str]:
-        """Return the CORS headers of a response. origin: the request's Origin header.
+        """Return the CORS headers of a response. Every response has `Vary: Origin`,
+        even if the request had no Origin, so that caches keep the responses to
+        different origins apart.
 
-        Every response has `Vary: Origin`, even if the request had no Origin, so that
-        caches keep the responses to different origins apart.
+        origin: the request's Origin header.
         """
         if not self._origins:
             return {}

@@ -53,13 +53,18 @@ def install(app: FastAPI) -> None:
 
 def response_to(error: RefusedError, path: str) -> JSONResponse:
     """Return the response to a refusal, for code that runs outside FastAPI's error
-    handling, such as a middleware. path: that of the request."""
+    handling, such as a middleware.
+
+    path: that of the request, which decides whether OpenAI's format is used.
+    """
     return _response(problems.problem_of(error), path, problems.headers_of(error))
 
 
 def response_to_bug(error: Exception, path: str) -> JSONResponse:
-    """Log an unexpected error, and return the response to it (500). path: that of the
-    request."""
+    """Log an unexpected error, and return the response to it (500).
+
+    path: as for `response_to`.
+    """
     _log.error("request failed", path=path, exc_info=error)
     detail = "this is a fault of the server, and was logged"
     problem = problems.problem(500, "internal-error", "Internal error", detail)
@@ -69,8 +74,10 @@ def response_to_bug(error: Exception, path: str) -> JSONResponse:
 def _response(
     problem: Problem, path: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """Return a problem as a response. path: that of the request, which decides whether
-    OpenAI's format is used."""
+    """Return a problem as a response.
+
+    path: as for `response_to`.
+    """
     if path.startswith(openai.PREFIX):
         status, body = openai.error_of(problem)
         return JSONResponse(body, status, headers=headers)

@@ -26,8 +26,9 @@ would take the event loop longer."""
 
 
 class LargeResponses:
-    """ASGI middleware that counts large bodies while they are sent. It needs the
-    request's caller, which app.wire.middleware finds."""
+    """ASGI middleware that counts large bodies while they are sent, for the caller whom
+    app.wire.middleware has found. A body for which there is no room is replaced by
+    TooManyBytesError (503)."""
 
     def __init__(self, app: ASGIApp, stall_s: float) -> None:
         """stall_s: seconds in which a reader must take `_PIECE` bytes."""
@@ -63,15 +64,14 @@ class LargeResponses:
     async def _send_large(
         self, start: Message, body: bytes, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Send a whole response. While it is sent, its bytes are counted for the
-        caller's account; if `Shares` has no room for them, send TooManyBytesError as
-        problem+json (503) instead.
+        """Send a whole response, whose bytes count for the caller's account meanwhile.
+        Send a problem (503) instead if there is no room for them.
 
-        start: the message with status and headers. receive: passed on to the refusal.
+        start: the message with status and headers.
+        receive: passed on to the refusal.
 
         Return in the middle of the body if the reader does not take a piece within
-        `stall_s`; the server then closes the connection. The bytes are given back in
-        every case, also if the task is canceled.
+        `stall_s`; the server then closes the connection.
         """
         account = scope["state"]["caller"].account
         if not self._shares.take(account, len(body)):

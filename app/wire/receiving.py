@@ -85,7 +85,8 @@ class WaitingRoom:
     time, and their number and memory are limited."""
 
     def __init__(self, receive_s: float, cross_origin: CrossOrigin) -> None:
-        """receive_s: seconds in which a whole request must arrive."""
+        """receive_s: seconds in which a whole request must arrive.
+        cross_origin: makes the CORS headers of refusals."""
         self.cross_origin = cross_origin
         self._receive_s = receive_s
         self._places = min(MOST_WAITING, use_all_descriptors() // PART_OF_DESCRIPTORS)
@@ -159,7 +160,7 @@ class HttpProtocol(HttpToolsProtocol):
     """
 
     framing = 0
-    """Bytes since the end of the last body: those of a head, if one is arriving."""
+    """Bytes since the end of the latest body: those of a head, if one is arriving."""
     _fields = 0
     _is_in_head = False
 
@@ -168,7 +169,9 @@ class HttpProtocol(HttpToolsProtocol):
         raise NotImplementedError
 
     def data_received(self, data: bytes) -> None:
-        """Parse received bytes; called by asyncio."""
+        """Parse received bytes; called by asyncio. A request is refused if it is
+        malformed or its head exceeds MOST_HEAD_BYTES, and parsed again without its
+        offer to upgrade."""
         self._unset_keepalive_if_required()
         rest = memoryview(data)
         while rest and not self.transport.is_closing():
@@ -228,7 +231,6 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def head_bytes(self) -> int:
-        """Return the size in bytes of the latest head."""
         return len(self.url) + sum(
             len(name) + len(value) + 4 for name, value in self.headers
         )
@@ -327,8 +329,10 @@ class PromptProtocol(HttpProtocol):
         super().on_response_complete()
 
     def _hold(self, arriving: int) -> None:
-        """Report the bytes of all heads to the room. arriving: those of the head that
-        is not complete."""
+        """Report the bytes of all heads to the room.
+
+        arriving: those of the head that is not complete.
+        """
         self._room.hold(self, arriving + sum(size for _, size in self._open))
 
     def _is_answering(self) -> bool:
@@ -397,7 +401,7 @@ class PromptProtocol(HttpProtocol):
 
     def _end_requests(self) -> None:
         """Tell the application that the client of each open request has disconnected.
-        uvicorn does this for the latest one only."""
+        uvicorn does this only for the latest one."""
         for cycle, _ in self._open:
             cycle.disconnected = True
             cycle.message_event.set()
