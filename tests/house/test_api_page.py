@@ -1,4 +1,4 @@
-"""What docs/api.md, docs/completion.md and docs/more.md show works as it stands."""
+"""What docs/api.md and the pages of use beside it show works as it stands."""
 
 import base64
 import os
@@ -20,7 +20,10 @@ from tests.house.running import ForkedUp
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 COMPLETION = (ROOT / "docs" / "completion.md").read_text(encoding="utf-8")
-MORE = (ROOT / "docs" / "more.md").read_text(encoding="utf-8")
+OTHERS = "".join(
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("more", "codec", "labels")
+)
 
 
 def blocks_of(page: str) -> list[tuple[str, str]]:
@@ -106,22 +109,23 @@ def test_every_block_works_when_pasted(service: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_every_block_of_completion_and_more_works_when_pasted(
+def test_every_block_of_other_pages_works_when_pasted(
     service: str, tmp_path: Path
 ) -> None:
-    """The same of the two pages, with a photograph, and a small model for it."""
+    """The same of the other pages, with a photograph, and a small model for it."""
     Image.effect_noise((96, 64), 50).convert("RGB").save(tmp_path / "photo.png")
     mask = Image.new("L", (96, 64))
     mask.paste(255, (40, 20, 48, 26))
     mask.save(tmp_path / "mask.png")
     small = COMPLETION.replace("cifar10-row-lstm-deep", "cifar10-small-pixelcnn")
-    ended = run_when_pasted(blocks_of(small + MORE), service, tmp_path)
+    ended = run_when_pasted(blocks_of(small + OTHERS), service, tmp_path)
     sizes = {
         "filled.png": (28, 28),
         "four.png": (228, 228),
         "first.png": (28, 28),
         "whole.png": (96, 64),
         "field.png": (96, 48),
+        "four-two.png": (228, 112),
     }
     for name, size in sizes.items():
         with Image.open(tmp_path / name) as picture:
