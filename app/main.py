@@ -58,6 +58,7 @@ from app.wire import error_handlers
 from app.wire.compression import Compression
 from app.wire.large_responses import LargeResponses
 from app.wire.middleware import RequestMiddleware
+from app.wire.root_path import RootPath
 from app.wire.stopping import Stopping
 
 _DESCRIPTION = """Images drawn pixel by pixel from exact-likelihood models (Pixel Recurrent Neural Networks, 2016).
@@ -132,6 +133,7 @@ def create_app(settings: Settings) -> FastAPI:
         metrics=services.metrics,
         stopping=services.stopping,
     )
+    app.add_middleware(RootPath, prefix=settings.root_path)
     openapi.install(app)
     for module in (
         submit,
@@ -169,7 +171,7 @@ def _services(
 ) -> Services:
     store = Store(settings.redis_url, settings.redis_budget_s)
     fleet = FleetWatch(store, settings.fleet_age_s)
-    jobs = Jobs(store, fleet)
+    jobs = Jobs(store, fleet, settings.root_path)
     metrics = Metrics()
     row_reader = RowReader(store, settings.redis_url)
     seats = Seats(settings.max_streams)
@@ -191,7 +193,7 @@ def _services(
         store,
         jobs,
         metrics.webhook,
-        settings.public_url,
+        settings.public_origin,
     )
     intake = Intake(
         submission, models, webhooks, seats, imaging, settings.max_upload_bytes
@@ -204,7 +206,7 @@ def _services(
         metrics=metrics,
         models=models,
         jobs=jobs,
-        links=SigningLinks(links, jobs),
+        links=SigningLinks(links, jobs, settings.root_path),
         submission=submission,
         intake=intake,
         webhooks=webhooks,
@@ -214,7 +216,8 @@ def _services(
         exchanges=exchanges,
         trainings=Trainings(settings, added, models, submission, jobs, exchanges),
         portable=PortableModels(
-            settings.portable_dir if settings.offers_portable else None
+            settings.portable_dir if settings.offers_portable else None,
+            settings.root_path,
         ),
         row_reader=row_reader,
         row_feed=RowFeed(row_reader, jobs, settings.ping_s),

@@ -12,6 +12,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import (
@@ -25,6 +26,8 @@ from app.services.fleet import Fleet
 from worker.contract import keys, logs
 from worker.contract.jobs import JobStatus
 from worker.contract.kinds import ALL_KINDS
+
+disable_created_metrics()  # they would double the number of series
 
 _NOTHING_ENDED = {
     f"{kind}:{status}": 0

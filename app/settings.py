@@ -28,6 +28,7 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
 _WEB_ADDRESS = re.compile(
     r"https?://[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?"
 )
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 _SECRET_LENGTH = 32
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -66,6 +67,12 @@ def _web_address(url: str) -> str:
             "expected an address such as https://pixels.example, or https://pixels.example/path"
         )
     return url.rstrip("/")
+
+
+def _root_path(path: str) -> str:
+    if path and not _ROOT_PATH.fullmatch(path):
+        raise ValueError("expected a path such as /pixels")
+    return path.rstrip("/")
 
 
 def _none_if_empty(value: object) -> object:
@@ -129,8 +136,10 @@ class Settings(RedisSettings):
     """Host names that clients may use for this server while it has no API keys, such as pixels.example, separated by
     commas, besides the one it listens on. Addresses and names without a dot are always accepted. Others get 403."""
     public_url: Annotated[str, AfterValidator(_web_address)] = ""
-    """Address of this server as others write it, such as https://pixels.example: that of shared links, and of
+    """Address of this server as others write it, such as https://pixels.example/pixels: that of shared links, and of
     links in webhooks. Empty: the one that a request was sent to; links in webhooks have none then."""
+    root_path: Annotated[str, AfterValidator(_root_path)] = ""
+    """Path below which a proxy shows this server, such as /pixels, whether or not it removes it from requests."""
     proxies: Annotated[CommaList[str], AfterValidator(_proxies)] = ("127.0.0.1", "::1")
     """Addresses or networks of proxies, such as 10.0.0.0/8, separated by commas; * = any. The address
     that they give in X-Forwarded-For counts as the client's, by which allowances and wrong keys are counted."""
@@ -204,6 +213,11 @@ class Settings(RedisSettings):
     """How long a stopping server waits for its requests."""
     access_log: bool = True
     """One line for each request."""
+
+    @property
+    def public_origin(self) -> str:
+        """`public_url` without `root_path`, with which all addresses begin."""
+        return self.public_url.removesuffix(self.root_path)
 
     @property
     def needs_key(self) -> bool:

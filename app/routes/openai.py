@@ -231,7 +231,7 @@ async def _addresses(job: Job, look: _Look, request: Request) -> list[dict[str, 
     """Return the `data` of an answer that contains addresses of the images, which work
     without a key."""
     services: Services = request.app.state.services
-    base = services.settings.public_url or str(request.base_url).rstrip("/")
+    base = services.settings.public_origin or str(request.base_url).rstrip("/")
     links = await services.links.of(
         job.id, request.scope["state"]["caller"].owner, _LINKS_S
     )

@@ -97,7 +97,8 @@ def release() -> Release:
         .replace(_ASKED_AT_ONCE, _preloads(contents))
         .replace(_PICTURES, _pictures(contents))
     )
-    contents[PAGE] = page.replace(b'"/playground/', f'"/playground/{tag}/'.encode())
+    # Relative, because a proxy may show the page below a path.
+    contents[PAGE] = page.replace(b'"/playground/', f'"playground/{tag}/'.encode())
     return Release(
         tag, {name: _file(name, content) for name, content in contents.items()}
     )

@@ -119,7 +119,7 @@ async def shared(
             "Open it: it is drawn again before your eyes, the same bytes."
         ),
         address=f"/s?{recipe.query}",
-        page=f"/#sample?{recipe.query}",
+        page=f"{services.settings.root_path}/#sample?{recipe.query}",
         preview=f"/s/preview.png?{model}",
     )
 
@@ -158,14 +158,16 @@ async def shared_bets(
         title=f"How likely is white? {bets.of} pixels of a neural network",
         description=f"{said} Try the same pixels.",
         address=f"/s/bet?{address}",
-        page=f"/#bet/{page}",
+        page=f"{services.settings.root_path}/#bet/{page}",
         preview=f"/s/preview.png?{preview}",
     )
 
 
 def _base(services: Services, request: Request) -> str:
     """Return the public address of this service, without a slash at the end."""
-    return (services.settings.public_url or str(request.base_url)).rstrip("/")
+    return services.settings.public_url or (
+        str(request.base_url).rstrip("/") + services.settings.root_path
+    )
 
 
 def _page_with_preview(

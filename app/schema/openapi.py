@@ -30,10 +30,6 @@ _KEYS = {
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 _LICENCE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
-_SERVERS = [
-    {"url": "/", "description": "The server of this document"},
-    {"url": "http://127.0.0.1:8000", "description": "`pixelrnn up` on this machine"},
-]
 _TAGS = [
     {
         "name": "draw",
@@ -173,6 +169,16 @@ def coded_file_body() -> dict[str, Any]:
     }
 
 
+def _servers(root_path: str) -> list[dict[str, str]]:
+    return [
+        {"url": root_path or "/", "description": "The server of this document"},
+        {
+            "url": "http://127.0.0.1:8000",
+            "description": "`pixelrnn up` on this machine",
+        },
+    ]
+
+
 def install(app: FastAPI) -> None:
     """Make `app.openapi()` return the corrected schema, which is generated once, on
     first use, by any thread."""
@@ -180,7 +186,7 @@ def install(app: FastAPI) -> None:
     building = threading.Lock()
     facts: dict[str, Any] = {
         "license_info": _LICENCE,
-        "servers": _SERVERS,
+        "servers": _servers(app.state.settings.root_path),
         "tags": _TAGS,
     }
     facts |= {

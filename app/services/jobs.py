@@ -46,10 +46,12 @@ class Jobs:
     version can read it, and UnreadableError if its record is damaged.
     """
 
-    def __init__(self, store: Store, fleet: FleetWatch) -> None:
-        """store: the jobs' records. fleet: for estimates of times."""
+    def __init__(self, store: Store, fleet: FleetWatch, root_path: str) -> None:
+        """store: the jobs' records. fleet: for estimates of times. root_path: precedes
+        the path of each address."""
         self._store = store
         self._fleet = fleet
+        self._root_path = root_path
 
     async def view(self, job_id: str, owner: str = ANYONE) -> Job:
         """Return a job as the API shows it."""
@@ -69,7 +71,7 @@ class Jobs:
         """Return a job as the API shows it, from a record that has been read."""
         record = _record(read)
         fleet = None if record.status.is_terminal else await self._fleet.now()
-        return _job(record, read, fleet)
+        return self._job(record, read, fleet)
 
     async def cancel(self, job_id: str, owner: str) -> tuple[Job, bool]:
         """Ask a job to stop. Return the job, and True if it was open before."""
@@ -111,13 +113,61 @@ class Jobs:
                 place = (at, job_id)
                 if _matches(read.record, status, kind):
                     assert read.record is not None
-                    found.append(_job(read.record, read, fleet))
+                    found.append(self._job(read.record, read, fleet))
                     if len(found) == limit:
                         return JobList(jobs=found, next_cursor=_cursor(place))
             if len(page) < _LOOK_AT_A_TIME:
                 return JobList(jobs=found, next_cursor=None)
         assert place is not None
         return JobList(jobs=found, next_cursor=_cursor(place))
+
+    def _job(self, record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
+        spec = record.spec
+        link = f"{self._root_path}/jobs/{spec.id}"
+        position = None
+        if record.status is JobStatus.QUEUED and read.waiting_before is not None:
+            position = read.waiting_before + 1
+        eta_s = None
+        waits_for = None
+        if fleet is not None:
+            eta_s = fleet.estimates.eta_s(record, read.now, read.waiting_before)
+            waits_for = fleet.waits_for(record)
+        return Job(
+            id=spec.id,
+            kind=JobKind(spec.kind),
+            model=spec.model,
+            digest=spec.digest,
+            identity=spec.identity or None,
+            seed=spec.seed,
+            first=spec.first,
+            n=spec.images,
+            temperature=spec.temperature,
+            **NOT_SHOWN | spec.options.job_fields(),
+            height=spec.height,
+            width=spec.width,
+            channels=spec.channels,
+            palette=list(spec.palette) or None,
+            small_height=spec.small_height,
+            small_width=spec.small_width,
+            rows_total=spec.rows_total,
+            status=record.status,
+            created_at=_at(record.created_at),
+            started_at=_at_or_none(record.started_at),
+            finished_at=_at_or_none(record.finished_at),
+            expires_at=_at_or_none(record.expires_at),
+            numerics=record.numerics,
+            progress=record.progress,
+            rows_done=record.rows_done,
+            position=position,
+            eta_s=eta_s,
+            waits_for=waits_for,
+            error=record.error,
+            result=_result(record, link)
+            if record.status is JobStatus.SUCCEEDED
+            else None,
+            links=Links(self=link, events=f"{link}/events", image=f"{link}/image"),
+            webhook=_webhook(record),
+        )
 
     async def _look(
         self, owner: str, place: tuple[float, str] | None
@@ -161,56 +211,6 @@ def _record(read: JobRead, owner: str = ANYONE) -> JobRecord:
     return read.record
 
 
-def _job(record: JobRecord, read: JobRead, fleet: Fleet | None) -> Job:
-    spec = record.spec
-    position = None
-    if record.status is JobStatus.QUEUED and read.waiting_before is not None:
-        position = read.waiting_before + 1
-    eta_s = None
-    waits_for = None
-    if fleet is not None:
-        eta_s = fleet.estimates.eta_s(record, read.now, read.waiting_before)
-        waits_for = fleet.waits_for(record)
-    return Job(
-        id=spec.id,
-        kind=JobKind(spec.kind),
-        model=spec.model,
-        digest=spec.digest,
-        identity=spec.identity or None,
-        seed=spec.seed,
-        first=spec.first,
-        n=spec.images,
-        temperature=spec.temperature,
-        **NOT_SHOWN | spec.options.job_fields(),
-        height=spec.height,
-        width=spec.width,
-        channels=spec.channels,
-        palette=list(spec.palette) or None,
-        small_height=spec.small_height,
-        small_width=spec.small_width,
-        rows_total=spec.rows_total,
-        status=record.status,
-        created_at=_at(record.created_at),
-        started_at=_at_or_none(record.started_at),
-        finished_at=_at_or_none(record.finished_at),
-        expires_at=_at_or_none(record.expires_at),
-        numerics=record.numerics,
-        progress=record.progress,
-        rows_done=record.rows_done,
-        position=position,
-        eta_s=eta_s,
-        waits_for=waits_for,
-        error=record.error,
-        result=_result(record) if record.status is JobStatus.SUCCEEDED else None,
-        links=Links(
-            self=f"/jobs/{spec.id}",
-            events=f"/jobs/{spec.id}/events",
-            image=f"/jobs/{spec.id}/image",
-        ),
-        webhook=_webhook(record),
-    )
-
-
 def _webhook(record: JobRecord) -> Webhook | None:
     if record.webhook_tries is None:
         return None
@@ -238,13 +238,12 @@ def _at_or_none(seconds: float | None) -> datetime | None:
     return None if seconds is None else _at(seconds)
 
 
-def _result(record: JobRecord) -> BaseModel:
+def _result(record: JobRecord, link: str) -> BaseModel:
     """Return the result of a job that has succeeded. A job without rows has one
-    picture, unless it took several."""
+    picture, unless it took several. link: path of the job."""
     spec = record.spec
     kind = ALL_KINDS[spec.kind]
     is_of_several = spec.options.is_of_several
-    link = f"/jobs/{spec.id}"
     images = [] if kind.shows is Shows.NOTHING else [f"{link}/image"]
     if kind.draws_rows or kind.input is Input.PICTURES or is_of_several:
         images = [f"{link}/image?sample={sample}" for sample in range(spec.images)]

@@ -11,10 +11,12 @@ from app.services.jobs import Jobs
 class SigningLinks:
     """Makes signed addresses of jobs."""
 
-    def __init__(self, signatures: LinkSignatures, jobs: Jobs) -> None:
-        """signatures: signs them. jobs: finds the job."""
+    def __init__(self, signatures: LinkSignatures, jobs: Jobs, root_path: str) -> None:
+        """signatures: signs them. jobs: finds the job. root_path: precedes every path,
+        and is not signed."""
         self._signatures = signatures
         self._jobs = jobs
+        self._root_path = root_path
 
     def expect_any(self) -> None:
         """Raise NoLinksError if this server has no secret with which to sign."""
@@ -26,10 +28,11 @@ class SigningLinks:
         expires = int(time.time()) + seconds
         signed = f"expires={expires}&signature={self._signatures.sign(job_id, expires)}"
         record = await self._jobs.record(job_id, owner)
-        image = f"/jobs/{job_id}/image?{signed}"
+        job = f"{self._root_path}/jobs/{job_id}"
+        image = f"{job}/image?{signed}"
         return SignedLinks(
             expires_at=datetime.fromtimestamp(expires, UTC),
-            events=f"/jobs/{job_id}/events?{signed}",
+            events=f"{job}/events?{signed}",
             image=image,
             images=[f"{image}&sample={sample}" for sample in range(record.spec.images)],
         )

@@ -18,9 +18,11 @@ _PATH = re.compile(
 class PortableModels:
     """The folder to which workers export models."""
 
-    def __init__(self, folder: Path | None) -> None:
-        """folder: None if no models are offered to browsers."""
+    def __init__(self, folder: Path | None, root_path: str) -> None:
+        """folder: None if no models are offered to browsers. root_path: precedes every
+        path."""
         self._folder = folder
+        self._prefix = f"{root_path}{PREFIX}"
 
     def of(self, model: Model) -> PortableModel:
         """Return the addresses of a model for browsers. Raises NoPortableError if this
@@ -37,8 +39,8 @@ class PortableModels:
                 "never is, nor one whose weights exceed the workers' "
                 "PIXELRNN_PORTABLE_MIB"
             )
-        place = f"{PREFIX}{release}/models/{model.identity_or_digest}/"
-        addresses = {"engine": f"{PREFIX}{release}/engine/", "model": place}
+        place = f"{self._prefix}{release}/models/{model.identity_or_digest}/"
+        addresses = {"engine": f"{self._prefix}{release}/engine/", "model": place}
         return PortableModel(digest=model.digest, identity=model.identity, **addresses)
 
     def names(self, models: list[Model]) -> list[str]:

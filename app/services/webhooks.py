@@ -195,9 +195,7 @@ def _body_of(job: Job, public_url: str) -> str:
     """Return the job as JSON, with absolute addresses if their prefix is known."""
     if not public_url:
         return job.model_dump_json()
-    return json.dumps(
-        _whole(job.model_dump(mode="json"), f"/jobs/{job.id}", public_url)
-    )
+    return json.dumps(_whole(job.model_dump(mode="json"), job.links.self, public_url))
 
 
 def _whole(node: Any, path: str, base: str) -> Any:

@@ -52,11 +52,9 @@ def test_first_view_is_few_small_files(stack: Stack) -> None:
     """Code and style are counted as they are sent, compressed and with their headers."""
     packed = {"Accept-Encoding": "gzip"}
     page = httpx.get(f"{stack.url}/", headers=packed)
-    named = set(
-        re.findall(r'(?:src|href)="(/playground/[^"]+\.(?:js|css))"', page.text)
-    )
+    named = set(re.findall(r'(?:src|href)="(playground/[^"]+\.(?:js|css))"', page.text))
     sent = 0
-    for address in ("/", *sorted(named)):
+    for address in ("/", *(f"/{name}" for name in sorted(named))):
         with httpx.stream("GET", stack.url + address, headers=packed) as answer:
             sent += sum(len(part) for part in answer.iter_raw())
             sent += sum(

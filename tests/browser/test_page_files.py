@@ -74,8 +74,8 @@ def test_files_are_kept_for_ever_below_the_tag_of_their_release(
     """The page is asked for each time; what it names never is again. Another tag gets what is there now, unkept."""
     page = server.get("/")
     assert page.headers["cache-control"] == "no-cache"
-    named = set(re.findall(r'(?:src|href)="(/playground/[^"]+)"', page.text))
-    assert len({address.split("/")[2] for address in named}) == 1
+    named = set(re.findall(r'(?:src|href)="(playground/[^"]+)"', page.text))
+    assert len({address.split("/")[1] for address in named}) == 1
     for address in named:
         answer = server.get(address)
         assert (answer.status_code, "immutable" in answer.headers["cache-control"]) == (
@@ -134,8 +134,8 @@ def _named(server: httpx.Client) -> set[str]:
     """Files that the page asks for with itself."""
     page = server.get("/").text
     return {
-        "/".join(address.split("/")[3:])
-        for address in re.findall(r'(?:src|href)="(/playground/[^"]+)"', page)
+        "/".join(address.split("/")[2:])
+        for address in re.findall(r'(?:src|href)="(playground/[^"]+)"', page)
     }
 
 

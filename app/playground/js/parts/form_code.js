@@ -2,7 +2,7 @@
 
 import { t } from "../lang.js";
 import { explain } from "../service/problems.js";
-import { callOf, curlOf, fileName, javascriptOf, pythonOf } from "../service/code_examples.js";
+import { callOf, curlOf, fileName, javascriptOf, pythonOf, serviceAddress } from "../service/code_examples.js";
 import { LatestRequest } from "../signal.js";
 import { announce, el } from "./dom.js";
 
@@ -88,7 +88,7 @@ export class FormCode {
       return this.#lines.replaceChildren();
     }
     const call = callOf(request.path, request.body);
-    const place = { origin: location.origin, isGuarded: this.#api.hasKey };
+    const place = { origin: serviceAddress(), isGuarded: this.#api.hasKey };
     const texts = LANGUAGES.map(({ name, lines }) => ({ name, text: lines(call, place) }));
     const pieces = [...this.#lines.querySelectorAll("pre")];
     // Forms report many changes that do not concern the code; the note "Copied." stays

@@ -11,7 +11,7 @@ import { Painting } from "../pixels/painting.js";
 import { modelOf } from "../service/choice.js";
 import { explain } from "../service/problems.js";
 import { blankCanvas, canvasOf, contextOf, pngOf, save } from "../pixels/raster.js";
-import { curlLine, pythonLine } from "../service/code_examples.js";
+import { curlLine, pythonLine, serviceAddress } from "../service/code_examples.js";
 import { LatestRequest } from "../signal.js";
 import { ordinal } from "../service/words.js";
 
@@ -140,7 +140,7 @@ export class Lightbox {
     find(this.#dialog, "[data-act=check]").hidden = this.#job.kind !== "sample" || !this.#browser.canDraw(this.#job);
     // A larger picture needs no enlargement.
     if (this.#job.cutouts) find(this.#dialog, "select").value = "1";
-    const service = { origin: location.origin, isGuarded: this.#api.hasKey };
+    const service = { origin: serviceAddress(), isGuarded: this.#api.hasKey };
     const recipe = /** @type {const} */ ([this.#job, this.#sample, service]);
     find(this.#dialog, "[data-code=curl]").textContent = curlLine(...recipe);
     find(this.#dialog, "[data-code=python]").textContent = pythonLine(...recipe);

@@ -301,7 +301,8 @@ export class Api {
     if (key && isSendable(key)) headers.set("Authorization", `Bearer ${key}`);
     // The time in which a person enters a key does not count.
     const signal = limitMs ? AbortSignal.timeout(limitMs) : request.signal;
-    return orUnreachable(fetch(path, { ...request, headers, signal }), signal);
+    // Relative to the page, because a proxy may show the service below a path.
+    return orUnreachable(fetch(`.${path}`, { ...request, headers, signal }), signal);
   }
 
   /**

@@ -15,7 +15,7 @@ import { settingsIn } from "./settings.js";
  */
 
 /**
- * The service's origin, and whether it requires a key, which the code takes from the
+ * The service's address without a slash at its end, and whether it requires a key, which the code takes from the
  * environment variable PIXELRNN_KEY.
  *
  * @typedef {{origin: string, isGuarded: boolean}} Place
@@ -27,6 +27,11 @@ const FILES = { image: "given.png", mask: "mask.png" };
 const NUMBERS = ["n", "seed", "temperature", "first", "particles", "sweeps", "minutes"];
 /** Fields of a form that are booleans in Python. */
 const FLAGS = ["rank"];
+
+/** Return the address of the service that has sent the page. */
+export function serviceAddress() {
+  return new URL(".", location.href).href.slice(0, -1);
+}
 
 /**
  * Return the call that a form makes: its kind, its fields, and the names of its files.

@@ -56,7 +56,7 @@ export async function linkTo(job, paintings, given) {
  * @returns {string}
  */
 export function previewAddress(link) {
-  return link.startsWith(FACED) ? `/s?${link.slice(FACED.length)}` : `#${link}`;
+  return link.startsWith(FACED) ? `s?${link.slice(FACED.length)}` : `#${link}`;
 }
 
 /**

@@ -361,7 +361,7 @@ export class BetView {
     const facts = { model: model.name, seed: String(seed), of: String(bet.rounds.length), away };
     const { hasService, hasKey } = this.#shared.api;
     const query = new URLSearchParams(job ? { ...facts, job } : facts);
-    const link = hasService && !hasKey ? `/s/bet?${query}` : `#bet/${new URLSearchParams(facts)}`;
+    const link = hasService && !hasKey ? `s/bet?${query}` : `#bet/${new URLSearchParams(facts)}`;
     const lines = [
       day ? `pixelrnn ${day}` : "pixelrnn",
       bet.squares,
