@@ -153,7 +153,7 @@ def test_gpu_workers_stand_in_place_of_the_others(name: str) -> None:
     assert "pixelrnn-worker-gpu:" in container["image"]
     assert worker["spec"]["strategy"]["rollingUpdate"] == {
         "maxSurge": 0,
-        "maxUnavailable": 1,
+        "maxUnavailable": "25%",
     }
 
 
