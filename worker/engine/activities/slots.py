@@ -2,19 +2,23 @@
 publish the new rows."""
 
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from worker.contract.size import PUT_OFF
 from worker.engine.activities.activity import Surroundings
 from worker.engine.assessment import Assessment
 from worker.engine.cohort import Cohort, CohortRow
-from worker.engine.drawings import Drawing, Drawings
 from worker.engine.scheduler import Scheduler
 from worker.engine.stored import drawn_outcome
 from worker.orders.drawing import DrawOrder
 from worker.orders.faults import drawing_failed
-from worker.orders.images import PlannedImage
+from worker.orders.images import NewRow, PlannedImage, pixel_of_value
 
 TURN_S = 0.003
 """Seconds for which a model draws at least before others have a turn and new rows are
@@ -25,6 +29,27 @@ MOST_WIDTHS = 2
 
 FULL_TURN_S = 0.006
 """The same while no slot is free: then a new image could not begin sooner anyway."""
+
+
+@dataclass
+class _Job:
+    """A job of which some images are not drawn yet."""
+
+    order: DrawOrder
+    images_left: int
+    """Number of images that are not complete."""
+    pixel_of_value: bytes
+    """Table for bytes.translate: value -> pixel byte."""
+    images: NDArray[np.integer] | None
+    """All images of the job as values (n, C, H, W), if they are scored or get a receipt
+    at the end; rows are filled in as they are drawn. Else None."""
+    log_p: dict[int, float] = field(default_factory=dict)
+    """ln p of the complete images, by index, if that was asked for."""
+
+    @classmethod
+    def of(cls, order: DrawOrder) -> "_Job":
+        drawn = None if order.drawn is None else order.drawn.copy()
+        return cls(order, len(order.images), pixel_of_value(order.values), drawn)
 
 
 class Slots:
@@ -53,7 +78,8 @@ class Slots:
         self._cohorts = dict(cohorts)
         self._assess = assess
         self._scheduler: Scheduler[PlannedImage] = Scheduler()
-        self._drawings = Drawings(self._scheduler, around.outlet.publish)
+        self._jobs: dict[str, _Job] = {}
+        """The jobs that are being drawn, by their claims' tokens."""
 
     def busy(self) -> list[str]:
         """Return the names of the cohorts that have work, after cohorts of fields were
@@ -108,13 +134,21 @@ class Slots:
             self._around.outlet.progress(order.claim.token, PUT_OFF)
 
     def _begin(self, order: DrawOrder) -> None:
-        drawing = Drawing.of(order)
-        if order.width and order.images and not self._has_width(order):
+        if not order.images:
+            self._all_drawn(_Job.of(order))
+        elif order.width and not self._has_width(order):
             self._later.append(order)
-        elif order.images:
-            self._drawings.begin(drawing)
         else:
-            self._all_drawn(drawing)
+            claim = order.claim
+            self._jobs[claim.token] = _Job.of(order)
+            self._scheduler.add(
+                claim.token,
+                order.seats,
+                order.images,
+                order.priority,
+                claim.owner,
+                may_be_first=claim.part == 0,
+            )
 
     def _has_width(self, order: DrawOrder) -> bool:
         """Return True if there are slots for fields of this width; make them if a place
@@ -131,22 +165,25 @@ class Slots:
         return True
 
     def orders_under(self, name: str) -> list[DrawOrder]:
-        return self._drawings.orders_of(name)
+        return [job.order for job in self._jobs.values() if job.order.seats == name]
 
     def models(self) -> set[str]:
-        return self._drawings.models() | {order.model for order in self._later}
+        begun = [job.order for job in self._jobs.values()]
+        return {order.model for order in (*begun, *self._later)}
 
     def forget(self, token: str) -> None:
         self._later = [order for order in self._later if order.claim.token != token]
-        if (order := self._drawings.forget(token)) is not None:
-            self._cohorts[order.seats].withdraw(token)
+        job = self._jobs.pop(token, None)
+        if job is not None:
+            self._scheduler.drop(token)
+            self._cohorts[job.order.seats].withdraw(token)
 
     def turn(self, name: str) -> None:
         """Draw steps of one model for the length of a turn, and publish their rows
         together."""
         cohort = self._cohorts[name]
         self._seat_waiting(name, cohort)
-        self._around.deadlines.begin(name, cohort.load, self._drawings.deaths)
+        self._begin_deadline(name, cohort)
         rows: list[CohortRow] = []
         until = time.perf_counter() + (TURN_S if cohort.free else FULL_TURN_S)
         try:
@@ -155,9 +192,7 @@ class Slots:
                 if time.perf_counter() > until:
                     break
                 if self._seat_waiting(name, cohort):
-                    self._around.deadlines.begin(
-                        name, cohort.load, self._drawings.deaths
-                    )
+                    self._begin_deadline(name, cohort)
         except Exception as error:
             # Any error ends these jobs, and not the process with all others.
             self._hand_on(rows)
@@ -169,6 +204,10 @@ class Slots:
             name
         ) not in self._around.served and not self._scheduler.has_waiting(name):
             cohort.free_if_idle()
+
+    def _begin_deadline(self, name: str, cohort: Cohort) -> None:
+        deaths = [job.order.claim.deaths for job in self._jobs.values()]
+        self._around.deadlines.begin(name, cohort.load, max(deaths, default=0))
 
     def _model(self, name: str) -> str:
         return self._widths.get(name, name)
@@ -204,30 +243,55 @@ class Slots:
         return has_found
 
     def _hand_on(self, rows: Sequence[CohortRow]) -> None:
-        for drawing in self._drawings.hand_on(rows):
-            self._all_drawn(drawing)
+        """Publish new rows, all at once, and end jobs whose last image is complete."""
+        new: defaultdict[str, list[NewRow]] = defaultdict(list)
+        left: list[str] = []
+        for seat, row in rows:
+            token = seat.token
+            job = self._jobs.get(token)
+            if job is None:  # another image of the job has failed meanwhile
+                continue
+            if row.log_p is not None:
+                job.log_p[seat.sample] = row.log_p
+            if seat.is_published:
+                left.append(token)
+                continue
+            if job.images is not None and not row.of_small:
+                job.images[seat.sample, :, row.y] = row.values
+            # As row_pixels does; with twenty thousand rows per second, the call itself
+            # would cost as much as the work.
+            pixels = row.values.T.tobytes().translate(job.pixel_of_value)
+            new[token].append((seat.sample, row.y, pixels, row.of_small))
+            if row.is_last:
+                left.append(token)
+        if new:
+            self._around.outlet.publish(new)
+        for token in left:
+            self._scheduler.leave(token)
+            job = self._jobs[token]
+            job.images_left -= 1
+            if not job.images_left:
+                del self._jobs[token]
+                self._all_drawn(job)
 
-    def _all_drawn(self, drawing: Drawing) -> None:
-        order = drawing.order
-        images = drawing.images
-        if images is None:
-            self._around.outlet.end(
-                order.claim.token, drawn_outcome(order, drawing.log_p)
+    def _all_drawn(self, job: _Job) -> None:
+        order = job.order
+        if job.images is None:
+            self._around.outlet.end(order.claim.token, drawn_outcome(order, job.log_p))
+            return
+        self._assess(
+            Assessment(
+                order.claim,
+                order.model,
+                job.images,
+                order.rank,
+                order.label,
+                order.hole,
+                values=order.values,
             )
-        else:
-            self._assess(
-                Assessment(
-                    order.claim,
-                    order.model,
-                    images,
-                    order.rank,
-                    order.label,
-                    order.hole,
-                    values=order.values,
-                )
-            )
+        )
 
     def _fail(self, token: str, error: Exception) -> None:
-        order = self._drawings.order_of(token)
+        order = self._jobs[token].order
         self.forget(token)
         self._around.report_failure(order, error, drawing_failed)
