@@ -149,7 +149,10 @@ class EngineLink:
         """Nothing is written for it any more: the engine knows."""
 
     def bring(self, name: str, identity: str) -> None:
-        """Load a model that was exchanged, if it was kept. identity: or the sha256 of its weights."""
+        """Load a model that was exchanged, if it was kept.
+
+        identity: or the sha256 of its weights.
+        """
         self._tell("bring", name, identity)
 
     def unload(self, called: str, proposal: int) -> None:

@@ -177,7 +177,10 @@ def _header(name: bytes, content: bytes) -> tuple[int, int, int, int]:
 
 
 def _text_of(name: bytes, content: bytes, room: int) -> tuple[str, str]:
-    """Return keyword and text of a chunk. room: characters of the text, at most."""
+    """Return keyword and text of a chunk.
+
+    room: characters of the text, at most.
+    """
     key, _, rest = content.partition(b"\0")
     is_packed = name == b"zTXt" or (name == b"iTXt" and rest[:1] == b"\1")
     encoding = "latin-1"

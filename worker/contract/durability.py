@@ -36,8 +36,8 @@ def weaknesses(
     """Return how the server may lose accepted jobs or their rows, a sentence for each;
     empty if it keeps everything.
 
-    memory, persistence: sections of INFO. appendfsync: the setting, or None if the
-    server does not allow CONFIG GET.
+    memory, persistence: sections of INFO.
+    appendfsync: the setting, or None if the server does not allow CONFIG GET.
     """
     found = []
     if not int(persistence.get("aof_enabled", 0)):

@@ -77,21 +77,24 @@ class RowDrawn(Record):
 def row_entry(sample: int, y: int, pixels: bytes, of_small: bool = False) -> str:
     """Return a row as JSON in the form of RowDrawn, as the stream stores it.
 
-    pixels: the row's W*C bytes. of_small: whether it belongs to the small image of a
-    Multi-Scale model; only then is `stage` written. The JSON is formatted by hand
-    because a worker that draws small images writes ten thousand rows per second.
+    pixels: the row's W*C bytes.
+    of_small: True if it belongs to the small image of a Multi-Scale model; only then is
+        `stage` written.
     """
     stage = f',"stage":"{Stage.SMALL}"' if of_small else ""
     text = binascii.b2a_base64(pixels, newline=False).decode()
+    # By hand, because a worker that draws small images writes ten thousand rows a
+    # second.
     return f'{{"sample":{sample},"y":{y},"pixels":"{text}"{stage}}}'
 
 
 def estimate_entry(sample: int, share: float, mean: bytes) -> str:
     """Return, as JSON, the expected value of each pixel so far.
 
-    sample: index of the image that is being drawn. share: the part of the job's work
-    that is done, 0 to 1. mean: H*W*C bytes 0..255, from the top row down, ordered as in
-    RowDrawn; written as base64.
+    sample: index of the image that is being drawn.
+    share: the part of the job's work that is done, 0 to 1.
+    mean: H*W*C bytes 0..255, from the top row down, ordered as in RowDrawn; written as
+        base64.
     """
     text = binascii.b2a_base64(mean, newline=False).decode()
     return f'{{"sample":{sample},"share":{share:.4f},"mean":"{text}"}}'

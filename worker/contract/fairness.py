@@ -31,8 +31,10 @@ class Shares:
     """
 
     def __init__(self, size: int) -> None:
-        """Begin with nothing held. size: the amount that all owners may hold
-        together."""
+        """Begin with nothing held.
+
+        size: the amount that all owners may hold together.
+        """
         self._size = size
         self._held: Counter[str] = Counter()
         self._total = 0

@@ -31,9 +31,9 @@ class Summary(Record):
     ) -> dict[str, Any]:
         """Return the fields of the API's result beside `type` and `images`.
 
-        images: addresses of the job's images. address: the job's own address, the base
-        of links to maps and files. query: appended to these links, and selects one of
-        several pictures.
+        images: addresses of the job's images.
+        address: the job's own address, the base of links to maps and files.
+        query: appended to these links, and selects one of several pictures.
         """
         return self.model_dump()
 

@@ -67,9 +67,12 @@ def configure(level: str = "info", quiet: Iterable[str] = ()) -> None:
     """Set up logging. Call this once, when the process starts.
 
     Our own lines (structlog) are written directly, those of libraries through
-    `logging`, whose configuration is replaced. level: the lowest level that is written.
-    quiet: names of loggers that write only warnings and errors. Raises KeyError for an
-    unknown level.
+    `logging`, whose configuration is replaced.
+
+    level: the lowest level that is written.
+    quiet: names of loggers that write only warnings and errors.
+
+    Raises KeyError for an unknown level.
     """
     lowest = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(

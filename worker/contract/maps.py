@@ -11,8 +11,9 @@ def unpack_map(
     """Return a stored map, such as the field `bits`, as H rows of W pixels of C
     numbers.
 
-    raw: H*W*C float32, little-endian, row by row and pixel by pixel. Raises
-    struct.error if its length is another.
+    raw: H*W*C float32, little-endian, row by row and pixel by pixel.
+
+    Raises struct.error if its length is another.
     """
     flat = struct.unpack(f"<{height * width * channels}f", raw)
     pixels = [flat[i : i + channels] for i in range(0, len(flat), channels)]

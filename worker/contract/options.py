@@ -57,7 +57,8 @@ class BadOptionError(ValueError):
     """
 
     def __init__(self, detail: str, field: str) -> None:
-        """detail: the message. field: name of the option."""
+        """detail: the message.
+        field: name of the option."""
         super().__init__(detail)
         self.field = field
 

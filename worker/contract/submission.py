@@ -100,7 +100,8 @@ def arguments(
     """Return ARGV of `scripts.SUBMIT` for a job.
 
     pixels, keep: the job's input as `keys.image` stores it; None and empty if it has
-    none. commands: a JSON list of the Redis commands that append the job to its queue.
+        none.
+    commands: a JSON list of the Redis commands that append the job to its queue.
     upload: the file of a larger picture whose holes are filled.
     """
     priority = spec.effective_priority

@@ -71,9 +71,10 @@ class Spans:
     def begin(self, kind: str, parent: str) -> Span:
         """Begin a span now and return it; end it with `Span.end`.
 
-        kind: SERVER, CONSUMER, ... of OpenTelemetry's SpanKind. parent: a `traceparent`
-        header; without a valid one a new trace begins. If tracing is off, no span is
-        made: the returned object only carries a valid parent.
+        kind: SERVER, CONSUMER, ... of OpenTelemetry's SpanKind.
+        parent: a `traceparent` header; without a valid one a new trace begins. If
+            tracing is off, no span is made: the returned object only carries a valid
+            parent.
         """
         if self._tracer is None:
             return Span(parent if trace_id(parent) else "")

@@ -28,9 +28,12 @@ def announced_card(name: str, model: Model, plan: SlotPlan) -> ModelCard:
 def card_facts(
     name: str, card: Card, has_codec: bool, particles: int, is_cold: bool
 ) -> ModelCard:
-    """Return what is announced of a model that is not ready. particles: most particles
-    of an image, 0 without `posterior`. Raises ModelError if the card's texts are not
-    valid."""
+    """Return what is announced of a model that is not ready.
+
+    particles: most particles of an image, 0 without `posterior`.
+
+    Raises ModelError if the card's texts are not valid.
+    """
     config = card.config
     scores = card.scores if card.scores.get("split") == "test" else {}
     members = tuple(member.orientation for member in card.members) or ("none",)

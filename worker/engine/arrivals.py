@@ -64,10 +64,11 @@ class Directory:
     ) -> None:
         """Models that are there now count as known; drafts do not.
 
-        path: the models directory. asked: the names to look for there, also among
-        records; all models but no record if empty. added: the directory of added
-        models. Its models belong to the others unless their names are taken, and its
-        drafts appear as models named `.JOB`.
+        path: the models directory.
+        asked: the names to look for there, also among records; all models but no record
+            if empty.
+        added: the directory of added models. Its models belong to the others unless
+            their names are taken, and its drafts appear as models named `.JOB`.
         """
         self._path = path
         self._asked = frozenset(asked)
@@ -186,9 +187,10 @@ class Arrivals:
         put: Callable[..., None],
         offer: Callable[[Mapping[str, str]], None],
     ) -> None:
-        """directory: where models come from. device: on which they draw. put: puts a
-        message into the drawing thread's inbox. offer: prepares models for browsers,
-        given name -> identity."""
+        """directory: where models come from.
+        device: on which they draw.
+        put: puts a message into the drawing thread's inbox.
+        offer: prepares models for browsers, given name -> identity."""
         self._pool = pool
         self._kept = kept
         self._examination = examination
@@ -231,7 +233,10 @@ class Arrivals:
 
     def take(self, came: Iterable[str], gone: Iterable[str]) -> None:
         """Serve new models, examine drafts and drop deleted models; return when that is
-        done. came, gone: as `Directory.changes` returns them."""
+        done.
+
+        came, gone: as `Directory.changes` returns them.
+        """
         self._note(came, gone)
         with self._changing:
             self._changing.wait_for(lambda: not (self._waiting or self._under_way))

@@ -92,8 +92,11 @@ def make_pass(
     task: Pass, model: Model, models: Callable[[str], Model] | None = None
 ) -> Outcome | StartedJob | float | None:
     """Make one pass of a task. Return the job's outcome, or, while it needs more
-    passes, a StartedJob, its progress (0 to 1) or None. models: returns a model by its
-    name in this process, for a task that uses a second one."""
+    passes, a StartedJob, its progress (0 to 1) or None.
+
+    models: returns a model by its name in this process, for a task that uses a second
+        one.
+    """
     if isinstance(task, StartedJob):
         return next(task.steps)
     if isinstance(task, PictureOrder):
@@ -114,8 +117,10 @@ def make_pass(
 
 
 def assessment_outcome(task: Assessment, names: Sequence[str] = ()) -> Outcome | None:
-    """Return the job's outcome, or None while a score or a receipt is missing. names:
-    those of the model's labels."""
+    """Return the job's outcome, or None while a score or a receipt is missing.
+
+    names: those of the model's labels.
+    """
     if task.wants_receipt or task.wants_scores:
         return None
     receipt, maps = task.found or (None, None)
@@ -137,7 +142,9 @@ def assessment_outcome(task: Assessment, names: Sequence[str] = ()) -> Outcome |
 
 def receipt_fields(receipt: Receipt, names: Sequence[str]) -> dict[str, Any]:
     """Return the fields of a receipt, with the label's name instead of its index.
-    names: those of the model's labels, by index."""
+
+    names: those of the model's labels, by index.
+    """
     fields = receipt.to_dict()
     label = fields.get("label")
     return fields if label is None else {**fields, "label": names[label]}

@@ -32,9 +32,10 @@ class Cohort:
     """The images of one model that are drawn together."""
 
     def __init__(self, new_engine: Callable[[], Engine], express: int = 0) -> None:
-        """new_engine: makes the engine, when it is first needed. express: number of its
-        slots that only the first image of a job may take, so that a job which comes
-        while a large job fills all other slots begins at the next step."""
+        """new_engine: makes the engine, when it is first needed.
+        express: number of its slots that only the first image of a job may take, so
+            that a job which comes while a large job fills all other slots begins at the
+            next step."""
         self._new_engine = new_engine
         self._express = express
         self._seats: dict[int, Seat] = {}
@@ -73,7 +74,10 @@ class Cohort:
         return self._engine.load
 
     def seat(self, token: str, image: PlannedImage) -> None:
-        """Give the image a slot; one must be free. token: of its job's claim."""
+        """Give the image a slot; one must be free.
+
+        token: of its job's claim.
+        """
         self._seats[self._engine.admit(image.request)] = Seat(
             token, image.sample, image.skip
         )

@@ -44,8 +44,11 @@ PART_FOR_COMPILERS = 4
 
 
 def compilers_at_once(missing: int, usable_processors: int, memory: int) -> int:
-    """Return how many processes compile at once. missing: kinds of network that lack
-    their loops. memory: bytes of the machine or the container."""
+    """Return how many processes compile at once.
+
+    missing: kinds of network that lack their loops.
+    memory: bytes of the machine or the container.
+    """
     # At least as many as a kind has functions, so that its models wait for the longer of
     # these and not for both.
     most = min(usable_processors, memory // PART_FOR_COMPILERS // COMPILER_BYTES)
@@ -66,11 +69,14 @@ def make_ready(
     First come models that jobs wait for, then those whose loops are on disk, FIRST,
     those that are known good, and those with the smallest images.
 
-    places: the models' directories. usable: processors on which missing loops are
-    compiled; any if empty. report(name): called for each ready model. refuse(name,
-    reason): called for a bad model, which is removed from the pool. measure(name):
-    raises an error for a bad model. known: names of models that are known good. A
-    failed compiler is only logged: the engine process then compiles for itself.
+    places: the models' directories.
+    usable: processors on which missing loops are compiled; any if empty.
+    report(name): called for each ready model.
+    refuse(name, reason): called for a bad model, which is removed from the pool.
+    measure(name): raises an error for a bad model.
+    known: names of models that are known good.
+
+    A failed compiler is only logged: the engine process then compiles for itself.
     """
     names = sorted(
         pool.names(),
@@ -151,8 +157,10 @@ def _make_one_ready(
     measure: Callable[[str], None],
     compiling_s: float,
 ) -> None:
-    """Measure and warm up one model. compiling_s: how long it has waited for its loops,
-    for the log."""
+    """Measure and warm up one model.
+
+    compiling_s: how long it has waited for its loops, for the log.
+    """
     began = time.monotonic()
     try:
         measure(name)

@@ -62,8 +62,11 @@ class Deadlines:
         self._say(OPENING_S)
 
     def begin(self, kind: str, size: int = 1, deaths: int = 0) -> None:
-        """Allow the time of a turn that begins now. size: number of images of its
-        busiest thread. deaths: as in Claim, of the job that the turn is for."""
+        """Allow the time of a turn that begins now.
+
+        size: number of images of its busiest thread.
+        deaths: as in Claim, of the job that the turn is for.
+        """
         usual_s = self._usual_s.get(kind)
         least_s = FIRST_S if usual_s is None or deaths >= DEATHS else LEAST_S
         self._say(max(least_s, PATIENCE * (usual_s or 0.0) * size))

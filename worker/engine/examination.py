@@ -124,9 +124,11 @@ class Examination:
         examiner: Examiner,
         repeats: Repeats | None = None,
     ) -> None:
-        """kept: models that are known good. slot_memory_mib: MiB for slots. most_mib:
-        most MiB of a model's weights. examiner: the first process; more are started as
-        needed. repeats: shared with another Examination, or a new one."""
+        """kept: models that are known good.
+        slot_memory_mib: MiB for slots.
+        most_mib: most MiB of a model's weights.
+        examiner: the first process; more are started as needed.
+        repeats: shared with another Examination, or a new one."""
         self.repeats = Repeats() if repeats is None else repeats
         self._kept = kept
         self._slot_memory_mib = slot_memory_mib
@@ -151,7 +153,10 @@ class Examination:
         waiting: Callable[[], object] = lambda: None,
     ) -> Model:
         """Return the model, after another process has loaded it once unless it is known
-        good. waiting: called every second meanwhile."""
+        good.
+
+        waiting: called every second meanwhile.
+        """
         with self._noting(place):
             weights_bytes(place, self._most_mib)
             if not self.knows(place):

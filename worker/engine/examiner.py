@@ -68,11 +68,13 @@ class Examiner:
     ) -> None:
         """Call `look(*arguments)`, both picklable, in the process.
 
-        limit_s: processor seconds that it may use. clock_s: seconds by the clock;
-        default: CLOCK_PER_PROCESSOR times as many. waiting: called every second
-        meanwhile. Raises ModelError, with the reason, if the call raises anything or
-        ends the process, and InconclusiveError if that may have had another reason than
-        the model.
+        limit_s: processor seconds that it may use.
+        clock_s: seconds by the clock; default: CLOCK_PER_PROCESSOR times as many.
+        waiting: called every second meanwhile.
+
+        Raises ModelError, with the reason, if the call raises anything or ends the
+        process, and InconclusiveError if that may have had another reason than the
+        model.
         """
         if clock_s is None:
             clock_s = CLOCK_PER_PROCESSOR * limit_s
@@ -184,7 +186,10 @@ def _end_with_parent() -> None:
 
 def bound_memory(further: int, held: int | None = None) -> None:
     """Limit the data of this process, and of those that it starts, to `further` bytes
-    beside `held`. Only on Linux. held: default: what the process has now."""
+    beside `held`. Only on Linux.
+
+    held: default: what the process has now.
+    """
     if sys.platform == "linux":
         if held is None:
             held = data_bytes()

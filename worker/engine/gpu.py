@@ -45,8 +45,10 @@ def wait_for_gpu(
     after 1 s, 2 s, ... 5 min, each in a process of its own, because CUDA that has
     failed once in a process fails there for ever.
 
-    device: `cuda`, `cuda:0`, ... begin: called before each test. usable: processors on
-    which the test runs; any if empty. pause: sleeps.
+    device: `cuda`, `cuda:0`, ...
+    begin: called before each test.
+    usable: processors on which the test runs; any if empty.
+    pause: sleeps.
     """
     backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)
     log = structlog.get_logger("card")

@@ -25,8 +25,8 @@ class Inbox:
         connection: "Connection[Any, Any] | None" = None,
         on_lost: Callable[[], None] = lambda: None,
     ) -> None:
-        """connection: to the worker, if any. on_lost: called in `next` when it is
-        closed."""
+        """connection: to the worker, if any.
+        on_lost: called in `next` when it is closed."""
         self._connection = connection
         self._on_lost = on_lost
         self._own: queue.SimpleQueue[Message] = queue.SimpleQueue()

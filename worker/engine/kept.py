@@ -46,8 +46,8 @@ class KeptWeights:
     `sha256/name`. Several workers may share the folder."""
 
     def __init__(self, directory: Path, added_mib: float = math.inf) -> None:
-        """directory: of the copies; it need not exist. added_mib: most MiB of all
-        copies of added models together."""
+        """directory: of the copies; it need not exist.
+        added_mib: most MiB of all copies of added models together."""
         self._directory = directory
         self._added_bytes = added_mib * _MIB
         self._log = structlog.get_logger("weights")
@@ -69,7 +69,10 @@ class KeptWeights:
 
     def forget_soon(self, name: str, identity: str | None = None) -> None:
         """Keep copies of this name for only FORGOTTEN_AFTER_S seconds more, which is
-        time for open jobs. identity: default: all."""
+        time for open jobs.
+
+        identity: default: all.
+        """
         then = time.time() - KEPT_FOR_S + FORGOTTEN_AFTER_S
         of = "*" if identity is None else _plain(identity)
         for card in self._directory.glob(f"{of}/{_plain(name)}/{CARD}"):
@@ -84,8 +87,13 @@ class KeptWeights:
 
     def find(self, name: str, identity: str) -> Path | None:
         """Return the directory of a copy and note that it is used; None if there is
-        none. identity: of the model, or the SHA-256 of its weights, which jobs of
-        earlier versions name. Raises OSError if the use cannot be noted."""
+        none.
+
+        identity: of the model, or the SHA-256 of its weights, which jobs of earlier
+            versions name.
+
+        Raises OSError if the use cannot be noted.
+        """
         place = self._place(name, identity)
         if not (place / CARD).is_file():
             others = self._directory.glob(f"*/{_plain(name)}/{CARD}")

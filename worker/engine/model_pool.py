@@ -103,9 +103,11 @@ class ModelPool:
         names: Iterable[str] = (),
         most: int = MOST_LOADED,
     ) -> None:
-        """models: loaded models by name. plan: for all models. names: models that have
-        an equal share of the memory for slots, whether they are loaded or not; default:
-        `models`. most: models that may be in memory, replaced weights included.
+        """models: loaded models by name.
+        plan: for all models.
+        names: models that have an equal share of the memory for slots, whether they are
+            loaded or not; default: `models`.
+        most: models that may be in memory, replaced weights included.
 
         Raises ModelError if one image of a model needs more than its share of the
         memory.
@@ -307,7 +309,10 @@ class ModelPool:
         return sorted(self._loaded)
 
     def engine(self, name: str, threads: int | None = None) -> Engine:
-        """Return a new engine for a model. threads: default: those of its plan."""
+        """Return a new engine for a model.
+
+        threads: default: those of its plan.
+        """
         loaded = self._loaded[name]
         plan = loaded.plan
         slots = plan.slots + plan.express
@@ -440,10 +445,12 @@ def load_pool(
     """Load the models of these directories. A model that cannot be loaded is in
     `refused` of the pool; ModelError is raised if none can.
 
-    load(name, directory, device): returns the examined model. begin: called before each
-    model. further: models that take no memory from the others, because they were added.
-    most: models that may be in memory. later: called with each added model for which
-    there is no room yet; None refuses these.
+    load(name, directory, device): returns the examined model.
+    begin: called before each model.
+    further: models that take no memory from the others, because they were added.
+    most: models that may be in memory.
+    later: called with each added model for which there is no room yet; None refuses
+        these.
     """
     log = structlog.get_logger("models")
     pool = ModelPool({}, plan, set(places).difference(further), most)

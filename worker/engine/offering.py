@@ -45,9 +45,9 @@ def offer(
     """Export the models that are not in `folder` yet, and renew what calibration has
     changed of the others. Failures are only logged: clients then use the service.
 
-    models: directory -> identity, in the order of exporting. usable: processors that
-    this thread and its process use from now on; any if empty. largest_mib: models with
-    more MiB of weights are left out.
+    models: directory -> identity, in the order of exporting.
+    usable: processors that this thread and its process use from now on; any if empty.
+    largest_mib: models with more MiB of weights are left out.
     """
     try:
         identities = {

@@ -135,7 +135,10 @@ class _Worker:
 def main(usable: Collection[int]) -> None:
     """Load the models, report them to the worker, draw until the worker says stop, and
     end the process. sys.argv has two descriptors: of this end of the socket pair, and
-    of the memory for deadlines. usable: processors that may be used."""
+    of the memory for deadlines.
+
+    usable: processors that may be used.
+    """
     # Ctrl-C reaches both processes; the worker decides when to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -245,8 +248,10 @@ def main(usable: Collection[int]) -> None:
 
 
 def _threads(settings: Settings, usable: Collection[int]) -> int:
-    """Return the number of drawing threads. usable: the processors before this process
-    was pinned to some of them."""
+    """Return the number of drawing threads.
+
+    usable: the processors before this process was pinned to some of them.
+    """
     if settings.device != "cpu":
         return 1
     there = available(len(usable) or None)
@@ -323,9 +328,12 @@ def offer_meanwhile(
     identities: Mapping[str, str],
 ) -> None:
     """Prepare models for browsers in a thread of its own, without models that only one
-    key sees. Does nothing if the settings name no folder for them. usable: processors;
-    any if empty. place(name): returns a model's directory. identities: name ->
-    identity."""
+    key sees. Does nothing if the settings name no folder for them.
+
+    usable: processors; any if empty.
+    place(name): returns a model's directory.
+    identities: name -> identity.
+    """
     folder, largest_mib = settings.portable_dir, settings.portable_mib
     if folder is None:
         return
@@ -383,8 +391,12 @@ def _bring(
     identity: str,
 ) -> FetchedModel | None:
     """Load a model that was exchanged and kept, or unloaded. Return None if none can be
-    used, or if it is being made ready. identity: may be the SHA-256 of the weights.
-    Raises FullPoolError if there is no room."""
+    used, or if it is being made ready.
+
+    identity: may be the SHA-256 of the weights.
+
+    Raises FullPoolError if there is no room.
+    """
     if pool.prioritise(name, identity):
         return None
     log = structlog.get_logger("weights")

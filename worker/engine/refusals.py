@@ -39,8 +39,12 @@ def reason_of(error: Exception) -> str:
 
 def log_refusal(name: str, error: Exception, place: Path) -> str:
     """Log why a model is not served, and return the reason without any path of this
-    machine, in at most LONGEST characters. place: the model's directory. Raises `error`
-    again if the GPU has failed."""
+    machine, in at most LONGEST characters.
+
+    place: the model's directory.
+
+    Raises `error` again if the GPU has failed.
+    """
     if is_gpu_error(error):
         raise error
     reason = reason_of(error)

@@ -60,14 +60,19 @@ class Runner:
         unloading: Unloading | None = None,
         begin: Callable[[], None] = lambda: None,
     ) -> None:
-        """cohorts: of each loaded model, by name. score: makes one pass
-        (assessment.make_pass). step_delay_s: pause between steps, for tests. islands,
-        free_particles: see ByParticles. deadlines: set before each turn. bring(name,
-        identity): loads a model that was exchanged or unloaded, and returns its card
-        and cohort, None if there is no such model; raises FullPoolError if there is no
-        room. coding: see Files. field_cohort: see Slots. pool, unloading: the models in
-        memory, and which of them are unloaded; without them none is. begin: called
-        first, in the thread that draws."""
+        """cohorts: of each loaded model, by name.
+        score: makes one pass (assessment.make_pass).
+        step_delay_s: pause between steps, for tests. islands,
+        free_particles: see ByParticles.
+        deadlines: set before each turn.
+        bring(name, identity): loads a model that was exchanged or unloaded, and returns
+            its card and cohort, None if there is no such model; raises FullPoolError if
+            there is no room.
+        coding: see Files.
+        field_cohort: see Slots.
+        pool, unloading: the models in memory, and which of them are unloaded; without
+            them none is.
+        begin: called first, in the thread that draws."""
         self._begin = begin
         self._bring = bring
         self._pool = pool
@@ -315,8 +320,10 @@ class Runner:
         self._slots.prepare(model)
 
     def _serve(self, card: ModelCard, called: str, cohort: Cohort | None) -> None:
-        """Serve a new model, or new weights of one. cohort: None for weights that have
-        been in memory before."""
+        """Serve a new model, or new weights of one.
+
+        cohort: None for weights that have been in memory before.
+        """
         self._retire(card.name, but=called)
         if cohort is not None:
             self._slots.add(called, cohort)

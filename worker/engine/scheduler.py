@@ -89,7 +89,10 @@ class _Lane(Generic[Image]):
     def next(self, first_only: bool) -> str | None:
         """Return the token of the job whose image gets the next slot, or None: of the
         owner, and then the job, that has had the fewest slots; of equals, the job with
-        the fewest waiting images. first_only: only jobs without an image in a slot."""
+        the fewest waiting images.
+
+        first_only: only jobs without an image in a slot.
+        """
         found = None
         least = (0.0, 0.0, 0)
         for token, entry in self.entries.items():
@@ -156,9 +159,13 @@ class Scheduler(Generic[Image]):
         owner: str = "",
         may_be_first: bool = True,
     ) -> None:
-        """Queue the images of a job, at least one. model: name of the slots for which
-        they wait. owner: whose turn it uses. may_be_first: whether one image may take a
-        slot that is reserved for first images."""
+        """Queue the images of a job, at least one.
+
+        model: name of the slots for which they wait.
+        owner: whose turn it uses.
+        may_be_first: whether one image may take a slot that is reserved for first
+            images.
+        """
         assert token not in self._entries
         lanes = self._lanes.setdefault(model, _Lanes[Image]())
         self._entries[token] = lanes[priority].add(token, images, owner, may_be_first)
@@ -167,8 +174,10 @@ class Scheduler(Generic[Image]):
         self, model: str, first_only: bool = False
     ) -> tuple[str, Image] | None:
         """Take the image that gets the next slot of this model: its job's token and the
-        image; None if none waits. first_only: the slot is reserved for jobs without an
-        image in a slot."""
+        image; None if none waits.
+
+        first_only: the slot is reserved for jobs without an image in a slot.
+        """
         lanes = self._lanes.get(model)
         return None if lanes is None else lanes.next_image(first_only)
 

@@ -87,11 +87,13 @@ class SlotPlan:
         holds, and as many slots as the rest does.
 
         slot_bytes, particle_bytes, pass_bytes: of one slot, of one particle, and of one
-        picture that is scored. share: bytes for all of these. begun_again: particles
-        for which there must be room. scratch_bytes: of the arrays of a thread beside
-        those of its slots. particle_scratch: the same of the networks that draw
-        particles. That of their first thread, and the pass_bytes of the first picture,
-        count as the worker's other memory.
+            picture that is scored.
+        share: bytes for all of these.
+        begun_again: particles for which there must be room.
+        scratch_bytes: of the arrays of a thread beside those of its slots.
+        particle_scratch: the same of the networks that draw particles. That of their
+            first thread, and the pass_bytes of the first picture, count as the worker's
+            other memory.
         """
         planned = _Particles()
         if particle_bytes:
@@ -125,8 +127,13 @@ class SlotPlan:
 
 
 def plan_for(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
-    """Return the plan for one model. plan: for all models. share: bytes. Raises
-    ModelError if one image needs more."""
+    """Return the plan for one model.
+
+    plan: for all models.
+    share: bytes.
+
+    Raises ModelError if one image needs more.
+    """
     size = slot_bytes(model)
     if size > share:
         raise ModelError(
@@ -156,8 +163,10 @@ def plan_for(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
 def most_slots(
     memory: int, slot_bytes: int, scratch_bytes: int, threads: int = 1
 ) -> int:
-    """Return how many slots fit into `memory` bytes, at least one. scratch_bytes: of
-    each thread, however many slots it has."""
+    """Return how many slots fit into `memory` bytes, at least one.
+
+    scratch_bytes: of each thread, however many slots it has.
+    """
     slots = (memory - threads * scratch_bytes) // slot_bytes
     if threads > 1:
         slots -= threads

@@ -24,7 +24,10 @@ def success(summary: Summary, **kept: bytes) -> Outcome:
 
 def drawn_outcome(order: DrawOrder, log_p: Mapping[int, float]) -> Outcome:
     """Return the outcome of a job whose images are drawn, with their probabilities and
-    labels if the order asks for these. log_p: ln p of each image, by its index."""
+    labels if the order asks for these.
+
+    log_p: ln p of each image, by its index.
+    """
     labelling = order.labelling
     labels: tuple[str, ...] = ()
     if labelling is not None:

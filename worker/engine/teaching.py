@@ -159,12 +159,14 @@ class _Reports(Display):
 def main(
     out: TextIO, trainer: int, added: str, job_id: str, name: str, options: str
 ) -> None:
-    """Train a model and publish it in the job's directory.
+    """Train a model and publish it in the job's directory. Exits with EXIT_STOPPED if
+    it was asked to stop.
 
-    out: where lines for the trainer are printed, failures too. trainer: process id of
-    the trainer. added: the directory of added models. job_id, name: the job and its
-    model. options: TrainOptions as JSON. Exits with EXIT_STOPPED if it was asked to
-    stop.
+    out: where lines for the trainer are printed, failures too.
+    trainer: process id of the trainer.
+    added: the directory of added models.
+    job_id, name: the job and its model.
+    options: TrainOptions as JSON.
     """
     files = JobFiles(Path(added), job_id, name)
     try:
@@ -448,5 +450,8 @@ def _expect_memory(pictures: Path, asked: TrainOptions) -> None:
 
 def memory_limit(training_mib: int) -> int:
     """Return the bytes that a training may have beside what its process has once
-    everything is imported. training_mib: the setting in MiB; 0 for the default."""
+    everything is imported.
+
+    training_mib: the setting in MiB; 0 for the default.
+    """
     return training_mib * _MIB or max(_LEAST_MEMORY, usable() // _MEMORY_SHARE)

@@ -20,10 +20,11 @@ STARTED_LINE = '{"begun": true}\n'
 
 
 def main(trainer: int, arguments: list[str]) -> None:
-    """Tie this process to its trainer, report that, and train.
+    """Tie this process to its trainer, report that, and train. Ends the process at once
+    if the trainer is not its parent, because it has died already.
 
-    trainer: process id of the trainer. arguments: of `teaching.main`. If the trainer is
-    not the parent, it has died already, and this process ends at once.
+    trainer: process id of the trainer.
+    arguments: of `teaching.main`.
     """
     die_with_parent(trainer)
     end_on_hangup()

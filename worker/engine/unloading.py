@@ -37,7 +37,8 @@ class Unloading:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """is_added: returns True if the model of this name was added, so that it can be
-        loaded again. clock: seconds."""
+        loaded again.
+        clock: seconds."""
         self._pool = pool
         self._is_added = is_added
         self._clock = clock
@@ -54,7 +55,10 @@ class Unloading:
         return called in self._used_at
 
     def mark_ready(self, called: str, asked_for: bool = False) -> None:
-        """Note that a model is ready. asked_for: whether a job waits for it."""
+        """Note that a model is ready.
+
+        asked_for: whether a job waits for it.
+        """
         self._used_at[called] = self._clock()
         if asked_for:
             self._asked_for.add(called)
@@ -67,9 +71,12 @@ class Unloading:
     def proposals(
         self, serving: Mapping[str, str], in_use: Collection[str], needs_room: bool
     ) -> dict[str, int]:
-        """Return the models to propose now: name -> number of the proposal. serving:
-        plain name -> name of each served model. in_use: models that jobs use now.
-        needs_room: whether a model waits to be loaded."""
+        """Return the models to propose now: name -> number of the proposal.
+
+        serving: plain name -> name of each served model.
+        in_use: models that jobs use now.
+        needs_room: whether a model waits to be loaded.
+        """
         for called in in_use:
             self.mark_used(called)
         own_names = {called: name for name, called in serving.items()}

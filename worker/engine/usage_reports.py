@@ -21,8 +21,9 @@ class UsageReports:
         models: Iterable[str],
         report: Callable[[Mapping[str, Usage], float], None],
     ) -> None:
-        """models: names of the loaded models. report(usage, seconds): called with the
-        usage of each model, and the seconds of all steps since the start."""
+        """models: names of the loaded models.
+        report(usage, seconds): called with the usage of each model, and the seconds of
+            all steps since the start."""
         self._of = {name: Usage() for name in models}
         self._past_s = 0.0
         """Seconds of the steps of models that were unloaded, or are counted anew."""

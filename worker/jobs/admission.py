@@ -69,13 +69,17 @@ class Admission:
         clock: Callable[[], float] = time.monotonic,
         unload: Callable[[str, int], None] = lambda called, proposal: None,
     ) -> None:
-        """ledger: the jobs' records. announcement: this worker's. live_workers: returns
-        what all workers announce, and may raise RedisError. publisher: publishes rows
-        and ends. submit: sends an order to the engine. fetch(name, identity): asks the
-        engine to load a model for which a job waits; `on_fetched` reports it.
-        on_opened: called for each opened job. added_dir: the directory of added models.
-        clock: seconds. unload(called, proposal): accepts the engine's proposal to
-        unload a model."""
+        """ledger: the jobs' records.
+        announcement: this worker's.
+        live_workers: returns what all workers announce, and may raise RedisError.
+        publisher: publishes rows and ends.
+        submit: sends an order to the engine.
+        fetch(name, identity): asks the engine to load a model for which a job waits;
+            `on_fetched` reports it.
+        on_opened: called for each opened job.
+        added_dir: the directory of added models.
+        clock: seconds.
+        unload(called, proposal): accepts the engine's proposal to unload a model."""
         self._ledger = ledger
         self._announcement = announcement
         self._live_workers = live_workers
@@ -127,15 +131,15 @@ class Admission:
         return [spec is None or self._can_open(spec, workers) for spec in specs]
 
     def is_ours(self, spec: bytes | None) -> bool:
-        """Return whether this worker shall open a job.
+        """Return True if this worker shall open a job. Raises RedisError.
 
-        spec: the job's description as JSON, or None if it has ended or shall be
-        canceled; such a job is opened, which only ends it and removes its entry.
         False if another worker may do the job, or this one later: the job has a later
         version, needs weights that this worker does not have in memory (which are then
-        requested), or its model is still compiled.
-        True for an invalid job and for one that no worker can do with these weights: it
-        is opened, and fails with a reason. Raises RedisError.
+        requested), or its model is still compiled. True for an invalid job and for one
+        that no worker can do with these weights: it is opened, and fails with a reason.
+
+        spec: the job's description as JSON. None if it has ended or shall be canceled;
+            such a job is opened, which only ends it and removes its entry.
         """
         return spec is None or self._can_open(spec, self._live_workers)
 
@@ -214,15 +218,20 @@ class Admission:
             self._fetch(*weights)
 
     def on_fetched(self, card: ModelCard, called: str) -> None:
-        """Note that the engine has loaded these weights. called: their name in the
-        engine."""
+        """Note that the engine has loaded these weights.
+
+        called: their name in the engine.
+        """
         self._called[card.name, card.identity_or_digest] = called
         self._forget_request(card)
         self._announcement.add_kept(card)
 
     def on_unload_proposed(self, called: str, proposal: int) -> None:
         """Store the engine's proposal to unload a model, for `unload_proposed_models`.
-        called: the model's name in the engine. proposal: number of the proposal."""
+
+        called: the model's name in the engine.
+        proposal: number of the proposal.
+        """
         self._unloadable.append((called, proposal))
 
     def unload_proposed_models(self) -> None:
@@ -250,7 +259,9 @@ class Admission:
 
     def on_served(self, card: ModelCard, called: str) -> None:
         """Note that the engine serves a new model, or other weights of a known one.
-        called: its name in the engine."""
+
+        called: its name in the engine.
+        """
         self._called[card.name, card.identity_or_digest] = called
         self._has_ready.set()
 
@@ -263,9 +274,12 @@ class Admission:
     ) -> bool:
         """Begin or continue a job under a new claim, and send its order to the engine.
 
-        answers: replies to `add_open_commands`. token: the new claim's. deaths: as in
-        Claim. Return True if the job is open, and False if it has ended or is missing.
-        A job that cannot be done is opened and ended as failed by the publisher. Raises
+        answers: replies to `add_open_commands`.
+        token: the new claim's.
+        deaths: as in Claim.
+
+        Return True if the job is open, and False if it has ended or is missing. A job
+        that cannot be done is opened and ended as failed by the publisher. Raises
         RedisError if one of the replies is an error.
         """
         opened = self._ledger.parse_open_replies(job_id, token, answers, deaths)
@@ -299,10 +313,10 @@ class Admission:
         return True
 
     def drop(self, name: bytes, outcome: Outcome) -> None:
-        """End a job whose queue entry is invalid, whoever owns it.
+        """End a job whose queue entry is invalid, whoever owns it. Nothing happens if
+        there is no such job; a record that is no job's is logged. Raises RedisError.
 
-        name: the job's id as the queue has it. Nothing happens if there is no such job;
-        a record that is no job's is logged. Raises RedisError.
+        name: the job's id as the queue has it.
         """
         try:
             self._ledger.settle(name.decode(), "", outcome)

@@ -41,8 +41,9 @@ class Announcement:
     """
 
     def __init__(self, info: WorkerInfo, health_file: Path | None = None) -> None:
-        """info: the first announcement. health_file: a file whose time of change is
-        renewed with each heartbeat once a model is ready; None for no file."""
+        """info: the first announcement.
+        health_file: a file whose time of change is renewed with each heartbeat once a
+            model is ready; None for no file."""
         self.info = info
         self._health_file = health_file
         self._ended = False
@@ -165,7 +166,8 @@ class ReservedNames:
     lost it."""
 
     def __init__(self, redis: Redis, directory: Path) -> None:
-        """redis: a client. directory: the models directory; it need not exist."""
+        """redis: a client.
+        directory: the models directory; it need not exist."""
         self._redis: Any = redis  # redis-py types every answer as "awaitable or not"
         self._directory = directory
         self._identities: dict[tuple[Path, int, int], str] = {}

@@ -28,8 +28,9 @@ class Cancellation:
         open_jobs: Callable[[], Sequence[str]],
         cancel: Callable[[str], None],
     ) -> None:
-        """redis: a client for blocking commands. open_jobs: returns the ids of this
-        worker's open jobs. cancel: called in the thread of `turn`."""
+        """redis: a client for blocking commands.
+        open_jobs: returns the ids of this worker's open jobs.
+        cancel: called in the thread of `turn`."""
         self._ledger = Ledger(redis)
         self._open_jobs = open_jobs
         self._cancel = cancel

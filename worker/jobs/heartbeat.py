@@ -15,8 +15,8 @@ class Heartbeat:
     """Calls each of `beats` with its Redis client, twice a second."""
 
     def __init__(self, redis: Redis, beats: Sequence[Callable[[Redis], None]]) -> None:
-        """redis: a client with a short timeout. beats: functions that write to Redis
-        and may raise RedisError."""
+        """redis: a client with a short timeout.
+        beats: functions that write to Redis and may raise RedisError."""
         self._redis = redis
         self._beats = beats
         self._log = structlog.get_logger("heartbeat")

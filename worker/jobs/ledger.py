@@ -98,8 +98,9 @@ class Ledger:
     """Claims, appends, settles and releases jobs in Redis."""
 
     def __init__(self, redis: Redis, numerics: str = "") -> None:
-        """redis: a client. numerics: the arithmetic with which the claiming worker
-        draws, which is stored in the job's record."""
+        """redis: a client.
+        numerics: the arithmetic with which the claiming worker draws, which is stored
+            in the job's record."""
         self._redis: Any = redis  # redis-py types every answer as "awaitable or not"
         self._numerics = numerics
 
@@ -129,7 +130,9 @@ class Ledger:
     ) -> OpenedJob | Unclaimed:
         """Return what `open` returns, from the replies to `add_open_commands`.
 
-        deaths: as in Claim. Raises the RedisError that a reply contains.
+        deaths: as in Claim.
+
+        Raises the RedisError that a reply contains.
         """
         for error in answers:
             if isinstance(error, RedisError):
@@ -218,8 +221,9 @@ class Ledger:
     def settle(self, job_id: str, token: str, outcome: Outcome) -> SettleAnswer:
         """End a job with this outcome, whose status must not be None.
 
-        token: the claim's that must own the job; '' for any owner. Return the script's
-        answer.
+        token: the claim's that must own the job; '' for any owner.
+
+        Return the script's answer.
         """
         assert outcome.status is not None
         status = outcome.status.value

@@ -40,7 +40,8 @@ class PortableFolder:
     def __init__(
         self, folder: Path, name: str, live: Callable[[], list[WorkerInfo]]
     ) -> None:
-        """name: of this worker. live: returns the announcements of all live workers."""
+        """name: of this worker.
+        live: returns the announcements of all live workers."""
         self._folder = folder
         self._name = name
         self._live = live

@@ -121,10 +121,11 @@ class Publisher:
         on_closed: Callable[[Claim, Outcome], None],
         pace_of_job_s: float = PACE_OF_JOB_S,
     ) -> None:
-        """ledger: writes to Redis. on_stopped(token): called if the job shall not be
-        drawn any further (canceled, or lost). on_closed(claim, outcome): called once
-        for each claim, when nothing more will be written for it. Both are called from
-        the publisher's thread; `on_stopped` also from the thread that calls `cancel`.
+        """ledger: writes to Redis.
+        on_stopped(token): called if the job shall not be drawn any further (canceled,
+            or lost), from the publisher's thread or the one that calls `cancel`.
+        on_closed(claim, outcome): called once for each claim, when nothing more will be
+            written for it, from the publisher's thread.
         pace_of_job_s: seconds between two entries of a job, at least."""
         self._ledger = ledger
         self._least_pace_s = self._pace_s = pace_of_job_s
@@ -173,8 +174,10 @@ class Publisher:
         """Queue the progress of a claim, for jobs whose rows do not show it; an older
         one that was not written is replaced.
 
-        share: the part of the work that is done, 0 to 1. estimate, grid: as in
-        Progress. Ignored for claims that are unknown or have an outcome.
+        share: the part of the work that is done, 0 to 1.
+        estimate, grid: as in Progress.
+
+        Ignored for claims that are unknown or have an outcome.
         """
         with self._changed:
             outbox = self._outboxes.get(token)

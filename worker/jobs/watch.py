@@ -20,8 +20,9 @@ class Watch:
         renew: Callable[[Redis], None],
         kill: Callable[[], None],
     ) -> None:
-        """is_hung: returns True if the engine will not come back by itself. renew:
-        renews the leases. kill: ends the engine, and thereby this worker."""
+        """is_hung: returns True if the engine will not come back by itself.
+        renew: renews the leases.
+        kill: ends the engine, and thereby this worker."""
         self._is_hung = is_hung
         self._renew = renew
         self._kill = kill

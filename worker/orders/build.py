@@ -33,9 +33,13 @@ BUILDERS: dict[str, Build] = {
 
 
 def build(spec: JobSpec, card: ModelCard, material: Material) -> Order:
-    """Return the order for a claimed job. card: of the model that it was accepted for.
+    """Return the order for a claimed job.
+
+    card: of the model that it was accepted for.
+
     Raises JobRefusedError if the model cannot do the job, or if the stored input or
-    rows do not fit the description."""
+    rows do not fit the description.
+    """
     check_spec(spec, card)
     build_one = BUILDERS[spec.kind]
     try:

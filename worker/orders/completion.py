@@ -98,7 +98,10 @@ def complete_order(
 
 
 def given_image(spec: JobSpec, values: int, pixels: bytes, keep: bytes) -> GivenImage:
-    """Return picture and mask as values. values: number of different values of a byte."""
+    """Return picture and mask as values.
+
+    values: number of different values of a byte.
+    """
     return GivenImage(
         pixels_to_values(whole_picture(spec, pixels), values), kept_pixels(spec, keep)
     )

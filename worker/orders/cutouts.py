@@ -39,8 +39,11 @@ class FilledPixels:
         self._pixels: dict[tuple[int, int], bytes] = {}
 
     def add(self, cutout: CutoutOrder, y: int, pixels: bytes) -> None:
-        """Store those pixels of row y of a cut-out that its mask does not give. y:
-        index of the row in the cut-out. pixels: bytes of the whole row."""
+        """Store those pixels of row y of a cut-out that its mask does not give.
+
+        y: index of the row in the cut-out.
+        pixels: bytes of the whole row.
+        """
         left, top = cutout.place
         C = cutout.job.channels
         W = cutout.job.width

@@ -25,12 +25,18 @@ def _failed(word: str, title: str, cause: BaseException) -> JobError:
 
 
 def malformed_spec(detail: str) -> JobError:
-    """Return the error for an invalid description or input. detail: a sentence."""
+    """Return the error for an invalid description or input.
+
+    detail: a sentence.
+    """
     return _fault("malformed-spec", "The job's description cannot be read", detail)
 
 
 def malformed_entry(detail: str) -> JobError:
-    """Return the error for an invalid queue entry. detail: a sentence."""
+    """Return the error for an invalid queue entry.
+
+    detail: a sentence.
+    """
     return _fault("malformed-entry", "The queue entry cannot be read", detail)
 
 
@@ -50,8 +56,10 @@ def model_changed(name: str) -> JobError:
 
 
 def shape_mismatch(name: str, expected: str, got: str) -> JobError:
-    """Return the error for a job of another size than the model. expected, got: as
-    text."""
+    """Return the error for a job of another size than the model.
+
+    expected, got: as text.
+    """
     detail = (
         f"{name!r} draws (channels, height, width) = {expected}; the job says {got}."
     )
@@ -69,7 +77,11 @@ def kind_refused(name: str, can: list[str]) -> JobError:
 
 def method_refused(name: str, methods: list[str], max_particles: int) -> JobError:
     """Return the error for a method or number of particles that the model does not
-    offer. methods: those that it offers. max_particles: 0 if it offers none."""
+    offer.
+
+    methods: those that it offers.
+    max_particles: 0 if it offers none.
+    """
     by_particles = f", by at most {max_particles} particles" if max_particles else ""
     detail = f"{name!r} completes by: {', '.join(methods)}{by_particles}."
     return _fault("malformed-spec", "The model does not complete like this", detail)
@@ -87,8 +99,10 @@ def not_verifiable(cause: BaseException) -> JobError:
 
 
 def not_encodable(why: str) -> JobError:
-    """Return the error for pictures that cannot be encoded. why: a sentence without its
-    full stop."""
+    """Return the error for pictures that cannot be encoded.
+
+    why: a sentence without its full stop.
+    """
     return _fault("not-encodable", "The pictures cannot be encoded", f"{why}.")
 
 
@@ -113,13 +127,18 @@ def drawing_failed(cause: BaseException) -> JobError:
 
 
 def training_failed(why: str) -> JobError:
-    """Return the error for a training that ended without a model. why: a sentence."""
+    """Return the error for a training that ended without a model.
+
+    why: a sentence.
+    """
     return _fault("training-failed", "The training has made no model", why)
 
 
 def training_died(deaths: int, how: str) -> JobError:
-    """Return the error for a training whose process ended `deaths` times. how: the last
-    end, such as "signal 9"."""
+    """Return the error for a training whose process ended `deaths` times.
+
+    how: the last end, such as "signal 9".
+    """
     detail = (
         f"Its process was started {deaths} times and ended each time before it was "
         f"done (the last time with {how}). The pictures may need more memory than "

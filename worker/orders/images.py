@@ -154,7 +154,8 @@ def exact_drawer(members: Sequence[str], keep: NDArray[np.bool_]) -> Drawer | No
     if particles are needed: if the model has several networks, or if a given pixel lies
     behind the hole's first pixel in the network's drawing order.
 
-    members: orientations of the model's networks. keep: (H, W), True = given.
+    members: orientations of the model's networks.
+    keep: (H, W), True = given.
     """
     orientations: list[Orientation] = [
         check_orientation(name, *keep.shape) for name in members
@@ -174,9 +175,11 @@ def plan_images(
 ) -> list[PlannedImage]:
     """Return the images of a job that are still to be drawn, in their order.
 
-    values: number of different values of a byte. given: None if nothing is given. rows:
-    rows that earlier attempts published. weighed: whether ln p of each image is wanted,
-    so that complete images pass the network once more.
+    values: number of different values of a byte.
+    given: None if nothing is given.
+    rows: rows that earlier attempts published.
+    weighed: whether ln p of each image is wanted, so that complete images pass the
+        network once more.
     """
     drawn: dict[tuple[int, Stage], list[RowDrawn]] = {}
     for row in rows:
@@ -295,7 +298,10 @@ rows per second."""
 
 def row_pixels(row: NDArray[np.integer], values: int) -> bytes:
     """Return the pixel bytes of a row of values (C, W), ordered by pixel and then by
-    colour. values: number of different ones."""
+    colour.
+
+    values: number of different ones.
+    """
     pixel_by_pixel = row.T.astype(np.uint8, copy=False).tobytes()
     return pixel_by_pixel.translate(pixel_of_value(values))
 

@@ -17,8 +17,12 @@ class Usage:
     images: int = 0
 
     def step(self, seconds: float, busy: int, rows: int, left: int) -> None:
-        """Add one step. seconds: its duration. busy: images that it drew side by side.
-        rows, left: rows and images that it completed."""
+        """Add one step.
+
+        seconds: its duration.
+        busy: images that it drew side by side.
+        rows, left: rows and images that it completed.
+        """
         self.steps += 1
         self.seconds += seconds
         self.rows += rows

@@ -49,9 +49,9 @@ class Due:
     def __init__(
         self, descriptor: int, helpers: Callable[[], Sequence[Used]] = tuple
     ) -> None:
-        """descriptor: of the shared memory (`shared_file`), which is mapped. helpers:
-        returns the threads for which the writing thread waits, with their used
-        processor time."""
+        """descriptor: of the shared memory (`shared_file`), which is mapped.
+        helpers: returns the threads for which the writing thread waits, with their used
+            processor time."""
         self._helpers = helpers
         self._memory = mmap.mmap(descriptor, _BYTES)
         self._seen: object = None
@@ -66,7 +66,9 @@ class Due:
 
     def expect(self, thread: int, seconds: float) -> None:
         """Set the deadline of another thread, such as the main thread of a new process.
-        thread: the system's number."""
+
+        thread: the system's number.
+        """
         self._write(seconds, [(thread, used_s(thread))])
 
     def is_over(self) -> bool:
@@ -119,8 +121,10 @@ _own_used_s = time.thread_time if sys.platform == "linux" else time.monotonic
 
 def used_s(thread: int) -> float:
     """Return the seconds of processor time that a thread of any process has used;
-    infinity if it has ended. thread: the system's number. The clock's time on systems
-    other than Linux."""
+    infinity if it has ended. On systems other than Linux, the clock's time.
+
+    thread: the system's number.
+    """
     if sys.platform != "linux":
         return time.monotonic()
     try:

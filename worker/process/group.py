@@ -15,7 +15,9 @@ longer."""
 
 def signal_group(leader: "subprocess.Popen[bytes]", number: int) -> None:
     """Send a signal to all processes of a group, if any, in one call of the kernel.
-    leader: started with `process_group=0`."""
+
+    leader: started with `process_group=0`.
+    """
     # A group of zombies is no error on Linux, and EPERM on other systems.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader.pid, number)

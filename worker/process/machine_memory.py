@@ -9,7 +9,10 @@ from model_core.control_groups import GROUPS, OWN, directories
 
 def usable(groups: Path = GROUPS, own: Path = OWN) -> int:
     """Return the bytes of memory that this process may use: the machine's, or fewer if
-    a control group allows less. groups, own: for tests."""
+    a control group allows less.
+
+    groups, own: for tests.
+    """
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min([physical, *_group_limits(groups, own)])
 

@@ -99,8 +99,8 @@ class Ending:
         their retries unspent, and delete RQ's record of this worker. Raises nothing.
 
         but: tokens of claims that are not returned, because this worker dies of their
-        jobs; their leases expire, which counts as a death. counted: whether this
-        attempt counts for the jobs.
+            jobs; their leases expire, which counts as a death.
+        counted: whether this attempt counts for the jobs.
         """
         try:
             for execution in reversed(self._held.all()):

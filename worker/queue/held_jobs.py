@@ -31,8 +31,9 @@ class HeldJobs:
         """Begin with the executions that `rq` holds.
 
         max_jobs: most jobs that are not completely drawn; a quarter more are allowed
-        for owners without a job here. is_late(): returns True if the engine process has
-        not come back in time; then nothing more is taken.
+            for owners without a job here.
+        is_late(): returns True if the engine process has not come back in time; then
+            nothing more is taken.
         """
         self._rq = rq
         self._max_jobs = max_jobs
@@ -92,8 +93,10 @@ class HeldJobs:
         even if the process dies.
 
         ask(pipeline, token): may add commands to the transaction, for the execution of
-        this token. Return the execution and the replies to these commands, in which
-        errors are values.
+            this token.
+
+        Return the execution and the replies to these commands, in which errors are
+        values.
         """
         rq = self._rq
         with rq.connection.pipeline() as pipeline:

@@ -133,7 +133,9 @@ class Recovery:
 
     def run_once(self, stranded_after_s: float = keys.LEASE_S) -> bool:
         """Run one pass and return True; return False if another worker holds the lock.
-        stranded_after_s: seconds after which a taken id counts as never begun."""
+
+        stranded_after_s: seconds after which a taken id counts as never begun.
+        """
         token = uuid.uuid4().hex
         if not self._redis.set(self._lock, token, nx=True, ex=LOCK_TTL_S):
             return False

@@ -93,8 +93,8 @@ class RqWorker(SimpleWorker):
     job_class = DrawJob
 
     def __init__(self, queue: str, redis: Redis, name: str) -> None:
-        """redis: a client that allows blocking commands. name: unique among live
-        workers."""
+        """redis: a client that allows blocking commands.
+        name: unique among live workers."""
         super().__init__(
             [queue],
             name=name,

@@ -28,7 +28,8 @@ class Strays:
     def __init__(
         self, redis: Redis, queue: Queue, started: str, clock: Callable[[], float]
     ) -> None:
-        """started: key of the registry of leases. clock: seconds; may raise RedisError."""
+        """started: key of the registry of leases.
+        clock: seconds; may raise RedisError."""
         self._redis: Any = redis
         self._queue = queue
         self._places = [

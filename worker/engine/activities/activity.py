@@ -167,8 +167,9 @@ def publish_image(
     """Publish the rows of an image that was drawn or decoded as a whole, without those
     that an earlier attempt published.
 
-    sample: index of the image in the job. image: values (C, H, W). Nothing is published
-    for an order without images, which asks only for statistics.
+    sample: index of the image in the job.
+    image: values (C, H, W). Nothing is published for an order without images, which
+        asks only for statistics.
     """
     rows = image.transpose(1, 0, 2)  # (H, C, W)
     new = [

@@ -84,9 +84,11 @@ class ByParticles:
         free: Callable[[str], None] = lambda model: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """assess: takes the images of a job once they are drawn. new_run: begins a
-        job's run; several runs of a model may be open, but only one is in a step.
-        free(model): frees the memory of a model's particles. clock: seconds."""
+        """assess: takes the images of a job once they are drawn.
+        new_run: begins a job's run; several runs of a model may be open, but only one
+            is in a step.
+        free(model): frees the memory of a model's particles.
+        clock: seconds."""
         self._around = around
         self._assess = assess
         self._new_run = new_run
@@ -210,7 +212,10 @@ class ByParticles:
     def _hand_on(
         self, job: _Job, image: NDArray[np.int64], found: Findings | None
     ) -> None:
-        """Publish an image. found: with the job's last image, receipt and maps of all."""
+        """Publish an image.
+
+        found: with the job's last image, receipt and maps of all.
+        """
         order = job.order
         token = order.claim.token
         sample = len(job.images)

@@ -37,9 +37,9 @@ class Passes:
         score: Score,
         most: Callable[[str], int] = lambda model: threads_in_use(),
     ) -> None:
-        """score: makes one pass; called in several threads. most(model): how many
-        pictures of a model may be scored at once; default: as many as there are
-        threads."""
+        """score: makes one pass; called in several threads.
+        most(model): how many pictures of a model may be scored at once; default: as
+            many as there are threads."""
         self._around = around
         self._most = most
         self._score = score

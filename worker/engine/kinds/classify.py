@@ -39,8 +39,11 @@ def classify(order: PictureOrder, model: Model) -> Iterator[float | Outcome]:
 def _summary(
     found: Classification, model: Model, particles: int, moved: int
 ) -> ClassifySummary:
-    """Return the summary for the one picture of the job. particles: for each label, 0
-    if the answer is exact. moved: number of pixels that were moved to another value."""
+    """Return the summary for the one picture of the job.
+
+    particles: for each label, 0 if the answer is exact.
+    moved: number of pixels that were moved to another value.
+    """
     order = np.argsort(-found.p[0], kind="stable")
     return ClassifySummary(
         labels=tuple(_belief(found, int(k), model.card.labels[k].name) for k in order),

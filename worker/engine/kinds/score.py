@@ -33,7 +33,10 @@ def score(
     order: PictureOrder, model: Model, second: Model | None = None
 ) -> Outcome | Iterator[float | Outcome]:
     """Return the outcome of a score; for a field, whose windows are passes of their
-    own, its steps. second: the model to compare with, if the job names one."""
+    own, its steps.
+
+    second: the model to compare with, if the job names one.
+    """
     options = cast(ScoreOptions, order.job.options)
     values, moved = nearest_values(order.pixels, model.config.levels)
     model = model.given(options.label)
@@ -87,8 +90,9 @@ def _outcome(
 def score_against(
     model: Model, values: NDArray[np.integer], nats: float
 ) -> SecondScore:
-    """Return the score of a picture by a second model. nats: its score by the first
-    model.
+    """Return the score of a picture by a second model.
+
+    nats: its score by the first model.
     """
     found = score_picture(model, values).nats
     return SecondScore(
