@@ -238,8 +238,10 @@ def _save_weights(network: Network, path: Path) -> str:
 
 
 def _with_digests(card: Card, digests: list[str], files: Mapping[str, str]) -> Card:
-    """Return the card with these digests of the weights, one for each network. files:
-    the file with the weights of each digest."""
+    """Return the card with these digests of the weights, one for each network.
+
+    files: the file with the weights of each digest.
+    """
     if not card.members:
         return replace(card, sha256=digests[0])
     members = tuple(

@@ -254,8 +254,11 @@ def _write(
     how: How,
     started: float,
 ) -> dict[str, Any]:
-    """Write a picture to `how.out`, and return its facts. word: the kind of job.
-    started: when drawing began, by time.perf_counter."""
+    """Write a picture to `how.out`, and return its facts.
+
+    word: the kind of job.
+    started: when drawing began, by time.perf_counter.
+    """
     assert how.out is not None
     # Measured before the file is written: the time to draw is reported.
     seconds = time.perf_counter() - started

@@ -155,8 +155,10 @@ def _pixel(pixel: Facts) -> Iterator[str]:
 
 
 def _most_influential(influence: list[list[float]]) -> str:
-    """Return a sentence about the pixel that influenced another one most. influence:
-    slopes by row and column."""
+    """Return a sentence about the pixel that influenced another one most.
+
+    influence: slopes by row and column.
+    """
     slopes = (
         (slope, x, y) for y, row in enumerate(influence) for x, slope in enumerate(row)
     )

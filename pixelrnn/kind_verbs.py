@@ -359,7 +359,10 @@ def _parameters_of_result(kind: Kind) -> Iterator[Parameter]:
 
 def _parameters_of_place(kind: Kind, url: tuple[Any, Any]) -> Iterator[Parameter]:
     """Return the options of work by a service, then of work here, unless the verb
-    always asks a service. url: annotation and default of --url."""
+    always asks a service.
+
+    url: annotation and default of --url.
+    """
     if kind.draws:
         yield _parameter("priority", _THERE["priority"], None)
     yield _parameter("retention", _THERE["retention"], None)

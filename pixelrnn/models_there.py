@@ -160,7 +160,9 @@ def remote_train(
 def _explain_taken_name(name: str, way_out: str) -> Iterator[None]:
     """Turn the service's refusal of a name into words for a shell.
 
-    way_out: what to do if the model of this name is the user's own. Raises RemoteError.
+    way_out: what to do if the model of this name is the user's own.
+
+    Raises RemoteError.
     """
     from pixelrnn.client import ApiError
 

@@ -118,7 +118,10 @@ def _changed(
     sheet: Sheet, samples: list[int], provenance: Provenance, model: Model
 ) -> list[dict[str, int | None]]:
     """Return the pixels inside of the images that the model does not draw, image by
-    image. samples: the numbers of the images."""
+    image.
+
+    samples: the numbers of the images.
+    """
     palette = model.card.palette
     pixels = values_of_pixels(sheet.images, palette) if palette else sheet.images
     labels = [

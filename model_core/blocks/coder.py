@@ -54,7 +54,10 @@ def encode_value(block, value, weights, total):
 @njit(**PHASE)
 def decode_value(block, weights, total):
     """Decode a value with the block's range coder and return it; bytes of CODES are
-    read. weights, total: as for `encode_value`."""
+    read.
+
+    weights, total: as for `encode_value`.
+    """
     values = size(block, VALUES)
     scale = np.float64(TOTAL - values) / total
     step = _register(block, RANGE) >> _PRECISION

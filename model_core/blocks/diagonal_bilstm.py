@@ -179,8 +179,10 @@ def _right_cell_at(block, layer, x):
 
 @njit(inline="always")
 def compute_layer(order, block, layer, colour):
-    """Compute one colour of a layer at the pixels of the list, into OUT. order: see
-    phases.py."""
+    """Compute one colour of a layer at the pixels of the list, into OUT.
+
+    order: see phases.py.
+    """
     each(order, sum_gates, block, layer, colour)
     each(order, continue_cells, block, layer, colour)
 
@@ -272,8 +274,10 @@ def continue_right_cells(thread, threads, block, x, colour):
 
 @njit(inline="always")
 def end_row(order, block):
-    """Scan the row that has ended from right to left, for the rows below. order: see
-    phases.py."""
+    """Scan the row that has ended from right to left, for the rows below.
+
+    order: see phases.py.
+    """
     each(order, sum_right_gates, block, 0, 0)
     x = size(block, WIDTH) - 1
     while x >= 0:

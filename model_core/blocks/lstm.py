@@ -62,7 +62,8 @@ def continue_cell(block, pixel, colour, unit, units, before, cell):
     """Compute one unit of one colour at a pixel of the list, store its cell state, and
     return its hidden state.
 
-    pixel: index in the list. unit: index in the colour, which has `units` units.
+    pixel: index in the list.
+    unit: index in the colour, which has `units` units.
     before, cell: addresses of the features of the cell that this one continues, and of
         the new one.
     """

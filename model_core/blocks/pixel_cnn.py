@@ -99,8 +99,10 @@ def spread(thread, threads, block, layer, colour):
 
 @njit(inline="always")
 def compute_layer(order, block, layer, colour):
-    """Compute one colour of a layer at the pixels of the list, into OUT. order: see
-    phases.py."""
+    """Compute one colour of a layer at the pixels of the list, into OUT.
+
+    order: see phases.py.
+    """
     each(order, go_down, block, layer, colour)
     each(order, spread, block, layer, colour)
 

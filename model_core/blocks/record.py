@@ -170,7 +170,8 @@ def size(block, field):
 def weights_at(block, field):
     """Return the address of an array of weights.
 
-    block: see `size`. field: a constant of this file, such as UP_B.
+    block: see `size`.
+    field: a constant of this file, such as UP_B.
     """
     return block[1] + FLOAT_BYTES * size(block, field)
 
@@ -179,7 +180,8 @@ def weights_at(block, field):
 def state_at(block, field):
     """Return the address of an array of the block's state.
 
-    block: see `size`. field: a constant of this file, such as STREAMS.
+    block: see `size`.
+    field: a constant of this file, such as STREAMS.
     """
     return block[2] + FLOAT_BYTES * size(block, field)
 
@@ -188,7 +190,8 @@ def state_at(block, field):
 def image_at(block, field):
     """Return the address of an array of the block's image.
 
-    block: see `size`. field: a constant of this file, such as KEEP.
+    block: see `size`.
+    field: a constant of this file, such as KEEP.
     """
     return block[3] + CELL_BYTES * size(block, field)
 
@@ -203,7 +206,8 @@ def floats(address, index):
 def product_at(block, product, layer, colour):
     """Return the address of the weights of one product, in one layer, for one colour.
 
-    block: see `size`. product: a constant such as UP_W.
+    block: see `size`.
+    product: a constant such as UP_W.
     """
     number = (product * size(block, LAYERS) + layer) * size(block, CHANNELS) + colour
     return floats(block[1], size(block, BEGINS + number))
@@ -213,8 +217,9 @@ def product_at(block, product, layer, colour):
 def listed(block, pixel, part):
     """Return one number of the list's entry for a pixel.
 
-    block: see `size`. pixel: its index in the list. part: ROW, COLUMN or another field
-        of an entry.
+    block: see `size`.
+    pixel: its index in the list.
+    part: ROW, COLUMN or another field of an entry.
     """
     return load_int(image_at(block, LIST), pixel * ENTRY + part)
 
@@ -235,7 +240,7 @@ def wanted_pixels(block):
 def all_of(block, bounds):
     """Return the number of features of a map, of all colours together.
 
-    block: see `size`. bounds: field of the record with the map's bounds, such as
-        FEATURES.
+    block: see `size`.
+    bounds: field of the record with the map's bounds, such as FEATURES.
     """
     return size(block, bounds + size(block, CHANNELS))

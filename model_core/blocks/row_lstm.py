@@ -74,8 +74,10 @@ def continue_cells(thread, threads, block, layer, colour):
 
 @njit(inline="always")
 def compute_layer(order, block, layer, colour):
-    """Compute one colour of a layer at the pixels of the list, into OUT. order: see
-    phases.py."""
+    """Compute one colour of a layer at the pixels of the list, into OUT.
+
+    order: see phases.py.
+    """
     each(order, sum_gates, block, layer, colour)
     each(order, continue_cells, block, layer, colour)
 

@@ -92,8 +92,10 @@ def out_at(block, layer, pixel):
 
 @njit(**PHASE)
 def ring_at(block, array, layer, cell):
-    """Return the address of the features of a cell in a layer's ring. array: field of
-    the record, such as MAPS."""
+    """Return the address of the features of a cell in a layer's ring.
+
+    array: field of the record, such as MAPS.
+    """
     cells = size(block, RING_ROWS) * (size(block, WIDTH) + 2)
     place = (layer * cells + cell) * all_of(block, HIDDEN)
     return floats(state_at(block, array), place)

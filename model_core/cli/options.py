@@ -102,7 +102,8 @@ def say(sentence: str) -> None:
 def expect_one_result(out: Path | None, json_: bool) -> None:
     """Raise typer.BadParameter if both a picture and the JSON would go to stdout.
 
-    out: where the picture goes; None: there is none. json_: True if JSON is printed.
+    out: where the picture goes; None: there is none.
+    json_: True if JSON is printed.
     """
     if json_ and out == Path("-"):
         raise typer.BadParameter("--json and a picture cannot both go to stdout")

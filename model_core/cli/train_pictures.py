@@ -193,9 +193,9 @@ def _resumed(directory: Path, changes: Sequence[str]) -> Recipe:
 def _minutes(asked: float | None, resumed: Path | None) -> float:
     """Return how many minutes to train.
 
-    asked: what the user named, or None. resumed: the directory of the run to continue,
-        which was planned for a number of minutes; None for a new run, for which `asked`
-        counts, or 5 if it is None.
+    asked: what the user named, or None.
+    resumed: the directory of the run to continue, which was planned for a number of
+        minutes; None for a new run, for which `asked` counts, or 5 if it is None.
 
     Raises ConfigError if `asked` differs from the run's plan, or if the run has no
     checkpoint or is no training on pictures.

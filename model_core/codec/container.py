@@ -210,8 +210,10 @@ def unpack(data: bytes) -> tuple[Header, list[Stripe]]:
 
 
 def _check_crc(data: bytes, part: str) -> None:
-    """Raise DataError if the last four bytes are not the CRC-32 of the others. part:
-    what they are, for the message."""
+    """Raise DataError if the last four bytes are not the CRC-32 of the others.
+
+    part: what they are, for the message.
+    """
     (crc,) = _CRC.unpack_from(data, len(data) - _CRC.size)
     if zlib.crc32(data[: -_CRC.size]) != crc:
         raise DataError(f"the file is damaged: the checksum of a {part} is wrong")

@@ -97,7 +97,10 @@ class DecodingLane:
         return Coder(self._registers, np.frombuffer(padded, np.uint8))
 
     def after_image(self, coder: Coder) -> None:
-        """Skip the bytes that an image's steps read. coder: the state after them."""
+        """Skip the bytes that an image's steps read.
+
+        coder: the state after them.
+        """
         self._registers = coder.registers
         self._at += int(coder.registers[PLACE])
         self._registers[PLACE] = 0
@@ -122,7 +125,8 @@ class LaneCoder:
     ) -> Steps[list[bytes]]:
         """Encode images (n, C, H, W), and return the bytes of each lane.
 
-        lanes: their number. labels: (n,), one for each image, in a model with labels.
+        lanes: their number.
+        labels: (n,), one for each image, in a model with labels.
         """
         streams = [EncodingLane() for _ in range(lanes)]
         given: dict[str, Any] = {"keep": self._all, "weighed": self._all}
@@ -146,8 +150,8 @@ class LaneCoder:
     ) -> Steps[Values]:
         """Decode `count` images, and return them (count, C, H, W).
 
-        streams: the bytes of each lane. labels: (count,), one for each image, in a
-            model with labels.
+        streams: the bytes of each lane.
+        labels: (count,), one for each image, in a model with labels.
         """
         lanes = [DecodingLane(stream, int(np.prod(self._shape))) for stream in streams]
         values = np.zeros((count, *self._shape), np.uint8)
@@ -171,8 +175,9 @@ class LaneCoder:
     ) -> Steps[None]:
         """Code `count` images, each lane in a slot of its own, all lanes side by side.
 
-        drawing: returns the drawing of image i with a coder's state. image_ended:
-            called with an image's index and its slot, when the image is complete.
+        drawing: returns the drawing of image i with a coder's state.
+        image_ended: called with an image's index and its slot, when the image is
+            complete.
         """
         stage = self._stage
         image_in = list(range(len(lanes)))  # index of the image in each slot

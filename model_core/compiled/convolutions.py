@@ -34,8 +34,10 @@ from model_core.compiled.ways import (
 
 @njit(nogil=True)
 def _clear_outside(narrow, row, batch, first, last):
-    """Set those of the rows first <= m < last to zero that lie outside the image. row:
-    pixels in a row of the canvas."""
+    """Set those of the rows first <= m < last to zero that lie outside the image.
+
+    row: pixels in a row of the canvas.
+    """
     for position in range(first // batch, (last + batch - 1) // batch):
         if position < row or position % row == 0:
             narrow[max(first, position * batch) : min(last, (position + 1) * batch)] = 0
@@ -69,7 +71,8 @@ def forward_block(
     down, spread, up, skip: the products of its convolutions (map_products.Ahead).
     steps: int64 (5,), the distance in rows of a map to what each tap of the 3 x 3
         reads, the farthest first.
-    row: pixels in a row of the canvas. batch: images.
+    row: pixels in a row of the canvas.
+    batch: images.
     residual: 1 to add to the stream, 0 to replace it.
     """
     here, nothing, reach = (

@@ -143,7 +143,8 @@ def is_loop_kept(kind: str, function: str) -> bool:
     """Return True if a function of a kind of network is on disk, compiled for this CPU
     from these sources.
 
-    kind: such as `row-lstm`. function: `advance`, which draws, or `pass_given`.
+    kind: such as `row-lstm`.
+    function: `advance`, which draws, or `pass_given`.
     """
     return is_function_kept(module_of(kind), function)
 

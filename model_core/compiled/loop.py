@@ -250,7 +250,8 @@ def weigh_given(count, wanted, work, shared, state, places):
     """Add up ln p of the weighed pixels of rows that are given whole, in state.log_p,
     after all layers are computed. Return False if a logit is not finite.
 
-    count, wanted: what `begin_given` returned. work: front.work.
+    count, wanted: what `begin_given` returned.
+    work: front.work.
     shared, state, places: records of arrays (records.py).
     """
     for colour in range(shared.channels):
@@ -270,9 +271,10 @@ def weigh_given(count, wanted, work, shared, state, places):
 def locate(work, count, shared, places, ring_rows, streams, slots):
     """Fill the record `places` with the cells of the first `count` pixels of a list.
 
-    work: (slot, y, x) of each pixel. shared: the record of sizes.
-    ring_rows: rows that a layer keeps of each slot. slots: number of slots, the scratch
-        slot included.
+    work: (slot, y, x) of each pixel.
+    shared: the record of sizes.
+    ring_rows: rows that a layer keeps of each slot.
+    slots: number of slots, the scratch slot included.
     streams: where the cells of streams are: IN_ORDER, IN_RING or BY_COLUMN.
     """
     H, W = shared.height, shared.width
@@ -386,7 +388,8 @@ def code_value(logits, value, given, slot, shared, state):
     """Encode `value` if `given` is true, else decode one, with the range coder of a
     slot. Return it, or -1 if a logit is not finite.
 
-    logits: float32 (V,). shared, state: records of arrays (records.py).
+    logits: float32 (V,).
+    shared, state: records of arrays (records.py).
     """
     values, weights = shared.values, state.weights
     _, total = exponentiate(logits, values, state.temperature[slot], weights)

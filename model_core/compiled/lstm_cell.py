@@ -179,8 +179,10 @@ def _cell_gradients(
     dh: ir.Value,
     dc: ir.Value,
 ) -> tuple[tuple[ir.Value, ...], ir.Value]:
-    """Return the gradients of the sums of o, f, i and g, and of the cell before. dc:
-    gradient of the cell from those after it."""
+    """Return the gradients of the sums of o, f, i and g, and of the cell before.
+
+    dc: gradient of the cell from those after it.
+    """
     o, f, i, g = gates
     one, squashed = constant(1.0), tanh(b, cell)
     dc = multiply_add(b, b.fmul(dh, o), b.fsub(one, b.fmul(squashed, squashed)), dc)

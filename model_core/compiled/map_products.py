@@ -140,8 +140,9 @@ def _add_tile(
     """Compute one tile, of one of the shapes: out = bias + start + (what the table
     lists, from row `row` of each on) @ weights.
 
-    bias: an address, or 0. out: holds numbers of the type of the array `target`.
-        finish: as for `multiply_rows`.
+    bias: an address, or 0.
+    out: holds numbers of the type of the array `target`.
+    finish: as for `multiply_rows`.
     """
     multiply, (keep, kept_bytes) = multiplies(like), stores(target)
     number_bytes = FLOAT_BYTES if like.dtype == types.float32 else FLOAT_BYTES // 2
@@ -550,7 +551,9 @@ def _go_by(
     x, steps, weights, spans, bias, start, start_bytes, out, first, last, finish
 ):
     """Do `affine` or `affine_back`. bias, which is 0 for none, and start are addresses;
-    finish: as for `multiply_rows`."""
+
+    finish: as for `multiply_rows`.
+    """
     reads = np.empty((len(steps), TRIPLE), np.int64)
     rectify, gate, gate_bytes, adds = finish
     for chunk in range(first, last, CHUNK):

@@ -20,8 +20,8 @@ def add_input(colour, count, read, weights, start, gates, shared):
     what they read of the features at `read`: of the colours up to their own.
 
     read, start, gates: spots (products.spot) that begin with the first colour.
-    weights: address of this colour's weights. shared: the record of sizes and weights
-        (records.py).
+    weights: address of this colour's weights.
+    shared: the record of sizes and weights (records.py).
     """
     known, zeros = shared.features[colour + 1], address(shared.zeros)
     one_colour(
@@ -45,8 +45,8 @@ def add_state(colour, count, read, weights, gates, shared):
     read of the whole hidden state at `read`.
 
     read, gates: spots (products.spot) that begin with the first colour.
-    weights: address of this colour's weights. shared: the record of sizes and weights
-        (records.py).
+    weights: address of this colour's weights.
+    shared: the record of sizes and weights (records.py).
     """
     known, zeros = shared.hidden[-1], address(shared.zeros)
     one_colour(

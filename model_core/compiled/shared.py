@@ -119,7 +119,8 @@ def to_stream(layer, colour, count, hidden, shared, state, places):
     """Compute one colour of the stream after a layer from its hidden features, for the
     first `count` pixels of a step.
 
-    layer: index of the layer. hidden: where its features are, a spot (products.spot).
+    layer: index of the layer.
+    hidden: where its features are, a spot (products.spot).
     shared, state, places: records of arrays (records.py).
     """
     start = everywhere(shared.zeros, places.order)
@@ -149,7 +150,8 @@ def to_skips(layer, colour, count, hidden, shared, state, places):
     sums (state.skips) of the first `count` pixels of a step; do nothing for a network
     without skips.
 
-    layer: index of the layer. hidden: where its features are, a spot (products.spot).
+    layer: index of the layer.
+    hidden: where its features are, a spot (products.spot).
     shared, state, places: records of arrays (records.py).
     """
     if shared.skip:
@@ -182,8 +184,10 @@ def from_above(layer, count, maps, weights, bias, out, shared, places):
     """Compute out = bias + what a layer reads of the three cells above the first
     `count` pixels of a step, all colours.
 
-    layer: index of the layer. maps: (L, ring cells, h), what it reads.
-    weights: (L, vectors, inputs, 16). bias: (L, width).
+    layer: index of the layer.
+    maps: (L, ring cells, h), what it reads.
+    weights: (L, vectors, inputs, 16).
+    bias: (L, width).
     out: where the sums go, a spot (products.spot).
     shared, places: records of arrays (records.py).
     """

@@ -198,7 +198,10 @@ def _elementwise(spots: int, numbers: int, operation: Callable[..., None]) -> An
 @intrinsic
 def rectify(_typing, count, vectors, source, target):
     """Set target = max(source, 0) for `vectors` vectors of 16 floats of `count` pixels;
-    NaN stays NaN. source, target: spots (products.spot)."""
+    NaN stays NaN.
+
+    source, target: spots (products.spot).
+    """
     return _elementwise(
         2, 0, lambda b, source, target: store(b, relu(b, load(b, source)), target)
     )
@@ -229,7 +232,10 @@ def rectify_sum(_typing, count, vectors, left, right, target):
 @intrinsic
 def exponentials(_typing, count, vectors, source, target):
     """Set target = exp(source), within 2e-7, for `vectors` vectors of 16 floats of
-    `count` pixels. source, target: spots (products.spot)."""
+    `count` pixels.
+
+    source, target: spots (products.spot).
+    """
     return _elementwise(
         2, 0, lambda b, source, target: store(b, exp(b, load(b, source)), target)
     )

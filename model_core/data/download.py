@@ -107,7 +107,8 @@ def _fetch(file: RemoteFile, into: Path, directory: Path) -> None:
     """Download a file from the first of its addresses that has the published bytes, and
     unpack it if it is an archive. Raise DataError if none has.
 
-    into: where to write it. directory: for the message, where a user may put the file.
+    into: where to write it.
+    directory: for the message, where a user may put the file.
     """
     path = into / file.name
     failures = []

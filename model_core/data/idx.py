@@ -140,7 +140,8 @@ def _parse(
     """Return the bytes of an IDX file: (N, H, W), or (N,) for labels. Raise DataError
     if it cannot be read, has another type, or is not as long as its header says.
 
-    expected: the type. axes: of the array.
+    expected: the type.
+    axes: of the array.
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:

@@ -99,7 +99,9 @@ def validation_scores(log_p: NDArray[np.float64]) -> Validation:
     """Return what a card records of the validation images: their number, and STEPS + 1
     (201) evenly spaced quantiles of their -ln p, rounded to 0.001.
 
-    log_p: ln p of each image, (N,). Raises DataError for fewer than LEAST (20) images.
+    log_p: ln p of each image, (N,).
+
+    Raises DataError for fewer than LEAST (20) images.
     """
     if len(log_p) < LEAST:
         raise DataError(

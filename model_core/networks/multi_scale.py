@@ -89,7 +89,8 @@ class MultiScaleNetwork(nn.Module):
         The small network scores the pixels of the small image, the large network all
         others; the sum over an image is its -ln p.
 
-        values: (B, C, n, n), integers 0..V-1. label: (B, K, 1, 1), from `of_labels`.
+        values: (B, C, n, n), integers 0..V-1.
+        label: (B, K, 1, 1), from `of_labels`.
         """
         factor = self.config.factor
         small = subsample(values, factor)

@@ -141,8 +141,10 @@ def _bundled_page() -> Iterator[Path]:
 def _files(
     models: Sequence[Model], page: Path, place: Path, say: Callable[[str], None]
 ) -> dict[str, bytes]:
-    """Return the files that the page contains, by their paths. place: an empty
-    directory for those that have to be made."""
+    """Return the files that the page contains, by their paths.
+
+    place: an empty directory for those that have to be made.
+    """
     files = {"engine/worker.js": (page / BUNDLES / "worker.js").read_bytes()}
     write_engine(place, network_kinds(models))
     for pattern in _ENGINE_FILES:

@@ -195,10 +195,11 @@ def draw(
     on_row: on_row(i, y, values) is called when row y of image i has become final;
         values (C, W).
     size: (W, H): all images are fields of this size, pictures that are larger than the
-        model's images. Default: the size of the model's images. Raises ConfigError for
-        a size that the model cannot draw.
+        model's images. Default: the size of the model's images.
     log_p: float array (n,) that receives ln p of the images whose request is `weighed`;
         the other elements are left as they are.
+
+    Raises ConfigError for a size that the model cannot draw.
     """
     if size is not None and size != (model.config.width, model.config.height):
         model, windows = model.field(*size)

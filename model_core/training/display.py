@@ -27,7 +27,8 @@ def nats_and_bits(nats: float, dimensions: int) -> str:
     """Return a score as text: nats per image, and bits per variable; or that it is not
     finite.
 
-    nats: per image. dimensions: number of variables of an image.
+    nats: per image.
+    dimensions: number of variables of an image.
     """
     if not math.isfinite(nats):
         return "no score that is a number"

@@ -118,8 +118,8 @@ def _embed(weight: Tensor, theirs: Tensor, parts: int, colours: int) -> None:
     """Write a weight (outputs, inputs, ...), (outputs,) or (taps, outputs, inputs) into
     one at least as large. The old outputs then read no new inputs.
 
-    parts: number of maps, such as gates, that the outputs consist of. colours: of the
-        image.
+    parts: number of maps, such as gates, that the outputs consist of.
+    colours: of the image.
     """
     outputs = 1 if weight.ndim == 3 else 0
     parts_of = [parts if axis == outputs else 1 for axis in range(weight.ndim)]
@@ -189,7 +189,10 @@ def restore_from_run(run: str, learner: Learner) -> None:
 
 def _member_of(mixture: Model, orientation: Orientation, name: str) -> Model:
     """Return the network of a mixture that was trained in this orientation. Raise
-    ConfigError if there is none. name: the mixture's, for the message."""
+    ConfigError if there is none.
+
+    name: the mixture's, for the message.
+    """
     by_orientation = {
         model.members[0].orientation: model for model in mixture.member_models()
     }

@@ -449,7 +449,10 @@ def _length(
     there is time for.
 
     The updates are divided into rounds, each followed by a validation and a grid of
-    samples. most: updates to make, at most. valid: number of validation images.
+    samples.
+
+    most: updates to make, at most.
+    valid: number of validation images.
     """
     left_s = 60 * minutes
     rounds = max(_LEAST_ROUNDS, min(_MOST_ROUNDS, round(_ROUNDS_A_MINUTE * minutes)))

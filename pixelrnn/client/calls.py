@@ -170,10 +170,10 @@ def sample(**fields: Any) -> Call:
 def form(
     path: str, pictures: dict[str, Picture | Several | None], **fields: Any
 ) -> Call:
-    """Return a POST to `path` with a multipart form.
+    """Return a POST to `path` with a multipart form. Raises OSError if a file cannot be
+    read.
 
-    pictures: by field name; a list is sent under one name, None is not sent. OSError if
-        a file cannot be read.
+    pictures: by field name; a list is sent under one name, None is not sent.
     fields: further form fields; one that is None is not sent.
     """
     listed: list[tuple[str, Picture]] = []
@@ -284,8 +284,10 @@ def _parts_of(card: Any) -> tuple[str, list[str], list[str]]:
     """Return the name of the model that a card describes, the files of its members'
     weights, and the files that its guides would have, relative to its directory.
 
-    card: parsed JSON. Raises LookupError, TypeError or ValueError if it is not such a
-    card, or if it names a file outside the model's directory.
+    card: parsed JSON.
+
+    Raises LookupError, TypeError or ValueError if it is not such a card, or if it names
+    a file outside the model's directory.
     """
     if not isinstance(card, dict):
         raise TypeError

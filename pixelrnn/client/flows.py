@@ -293,6 +293,8 @@ class Flows:
         return (yield from self._document(call, *_JOB))
 
     def _document(self, call: Call, *needed: str) -> Flow[Any]:
-        """Return the JSON object that a call is answered with. needed: fields that it
-        must have."""
+        """Return the JSON object that a call is answered with.
+
+        needed: fields that it must have.
+        """
         return document((yield from self.answer(call)), *needed)

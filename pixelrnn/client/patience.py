@@ -86,11 +86,11 @@ class Patience:
         requested_s: float | None,
         limit_s: float | None = None,
     ) -> float:
-        """Count a failure, and return the seconds to pause. Raise `error` after the last
-        try, or if the pause would end too late.
+        """Count a failure, and return the seconds to pause. Raise `error` after the
+        last try, or if the pause would end too late.
 
-        requested_s: the pause that the service asks for. limit_s: seconds that the
-        call may take, in addition to the client's timeout.
+        requested_s: the pause that the service asks for.
+        limit_s: seconds that the call may take, in addition to the client's timeout.
         """
         self._failures += 1
         # Random, so that clients that failed together do not return together.
