@@ -1,7 +1,7 @@
-"""Write two modules of pixelrnn/client: documents.py, the documents of openapi.json that the client reads as types of
-Python, and synchronous.py, the client that blocks, from asynchronous.py.
+"""Write two modules of pixelrnn/client: documents.py, the documents of openapi.json as
+types of Python, and synchronous.py, the client that blocks, from asynchronous.py.
 
-python docs/tools/make_client.py
+    python docs/tools/make_client.py
 """
 
 import json
@@ -26,10 +26,11 @@ READ = (
     "SignedLinks",
     "Problem",
 )
-"""Answers of the client's calls; the documents that these refer to are written before them."""
+"""Answers of the client's calls. The documents that these refer to are written before
+them."""
 HEAD = '''"""Types of the service's JSON documents, which the client reads as plain dictionaries.
 
-Written by docs/tools/make_client.py from openapi.json, which describes each field.
+Written by docs/tools/make_client.py from openapi.json.
 """
 
 from typing import Literal, NotRequired, TypedDict
@@ -52,7 +53,10 @@ Schema = dict[str, Any]
 
 
 def text(schemas: dict[str, Schema]) -> str:
-    """The module, from the schemas of openapi.json."""
+    """Return the text of documents.py.
+
+    schemas: of openapi.json, by name.
+    """
     written: dict[str, str] = {}
     for name in READ:
         _write(name, schemas, written)
@@ -87,7 +91,8 @@ def _referred(node: Any) -> set[str]:
 
 
 def _bases(name: str, schemas: dict[str, Schema]) -> list[str]:
-    """The document of one of several pictures, where this one has all its fields, and more."""
+    """Return the documents that are one of several pictures, if this one has all their
+    fields and more."""
     parts = (other for other in schemas if other.endswith("Picture") and other != name)
     return [
         other
@@ -101,7 +106,8 @@ def _name(reference: Schema) -> str:
 
 
 def _alias(name: str, schemas: dict[str, Schema]) -> str:
-    """The name without null, which `_type` adds wherever the name is used."""
+    """Return the definition of a name, without null: `_type` adds that wherever the
+    name is used."""
     kind = _type(schemas[name], schemas).removesuffix(" | None")
     if len(name) + len(kind) > 116:
         kind = "(\n    {}\n)".format(kind.replace(" | ", "\n    | "))
@@ -109,24 +115,24 @@ def _alias(name: str, schemas: dict[str, Schema]) -> str:
 
 
 def _class(name: str, schemas: dict[str, Schema]) -> str:
-    told, bases = schemas[name].get("description"), _bases(name, schemas)
-    lines = (
-        [
-            fill(f'"""{told}"""', 116, initial_indent="    ", subsequent_indent="    "),
-            "",
-        ]
-        if told
-        else []
-    )
+    bases = _bases(name, schemas)
+    lines = [*_docstring(schemas[name]), ""]
     there = {field for base in bases for field in schemas[base]["properties"]}
-    lines += [
-        f"    {field}: {kind}"
-        for field, kind in _fields(name, schemas).items()
-        if field not in there
-    ]
+    for field, kind in _fields(name, schemas).items():
+        if field not in there:
+            described = _docstring(schemas[name]["properties"][field])
+            lines += [f"    {field}: {kind}", *described]
     return (
         f"class {name}({', '.join(bases) or 'TypedDict'}):\n" + "\n".join(lines) + "\n"
     )
+
+
+def _docstring(schema: Schema) -> list[str]:
+    told = schema.get("description")
+    if not told:
+        return []
+    pad = "    "
+    return [fill(f'"""{told}"""', 88, initial_indent=pad, subsequent_indent=pad)]
 
 
 def _fields(name: str, schemas: dict[str, Schema]) -> dict[str, str]:
@@ -157,7 +163,7 @@ def _type(schema: Schema, schemas: dict[str, Schema]) -> str:
 
 
 def blocking() -> str:
-    """The module of the client that blocks."""
+    """Return the text of synchronous.py."""
     with TemporaryDirectory() as there:
         rule = unasync.Rule(f"{CLIENT}/", f"{there}/", _WORDS)
         unasync.unasync_files([str(CLIENT / "asynchronous.py")], [rule])
