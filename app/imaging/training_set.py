@@ -41,6 +41,7 @@ _MOST_LABEL = 60
 """Most characters of a label; its folder's name may have 255 bytes."""
 _SIDES = range(2, 4097)
 _FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp", "GIF": "gif", "BMP": "bmp"}
+_JPEG_END = b"\xff\xd9"
 _SIZES = "expected 2 to 4096 pixels a side, 2048 x 2048 in all"
 _BLOCK = 2**16
 LEAST_PICTURES = 3
@@ -308,8 +309,7 @@ class _Beginning(io.BufferedReader):
 
 def _ending(path: Path) -> str | None:
     """Return the file name extension for a picture, judged by its bytes, or None if it
-    is no picture, or a PNG that is cut off or damaged. Other formats have no checksums:
-    the training leaves out what it cannot decode.
+    is no picture, or one that is cut off.
 
     Raises _UnsupportedSizeError for a picture that is too small or too large.
     """
@@ -320,13 +320,30 @@ def _ending(path: Path) -> str | None:
             Image.open(file, formats=tuple(_FORMATS)) as image,
         ):
             width, height = image.size
-            ending = _FORMATS[format_of(image)]
+            if (
+                width not in _SIDES
+                or height not in _SIDES
+                or width * height > MAX_PIXELS
+            ):
+                raise _UnsupportedSizeError
             file.lift_limit()
-            image.verify()  # of formats other than PNG this reads nothing
+            found = format_of(image)
+            return _FORMATS[found] if _is_whole(image, found, file) else None
     except BOMB:
-        width, height, ending = MAX_PIXELS, MAX_PIXELS, ""
+        raise _UnsupportedSizeError from None
     except BROKEN:
         return None
-    if width not in _SIDES or height not in _SIDES or width * height > MAX_PIXELS:
-        raise _UnsupportedSizeError
-    return ending
+
+
+def _is_whole(image: Image.Image, found: str, file: io.BufferedReader) -> bool:
+    """Return True if an opened picture of this format is not cut off. Raises one of
+    BROKEN, or returns False, if it is."""
+    if found == "PNG":
+        image.verify()  # its checksums
+    elif found == "JPEG":
+        # Pillow has read up to the pixels, which cannot contain the end marker, and
+        # to decode them takes five times as long.
+        return _JPEG_END in file.read()
+    else:
+        image.load()
+    return True

@@ -22,7 +22,7 @@ from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.holders import settings
 from tests.app.live import process_serving, serving
-from tests.app.pictures import with_preview
+from tests.app.pictures import encoded, with_preview
 from worker.contract import keys
 from worker.contract.added import AddedCard, JobFiles, is_trained
 from worker.contract.jobs import JobSpec
@@ -150,16 +150,21 @@ def test_fewer_than_three_different_pictures_are_refused_at_once(
 def test_files_that_cannot_be_used_are_left_out_counted_and_named(
     client: httpx.Client,
 ) -> None:
-    """The first ten that cannot be read, a PNG that is cut off among them, and the first
+    """The first ten that cannot be read, those that are cut off among them, and the first
     five of an unsupported size."""
     good = [(f"{i}.png", picture(4 + i)) for i in range(3)]
     bad = [(f"b\n{i}.png", picture(1, 1)) for i in range(4)]
     bad += [("wide.png", picture(5000, 2)), ("huge.png", picture(10_000, 10_000))]
-    bad += [("cut.png", picture(9)[:-5])]
+    formats = "bmp", "gif", "jpeg", "png", "webp"
+    noise = Image.effect_noise((64, 64), 50)
+    whole = [(each, encoded(noise, each.upper())) for each in formats]
+    bad += [(f"cut.{each}", data[:-9]) for each, data in whole]
     bad += [(f"{i}.txt", b"x") for i in range(10)]
+    good += [(f"whole.{each}", data + b"more") for each, data in whole]
     job = send(client, zipped(*good, *bad), crops="false").json()
-    assert (job["pictures"], job["unreadable"], job["unsupported"]) == (3, 11, 6)
-    assert job["unreadable_names"] == ["cut.png", *(f"{i}.txt" for i in range(9))]
+    assert (job["pictures"], job["unreadable"], job["unsupported"]) == (8, 15, 6)
+    cut = [f"cut.{each}" for each in formats]
+    assert job["unreadable_names"] == [*cut, *(f"{i}.txt" for i in range(5))]
     assert job["unsupported_names"] == [f"b?{i}.png" for i in range(4)] + ["wide.png"]
     single = send(client, picture(), picture(1, 1), name="single").json()
     assert single["unsupported_names"] == ["picture 2"]
