@@ -24,6 +24,7 @@ from pixelrnn.extras import check_extras_first, expect
 from worker.contract.kinds import KINDS
 
 root = typer.Typer(
+    rich_markup_mode="markdown",
     name="pixelrnn",
     help="Exact-likelihood pixel models: train them, serve them, complete images, row by row.",
     no_args_is_help=True,

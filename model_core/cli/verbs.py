@@ -223,10 +223,10 @@ def _expect_pictures_or_recipe(path: Path) -> None:
     recipes = sorted(recipe.stem for recipe in shipped.RECIPES.glob("*.toml"))
     if path.exists() or str(path) in recipes:
         return
-    beside: list[str] = []
-    if path.parent.is_dir():
-        beside = [str(path.parent / one.name) for one in path.parent.iterdir()]
-    near = difflib.get_close_matches(str(path), [*beside, *recipes], 1)
+    # Names alone are compared: two long paths of one folder are always similar.
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    known = {one.name: str(one) for one in beside} | {name: name for name in recipes}
+    near = [known[name] for name in difflib.get_close_matches(path.name, known, 1)]
     hint = (
         f"did you mean {near[0]}?"
         if near

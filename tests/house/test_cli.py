@@ -82,6 +82,7 @@ def test_bad_input_is_one_line(arguments: list[str], complaint: str) -> None:
     ("name", "hint"),
     [
         ("photoz", "did you mean photos?"),
+        ("photos/nowhere", "expected a folder of pictures"),
         ("mnist-pixelcn", "did you mean mnist-pixelcnn?"),
         ("nothing-like-it", "expected a folder of pictures, an .npz file or a recipe"),
     ],
@@ -90,7 +91,7 @@ def test_a_mistyped_folder_is_reported_before_pytorch_is_loaded(
     tmp_path: Path, name: str, hint: str
 ) -> None:
     """At once, with the nearest name beside it or among the recipes."""
-    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "three").mkdir(parents=True)
     program = (
         "import sys; from pixelrnn.cli import main; sys.argv[1:] = ['train', sys.argv[1]]\n"
         "try: main()\n"
