@@ -53,6 +53,7 @@ class Deadlines:
         self._say(LOADING_S)
 
     def idle(self) -> None:
+        """Allow the time of a wait for work."""
         self._say(IDLE_S + LEAST_S)
 
     def opening(self) -> None:

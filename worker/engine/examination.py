@@ -91,6 +91,7 @@ class Repeats:
         return InconclusiveError(reason, error.is_passing)
 
     def will_come(self, name: str) -> bool:
+        """Return True if this model will be examined again."""
         late = self._late.get(name)
         return late is not None and late.again_at < math.inf
 
@@ -172,6 +173,7 @@ class Examination:
         self.repeats.forget(place.name)
 
     def card(self, place: Path) -> Card:
+        """Read the card in a model's directory. Raises ModelError."""
         with self._noting(place):
             return Card.read(place / CARD)
 

@@ -34,6 +34,7 @@ _MIB = 2**20
 
 
 def default_directory() -> Path:
+    """Return the folder pixelrnn/weights in the user's cache directory."""
     return (
         Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         / "pixelrnn"

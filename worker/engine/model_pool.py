@@ -69,7 +69,7 @@ class LoadedModel:
     plan: SlotPlan
     """How many images it draws at once."""
     card: ModelCard
-    """Its card as the worker announces it."""
+    """The model as the worker announces it."""
     stages: Stages = field(init=False)
     """The networks on which its particles are drawn."""
 
@@ -142,10 +142,12 @@ class ModelPool:
 
     @property
     def plans(self) -> dict[str, SlotPlan]:
+        """The plan of each model in memory, by name."""
         return {name: loaded.plan for name, loaded in list(self._loaded.items())}
 
     @property
     def cards(self) -> dict[str, ModelCard]:
+        """What is announced of each model in memory, by name."""
         return {name: loaded.card for name, loaded in list(self._loaded.items())}
 
     @property
@@ -197,6 +199,8 @@ class ModelPool:
         return False
 
     def has_known(self, name: str) -> bool:
+        """Return True if a model of this name, with any weights, is or was in
+        memory."""
         loaded = any(one.card.name == name for one in list(self._loaded.values()))
         return loaded or any(
             called.startswith(f"{name}@") for called in list(self._plans)
@@ -351,6 +355,7 @@ class ModelPool:
         return run_of(target, *drawn, loaded.stages, order.most_scores)
 
     def free_particles(self, name: str) -> None:
+        """Free the memory of a model's particles, if the model is in memory."""
         if name in self._loaded:
             self._loaded[name].free_particles()
 
@@ -368,6 +373,7 @@ class ModelPool:
         return compiled_loops(self.model(name))
 
     def is_cold(self, name: str) -> bool:
+        """Return True if code must be compiled before the model can draw."""
         return is_cold(self.model(name))
 
     def has_cold_scores(self, name: str) -> bool:
@@ -377,6 +383,7 @@ class ModelPool:
         return loops is not None and not is_scoring_kept(loops)
 
     def values_of(self, name: str) -> int:
+        """Return the number of variables of an image."""
         return self.model(name).config.dimensions
 
     def warm_up(self, name: str) -> None:
@@ -394,6 +401,7 @@ class ModelPool:
             self._begin_island(name)
 
     def draw_rows(self, name: str) -> None:
+        """Draw a few rows of an image without given pixels, to warm up."""
         self._draw_rows(name, ImageRequest(seed=0, sample=0))
         config = self.model(name).config
         if config.multi_scale:
@@ -401,12 +409,14 @@ class ModelPool:
             self._draw_rows(name, ImageRequest(seed=0, sample=0, small=small))
 
     def take_given_rows(self, name: str) -> None:
+        """Draw a few rows that are given, to warm up."""
         blank = self._blank(name)
         given = np.zeros(blank.shape[1:], np.bool_)
         given[:WARM_UP_ROWS] = True
         self._draw_rows(name, ImageRequest(seed=0, sample=0, known=blank, keep=given))
 
     def score_blank(self, name: str) -> None:
+        """Score a black image, to warm up."""
         score_picture(self.model(name), self._blank(name))
 
     def _blank(self, name: str) -> NDArray[np.uint8]:

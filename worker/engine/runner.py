@@ -62,8 +62,8 @@ class Runner:
     ) -> None:
         """cohorts: of each loaded model, by name.
         score: makes one pass (assessment.make_pass).
-        step_delay_s: pause between steps, for tests. islands,
-        free_particles: see ByParticles.
+        step_delay_s: pause between steps, for tests.
+        islands, free_particles: see ByParticles.
         deadlines: set before each turn.
         bring(name, identity): loads a model that was exchanged or unloaded, and returns
             its card and cohort, None if there is no such model; raises FullPoolError if

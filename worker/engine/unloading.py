@@ -64,6 +64,7 @@ class Unloading:
             self._asked_for.add(called)
 
     def mark_used(self, called: str) -> None:
+        """Note that a job has used a model now."""
         if called in self._used_at:
             self._used_at[called] = self._clock()
         self._asked_for.discard(called)
@@ -112,6 +113,8 @@ class Unloading:
         return sorted(free, key=self._used_at.__getitem__)[:1]
 
     def is_open(self, called: str, proposal: int) -> bool:
+        """Return True if this proposal to unload a model was neither withdrawn nor
+        carried out."""
         return self._proposed.get(called) == proposal
 
     def withdraw(self, called: str) -> None:

@@ -64,4 +64,5 @@ RETRY = Outcome(None, returns_to_queue=True)
 
 
 def failed(error: JobError) -> Outcome:
+    """Return the outcome of a job that failed with this error."""
     return Outcome(JobStatus.FAILED, error)

@@ -92,12 +92,14 @@ class DrawOrder(Order):
 
 
 def sample_order(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder:
+    """Return the order for a job that draws new images."""
     # Only upright members draw fields, so rows become final from the top down.
     drawer = UPRIGHT if spec.options.is_field else any_member(card.members)
     return draw_order(spec, card, material, None, drawer, weighed=True)
 
 
 def upsample_order(spec: JobSpec, card: ModelCard, material: Material) -> DrawOrder:
+    """Return the order for a job that begins with a small image."""
     given = small_image(spec, card.values, material.pixels)
     # The noise of each image chooses the member that draws it.
     drawer = any_member(card.members)
@@ -105,6 +107,11 @@ def upsample_order(spec: JobSpec, card: ModelCard, material: Material) -> DrawOr
 
 
 def small_image(spec: JobSpec, values: int, pixels: bytes) -> GivenImage:
+    """Return the small image of an upsampling.
+
+    values: number of different values of a byte.
+    pixels: its bytes, as `keys.image` stores them.
+    """
     small = picture(spec, pixels, spec.small_height, spec.small_width)
     return GivenImage(small=pixels_to_values(small, values))
 

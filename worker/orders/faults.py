@@ -1,7 +1,7 @@
 """The errors with which a job ends without its images, as clients read them.
 
 Each function returns a JobError with its own `type`; the argument becomes part of the
-detail.
+detail. A `cause` is the exception that was caught.
 """
 
 from worker.contract.jobs import JobError
@@ -41,6 +41,10 @@ def malformed_entry(detail: str) -> JobError:
 
 
 def function_refused(name: object) -> JobError:
+    """Return the error for a queue entry that names another function than ours.
+
+    name: the entry's function.
+    """
     detail = (
         f"The queue entry asks for {str(name)[:100]!r}, which this worker does not run."
     )
@@ -48,6 +52,10 @@ def function_refused(name: object) -> JobError:
 
 
 def model_changed(name: str) -> JobError:
+    """Return the error for a job whose model has other weights or labels now.
+
+    name: the model's.
+    """
     detail = (
         f"The weights or labels of {name!r} are not those the job was accepted for. "
         "Submit it again."
@@ -88,6 +96,7 @@ def method_refused(name: str, methods: list[str], max_particles: int) -> JobErro
 
 
 def impossible_picture(cause: BaseException) -> JobError:
+    """Return the error for given pixels to which the model gives no probability."""
     title = "The model gives the given pixels no probability"
     return _fault(
         "impossible-picture", title, f"There is nothing to draw from: {cause}."
@@ -95,6 +104,7 @@ def impossible_picture(cause: BaseException) -> JobError:
 
 
 def not_verifiable(cause: BaseException) -> JobError:
+    """Return the error for a picture that cannot be verified."""
     return _fault("not-verifiable", "The picture cannot be verified here", f"{cause}.")
 
 
@@ -107,22 +117,27 @@ def not_encodable(why: str) -> JobError:
 
 
 def not_decodable(cause: BaseException) -> JobError:
+    """Return the error for a file that cannot be decoded."""
     return _fault("not-decodable", "The file cannot be decoded", f"{cause}.")
 
 
 def coding_failed(cause: BaseException) -> JobError:
+    """Return the error for an unexpected exception while pictures were encoded or
+    decoded."""
     return _failed(
         "coding-failed", "The model failed while it encoded or decoded", cause
     )
 
 
 def scoring_failed(cause: BaseException) -> JobError:
+    """Return the error for an unexpected exception while a picture was scored."""
     return _failed(
         "scoring-failed", "The model failed while it scored the picture", cause
     )
 
 
 def drawing_failed(cause: BaseException) -> JobError:
+    """Return the error for an unexpected exception while images were drawn."""
     return _failed("drawing-failed", "The model failed while it was drawing", cause)
 
 
@@ -148,15 +163,21 @@ def training_died(deaths: int, how: str) -> JobError:
 
 
 def not_served(why: str) -> JobError:
+    """Return the error for an added model that is refused.
+
+    why: a sentence.
+    """
     return _fault("not-served", "The model is not served", why)
 
 
 def worker_lost() -> JobError:
+    """Return the error for a job whose workers died too often."""
     detail = "The job was started as often as it may be, and its worker died each time."
     return _fault("worker-lost", "The workers that drew this job died", detail)
 
 
 def rows_lost() -> JobError:
+    """Return the error for a job of which Redis lost confirmed rows too often."""
     detail = (
         "The store forgot rows that it had confirmed, each time that the job was drawn."
     )

@@ -60,6 +60,8 @@ def encode_order(spec: JobSpec, card: ModelCard, material: Material) -> FileOrde
 
 
 def decode_order(spec: JobSpec, card: ModelCard, material: Material) -> FileOrder:
+    """Return the order for a decoding. Raises ValueError if the file does not hold as
+    many pictures as the job."""
     images = CodedFile.of(material.pixels).images
     if images != spec.n:
         raise ValueError(f"the file holds {images} pictures: expected {spec.n}")

@@ -32,6 +32,8 @@ class PictureOrder(Order):
 
 
 def score_order(spec: JobSpec, card: ModelCard, material: Material) -> PictureOrder:
+    """Return the order for a score. Raises JobRefusedError if the requested pixel lies
+    outside of the image."""
     pixel = cast(ScoreOptions, spec.options).pixel
     if pixel is not None and (pixel.x >= spec.width or pixel.y >= spec.height):
         raise JobRefusedError(
@@ -41,6 +43,7 @@ def score_order(spec: JobSpec, card: ModelCard, material: Material) -> PictureOr
 
 
 def picture_order(spec: JobSpec, card: ModelCard, material: Material) -> PictureOrder:
+    """Return the order for a job about one picture."""
     keep = kept_pixels(spec, material.keep) if material.keep else None
     return PictureOrder(
         material.claim, spec.model, spec, whole_picture(spec, material.pixels), keep

@@ -23,7 +23,8 @@ PIECE = 500
 
 
 class Strays:
-    """Finds and returns the stray jobs of one queue."""
+    """Finds the stray jobs of one queue, which are open but in none of the places where
+    a worker would find them, and returns them to the queue."""
 
     def __init__(
         self, redis: Redis, queue: Queue, started: str, clock: Callable[[], float]

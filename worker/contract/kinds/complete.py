@@ -259,7 +259,8 @@ def scores_of(missing: int, model: ModelTraits) -> int:
 
 
 def most_scores(model: ModelTraits) -> int:
-    """Return how many scores OPERATIONS allow, as model_core.posterior.targets does."""
+    """Return the most scores for which every filling of a hole is scored: as many as
+    take about two seconds. It is computed as model_core.posterior.targets does."""
     of_all = 2 * model.parameters * model.height * model.width
     scores = OPERATIONS * len(model.members) // max(1, of_all)
     return max(FEW_SCORES, min(MOST_SCORES, scores))

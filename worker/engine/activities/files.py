@@ -21,7 +21,8 @@ TURN_S = 0.005
 
 
 class Files:
-    """The activity of encoding and decoding; jobs are done one after the other."""
+    """The Activity (activity.py) of encoding and decoding; jobs are done one after the
+    other."""
 
     orders: ClassVar[tuple[type, ...]] = (FileOrder,)
 

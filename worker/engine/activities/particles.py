@@ -72,7 +72,7 @@ class _Island:
 
 
 class ByParticles:
-    """The activity of drawing images by particles."""
+    """The Activity (activity.py) of drawing images by particles."""
 
     orders: ClassVar[tuple[type, ...]] = (ParticleOrder,)
 

@@ -27,7 +27,8 @@ SCORING = ""
 
 
 class Passes:
-    """The activity of scoring images and answering questions about pictures."""
+    """The Activity (activity.py) of scoring images and answering questions about
+    pictures."""
 
     orders: ClassVar[tuple[type, ...]] = (PictureOrder, Assessment)
 

@@ -20,6 +20,8 @@ from worker.orders.pictures import PictureOrder
 
 
 def classify(order: PictureOrder, model: Model) -> Iterator[float | Outcome]:
+    """Classify the order's picture in steps: yield after each how much is done, 0 to 1,
+    and at last the Outcome."""
     options = cast(ClassifyOptions, order.job.options)
     keep = order.keep
     if keep is None:
