@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.settings import Settings
 from model_core import save_model, untrained
 from model_core.card import Card
 from tests.app.holders import settings
@@ -22,10 +23,18 @@ pytestmark = pytest.mark.timeout(COLD_START_S)
 class Service:
     """An API, a worker, and the directory of added models that they share."""
 
-    def __init__(self, api: httpx.Client, added: Path, shelf: Path) -> None:
+    def __init__(self, api: httpx.Client, given: Settings, shelf: Path) -> None:
+        assert given.added_dir is not None
         self.api = api
-        self.models = added / "models"
+        self.models = given.added_dir / "models"
+        self._given = given
         self._shelf = shelf
+
+    def statuses(self, path: str) -> tuple[int, int]:
+        """Return what the API answers, and what it answers after a restart."""
+        running = self.api.get(path).status_code
+        with serving(self._given) as (url, _):
+            return running, httpx.get(f"{url}{path}", timeout=90).status_code
 
     def version(self, seed: int, name: str = "mine") -> Path:
         """Return the directory of a model of these random weights."""
@@ -86,7 +95,7 @@ def service(
     }
     start_worker(added_dir=str(added), **how)
     with serving(given) as (url, _), httpx.Client(base_url=url, timeout=90) as api:
-        yield Service(api, added, tmp_path / "shelf")
+        yield Service(api, given, tmp_path / "shelf")
 
 
 def identity_of(model: Path) -> str:
@@ -121,8 +130,9 @@ def test_bad_version_of_a_model_replaces_nothing(service: Service) -> None:
 def test_weights_of_a_deleted_model_have_no_address(
     service: Service, tmp_path: Path
 ) -> None:
-    """Not even the one for browsers, which needs no key, from that moment on, unless
-    another model has the same weights; they are removed from the disk soon."""
+    """Not even the one for browsers, which needs no key, from that moment on, also after
+    a restart of the API, unless another model has the same weights; they are removed
+    from the disk soon."""
     for name in ("mine", "twin"):
         assert service.put(service.version(11, name))["status"] == "succeeded"
 
@@ -134,7 +144,7 @@ def test_weights_of_a_deleted_model_have_no_address(
     for name, status in (("mine", 200), ("twin", 404)):
         assert service.api.get(f"{place}portable.json").status_code == 200
         assert service.api.delete(f"/models/{name}").status_code == 204
-        assert service.api.get(f"{place}portable.json").status_code == status
+        assert service.statuses(f"{place}portable.json") == (status, status)
     on_disk = tmp_path / place.removeprefix("/")
     assert on_disk.exists()
     wait_for(lambda: not on_disk.exists(), "its removal")
