@@ -55,13 +55,20 @@ def part(named: Part) -> Any:
 
 
 def input_lag(width: int) -> int:
-    """Return the lag, in columns, of layers that read no further to the right in the
-    row above than the first convolution."""
+    """Return the lag of layers that read no further to the right in the row above than
+    the first convolution. The lag is the number of columns that a row must stay behind
+    the row above if both are drawn at the same time.
+
+    width: of an image.
+    """
     return min(INPUT_REACH + 1, width)
 
 
 def whole_row(width: int) -> int:
-    """Return the lag, in columns, of layers that read the whole row above."""
+    """Return the lag (see `input_lag`) of layers that read the whole row above.
+
+    width: of an image.
+    """
     return width
 
 

@@ -269,7 +269,7 @@ async def _events(
     is_repeatable: bool,
     follower: Follower,
 ) -> AsyncIterator[bytes]:
-    """Yield these events as text, one in each chunk. Raises the errors of the store."""
+    """Yield these events as text, one in each chunk."""
     name = "image_generation" if job.kind == "sample" else "image_edit"
     meant = {
         "created_at": int(job.created_at.timestamp()),

@@ -133,7 +133,8 @@ async def _respond(
 async def submitted_job(
     kind: Kind, body: BaseModel, files: Files, request: Request, wanted: Preferences
 ) -> Submitted:
-    """Submit the job of a checked body and its files. Raises as `Intake.submit`.
+    """Submit the job of a checked body and its files. Raises RefusedError if the job is
+    not accepted.
 
     wanted: what kind of response the client prefers.
     """

@@ -231,8 +231,8 @@ class FleetWatch:
         self._seen_at = 0.0
 
     async def now(self) -> Fleet:
-        """Return the fleet as it was at most `age_s` seconds ago. Raises as `Store` if
-        it has to be read."""
+        """Return the fleet as it was at most `age_s` seconds ago. Raises an error of
+        STORE_TROUBLE if it has to be read and Redis does not respond."""
         age_s = time.monotonic() - self._seen_at
         if self._seen is None or age_s > self._age_s:
             return await asyncio.shield(self._begin())
@@ -252,7 +252,7 @@ class FleetWatch:
 
     async def fresh(self) -> Fleet:
         """Read the fleet now, and return it. Weaknesses of the server are logged when
-        they change. Raises as `Store`."""
+        they change. Raises an error of STORE_TROUBLE if Redis does not respond."""
         at = time.monotonic()
         workers, load, server = await asyncio.gather(
             self._store.workers(), self._store.load(), self._store.server()

@@ -148,7 +148,8 @@ class Models:
         """Return the identity of the model with which a training begins: a served one
         that the caller sees, or a shipped one.
 
-        Raises what `find` raises, and NoWorkerError if the identity is not known yet.
+        Raises UnknownModelError if there is no such model, and NoWorkerError if there
+        is no worker or the identity is not known yet.
         """
         shipped = await self.reserved_names()
         try:
@@ -165,8 +166,9 @@ class Models:
         """Return the model of this name for this kind of job, waiting a moment for a
         model that was just added.
 
-        Raises what `find` raises, BadParameterError if the model does not do this kind
-        of job, and NoWorkerError if it was added but is not announced yet.
+        Raises UnknownModelError if there is no such model, BadParameterError if the
+        model does not do this kind of job, and NoWorkerError if it was added but is not
+        announced yet.
         """
         return _doing(kind, await self._find_or_wait(name, caller))
 

@@ -88,7 +88,7 @@ class Pictures:
 
     async def half_preview(self, record: JobRecord) -> bytes:
         """Return the preview of a sample's first image as PNG, with its lower half
-        covered. Raises what `picture` raises."""
+        covered. Raises NoRowsYetError or NoPictureError if no row is drawn."""
         canvas = await self._canvas(record, Stage.FINAL)
         return await run_sync(half_preview_of, canvas, limiter=self._imaging)
 
@@ -130,8 +130,9 @@ class Pictures:
         )
 
     async def archive(self, record: JobRecord, stage: Stage, scale: int) -> Archive:
-        """Return a zip of all images as far as they are drawn. Raises what `picture`
-        raises."""
+        """Return a zip of all images as far as they are drawn. Raises NoRowsYetError,
+        or NoPictureError if there never will be a row, and BadParameterError for a
+        stage that the job does not have or too large a scale."""
         with _final_if_ended(record):
             if not record.spec.options.places:
                 return Archive(await self._canvas(record, stage), scale, self._imaging)

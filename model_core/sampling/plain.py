@@ -36,8 +36,9 @@ class _Image:
 
 
 class PlainStage(ByOneSlot):
-    """A Stage that calls the network once for each variable, for networks without
-    compiled code. Weights on a GPU are copied. It cannot draw with a range coder."""
+    """A Stage (stage.py) that calls the network once for each variable, for networks
+    without compiled code. Weights on a GPU are copied. It cannot draw with a range
+    coder."""
 
     # Version 0.4 and earlier drew float64 as `cpu-torch`, with other last digits.
     numerics: ClassVar[str] = "cpu-pass"

@@ -113,8 +113,8 @@ class SlotRow(NamedTuple):
 
 
 class ByOneSlot:
-    """Base class of stages that handle one slot at a time: implements the methods for
-    several slots."""
+    """Base class of stages that handle one slot at a time. Its methods do what Stage
+    says by calling the methods for one slot."""
 
     def open_all(
         self: "Stage", slots: Sequence[int], drawings: Sequence[Drawing]

@@ -67,7 +67,8 @@ class RunFiles:
     """Writes the files of a run. Only the process that leads has one. At the end, call
     `journal.close()`.
 
-    paths: the files. journal: the log.
+    paths: the files.
+    journal: the log.
     """
 
     def __init__(

@@ -53,7 +53,8 @@ def train_with(
         request to stop reaches all.
     say: called with a line if the start takes longer than a moment.
 
-    Raises the errors of `run.train`, and LostProcessError if another process dies.
+    Raises PixelRNNError: ConfigError, DataError or ModelError if the request cannot be
+    trained, LostProcessError if another process dies, and others as `run.train`.
     """
     if processes == 1:
         return train(request, make_display, is_over)

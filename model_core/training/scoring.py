@@ -174,7 +174,8 @@ def keep_score(directory: Path, split: str, score: Score) -> None:
 
 def keep_validation(directory: Path, validation: Validation) -> None:
     """Write the quantiles of validation scores into the card of the model in
-    `directory`. Raises the errors of `keep_score`."""
+    `directory`. Raises ModelError, and leaves the card as it was, if it cannot be read
+    or written."""
     replace(Card.read(directory / CARD), validation=validation).keep(directory)
 
 

@@ -99,7 +99,8 @@ class TrainState:
     images: int
     """Images trained on; an image counts each time it is used."""
     seconds: float
-    """Wall time of all sittings in seconds, including validations."""
+    """Wall time of all sittings (commands that trained this run) in seconds, including
+    validations."""
     window: Mean
     """Mean training nats since the last line of the log."""
     epoch: Mean

@@ -36,8 +36,8 @@ kernels."""
 class TimingRequest:
     """Updates to time, in a form that can be sent to another process.
 
-    A number of shares in the recipe holds for every number of processes; without it
-    each process has one share.
+    A number of shares (equal parts of a batch) in the recipe holds for every number of
+    processes; without it each process has one share.
     """
 
     recipe: Recipe

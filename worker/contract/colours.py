@@ -52,7 +52,8 @@ class ColourOptions(Options):
         return self.model_copy(update=self.colours_for(model))
 
     def colours_for(self, model: ModelTraits) -> dict[str, Any]:
-        """Return what `for_model` changes: option -> value. Raises as it does."""
+        """Return what `for_model` changes: option -> value. Raises BadOptionError as
+        `for_model` does."""
         if self.colours == "nearest":
             if not model.palette:
                 raise BadOptionError(

@@ -40,7 +40,8 @@ class LabelOptions(Options):
         return self.model_copy(update=self.label_for(model))
 
     def label_for(self, model: ModelTraits) -> dict[str, Any]:
-        """Return what `for_model` changes: option -> value. Raises as it does."""
+        """Return what `for_model` changes: option -> value. Raises BadOptionError as
+        `for_model` does."""
         if self.label is None:
             return {}
         return {"label": label_name(self.label, model)}

@@ -55,7 +55,8 @@ class FieldOptions(Options):
         return self.model_copy(update=self.size_for(model))
 
     def size_for(self, model: ModelTraits) -> dict[str, Any]:
-        """Return what `for_model` changes: option -> value. Raises as it does."""
+        """Return what `for_model` changes: option -> value. Raises BadOptionError as
+        `for_model` does."""
         if self.size is None or sides(self.size) == (model.width, model.height):
             return {"size": None}
         if model.small_height or "none" not in model.members:
