@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -30,6 +31,11 @@ model."""
 FUNCTIONS = ("advance", "pass_given")
 """The functions that are compiled for each kind: drawing rows, and working through
 given rows. A worker needs both before a model of the kind draws."""
+
+_PATIENCE_S = 10.0
+"""Seconds for which a process waits for another one that lags. On an idle machine a
+function is compiled by then."""
+_LOOK_S = 0.1
 
 _LOOPS_OF_LSTM_SCORES = (
     ("map_products", "affine"),
@@ -64,7 +70,8 @@ def compile_loop(kind: str, function: str, niceness: int = 0) -> float:
         higher.
 
     If another process is compiling the same function, this waits for it and loads the
-    result. If it cannot be kept on disk, it is compiled in memory.
+    result, unless that one is stopped or has a lower priority: then it waits for ten
+    seconds at most, and compiles the function too. If it cannot be kept on disk, it is compiled in memory.
     """
     before_s = time.process_time()
     os.setpriority(
@@ -108,8 +115,9 @@ def _field_type(hint: Any) -> types.Type:
 
 @contextmanager
 def _lock(module: str, function: str) -> Iterator[None]:
-    """Context manager that holds the lock file of a function. The system releases it if
-    this process is killed."""
+    """Context manager that holds the lock file of a function, or does not wait for it
+    any longer. The file contains the id of the process that holds it. The system
+    releases it if that process is killed."""
     if not KEEP:
         yield  # nothing is shared with other processes
         return
@@ -122,10 +130,41 @@ def _lock(module: str, function: str) -> Iterator[None]:
         yield
         return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        if _is_taken(file):
+            os.ftruncate(file, 0)
+            os.pwrite(file, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(file)
+
+
+def _is_taken(file: int) -> bool:
+    """Wait until this process has the lock, and return True; return False if a process
+    that lags has it for too long."""
+    give_up_at = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up_at and _lags(os.pread(file, 20, 0)):
+                return False
+            time.sleep(_LOOK_S)
+        else:
+            return True
+
+
+def _lags(holder: bytes) -> bool:
+    """Return True if the process of this id is stopped or has a lower priority. A
+    process that has ended since does not."""
+    try:
+        pid = int(holder)
+        if os.getpriority(os.PRIO_PROCESS, pid) > os.getpriority(os.PRIO_PROCESS, 0):
+            return True
+        stat = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except (OSError, ValueError):
+        return False
+    # The state follows the name in parentheses, which may contain anything.
+    return stat.rpartition(")")[2].split()[0] == "T"
 
 
 def main() -> None:

@@ -121,6 +121,38 @@ def test_a_loop_that_is_being_compiled_is_waited_for(tmp_path: Path) -> None:
             process.wait()
 
 
+HOLDER = """
+import fcntl, os, signal, sys
+lock = open(sys.argv[1], "w")
+fcntl.flock(lock, fcntl.LOCK_EX)
+print(os.getpid(), file=lock, flush=True)
+print("held", flush=True)
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_a_compiler_that_lags_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is stopped, or has a lower priority; one that goes on is."""
+    monkeypatch.setattr(ahead, "_PATIENCE_S", 0.1)
+    path = tmp_path / "advance.lock"
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, path], stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        file = os.open(path, os.O_RDWR)
+        try:
+            assert not ahead._is_taken(file)
+            assert ahead._lags(str(holder.pid).encode())
+            assert not ahead._lags(str(os.getpid()).encode())
+        finally:
+            holder.kill()
+        assert ahead._is_taken(file)
+        os.close(file)
+
+
 def test_a_kind_without_a_file_of_its_own_is_never_kept() -> None:
     """A kind that is declared elsewhere may borrow another's loops."""
     assert not is_kept("declared-elsewhere")
