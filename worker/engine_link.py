@@ -1,6 +1,8 @@
-"""The worker's end of its engine process: starts it, gives it orders, and hears what it has drawn.
+"""The worker's end of its engine process: starts it, sends it orders, and receives what
+it has drawn.
 
-It imports little, so that the engine process is started at once and loads torch while the worker's loads the rest.
+It imports little, so that the engine process starts at once and loads torch while the
+worker imports the rest.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ LOOK_S = 1.0
 
 
 class RefusedError(Exception):
-    """It cannot start with these settings, and says why."""
+    """The engine process cannot start with these settings; the message says why."""
 
 
 class EngineLostError(Exception):
@@ -37,16 +39,20 @@ class EngineLostError(Exception):
 
 
 class EngineLink:
-    """An engine's process; the words of Runner. `usage`: of each model in memory, as it said last.
-    `drawn_s`: seconds that each of its threads has drawn, the one that asks the others first.
-    `exhausted`: tokens of those whose work met a lack of memory, with which the process ended.
-    `gpu_has_failed`: it ended because its GPU did."""
+    """An engine process, with the methods of its Runner.
+
+    `usage`: of each model in memory, as last reported. `drawn_s`: seconds that each of
+    its threads has drawn, the one that waits for the others first. `exhausted`: tokens
+    of the jobs whose work met a lack of memory, with which the process ended.
+    `gpu_has_failed`: whether it ended because its GPU failed.
+    """
 
     PROGRAM: ClassVar[str] = "worker.engine.start"
     """Module that runs as the engine process."""
 
     def __init__(self) -> None:
-        """Start it, with the environment as its settings; it loads the models. Call from the main thread."""
+        """Start the process, which reads its settings from the environment and loads
+        the models. Call this in the main thread."""
         ours, theirs = socket.socketpair()
         with theirs, shared_file() as memory:
             self._due = Due(memory.fileno())
@@ -71,8 +77,8 @@ class EngineLink:
         self.gpu_has_failed = False
 
     def catalogue(self) -> Catalogue:
-        """Wait until the models are loaded. RefusedError when they cannot be loaded; EngineLostError, also when it does
-        not get on with that."""
+        """Wait until the models are loaded. Raises RefusedError if they cannot be
+        loaded, and EngineLostError if the process ends or hangs."""
         while not self._connection.poll(LOOK_S):
             if self.is_hung():
                 self.kill()
@@ -94,8 +100,12 @@ class EngineLink:
         exhausted: Callable[[], None],
         words: Mapping[str, Callable[..., None]],
     ) -> None:
-        """Hear what it draws, in a thread of our own, and hand it on: new rows as entries of streams, that it has ended
-        for want of memory, and each other of the words that Outlet has."""
+        """Receive what the process reports, in a thread of its own.
+
+        publish: called with new rows as entries of streams, by token.
+        exhausted: called if it has ended for lack of memory.
+        words: handlers of its other messages (activity.Outlet).
+        """
         from worker.contract import logs
         from worker.contract.events import row_entry
 
@@ -142,11 +152,11 @@ class EngineLink:
         self._tell("submit", order)
 
     def withdraw(self, token: str) -> None:
-        """Do no more for this claim from the next step on."""
+        """Do no more for this claim, from the next step on."""
         self._tell("withdraw", token)
 
     def closed(self, claim: Claim, outcome: Outcome) -> None:
-        """Nothing is written for it any more: the engine knows."""
+        """Do nothing: the engine process has ended the claim itself."""
 
     def bring(self, name: str, identity: str) -> None:
         """Load a model that was exchanged, if it was kept.
@@ -156,22 +166,22 @@ class EngineLink:
         self._tell("bring", name, identity)
 
     def unload(self, called: str, proposal: int) -> None:
-        """Unload a model, by its name in the engine, as the engine has proposed."""
+        """Unload a model that the process has proposed to unload, by its name there."""
         self._tell("unload", called, proposal)
 
     def is_late(self) -> bool:
-        """Should it be back by now from what it does?"""
+        """Return True if it should be back by now from what it does."""
         return self._due.is_over()
 
     def is_hung(self) -> bool:
-        """Has it been late for reasons that do not pass?"""
+        """Return True if it is late and will not come back by itself."""
         return self._due.is_hung()
 
     def kill(self) -> None:
         self._process.kill()
 
     def stop(self, timeout_s: float) -> None:
-        """Stop after the step that is being made; rows drawn so far have been handed on."""
+        """Stop after the current step. Rows drawn so far have been passed on by then."""
         self._stopping = True
         self._tell("stop")
         self._thread.join(timeout_s)
@@ -180,7 +190,7 @@ class EngineLink:
 
     @property
     def has_given_up(self) -> bool:
-        """Whether the engine process has ended and said why."""
+        """True if the engine process has ended and said why."""
         return bool(self.exhausted) or self.gpu_has_failed
 
     def _tell(self, *message: object) -> None:

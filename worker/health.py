@@ -1,7 +1,5 @@
-"""`pixelrnn health`: exit 0 when a worker of this host is warm and says that it lives; for health checks.
-
-A container is a host of its own, so there it is the container's worker.
-"""
+"""`pixelrnn health`: exits with 0 if a worker of this host is alive and has a model
+that is ready. A container is a host of its own."""
 
 import socket
 import sys
@@ -14,8 +12,8 @@ from worker.settings import Settings
 
 
 def is_warm(settings: Settings) -> bool:
-    """Does Redis hold a live announcement of a worker of this name, or of this host, with a model that is ready? Raises
-    RedisError."""
+    """Return True if a live worker of the name in the settings, or else of this host,
+    has a model that is ready. Raises RedisError."""
     with connect(settings.redis_url, COMMAND_TIMEOUT_S) as redis:
         return any(
             worker.ready
@@ -25,7 +23,6 @@ def is_warm(settings: Settings) -> bool:
 
 
 def _is_meant(name: str, wanted: str) -> bool:
-    """Return whether a worker of this name is the wanted one, or, if `wanted` is empty, one of this host."""
     if wanted:
         return name == wanted
     # A name that was made up ends with the device and a random number. Another host's

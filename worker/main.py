@@ -65,7 +65,7 @@ STOP_S = 0.5
 
 
 class Worker:
-    """Everything one worker process is made of, wired up and not yet running. Carries out the duties of RQ's loop."""
+    """All parts of one worker process, connected. Carries out the duties of RQ's loop."""
 
     def __init__(
         self,
@@ -139,7 +139,8 @@ class Worker:
         )
 
     def run(self) -> bool:
-        """Work until SIGTERM or SIGINT. False when something else ended it. Raises NameTakenError, MetricsPortError."""
+        """Work until SIGTERM or SIGINT; return False if something else ended it. Raises
+        NameTakenError, MetricsPortError."""
         port = self._settings.metrics_port
         stop_metrics = serve(self._metrics, port) if port else lambda: None
         try:
@@ -149,7 +150,7 @@ class Worker:
         return self._rq.stopping and not self._engine.has_given_up
 
     def on_registered(self) -> None:
-        """The worker has its name: now the others may hear of it, and work may come."""
+        """Announce the worker, and start everything that runs beside RQ's loop."""
         words = {
             "progress": self._publisher.progress,
             "end": self._end,
@@ -185,8 +186,8 @@ class Worker:
         self._beginning.begin(taken)
 
     def stop(self) -> None:
-        """Let running jobs finish within the grace; then nothing is drawn, written or renewed any more, and what is not
-        done goes back to the queue."""
+        """Let running jobs finish within the grace period. Then nothing is drawn,
+        written or renewed any more, and unfinished jobs go back to the queue."""
         try:
             self._announcement.end(self._heart)
             self._taking.put_back()
@@ -220,13 +221,12 @@ class Worker:
         self._admission.on_compiled()
 
     def _exhausted(self) -> None:
-        """The engine starts anew with another worker; what this one holds goes back."""
         structlog.get_logger("worker").critical("engine_out_of_memory")
         self._rq.stop_soon()
 
     def _gpu_failed(self, reason: str) -> None:
-        """End: the worker that starts next waits until the GPU works. The jobs go
-        back, and this attempt of theirs is not counted."""
+        """End, so that the next worker waits until the GPU works. The attempts at the
+        jobs do not count."""
         structlog.get_logger("worker").critical("card_failed", reason=reason)
         self._rq.stop_soon()
 
@@ -276,7 +276,7 @@ def _info(settings: Settings, catalogue: Catalogue) -> WorkerInfo:
 
 
 def _say_why(error: Exception) -> None:
-    """To a person who started it one line, else to the log."""
+    """Print the reason as one line to a person at a terminal, else log it."""
     if sys.stderr.isatty():
         sys.stderr.write(f"worker: {error}\n")
     else:
@@ -284,8 +284,8 @@ def _say_why(error: Exception) -> None:
 
 
 def once_redis_answers(action: Callable[[], T]) -> T:
-    """The action's result, as soon as it succeeds: in a composed start Redis may come up after its clients, and it may
-    go away again at any moment. Raises RefusedError when it does not let this worker in."""
+    """Return the action's result, as soon as it succeeds: Redis may come up after its
+    clients. Raises RefusedError if it does not let this worker in."""
     log, backoff = structlog.get_logger("worker"), Backoff(0.1, 2.0)
     while True:
         try:
@@ -300,7 +300,8 @@ def once_redis_answers(action: Callable[[], T]) -> T:
 
 
 def run(settings: Settings, engine: EngineLink | TeachingLink) -> int:
-    """The whole life of a worker process, whose engine's has just been started; the exit status."""
+    """Run a worker whose engine process, or trainer, has just been started. Return the
+    exit status."""
     logs.configure(settings.log_level, quiet=RQ_LOGGERS)
     log = structlog.get_logger("worker")
     crash.end_with_any_thread()

@@ -15,9 +15,12 @@ class MetricsPortError(Exception):
 
 
 class UsageCollector:
-    """Figures of each model: its steps, what they drew, and its slots; how long each thread drew; and how many jobs the
-    worker holds. private: models that only one key sees, which are not named here. drawn_s: return the seconds that
-    each thread has drawn."""
+    """Figures of each model (its steps, what they drew, and its slots), how long each
+    thread drew, and how many jobs the worker holds.
+
+    private: models that only one key sees, which are not named.
+    drawn_s: returns the seconds that each thread has drawn.
+    """
 
     def __init__(
         self,
@@ -82,7 +85,8 @@ class UsageCollector:
 
 
 def serve(collector: UsageCollector, port: int) -> Callable[[], None]:
-    """Answer GET /metrics on all addresses until the returned function is called. Raises MetricsPortError."""
+    """Serve GET /metrics on all addresses until the returned function is called. Raises
+    MetricsPortError."""
     registry = CollectorRegistry()
     registry.register(collector)
     try:

@@ -15,7 +15,11 @@ _OF_A_TRAINER = {
 
 
 def main(trains: bool = False) -> int:
-    """Start the engine process first: it takes longest. A trainer has none. Returns the exit status."""
+    """Start the engine process, which takes longest, then the worker.
+    Return the exit status.
+
+    trains: start a trainer, which has no engine process.
+    """
     engine = None if trains else EngineLink()
     from pydantic import ValidationError
 

@@ -1,6 +1,8 @@
-"""A trainer's end of the processes that train, one for each job: it stands in the place of a worker's engine process.
+"""A trainer's end of the processes that train, one for each job: it takes the place of
+a worker's EngineLink.
 
-A model is published here, under the lock that a cancel takes too: one that was canceled before is never seen.
+A model is published here, under the lock that a cancel takes too, so that a model that
+was canceled before is never visible.
 """
 
 import errno
@@ -78,7 +80,7 @@ class _Training:
 
 
 class TeachingLink:
-    """Has the words of an EngineLink."""
+    """Has the methods of an EngineLink."""
 
     def __init__(self, settings: Settings) -> None:
         self._added = settings.added_dir or Path()
@@ -99,7 +101,8 @@ class TeachingLink:
         self.gpu_has_failed = self.has_given_up = False
 
     def catalogue(self) -> Catalogue:
-        """It draws from no model. RefusedError where it has no place to publish one."""
+        """Return a catalogue without models. Raises RefusedError if there is no
+        directory in which to publish one."""
         if self._added == Path():
             raise RefusedError(
                 "expected PIXELRNN_ADDED_DIR, the directory of added models that the API has"
@@ -133,8 +136,8 @@ class TeachingLink:
 
     def _start_process(self, order: TrainOrder) -> None:
         """Start the process of a training, and a thread that listens to it, unless the
-        training was withdrawn. Raises OSError or RuntimeError if one of them cannot be
-        started; then there is none."""
+        training was withdrawn. If one of them cannot be started, there is none: raises
+        OSError or RuntimeError."""
         what = [
             str(os.getpid()),
             str(self._added),
@@ -167,8 +170,8 @@ class TeachingLink:
                 raise
 
     def withdraw(self, token: str) -> None:
-        """Stop this training. If it was canceled, nothing of it is left when this returns; else another trainer may go
-        on with it."""
+        """Stop this training. If it was canceled, its files are deleted when this
+        returns; else another trainer may continue it."""
         with self._one_at_a_time:
             self._withdrawn.add(token)
             training = self._under_way.pop(token, None)
@@ -184,8 +187,6 @@ class TeachingLink:
                     JobFiles(self._added, job_id, order.model).forget()
 
     def _is_canceled(self, order: TrainOrder) -> bool:
-        """Return True if the cancellation of the order's job was requested; False also
-        if Redis cannot be reached."""
         record = keys.job(order.claim.job_id)
         try:
             return bool(self._redis.hexists(record, "cancel_requested"))
@@ -193,15 +194,15 @@ class TeachingLink:
             return False
 
     def closed(self, claim: Claim, outcome: Outcome) -> None:
-        """Delete what a job that has ended leaves."""
+        """Delete the files of a job that has ended."""
         if outcome.status is not None:
             self._forget(claim.job_id, outcome.status is JobStatus.SUCCEEDED)
 
     def bring(self, name: str, identity: str) -> None:
-        """No job waits for a model."""
+        """Do nothing: no job waits for a model."""
 
     def unload(self, called: str, proposal: int) -> None:
-        """No model stays in memory."""
+        """Do nothing: no model stays in memory."""
 
     def is_late(self) -> bool:
         return False
@@ -209,10 +210,11 @@ class TeachingLink:
     is_hung = is_late
 
     def kill(self) -> None:
-        """It never hangs."""
+        """Do nothing: it never hangs."""
 
     def stop(self, timeout_s: float) -> None:
-        """Let it write a checkpoint, if that is quick: else it goes on from the one before."""
+        """Let the training write a checkpoint, if that is quick; else it continues from
+        the one before."""
         self._stopping.set()
         self._sweeper.stop()
         self._braking.stop()
@@ -224,7 +226,6 @@ class TeachingLink:
             end_group(training.process)
 
     def _listen(self, training: "_Training") -> None:
-        """Report what the process of a training says, until it ends."""
         order, process = training.order, training.process
         assert process.stdout is not None
         token = order.claim.token
@@ -255,8 +256,6 @@ class TeachingLink:
             self._note_death(order, status)
 
     def _end(self, order: TrainOrder, said: Mapping[str, Any]) -> None:
-        """Publish the model that a training has made, and end the job once a worker has
-        announced the model."""
         token = order.claim.token
         with self._one_at_a_time:
             # A cancel is withdrawn here in a moment, or has ended the job already, if
@@ -272,8 +271,7 @@ class TeachingLink:
                 self._words["end"](token, outcome)
 
     def _wait_until_announced(self, order: TrainOrder) -> None:
-        """Wait until calls for the model are accepted, if there is a worker: it looks
-        for new models every few seconds and then has to load them."""
+        """Wait until calls for the model are accepted, if there is a worker."""
         job_id = order.claim.job_id
         until = time.monotonic() + _ANNOUNCED_S
         while time.monotonic() < until and order.claim.token in self._under_way:
@@ -289,26 +287,22 @@ class TeachingLink:
             self._stopping.wait(_LOOK_S)
 
     def _note_death(self, order: TrainOrder, status: int) -> None:
-        """Count a process that ended without a last word as a failed attempt.
-
-        The job goes back to the queue after a delay. At the ATTEMPTS-th death it fails.
-        A process that was told to stop has not failed: Ctrl-C and service managers
-        signal the trainer and its children together.
-        """
+        """Count a process that ended without a last message as a failed attempt, unless
+        it was told to stop."""
         if self._stopping.is_set():
             return
         how = f"signal {-status}" if status < 0 else f"status {status}"
+        # Ctrl-C and service managers signal the trainer and its children together.
         deaths = 0 if status in _TOLD_TO_STOP else self._count_death(order)
         self._end_attempt(order, how, deaths)
 
     def _end_attempt(self, order: TrainOrder, how: str, deaths: int) -> None:
-        """End an attempt at a training without a result: hand the job back to the queue,
-        or let it fail at the ATTEMPTS-th death. Do neither if it was withdrawn or the
-        worker stops. The delay before it is handed back is waited for here.
+        """End an attempt without a result: return the job to the queue after a delay,
+        or fail it at the ATTEMPTS-th death. Do neither if it was withdrawn or the
+        worker stops.
 
-        how: in which way its process ended, for the log.
-        deaths: number of deaths of this training's process, this one included; 0 if it
-            was told to stop.
+        how: the process's end, for the log.
+        deaths: of this training's processes; 0 if it was told to stop.
         """
         self._log.error(
             "training_died", job_id=order.claim.job_id, how=how, deaths=deaths
@@ -326,7 +320,6 @@ class TeachingLink:
                 self._words["end"](token, outcome)
 
     def _count_death(self, order: TrainOrder) -> int:
-        """Return the number of deaths of this training's process, in all attempts."""
         deaths = JobFiles(self._added, order.claim.job_id, order.model).deaths
         try:
             with deaths.open("ab") as file:
@@ -336,22 +329,19 @@ class TeachingLink:
             return ATTEMPTS
 
     def _hold(self) -> float:
-        """Stop the training that is under way whenever others draw."""
         for training in list(self._under_way.values()):
             if training.may_be_stopped:
                 self._brake.hold(training.process, partial(self._is_ending, training))
         return _SWEEP_S
 
     def _is_ending(self, training: "_Training") -> bool:
-        """Return True if the training is to end, and must not be stopped any more.
-
-        One that has reported its end publishes nothing itself, but its process takes a
-        moment to end and holds memory until then.
-        """
+        """Return True if the training ends by itself now, and must not be stopped any
+        more."""
         order = training.order
         finish = JobFiles(self._added, order.claim.job_id, order.model).finish
         return (
             self._stopping.is_set()
+            # It publishes nothing more, but holds memory until its process ends.
             or training.has_ended
             or order.claim.token not in self._under_way
             or finish.exists()
@@ -364,7 +354,8 @@ class TeachingLink:
             self._redis.expire(keys.TRAINED, keys.ACTIVE_TTL_S)
 
     def _outcome(self, order: TrainOrder, said: Mapping[str, Any]) -> Outcome:
-        """The end of a job; its model lies then where workers find it, whole."""
+        """Return the outcome of a job whose process has ended; a trained model is
+        published by then."""
         summary, why = said.get("done"), said.get("failed")
         if why or summary is None:
             return failed(training_failed(why or _NOTHING_LEARNED))
@@ -397,7 +388,8 @@ class TeachingLink:
         made.rename(files.model)
 
     def _sweep(self) -> float:
-        """Delete what jobs left that ended while no trainer was there, or that were never taken."""
+        """Delete the files of jobs that ended while no trainer ran, or that were never
+        taken."""
         for place in uploads_in(self._added).glob("[!.]*"):
             try:
                 is_old = place.stat().st_mtime < time.time() - _YOUNG_S
@@ -415,8 +407,6 @@ class TeachingLink:
         return _SWEEP_S
 
     def _forget(self, job_id: str, is_kept: bool) -> None:
-        """Delete the files of a job, and its model unless that is kept. If the disk fails,
-        that is logged, and the sweeper repeats it."""
         try:
             for run in (uploads_in(self._added) / job_id / "run").glob("[!.]*"):
                 JobFiles(self._added, job_id, run.name).forget(is_kept)
@@ -425,7 +415,6 @@ class TeachingLink:
 
 
 def _grid(path: str | None) -> bytes:
-    """Return the PNG of a grid of samples; empty if there is none, or none any more."""
     if path is None:
         return b""
     try:

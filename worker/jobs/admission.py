@@ -50,11 +50,10 @@ LOADING_S = 5.0
 
 
 class Admission:
-    """Decides about jobs of the queue and opens those that this worker can do.
-
-    Its methods are called by the thread that takes and opens jobs; those named `on_` by
-    the thread that receives the engine's messages.
-    """
+    """Decides about jobs of the queue and opens those that this worker can do. Its
+    methods are called by the thread that takes and opens jobs; those named `on_` by the
+    thread that receives the engine process's messages. `called` is a model's name in
+    that process."""
 
     def __init__(
         self,
@@ -103,7 +102,6 @@ class Admission:
         self._log = structlog.get_logger("admission")
 
     def on_compiled(self) -> None:
-        """Note that one more model is ready."""
         self._has_ready.set()
 
     @property
@@ -123,9 +121,8 @@ class Admission:
         return self._has_ready.wait(timeout_s)
 
     def are_ours(self, job_ids: Sequence[str]) -> list[bool]:
-        """Return for each job id whether this worker shall open the job, as `is_ours`
-        does. The other workers' announcements are read once, if at all. Raises
-        RedisError."""
+        """Return `is_ours` for each job id. The other workers' announcements are read
+        once, if at all. Raises RedisError."""
         workers = cache(self._live_workers)
         specs = self._ledger.open_specs(job_ids)
         return [spec is None or self._can_open(spec, workers) for spec in specs]
@@ -146,7 +143,6 @@ class Admission:
     def _can_open(
         self, spec_json: bytes, live_workers: Callable[[], Sequence[WorkerInfo]]
     ) -> bool:
-        """Return the answer of `is_ours` for a job that has not ended."""
         try:
             spec = JobSpec.read(spec_json)
         except OtherVersionError:
@@ -179,18 +175,14 @@ class Admission:
         return not self._may_be_supported_soon(spec)
 
     def _request_models_of(self, spec: JobSpec) -> None:
-        """Request the job's models that are not in memory."""
         self._request((spec.model, spec.identity_or_digest))
         second = self._announcement.info.second_card_of(spec)
         if second is not None and not second.draws:
             self._request((second.name, second.identity_or_digest))
 
     def _may_be_supported_soon(self, spec: JobSpec) -> bool:
-        """Return whether a job shall wait for a worker with another kind of device.
-
-        No live worker supports the job's kind. If this worker's device can be the
-        reason, the job waits for UNSUPPORTED_S seconds, and then fails here.
-        """
+        """Return whether a job that no live worker supports shall wait for one with
+        another kind of device, at most UNSUPPORTED_S seconds."""
         card = self._announcement.info.card_of(spec)
         if card is None or spec.kind in card.can or card.small_height:
             return False
@@ -206,13 +198,10 @@ class Admission:
         return now - since < UNSUPPORTED_S
 
     def _request(self, weights: tuple[str, str]) -> None:
-        """Ask the engine for these weights (name and identity), unless that was done
-        less than ASK_AGAIN_S ago.
-
-        It is repeated because weights that are not on this disk may have been kept by
-        another worker meanwhile.
-        """
+        """Ask for these weights (name and identity), unless that was done less than
+        ASK_AGAIN_S ago."""
         now = self._clock()
+        # Asked again, because another worker may have kept the weights meanwhile.
         if now >= self._asked_at.get(weights, now):
             self._asked_at[weights] = now + ASK_AGAIN_S
             self._fetch(*weights)
@@ -235,12 +224,9 @@ class Admission:
         self._unloadable.append((called, proposal))
 
     def unload_proposed_models(self) -> None:
-        """Accept the engine's proposals to unload models, and announce these as
-        unloaded.
-
-        Call it from the thread that takes and opens jobs, between two of them: a job
-        that was found to be ours must not lose its model before its order is sent.
-        """
+        """Accept the proposals to unload models, and announce these as unloaded. Call
+        it from the thread that takes and opens jobs, between two of them: a job that
+        was found to be ours must not lose its model before its order is sent."""
         while self._unloadable:
             called, proposal = self._unloadable.popleft()
             info = self._announcement.info
@@ -272,15 +258,15 @@ class Admission:
     def open(
         self, job_id: str, token: str, answers: Sequence[Any], deaths: int = 0
     ) -> bool:
-        """Begin or continue a job under a new claim, and send its order to the engine.
+        """Begin or continue a job under a new claim, and send its order to the engine
+        process. Return False if the job has ended or is missing.
+
+        A job that cannot be done is opened, and ended as failed by the publisher. Raises
+        RedisError if one of the replies is an error.
 
         answers: replies to `add_open_commands`.
         token: the new claim's.
         deaths: as in Claim.
-
-        Return True if the job is open, and False if it has ended or is missing. A job
-        that cannot be done is opened and ended as failed by the publisher. Raises
-        RedisError if one of the replies is an error.
         """
         opened = self._ledger.parse_open_replies(job_id, token, answers, deaths)
         if isinstance(opened, Unclaimed):
@@ -330,8 +316,8 @@ class Admission:
             )
 
     def _order(self, opened: OpenedJob, spec: JobSpec) -> Order | Outcome:
-        """Return the engine's order, or the outcome of a job that has added a model.
-        Raises JobRefusedError if this worker cannot do the job, and RedisError."""
+        """Return the order, or the outcome of a job that has added a model. Raises
+        JobRefusedError if this worker cannot do the job."""
         info = self._announcement.info
         if spec.kind == ADD.word:
             if self._added_dir is None:
@@ -352,7 +338,6 @@ class Admission:
         return replace(order, model=self._name_in_engine(card))
 
     def _with_second_model(self, spec: JobSpec) -> JobSpec:
-        """Return the job with the engine's name of its second model."""
         second = self._announcement.info.second_card_of(spec)
         if second is None:
             raise JobRefusedError(model_changed(spec.options.second_model))
@@ -378,14 +363,12 @@ def _examined_by(
     workers: Iterable[WorkerInfo], spec: JobSpec
 ) -> ModelCard | RefusedModel | None:
     """Return what one of these workers announces about the model that this job adds;
-    None if none of them has examined it."""
+    None if none has examined it."""
     found = (worker.examined(spec) for worker in workers)
     return next((one for one in found if one is not None), None)
 
 
 def _added_outcome(examined: ModelCard | RefusedModel | None) -> Outcome:
-    """Return the outcome of a job that has added a model: success with its facts.
-    Raises JobRefusedError if the model is not served."""
     if examined is None:
         why = "It was taken away, or exchanged, before a worker had examined it."
         raise JobRefusedError(not_served(why))

@@ -32,12 +32,11 @@ back with an older one."""
 
 
 class Announcement:
-    """This worker's announcement, renewed in Redis by each heartbeat.
+    """This worker's announcement (`info`), renewed in Redis by each heartbeat. Several
+    threads may change it.
 
-    `info` is what it announces now. The changes below are written by the next heartbeat
-    unless they take a Redis client; then they are written at once, and an error of
-    Redis is ignored, because the next heartbeat repeats them. Several threads may make
-    changes.
+    Methods that take a Redis client write at once, and ignore errors of Redis, because
+    the next heartbeat repeats the change. All others are written by the next heartbeat.
     """
 
     def __init__(self, info: WorkerInfo, health_file: Path | None = None) -> None:
@@ -53,25 +52,22 @@ class Announcement:
         self._writing = threading.Lock()
 
     def _change(self, changed: Callable[[WorkerInfo], WorkerInfo]) -> None:
-        """Replace `info`. The thread that receives the engine's messages and the one
-        that takes jobs do so."""
         with self._changing:
             self.info = changed(self.info)
 
     def mark_compiled(self, model: str, redis: Redis) -> None:
-        """Announce at once that the model of this name is ready."""
+        """Announce that the model of this name is ready."""
         self._change(lambda info: info.with_compiled(model))
         with suppress(RedisError):
             self.beat(redis)
 
     def add_model(self, card: ModelCard, redis: Redis) -> None:
-        """Announce at once a new model, or new weights of a known one."""
+        """Announce a new model, or new weights of a known one."""
         self._change(lambda info: info.with_served(card))
         with suppress(RedisError):
             self.beat(redis)
 
     def remove_model(self, model: str) -> None:
-        """Stop announcing the model of this name."""
         self._change(lambda info: info.without_model(model))
 
     def add_refusal(self, model: RefusedModel) -> None:
@@ -79,18 +75,17 @@ class Announcement:
         self._change(lambda info: info.with_refused(model))
 
     def add_draft(self, draft: ExaminedDraft, redis: Redis) -> None:
-        """Announce at once the result of examining a draft."""
+        """Announce the result of examining a draft."""
         self._change(lambda info: info.with_draft(draft))
         with suppress(RedisError):
             self.beat(redis)
 
     def remove_draft(self, job: str) -> None:
-        """Stop announcing the result of this job's draft."""
         self._change(lambda info: info.without_draft(job))
 
     def beat(self, redis: Redis) -> None:
-        """Renew the announcement's lifetime, or write it if it has changed or Redis has
-        lost it, and renew the health file. Do nothing after `end`. Raises RedisError."""
+        """Renew the announcement, written anew if it has changed or Redis has lost it,
+        and the health file. Do nothing after `end`. Raises RedisError."""
         with self._writing:
             if self._ended:
                 return
@@ -152,12 +147,9 @@ def withdraw(redis: Redis, name: str) -> None:
 
 
 class ReservedNames:
-    """Announces the names and identities of all models in a models directory.
-
-    Users cannot add models of these names, and can start trainings from these models,
-    also from those that PIXELRNN_MODELS leaves out and from models/records. A directory
-    without a model announces nothing.
-    """
+    """Announces the names and identities of all models in a models directory, those
+    that PIXELRNN_MODELS leaves out and records included. Users cannot add models of
+    these names, and can start trainings from these models."""
 
     LOOK_S = 10.0
     """Seconds between two reads of the directory."""
@@ -177,11 +169,8 @@ class ReservedNames:
         self._log = structlog.get_logger("models")
 
     def turn(self) -> float:
-        """Read the directory and announce its models if they have changed. Return the
-        seconds until the next call.
-
-        An error of Redis or of the disk is logged, not raised.
-        """
+        """Announce the models if they have changed. Return the seconds until the next
+        call. Errors are logged."""
         try:
             text = json.dumps(self._look(), sort_keys=True)
             if text != self._announced or time.monotonic() >= self._renew_at:
@@ -203,8 +192,7 @@ class ReservedNames:
         self._renew_at = time.monotonic() + self.RENEW_S
 
     def _look(self) -> dict[str, str]:
-        """Return the identities of the models by name; the identity of an unreadable
-        card is empty."""
+        """Return the identities of the models by name, empty for an unreadable card."""
         # A model hides a record of the same name, as it does when a training loads it.
         found = [*cards_in(self._directory / RECORDS), *cards_in(self._directory)]
         seen: dict[tuple[Path, int, int], str] = {}

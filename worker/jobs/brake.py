@@ -31,14 +31,10 @@ _MOST_COUNTED_S = 1.0
 
 
 class Brake:
-    """Pauses a training while jobs are drawn.
-
-    A channel reports new jobs quickly; reading the open work now and then finds those
-    whose message was lost.
-    """
+    """Pauses a training while jobs are drawn. A channel reports new jobs quickly;
+    reading the open work now and then finds those whose message was lost."""
 
     def __init__(self, redis_url: str) -> None:
-        """redis_url: the server's address. It does not connect yet."""
         self._redis: Any = connect(redis_url, HEARTBEAT_TIMEOUT_S)
         self._channel = Channel(self._redis, keys.WORK_CHANNEL)
 
@@ -46,14 +42,13 @@ class Brake:
         self, leader: "subprocess.Popen[bytes]", is_over: Callable[[], bool]
     ) -> None:
         """Pause the leader's process group by SIGSTOP whenever a job has something to
-        draw, and continue it by SIGCONT afterwards. Return once the leader has ended or
-        `is_over()` is true, with the group not paused. An error of `is_over` is raised,
-        with the group not paused either.
+        draw, and continue it by SIGCONT afterwards. Return, or raise the error of
+        `is_over`, once the leader has ended or `is_over()` is true; the group is not
+        paused then.
 
         A pause lasts at most nine times as long as the process ran before it, of which
-        at most a second counts, so that a training gets a tenth of the time even if
-        drawing never stops. An error of Redis counts as nothing to draw. It is not
-        raised.
+        at most a second counts: a training gets a tenth of the time even if drawing
+        never stops. If Redis fails, nothing is paused.
         """
         since = time.monotonic()
         while leader.poll() is None and not is_over():
@@ -78,7 +73,7 @@ class Brake:
 
     def _is_drawing(self, within_s: float) -> bool:
         """Return True if a job comes within `within_s` seconds, or open jobs have
-        something to draw at the end. Trainings have nothing to draw."""
+        something to draw at the end."""
         try:
             came = self._channel.next(within_s)
             return came is not None or int(self._redis.hget(keys.LOAD, "work") or 0) > 0

@@ -41,10 +41,8 @@ class Cancellation:
 
     def turn(self) -> float:
         """Handle one message, if one comes within a second; check all open jobs if none
-        came, and each second. Return the seconds until the next call.
-
-        An error of Redis is logged, not raised.
-        """
+        came, and each second. Return the seconds until the next call. Errors of Redis
+        are logged."""
         try:
             message = self._channel.next(BLOCK_S)
             found = [] if message is None else [os.fsdecode(message)]
@@ -60,5 +58,4 @@ class Cancellation:
         return 0.0
 
     def _requests(self) -> list[str]:
-        """Return the open jobs whose cancellation was requested."""
         return self._ledger.cancel_requested(self._open_jobs())

@@ -60,7 +60,6 @@ class OpenedJob:
     """A claimed job with everything that says what is to be done."""
 
     claim: Claim
-    """This attempt."""
     spec_json: bytes
     """JSON of the job's JobSpec; empty if the record has none."""
     pixels: bytes
@@ -166,11 +165,8 @@ class Ledger:
 
     def append(self, batches: Sequence[Batch]) -> list[Answer | RedisError]:
         """Write rows of several jobs in one round trip, and end the jobs whose batch
-        has an `end`.
-
-        Return, for each batch, the answer, or the error of that batch alone. Raises
-        RedisError if the whole round trip fails.
-        """
+        has an `end`. Return, for each batch, the answer, or the error of that batch
+        alone."""
         answers = self._append(batches)
         # A server that is new or was restarted does not know the scripts. Rows that were
         # written in spite of that are not written again.
@@ -181,8 +177,7 @@ class Ledger:
         return [_answer(answer) for answer in answers]
 
     def _append(self, batches: Sequence[Batch]) -> list[Any]:
-        """Send all batches. Scripts are called by their digests, because the text of
-        one is as long as a hundred rows."""
+        # By the script's digest, because its text is as long as a hundred rows.
         pipeline = self._redis.pipeline(transaction=False)
         for batch in batches:
             token, job = batch.claim.token, scripts.of(batch.claim.job_id)
@@ -248,7 +243,7 @@ class Ledger:
 
     def rows(self, claim: Claim) -> list[RowDrawn]:
         """Return the rows that earlier attempts published, in their order. Raises
-        ValueError or KeyError, too, if the stream is damaged."""
+        ValueError or KeyError if the stream is damaged."""
         if not claim.last_seq:
             return []
         name = keys.events(claim.job_id)
@@ -260,7 +255,6 @@ class Ledger:
         ]
 
     def cancel_requested(self, job_ids: Sequence[str]) -> list[str]:
-        """Return those of these jobs whose cancellation was requested."""
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in job_ids:
             pipeline.hexists(keys.job(job_id), "cancel_requested")

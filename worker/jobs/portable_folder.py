@@ -94,7 +94,7 @@ class PortableFolder:
 
 
 def _remove(directory: Path) -> None:
-    """Delete a directory. It is renamed first, so that nobody reads half of it."""
+    # Renamed first, so that nobody reads half of it.
     gone = directory.with_name(f".{uuid.uuid4().hex}")
     try:
         directory.rename(gone)

@@ -50,26 +50,17 @@ as SLOWEST allows."""
 
 
 class LedgerPort(Protocol):
-    """The methods of worker.jobs.ledger.Ledger that the publisher uses; see there. All
-    raise RedisError."""
+    """The methods of worker.jobs.ledger.Ledger that the publisher uses; see there."""
 
-    def append(self, batches: Sequence[Batch], /) -> list[Answer | RedisError]:
-        """Write rows of several jobs; see Ledger.append."""
-        ...
+    def append(self, batches: Sequence[Batch], /) -> list[Answer | RedisError]: ...
 
     def progress(
         self, reports: Sequence[tuple[Claim, Progress]], /
-    ) -> list[Answer | RedisError]:
-        """Store the progress of several jobs; see Ledger.progress."""
-        ...
+    ) -> list[Answer | RedisError]: ...
 
-    def settle(self, job_id: str, token: str, outcome: Outcome, /) -> SettleAnswer:
-        """End a job; see Ledger.settle."""
-        ...
+    def settle(self, job_id: str, token: str, outcome: Outcome, /) -> SettleAnswer: ...
 
-    def has_ended(self, job_id: str, /) -> bool:
-        """Return True if a job has ended; see Ledger.has_ended."""
-        ...
+    def has_ended(self, job_id: str, /) -> bool: ...
 
 
 @dataclass
@@ -90,7 +81,6 @@ class _Outbox:
         return has_news or self.is_due(pace_s)
 
     def is_due(self, pace_s: float) -> bool:
-        """Return True if there are rows that may be written now."""
         return bool(self.rows) and (
             self.outcome is not None or self.due_in_s(pace_s) <= 0
         )
@@ -99,8 +89,8 @@ class _Outbox:
         return self.written_at + pace_s - time.monotonic()
 
     def batch(self) -> Batch:
-        """Return the rows to write next, and with the last ones the end, if the job has
-        succeeded: other ends are settled separately, whatever rows were drawn."""
+        """Return the rows to write next, and with the last ones the end if the job has
+        succeeded. Other ends are settled separately, whatever rows were drawn."""
         rows = tuple(self.rows[:MAX_ROWS_PER_BATCH])
         is_end = (
             len(rows) == len(self.rows)
@@ -111,8 +101,8 @@ class _Outbox:
 
 
 class Publisher:
-    """Publishes the rows of open claims, and ends each job once its rows are
-    written."""
+    """Publishes the rows of open claims, and ends each job once its rows are written.
+    What is queued for a claim that is unknown or has an outcome is ignored."""
 
     def __init__(
         self,
@@ -140,8 +130,8 @@ class Publisher:
         self._log = structlog.get_logger("publisher")
 
     def stop(self, timeout_s: float) -> None:
-        """Write what is waiting, as far as possible within the timeout, and end the
-        thread. Takes up to twice `timeout_s` seconds."""
+        """Write what is waiting, as far as possible, and end the thread. Takes up to
+        twice `timeout_s` seconds."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -149,16 +139,11 @@ class Publisher:
         self._loop.stop(timeout_s)
 
     def open(self, claim: Claim) -> None:
-        """Begin to publish for a claim."""
         with self._changed:
             self._outboxes[claim.token] = _Outbox(claim, next_seq=claim.last_seq + 1)
 
     def publish(self, rows: Mapping[str, Sequence[str]]) -> None:
-        """Queue new rows of some claims: token -> rows as `row_entry` formats them, in
-        order.
-
-        Rows of claims that are unknown or have an outcome are ignored.
-        """
+        """Queue new rows: token -> rows as `row_entry` formats them, in order."""
         with self._changed:
             for token, entries in rows.items():
                 outbox = self._outboxes.get(token)
@@ -190,7 +175,7 @@ class Publisher:
 
     def end(self, token: str, outcome: Outcome) -> None:
         """End the claim with this outcome once its rows are written. The first outcome
-        counts; unknown claims are ignored."""
+        counts."""
         with self._changed:
             outbox = self._outboxes.get(token)
             if outbox is not None and outbox.outcome is None:
@@ -220,8 +205,6 @@ class Publisher:
             return [outbox.claim.job_id for outbox in self._outboxes.values()]
 
     def _turn(self) -> float | None:
-        """Write what is due, as soon as something is. Return the seconds until the next
-        call; None at the end."""
         tokens = self._wait_for_work()
         if not tokens:
             return None
@@ -240,8 +223,8 @@ class Publisher:
         return max(0.0, next_at - time.monotonic())
 
     def _write_one_by_one(self) -> None:
-        """After an unexpected error, write each claim alone, and return the job that
-        causes the error to the queue, so that the others go on."""
+        """Write each claim alone after an unexpected error. The job that causes it
+        returns to the queue."""
         for token in self._with_work():
             try:
                 self._write([token])
@@ -253,7 +236,6 @@ class Publisher:
                 self._on_stopped(token)
 
     def _with_work(self) -> list[str]:
-        """Return the tokens of claims for which something can be written now."""
         with self._changed:
             return [
                 token
@@ -273,8 +255,8 @@ class Publisher:
         return [self._outboxes[token] for token in tokens if token in self._outboxes]
 
     def _wait_for_work(self) -> list[str]:
-        """Block until something can be written, and return the claims' tokens; none if
-        the thread shall end."""
+        """Return the tokens of claims with work as soon as there is one; none if the
+        thread shall end."""
         with self._changed:
             while not (self._closing or self._with_work()):
                 waiting = [
@@ -286,7 +268,6 @@ class Publisher:
             return [] if self._loop.stopped else self._with_work()
 
     def _pace(self) -> float:
-        """Return the seconds from one entry of a job to its next."""
         return 0.0 if self._closing else self._pace_s
 
     def _publish_rows(self, tokens: Sequence[str]) -> bool:
@@ -333,8 +314,6 @@ class Publisher:
                 self._stopped_by(answer, outbox.claim.token)
 
     def _stopped_by(self, answer: Answer, token: str) -> None:
-        """Stop a claim: its job shall be canceled, belongs to another worker, or has to
-        be begun again."""
         if answer is Answer.CANCELING:
             self._cancel(token)
         else:
@@ -342,7 +321,6 @@ class Publisher:
             self._on_stopped(token)
 
     def _note(self, batch: Batch, answer: Answer | RedisError) -> None:
-        """Update a claim by the answer to its batch."""
         token = batch.claim.token
         if isinstance(answer, RedisError):
             self._log.warning(
@@ -379,7 +357,6 @@ class Publisher:
                 self._changed.notify()
 
     def _is_over(self, token: str) -> bool:
-        """Return True if nothing but the end may still be written for the claim."""
         with self._changed:
             outbox = self._outboxes.get(token)
             return outbox is None or (outbox.outcome is not None and not outbox.rows)
