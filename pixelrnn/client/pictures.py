@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union, cast
+from typing import IO, TYPE_CHECKING, Any, Union, cast
 
 from pixelrnn.client import documents
 from pixelrnn.client.errors import ServiceError
@@ -14,12 +14,9 @@ from pixelrnn.client.feed import Row
 
 if TYPE_CHECKING:
     import numpy as np
-    from _typeshed import SupportsRead
     from PIL import Image
 
-Picture = Union[
-    bytes, str, PathLike[str], "SupportsRead[bytes]", "np.ndarray", "Image.Image"
-]
+Picture = Union[bytes, str, PathLike[str], IO[bytes], "np.ndarray", "Image.Image"]
 """An image file, as its bytes, its path, or open for reading; a Pillow image; or an
 array. An array of uint8 whose last axis is 1 or 3, and whose first axis is neither, is
 pixels (H, W, C), bytes 0..255, like those of `Job.array`. Every other array is (C, H,
@@ -63,7 +60,7 @@ def file_of(picture: Picture) -> bytes:
     if isinstance(picture, str | PathLike):
         return Path(picture).read_bytes()
     if hasattr(picture, "read"):
-        return cast("SupportsRead[bytes]", picture).read()
+        return cast(IO[bytes], picture).read()
     # If the picture is a Pillow image, the caller has imported Pillow.
     pillow = sys.modules.get("PIL.Image")
     if pillow is not None and isinstance(picture, pillow.Image):
