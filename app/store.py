@@ -199,9 +199,10 @@ class ServerState:
 
 
 def _but_for_trouble(answers: list[Any]) -> list[Any]:
-    """Return the replies of a pipeline, unless one is an error, which is raised.
-    WRONGTYPE stays among the replies, because it concerns only the job of that key."""
+    """Return the replies of a pipeline. An error among them is raised, unless it is
+    WRONGTYPE."""
     for answer in answers:
+        # WRONGTYPE concerns only the job of that key.
         if isinstance(answer, redis_errors.RedisError) and not str(answer).startswith(
             "WRONGTYPE"
         ):

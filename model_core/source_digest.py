@@ -80,14 +80,13 @@ def _file_digest(file: Path) -> bytes:
 
 
 def _add_parts(item: object, parts: list[str]) -> None:
-    """Append the names and constants of a part of the tree, in the order of the source.
-
-    Empty fields are omitted, because versions of Python differ in which optional fields
-    a node has.
-    """
+    """Append the names and constants of a part of the tree, in the order of the
+    source."""
     if isinstance(item, ast.AST):
         parts.append(f"({type(item).__name__}")
         for name in item._fields:
+            # Versions of Python differ in which optional fields a node has; empty
+            # ones are left out.
             value = getattr(item, name, None)
             if name not in _IGNORED_FIELDS and value is not None and value != []:
                 parts.append(f".{name}")

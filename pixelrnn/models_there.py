@@ -225,9 +225,9 @@ def remote_download(
 
 
 def _model_name(directory: Path) -> str:
-    """Return a model's name from its card alone, so that numpy is not needed. Raises
-    RemoteError if there is no card."""
+    """Return a model's name. Raises RemoteError if there is no card."""
     try:
+        # From the card alone, so that numpy is not needed.
         return str(json.loads((directory / CARD).read_bytes())["name"])
     except OSError as error:
         raise RemoteError(

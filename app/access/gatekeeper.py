@@ -160,11 +160,9 @@ class Gatekeeper:
         raise WrongKeyError("this key is not one of ours, or no longer")
 
     def _expect_own_host(self, host: str) -> None:
-        """Raise ForeignHostError if the Host header is not a name of this server.
-
-        A request without the header is allowed, because browsers always send it.
-        """
+        """Raise ForeignHostError if the Host header is not a name of this server."""
         name = _PORT.sub("", host).lower().removesuffix(".")
+        # A request without the header is allowed, because browsers always send it.
         if name and name not in self._hosts and not _LOCAL_HOST.fullmatch(name):
             raise ForeignHostError(
                 "without keys this server answers to addresses, names without a dot, "

@@ -55,14 +55,14 @@ class ProgressivePng:
         return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *colours, *chunks])
 
     def row(self, pixels: bytes) -> bytes:
-        """Return the next row's part of the file, flushed so that browsers show it at
-        once.
+        """Return the next row's part of the file.
 
         pixels: W*C bytes.
         """
         C, scale = self._channels, self._scale
         wide = b"".join(pixels[x : x + C] * scale for x in range(0, len(pixels), C))
         data = self._compressor.compress((_NO_FILTER + wide) * scale)
+        # Flushed, so that browsers show the row at once.
         return _chunk(b"IDAT", data + self._compressor.flush(zlib.Z_SYNC_FLUSH))
 
     def tail(self) -> bytes:

@@ -177,7 +177,7 @@ def _write(
     """Write pictures to place/pictures, with a folder for each label.
 
     files: name, label and content of each file. If one picture has no label, none has
-    one and no folder is made, because a label may be a file's name.
+        one and no folder is made.
     """
     flat = place / "unsorted"
     flat.mkdir()
@@ -200,6 +200,7 @@ def _write(
     if not found.labels:
         raise UnusableImageError(_no_picture(unsupported))
     _expect_enough(len(found.different), least)
+    # A label may be a file's name, so there are folders only if all have labels.
     _sort(flat, found.labels, place / "pictures")
     return TrainingSet(
         len(found.labels),

@@ -192,11 +192,9 @@ def checked_type(request: Request, expected: Sequence[str]) -> str:
 
 
 def _expect_charset(content_type: str) -> None:
-    """Raise WrongMediaTypeError if a form declares a charset that is not in _CHARSETS.
-
-    The header is parsed by the function that Starlette uses, so that both find the same
-    charset.
-    """
+    """Raise WrongMediaTypeError if a form declares a charset that is not in
+    _CHARSETS."""
+    # Starlette's own function, so that both find the same charset.
     _, parameters = parse_options_header(content_type)
     charset = parameters.get(b"charset")
     if charset is not None and charset.strip().lower() not in _CHARSETS:

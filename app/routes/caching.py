@@ -54,11 +54,11 @@ async def unless_seen(
 ) -> Response:
     """Return the response that `make` makes, or 304 if the client has it already.
 
-    headers: of both responses. For `*` the response is made even if 304 is sent,
-    because `make` raises the error if there is none.
+    headers: of both responses.
     """
     unchanged = Response(status_code=304, headers=headers)
     if has_seen(if_none_match, headers.get("ETag")):
         return unchanged
+    # For `*` too: it raises the error if there is no response.
     answer = await make()
     return unchanged if has_whatever_is_there(if_none_match) else answer

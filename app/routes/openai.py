@@ -200,10 +200,11 @@ async def _job_after_success(job: Job, services: Services, is_repeatable: bool) 
     """Return the job if it has succeeded. Raises UnfinishedJobError if it has not, and
     StoppingError if this process stops first.
 
-    is_repeatable: whether the same request finds the same job; otherwise the job is
-    canceled when this process stops, because a repetition would draw it again.
+    is_repeatable: True if the same request finds the same job. Otherwise the job is
+        canceled when this process stops.
     """
     is_cut_short = services.stopping.has_begun and not job.status.is_terminal
+    # A repetition of the request would draw it again.
     if is_cut_short and not is_repeatable:
         job, _ = await services.jobs.cancel(job.id, ANYONE)
     if job.status is JobStatus.SUCCEEDED:

@@ -71,11 +71,9 @@ def _takes_file(kind: Kind) -> Call:
 
 
 def _most_files(kind: Kind) -> int:
-    """Return how many files a form of this kind may have.
-
-    It is one more than a job has pictures, so that the refusal of the one too many can
-    say how many are taken.
-    """
+    """Return how many files a form of this kind may have."""
+    # One more than a job takes, so that the refusal of that one can say how many are
+    # taken.
     if kind.input is Input.PICTURES:
         return MAX_IMAGES + 1
     if kind.takes_several:

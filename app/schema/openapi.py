@@ -106,14 +106,12 @@ def json_content(model: type[BaseModel]) -> dict[str, Any]:
 
 def events_content() -> dict[str, Any]:
     """Return the argument `content` of an event stream; it describes the data of each
-    event.
-
-    The type is binary, because clients in Java parse every other string as JSON.
-    """
+    event."""
     every = {
         "type": "array",
         "items": {"$ref": _REFERENCE.format(model=EventData.__name__)},
     }
+    # Binary, because clients in Java parse every other string as JSON.
     schema = {**_BINARY, "contentMediaType": _EVENTS, "contentSchema": every}
     return {_EVENTS: {"schema": schema}}
 

@@ -260,11 +260,9 @@ def _names(workers: list[WorkerInfo], caller: Caller | None) -> list[str]:
 
 def _unknown(field: str, name: str, workers: list[WorkerInfo], caller: Caller) -> str:
     """Return the message for an unknown model, with the reason if a worker has refused
-    it.
-
-    The nearest name comes first, because there may be dozens.
-    """
+    it."""
     names = _names(workers, caller)
+    # The nearest name comes first, because there may be dozens.
     near = difflib.get_close_matches(name, names, 1)
     hint = f"did you mean {near[0]}? " if near else ""
     expected = f"{hint}expected one of: {', '.join(names)}"
@@ -322,9 +320,9 @@ def _merged(name: str, workers: list[WorkerInfo]) -> Model:
 
 
 def _model(cards: list[ModelCard], places: list[WorkerPlace]) -> Model:
-    """Return the model that these cards describe together. It does what any holder can
-    do, because workers of an earlier version may do less; its `max_particles` is the
-    least of those holders that have any."""
+    """Return the model that these cards describe together: it does what any of them can
+    do, with the least `max_particles` of those that have any."""
+    # Workers of an earlier version may do less.
     can = {kind for card in cards for kind in card.can}
     methods = {method for card in cards for method in card.methods}
     merged = {

@@ -208,8 +208,8 @@ def _end(job: Job, seq: int) -> FeedEvent:
 
 
 def _event(name: str, data: str, seq: int | None = None) -> FeedEvent:
-    """Return an event whose data, a JSON object, repeats its name. The name is inserted
-    as text, because there is one event for each row of each reader."""
+    """Return an event whose data, a JSON object, repeats its name."""
+    # Inserted as text, because there is one event for each row of each reader.
     separator = "" if data == "{}" else ","
     return FeedEvent(name, f'{{"type":"{name}"{separator}{data[1:]}', seq)
 

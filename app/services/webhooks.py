@@ -133,8 +133,9 @@ class Webhooks:
             return []
 
     async def _try(self, due: DueWebhook, calls: WebhookCalls) -> None:
-        """Make one call. Errors are logged, because the next try is due already."""
+        """Make one call. Errors are logged."""
         try:
+            # Whatever fails: the next try is due already.
             outcome = await self._outcome(due, calls)
         except (
             *STORE_TROUBLE,

@@ -101,9 +101,9 @@ async def _on_store_trouble(request: Request, error: Exception) -> JSONResponse:
 
 
 def _sentence_of_trouble(error: Exception) -> str:
-    """Return a sentence for the client about an error of Redis. Only errors that an
-    operator can repair are named, because Redis's own message may contain more than a
-    client should know."""
+    """Return a sentence for the client about an error of Redis."""
+    # Only what an operator can repair is named: Redis's own message may contain more
+    # than a client should know.
     reason = locked_out(error)
     if reason:
         return f"Redis does not let this service in: {reason} (see REDIS_URL)"

@@ -134,8 +134,9 @@ class WaitingRoom:
             )
 
     def sweep(self) -> None:
-        """Turn away all connections whose time is over. Time counts up to the last
-        sweep, because everything that arrived until then has been read since."""
+        """Turn away all connections whose time is over."""
+        # Time counts up to the last sweep: everything that arrived until then has
+        # been read.
         for connection, since in list(self._waiting.items()):
             if self._clock - since > self._limit_s(connection):
                 connection.turn_away()

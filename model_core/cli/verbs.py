@@ -608,8 +608,8 @@ def _say_once(line: str) -> None:
 
 
 def _train_command(config: Path, changes: list[str], processes: int | None) -> str:
-    """Return the command that repeats the training, for the model's card. The place of
-    the data and what was printed are left out, because they do not matter to others."""
+    """Return the command that repeats the training, for the model's card."""
+    # The place of the data and what was printed do not matter to others.
     kept = [
         change for change in changes if not change.startswith(("data.path", "output."))
     ]

@@ -115,11 +115,7 @@ def _encode_steps(model: Model, k: int, images: Values) -> Steps[bytes]:
 
 def _likeliest_labels(model: Model, k: int, images: Values) -> Steps[NDArray[np.int64]]:
     """Return the label (B,) under which the k-th member finds each image likeliest, the
-    first one of equal ones; the model's own label if it is conditioned on one.
-
-    Rows are added one after the other, like in engine/stage.js, so that both choose the
-    same label if two are nearly equal.
-    """
+    first one of equal ones; the model's own label if it is conditioned on one."""
     if model.label is not None:
         return np.full(len(images), model.label)
     labels = range(model.config.labels)
@@ -129,6 +125,8 @@ def _likeliest_labels(model: Model, k: int, images: Values) -> Steps[NDArray[np.
     likeliest = []
     for image in turn(images, model.members[k].orientation):
         rows = yield from rows_on(stage, slots, labels, image, all_pixels, TEMPERATURE)
+        # Added one row after the other, as in engine/stage.js, so that both choose
+        # the same label if two are nearly equal.
         likeliest.append(int(np.add.accumulate(rows, 1)[:, -1].argmax()))
     return np.array(likeliest)
 

@@ -226,8 +226,7 @@ class ArrayFile:
         )
 
     def _largest(self) -> int:
-        """Return the largest byte of all splits, because all splits of a file are read
-        alike."""
+        """Return the largest byte of all splits."""
         if self._has_splits():
             keys = sorted(set(archive_keys(self.path)) & set(get_args(Split)))
             arrays = [StoredArray(self.path, key) for key in keys]

@@ -123,8 +123,8 @@ def _are_there(paths: dict[Part, Path]) -> bool:
 
 
 def _write(paths: dict[Part, Path], blocks: Iterator[tuple[Part, Values]]) -> None:
-    """Write all files, first under other names, so that a file is complete if it
-    exists."""
+    """Write all files, or none."""
+    # First under other names, so that a file is complete if it exists.
     drafts = {part: path.with_suffix(".draft") for part, path in paths.items()}
     try:
         with ExitStack() as stack:

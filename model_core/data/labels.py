@@ -70,9 +70,9 @@ class Labels:
 
     @property
     def priors(self) -> list[float]:
-        """The share of each label among these images, by number; the shares add up to
-        1. Each label is counted once more than it occurs, so that none has probability
-        0."""
+        """The share of each label among these images, by number; none is 0, and they
+        add up to 1."""
+        # Each label counts once more than it occurs, so that none has probability 0.
         counts = np.bincount(self.numbers, minlength=len(self.names)) + 1
         return (counts / counts.sum()).tolist()
 

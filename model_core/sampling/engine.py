@@ -361,11 +361,7 @@ class Engine:
         return chosen_label(request.seed, request.sample, self._shares(k, request))
 
     def _shares(self, k: int, request: ImageRequest) -> list[float]:
-        """Return the probability of each label of an image that member k draws.
-
-        The last answer is kept, because all images of a completion ask for the same
-        one.
-        """
+        """Return the probability of each label of an image that member k draws."""
         network = self._model.members[k].network
         known = request.known
         given = request.label_from
@@ -374,6 +370,8 @@ class Engine:
         if known is None or given is None:
             return self._priors
         known = known * given
+        # The last answer is kept, because all images of a completion ask for the same
+        # one.
         asked = k, known.tobytes(), given.tobytes(), request.temperature
         if self._last_shares[0] != asked:
             self._last_shares = (

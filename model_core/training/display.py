@@ -86,11 +86,11 @@ class Display:
     def advance(self, iteration: int, nats: float) -> None:
         """Show that `iteration` updates are made.
 
-        nats: mean of the last batch; what is shown is smoothed, because the nats of 16
-            images vary strongly.
+        nats: mean of the last batch; a moving average of it is shown.
         """
         self._iteration = iteration
         if math.isfinite(nats):
+            # The nats of 16 images vary strongly.
             before = nats if self._nats is None else self._nats
             self._nats = before + 0.02 * (nats - before)
         if not self._progress.disable:

@@ -186,11 +186,11 @@ class Loop:
         return report.stop
 
     def _note_decay(self) -> None:
-        """Fix the last part of the run once the rate begins to fall, so that a resumed
-        run ends in the same way."""
+        """Fix the last part of the run once the rate begins to fall."""
         planned = planned_decay(self._recipe.training, self.per_epoch)
         if planned is None or self.state.decay is not None:
             return
+        # A resumed run then ends in the same way.
         if self.state.iteration >= planned.first:
             self.state.decay = planned
             self._learner.decay = planned
@@ -307,11 +307,11 @@ class Loop:
         return nats_and_bits(nats, self.dimensions)
 
     def _keep_best(self) -> None:
-        """Write the best checkpoint. It is written before the last one, so that a last
-        checkpoint never names a best one that does not exist."""
+        """Write the best checkpoint."""
         self._expect_equal_processes()
         self.state.seconds = self._clock()
         if self._files is not None:
+            # Before the last one, which must not name a best one that does not exist.
             self._files.keep_best(self._learner, self.state)
 
     def _save(self) -> None:

@@ -107,7 +107,7 @@ def publish(
 
 def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
     """Return the `training` section of a card. Its `valid_nats` is None for weights
-    other than those of the best epoch, because the run keeps no other score.
+    other than those of the best epoch.
 
     kind: "average" or "weights".
     """
@@ -128,6 +128,7 @@ def _training_facts(facts: dict[str, Any], kind: str) -> dict[str, Any]:
         "hours": round(sum(sitting.hours for sitting in history), 3),
         "core_hours": round(sum(sitting.core_hours for sitting in history), 3),
         "history": [asdict(sitting) for sitting in history],
+        # The run keeps no other score.
         "valid_nats": state.best_nats if is_best else None,
         "valid_images": facts["valid_images"] or data["valid_images"],
         "weights": weights,

@@ -139,8 +139,8 @@ class Ranks:
 
     def expect_equal(self, digest: bytes) -> None:
         """Raise UnequalProcessesError, in all processes, unless they all pass the same
-        digest. On several GPUs nothing is compared, because nothing promises equal
-        weights."""
+        digest. On several GPUs nothing is compared."""
+        # Nothing promises equal weights on several GPUs.
         if self.count == 1 or self._device != "cpu":
             return
         digests = self.gather(torch.frombuffer(bytearray(digest), dtype=torch.uint8))

@@ -24,9 +24,9 @@ def shares_of_run(training: TrainingSection, checkpoint: Path | None) -> int:
 
 
 def expect_shares(shares: int, processes: int, device: str) -> None:
-    """Raise ConfigError unless this number of processes can compute the shares of a
-    run: on a CPU each process one or more; on several GPUs each exactly one, because
-    they add by `all_reduce`.
+    """Raise ConfigError unless this number of processes can compute the shares (equal
+    parts of a batch) of a run: on a CPU each process one or more, on several GPUs each
+    exactly one.
 
     device: its name, such as cpu.
     """
@@ -35,6 +35,7 @@ def expect_shares(shares: int, processes: int, device: str) -> None:
             f"training.shares = {shares} is too few for {processes} processes: expected "
             "at most one process for each share"
         )
+    # GPUs add by `all_reduce`.
     if device != "cpu" and processes not in (1, shares):
         raise ConfigError(
             f"training.shares = {shares} on GPUs: expected 1 or {shares} processes, not "

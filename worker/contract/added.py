@@ -287,12 +287,9 @@ def is_trained(added: Path, name: str) -> bool:
 
 
 def remove(directory: Path) -> None:
-    """Delete a directory with all its files.
-
-    It is renamed first, so that its name is free at once and no reader sees a
-    half-deleted model. Raises OSError if it cannot be renamed, for example because it
-    is missing.
-    """
+    """Delete a directory with all its files. Its name is free at once. Raises OSError
+    if it cannot be renamed, for example because it is missing."""
+    # Renamed first, so that no reader sees a half-deleted model.
     gone = directory.with_name(f".{uuid.uuid4().hex}.part")
     directory.rename(gone)
     shutil.rmtree(gone, ignore_errors=True)

@@ -31,11 +31,12 @@ def load(package: str, name: str) -> str:
 def expand(text: str, package: str = _CONTRACT) -> str:
     """Return a script with the text of its includes before it.
 
-    The constants are only those that the script uses, because Redis creates them anew
-    in each call. `package` is the package whose folder is searched first. Raises
-    FileNotFoundError for an unknown include.
+    package: the package whose folder is searched first.
+
+    Raises FileNotFoundError for an unknown include.
     """
     whole = "".join(_parts(text, package, set()))
+    # Only the constants that the script uses: Redis creates them anew in each call.
     return whole.replace(_NAMES, _names(frozenset(_NAME.findall(whole))))
 
 

@@ -218,16 +218,14 @@ class Options(Record):
 
     def stored_fields(self) -> dict[str, Any]:
         """Return the stored form: name -> JSON value, without empty values that are the
-        default.
-
-        Other defaults are stored, because a later version may change them.
-        """
+        default."""
         fields = type(self).model_fields
         defaults = {name: field.default for name, field in fields.items()}
         values = self.model_dump(mode="json")
         return {
             name: value
             for name, value in values.items()
+            # Other defaults are stored: a later version may change them.
             if value or value != defaults[name]
         }
 
@@ -273,15 +271,12 @@ class SeededOptions(DrawnOptions):
         return self.first
 
     def origin(self) -> dict[str, str]:
-        """Return keywords and texts of a picture's PNG: the options that change pixels,
-        and `version`.
-
-        `version` is the first version of job descriptions that has all of these
-        options. `first` is left out, because each picture has its own number as
-        `sample`.
-        """
+        """Return the options that change pixels, as text chunks of a picture's PNG by
+        keyword, and `version`, the first version of job descriptions that has all of
+        these options."""
         drawing = self.drawing()
         version = options_version(type(self), drawing)
+        # Each picture has its own number as `sample`.
         drawing.pop("first", None)
         return {**as_text(drawing), "version": str(version)}
 

@@ -162,8 +162,8 @@ def input_room(input_bytes: int) -> int:
 
 
 def _rounded_up(size: int) -> int:
-    """Return a size with a quarter added, because the server allocates in size
-    classes."""
+    """Return a size with a quarter added."""
+    # The server allocates in size classes.
     return size * 5 // 4
 
 

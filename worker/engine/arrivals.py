@@ -342,8 +342,7 @@ class Arrivals:
         self._offer({name: identity})
 
     def _expect(self, name: str) -> None:
-        """Announce a new model by its card alone, so that jobs for it wait: other
-        models may be examined before it for minutes."""
+        """Announce a new model by its card alone, so that jobs for it wait."""
         place = self._directory.place(name)
         if _is_draft(name) or self._is_served(name):
             return
@@ -353,6 +352,7 @@ class Arrivals:
         except Exception:  # `_serve` reports what is wrong with it
             return
         if read.name == name:
+            # Other models may be examined before it for minutes.
             self._pool.expected[name] = read
             self._put("coming", card.model_copy(update=announced_origin(place)))
 
@@ -389,11 +389,8 @@ class Arrivals:
 
     def _examined(self, place: Path) -> ExaminedDraft | None:
         """Examine a draft and leave its files unchanged. Return the result, or None if
-        the examination will be repeated.
-
-        The model that it is to replace is served meanwhile. A good draft is kept as
-        known good, so that it is not examined again once it has the model's name.
-        """
+        the examination will be repeated. The model that it is to replace is served
+        meanwhile."""
         name = name_of(place) or ""
         reason = ""
         try:
@@ -406,6 +403,7 @@ class Arrivals:
                         self._examination.measure(name, place)
                 finally:
                     self._pool.remove(kept_name(card))
+                # So that it is not examined again once it has the model's name.
                 self._kept.keep(name, read.identity, place)
                 # A cancelled exchange must not leave the weights here for a week.
                 self._kept.forget_soon(name, read.identity)

@@ -42,8 +42,7 @@ def wait_for_gpu(
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Return once the GPU has passed the test. Failed tests are logged and repeated
-    after 1 s, 2 s, ... 5 min, each in a process of its own, because CUDA that has
-    failed once in a process fails there for ever.
+    after 1 s, 2 s, ... 5 min.
 
     device: `cuda`, `cuda:0`, ...
     begin: called before each test.
@@ -54,6 +53,8 @@ def wait_for_gpu(
     log = structlog.get_logger("card")
     while True:
         begin()
+        # A process of its own: CUDA that has failed once in a process fails there for
+        # ever.
         examiner = Examiner(usable)
         try:
             examiner.call(try_gpu, device, limit_s=LIMIT_S, clock_s=LIMIT_S)

@@ -22,13 +22,13 @@ class NoProcessorError(Exception):
 
 def usable() -> list[int]:
     """Return the numbers of the processors that this process may use, the most
-    interrupted ones first, because they suit drawing least; empty on systems other than
-    Linux."""
+    interrupted ones first; empty on systems other than Linux."""
     if sys.platform != "linux":
         return []
     interrupted = _interrupted(Path("/proc/stat").read_text())
     return sorted(
         os.sched_getaffinity(0),
+        # These suit drawing least.
         key=lambda processor: (-interrupted.get(processor, 0), processor),
     )
 

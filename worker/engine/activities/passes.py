@@ -67,14 +67,12 @@ class Passes:
         self._waiting.pop(token, None)
 
     def turn(self, name: str) -> None:
-        """Make one pass of the first waiting task, so that images which are being drawn
-        wait for one pass at most. If it is short, other short tasks of its kind and
-        model are done at the same time, in the other drawing threads.
-
-        Each picture has a pass of its own, because the last digits of torch's products
-        may depend on the other pictures of a batch.
-        """
+        """Make one pass of the first waiting task. If it is short, other short tasks of
+        its kind and model are done at the same time, in the other drawing threads."""
         self._around.pause()
+        # One pass at a time, so that images which are being drawn do not wait longer.
+        # Each picture has its own, because the last digits of torch's products may
+        # depend on the other pictures of a batch.
         tasks = {token: self._waiting[token] for token in self._next_ones()}
         first = next(iter(tasks.values()))
         self._around.deadlines.begin(
