@@ -220,9 +220,11 @@ def test_several_pictures_are_one_array(
     assert flat.status_code == 202, flat.text
 
 
-@pytest.mark.parametrize(
-    ("file", "status", "words"),
-    [
+def test_what_is_no_array_of_values_is_refused(
+    client: httpx.Client, subtests: pytest.Subtests
+) -> None:
+    """In a sentence that says what was expected; a pickle is never opened."""
+    for file, status, words in [
         (npy(VALUES.astype(float)), 422, "no whole numbers"),
         (npy(np.asfortranarray(VALUES)), 422, "Fortran order"),
         (npy(np.array([{"a": 1}], object), allow_pickle=True), 400, "Python objects"),
@@ -237,16 +239,12 @@ def test_several_pictures_are_one_array(
         (b"\x93NUMPY\x01\x00\xff\xff{" + b"(" * 65534, 400, "longer than"),
         (pickle.dumps(VALUES), 400, "not a readable"),
         (b"", 400, "not a readable"),
-    ],
-)
-def test_what_is_no_array_of_values_is_refused(
-    client: httpx.Client, file: bytes, status: int, words: str
-) -> None:
-    """In a sentence that says what was expected; a pickle is never opened."""
-    answer = client.post(
-        "/score", params={"model": "four"}, content=file, headers=TYPED
-    )
-    assert words in is_problem(answer, status)["detail"]
+    ]:
+        with subtests.test(words=words):
+            answer = client.post(
+                "/score", params={"model": "four"}, content=file, headers=TYPED
+            )
+            assert words in is_problem(answer, status)["detail"]
 
 
 def test_fields_in_the_query_are_judged_as_those_of_a_form(

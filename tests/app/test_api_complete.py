@@ -243,16 +243,17 @@ UNREADABLE = {
 }
 
 
-@pytest.mark.parametrize("name", UNREADABLE)
-@pytest.mark.parametrize("role", ["image", "mask"])
 def test_answer_is_400_when_a_file_is_unreadable(
-    client: httpx.Client, worker: HandWorker, name: str, role: str
+    client: httpx.Client, worker: HandWorker, subtests: pytest.Subtests
 ) -> None:
     """Anything that is not a whole PNG, JPEG or WebP, judged by its bytes; nothing is queued."""
-    files = {"image": png(IMAGE), "mask": png(MASK), role: UNREADABLE[name]}
-    problem = is_problem(send(client, files["image"], files["mask"]), 400)
-    assert role in problem["detail"]
-    assert not list(worker.redis.scan_iter("px:job:*"))
+    for name in UNREADABLE:
+        for role in ["image", "mask"]:
+            with subtests.test(name=name, role=role):
+                files = {"image": png(IMAGE), "mask": png(MASK), role: UNREADABLE[name]}
+                problem = is_problem(send(client, files["image"], files["mask"]), 400)
+                assert role in problem["detail"]
+                assert not list(worker.redis.scan_iter("px:job:*"))
 
 
 def test_answer_is_400_when_a_png_is_cut_anywhere(

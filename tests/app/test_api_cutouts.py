@@ -332,9 +332,11 @@ def checkerboard(step: int) -> bytes:
 LARGE = png(Image.new("L", (2048, 2048)))
 
 
-@pytest.mark.parametrize(
-    ("image", "mask", "fields", "status", "words"),
-    [
+def test_what_cannot_be_cut_out_is_refused(
+    client: httpx.Client, worker: HandWorker, subtests: pytest.Subtests
+) -> None:
+    """With a sentence, before anything is queued, however many pixels and holes there are."""
+    for image, mask, fields, status, words in [
         (LARGE, checkerboard(2), {}, 422, "larger than 12x8"),
         (LARGE, checkerboard(8), {}, 422, "too many holes: expected at most 64"),
         (LARGE, png(Image.new("L", (2048, 2048), 255)), {}, 422, "larger than 12x8"),
@@ -378,20 +380,12 @@ LARGE = png(Image.new("L", (2048, 2048)))
             422,
             "larger than 0x0",
         ),
-    ],
-)
-def test_what_cannot_be_cut_out_is_refused(
-    client: httpx.Client,
-    worker: HandWorker,
-    image: bytes,
-    mask: bytes | None,
-    fields: dict[str, Any],
-    status: int,
-    words: str,
-) -> None:
-    """With a sentence, before anything is queued, however many pixels and holes there are."""
-    answer = send(client, image, mask, **fields)
-    assert (answer.status_code, words in answer.text) == (status, True), answer.text
+    ]:
+        with subtests.test(words=words, fields=fields):
+            answer = send(client, image, mask, **fields)
+            assert (answer.status_code, words in answer.text) == (status, True), (
+                answer.text
+            )
 
 
 def test_a_truncated_photograph_and_a_second_picture_are_refused(

@@ -13,9 +13,11 @@ from tests.app.hand_worker import GREY, HandWorker
 from tests.app.live import serving
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
+def test_every_endpoint_answers_a_problem_when_refused(
+    client: httpx.Client, worker: HandWorker, subtests: pytest.Subtests
+) -> None:
+    """One shape for all errors, also for those of the framework."""
+    for method, path, status in [
         ("GET", "/nowhere", 404),
         ("GET", "/jobs/unknown", 404),
         ("GET", "/jobs/" + "x" * 65, 404),
@@ -45,13 +47,9 @@ from tests.app.live import serving
         ("POST", "/score", 422),
         ("GET", "/score", 405),
         ("POST", "/jobs/unknown/score-map", 405),
-    ],
-)
-def test_every_endpoint_answers_a_problem_when_refused(
-    client: httpx.Client, worker: HandWorker, method: str, path: str, status: int
-) -> None:
-    """One shape for all errors, also for those of the framework."""
-    is_problem(client.request(method, path), status)
+    ]:
+        with subtests.test(method=method, path=path):
+            is_problem(client.request(method, path), status)
 
 
 @pytest.mark.parametrize(
@@ -71,9 +69,11 @@ def test_allow_names_all_methods_when_405(
     assert answer.headers["allow"] == allowed
 
 
-@pytest.mark.parametrize(
-    ("body", "pointer"),
-    [
+def test_answer_is_422_and_points_when_a_field_is_wrong(
+    client: httpx.Client, worker: HandWorker, subtests: pytest.Subtests
+) -> None:
+    """Every value that JSON readers let through is refused by name and never makes a 500."""
+    for body, pointer in [
         ('{"model": "grey", "n": 0}', "#/n"),
         ('{"model": "grey", "n": 65}', "#/n"),
         ('{"model": "grey", "n": true}', "#/n"),
@@ -98,17 +98,15 @@ def test_allow_names_all_methods_when_405(
         ("null", "#/"),
         ("NaN", "#/"),
         ('"text"', "#/"),
-    ],
-)
-def test_answer_is_422_and_points_when_a_field_is_wrong(
-    client: httpx.Client, worker: HandWorker, body: str, pointer: str
-) -> None:
-    """Every value that JSON readers let through is refused by name and never makes a 500."""
-    answer = client.post(
-        "/sample", content=body.encode(), headers={"Content-Type": "application/json"}
-    )
-    problem = is_problem(answer, 422)
-    assert [error["pointer"] for error in problem["errors"]] == [pointer]
+    ]:
+        with subtests.test(body=body):
+            answer = client.post(
+                "/sample",
+                content=body.encode(),
+                headers={"Content-Type": "application/json"},
+            )
+            problem = is_problem(answer, 422)
+            assert [error["pointer"] for error in problem["errors"]] == [pointer]
 
 
 @pytest.mark.parametrize(
@@ -145,21 +143,28 @@ def test_answer_repeats_nothing_when_the_input_is_wrong(
         assert "s3cret" not in answer.text
 
 
-@pytest.mark.parametrize("path", ["/sample", "/complete", "/upsample", "/score"])
-@pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "image/png", ""]
-)
 def test_answer_is_415_when_the_body_has_another_type(
-    client: httpx.Client, worker: HandWorker, path: str, kind: str
+    client: httpx.Client, worker: HandWorker, subtests: pytest.Subtests
 ) -> None:
     """The expected type is named."""
-    problem = is_problem(
-        client.post(path, content=b"model=grey", headers={"Content-Type": kind}), 415
-    )
-    types = "application/json"
-    if path != "/sample":
-        types = f"multipart/form-data or {types} or application/x-npy"
-    assert problem["detail"] == f"expected a body of the type {types}"
+    for path in ["/sample", "/complete", "/upsample", "/score"]:
+        for kind in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "image/png",
+            "",
+        ]:
+            with subtests.test(path=path, kind=kind):
+                problem = is_problem(
+                    client.post(
+                        path, content=b"model=grey", headers={"Content-Type": kind}
+                    ),
+                    415,
+                )
+                types = "application/json"
+                if path != "/sample":
+                    types = f"multipart/form-data or {types} or application/x-npy"
+                assert problem["detail"] == f"expected a body of the type {types}"
 
 
 def test_answer_is_415_when_the_body_is_compressed(

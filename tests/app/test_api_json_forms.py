@@ -125,38 +125,42 @@ def test_data_url_is_taken_for_its_contents(
     assert stored(worker, sent)[b"pixels"] == IMAGE.tobytes()
 
 
-@pytest.mark.parametrize("role", ["image", "mask"])
-@pytest.mark.parametrize(
-    "value",
-    [
-        "http://127.0.0.1/picture.png",
-        "data:image/png,%89PNG",
-        "data:image/png;base64",
-        "not base64!",
-        COMPLETE["image"][:-1],
-        COMPLETE["image"] + "\n",
-        COMPLETE["image"].replace("/", "_").replace("+", "-") + "_",
-        "é",
-        "\ud800",
-        5,
-        True,
-        ["a"],
-        {"a": 1},
-    ],
-)
 def test_answer_is_422_and_points_when_a_picture_is_no_base64(
-    client: httpx.Client, role: str, value: object
+    client: httpx.Client, subtests: pytest.Subtests
 ) -> None:
     """What was expected, nothing of what came, and no address is ever fetched."""
-    body = json.dumps({**COMPLETE, role: value})
-    problem = is_problem(
-        client.post(
-            "/complete", content=body, headers={"Content-Type": "application/json"}
-        ),
-        422,
-    )
-    assert [error["pointer"] for error in problem["errors"]] == [f"#/{role}"]
-    assert problem["detail"].startswith(f"{role}: expected a picture in base64")
+    for role in ["image", "mask"]:
+        for value in [
+            "http://127.0.0.1/picture.png",
+            "data:image/png,%89PNG",
+            "data:image/png;base64",
+            "not base64!",
+            COMPLETE["image"][:-1],
+            COMPLETE["image"] + "\n",
+            COMPLETE["image"].replace("/", "_").replace("+", "-") + "_",
+            "é",
+            "\ud800",
+            5,
+            True,
+            ["a"],
+            {"a": 1},
+        ]:
+            with subtests.test(role=role, value=value):
+                body = json.dumps({**COMPLETE, role: value})
+                problem = is_problem(
+                    client.post(
+                        "/complete",
+                        content=body,
+                        headers={"Content-Type": "application/json"},
+                    ),
+                    422,
+                )
+                assert [error["pointer"] for error in problem["errors"]] == [
+                    f"#/{role}"
+                ]
+                assert problem["detail"].startswith(
+                    f"{role}: expected a picture in base64"
+                )
 
 
 def test_mask_may_be_null_and_the_image_may_not(

@@ -211,9 +211,11 @@ def test_picture_is_refused_when_it_cannot_be_used(
     assert not list(worker.redis.scan_iter("px:job:*"))
 
 
-@pytest.mark.parametrize(
-    ("send", "fields", "pointer"),
-    [
+def test_answer_is_422_and_points_when_a_field_is_wrong(
+    client: httpx.Client, subtests: pytest.Subtests
+) -> None:
+    """A score draws nothing, so it takes no seed and no number."""
+    for send, fields, pointer in [
         (upsample, {"n": "0"}, "#/n"),
         (upsample, {"seed": "-1"}, "#/seed"),
         (upsample, {"temperature": "nan"}, "#/temperature"),
@@ -230,15 +232,12 @@ def test_picture_is_refused_when_it_cannot_be_used(
         (score, {"y": "0"}, "#/x"),
         (score, {"influence": "true"}, "#/influence"),
         (score, {"influence": "much", "x": "0", "y": "0"}, "#/influence"),
-    ],
-)
-def test_answer_is_422_and_points_when_a_field_is_wrong(
-    client: httpx.Client, send, fields: dict[str, str], pointer: str
-) -> None:
-    """A score draws nothing, so it takes no seed and no number."""
-    assert [
-        error["pointer"] for error in is_problem(send(client, **fields), 422)["errors"]
-    ] == [pointer]
+    ]:
+        with subtests.test(fields=fields):
+            assert [
+                error["pointer"]
+                for error in is_problem(send(client, **fields), 422)["errors"]
+            ] == [pointer]
 
 
 @pytest.mark.parametrize("path", ["/upsample", "/score"])

@@ -121,9 +121,11 @@ def test_a_mask_is_for_all_or_for_each(
 LARGE = grey(0, (1500, 1500))
 
 
-@pytest.mark.parametrize(
-    ("images", "masks", "status", "pointer", "words"),
-    [
+def test_one_that_cannot_be_taken_refuses_all(
+    client: httpx.Client, worker: HandWorker, subtests: pytest.Subtests
+) -> None:
+    """The refusal says which picture it is, counted over all files; nothing is larger than it may be."""
+    for images, masks, status, pointer, words in [
         ([grey(0)] * 3 + [b"?"], [grey(255)], 400, "#/image/3", "not a readable"),
         ([grey(0), grey(0, (3, 5))], [grey(255)], 422, "#/image/1", "3x5"),
         ([npy_of(2), b"\x93NUMPY"], [grey(255)], 400, "#/image/2", "array"),
@@ -165,30 +167,20 @@ LARGE = grey(0, (1500, 1500))
             None,
             "zip that cannot be read",
         ),
-    ],
-)
-def test_one_that_cannot_be_taken_refuses_all(
-    client: httpx.Client,
-    worker: HandWorker,
-    images: list[bytes],
-    masks: list[bytes],
-    status: int,
-    pointer: str | None,
-    words: str,
-) -> None:
-    """The refusal says which picture it is, counted over all files; nothing is larger than it may be."""
-    fit = "resize" if status == 413 else "strict"
-    answer = client.post(
-        "/complete",
-        data={"model": "grey", "n": 2, "fit": fit},
-        files=sent(images, masks),
-    )
-    problem = answer.json()
-    assert answer.status_code == status, problem
-    assert [error["pointer"] for error in problem.get("errors") or ()] == (
-        [pointer] if pointer else []
-    )
-    assert words in json.dumps(problem)
+    ]:
+        with subtests.test(words=words):
+            fit = "resize" if status == 413 else "strict"
+            answer = client.post(
+                "/complete",
+                data={"model": "grey", "n": 2, "fit": fit},
+                files=sent(images, masks),
+            )
+            problem = answer.json()
+            assert answer.status_code == status, problem
+            assert [error["pointer"] for error in problem.get("errors") or ()] == (
+                [pointer] if pointer else []
+            )
+            assert words in json.dumps(problem)
 
 
 def test_each_picture_of_a_score_is_seen(

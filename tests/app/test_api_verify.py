@@ -131,9 +131,11 @@ def test_picture_of_a_card_that_has_changed_since_goes_by_the_weights(
     assert client.post("/sample", json={"model": "grey"}).json()["card_changed"] is None
 
 
-@pytest.mark.parametrize(
-    ("image", "words"),
-    [
+def test_answer_is_422_when_nobody_can_tell(
+    client: httpx.Client, subtests: pytest.Subtests
+) -> None:
+    """What a picture does not say, what makes no sense, and what was done to it since: a sentence each."""
+    for image, words in [
         (png(PICTURE), "does not say how it was drawn: expected the PNG of a sample"),
         (
             told(PICTURE, kind="complete"),
@@ -166,13 +168,9 @@ def test_picture_of_a_card_that_has_changed_since_goes_by_the_weights(
             "is 2x2 (width x height), expected 3x4 or a multiple",
         ),
         (told(TINTED), "other colours than it was written with"),
-    ],
-)
-def test_answer_is_422_when_nobody_can_tell(
-    client: httpx.Client, image: bytes, words: str
-) -> None:
-    """What a picture does not say, what makes no sense, and what was done to it since: a sentence each."""
-    assert words in is_problem(verify(client, image), 422)["detail"]
+    ]:
+        with subtests.test(words=words):
+            assert words in is_problem(verify(client, image), 422)["detail"]
 
 
 def test_changed_pixel_is_named_when_the_picture_is_enlarged(

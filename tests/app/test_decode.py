@@ -22,40 +22,42 @@ def noise(mode: str, width: int, height: int) -> Image.Image:
     return Image.frombytes(mode, image.size, rng.randbytes(width * height * bands))
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("height", [1, 255, 256, 257, 600])
-def test_strips_are_as_opaque_as_the_whole(
-    mode: str, channels: int, height: int
-) -> None:
+def test_strips_are_as_opaque_as_the_whole(subtests: pytest.Subtests) -> None:
     """Whatever its height: pixel by pixel what Pillow makes of all of it."""
-    image = noise(mode, 7, height)
-    whole = image
-    if "A" in mode:
-        paper = (0, 0, 0, 255) if channels == 1 else (255, 255, 255, 255)
-        whole = Image.new("RGBA", image.size, paper)
-        whole = Image.alpha_composite(whole, image.convert("RGBA"))
-    whole = whole.convert("RGB").convert("L" if channels == 1 else "RGB")
-    found = opaque(image, channels)
-    assert (found.mode, found.size) == (whole.mode, whole.size)
-    assert found.tobytes() == whole.tobytes()
+    for mode in ["L", "LA", "RGB", "RGBA"]:
+        for channels in [1, 3]:
+            for height in [1, 255, 256, 257, 600]:
+                with subtests.test(mode=mode, channels=channels, height=height):
+                    image = noise(mode, 7, height)
+                    whole = image
+                    if "A" in mode:
+                        paper = (
+                            (0, 0, 0, 255) if channels == 1 else (255, 255, 255, 255)
+                        )
+                        whole = Image.new("RGBA", image.size, paper)
+                        whole = Image.alpha_composite(whole, image.convert("RGBA"))
+                    whole = whole.convert("RGB").convert(
+                        "L" if channels == 1 else "RGB"
+                    )
+                    found = opaque(image, channels)
+                    assert (found.mode, found.size) == (whole.mode, whole.size)
+                    assert found.tobytes() == whole.tobytes()
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
-def test_pictures_are_turned_as_their_cameras_noted(
-    mode: str, orientation: int
-) -> None:
+def test_pictures_are_turned_as_their_cameras_noted(subtests: pytest.Subtests) -> None:
     """In place, or as a copy: the same pixels."""
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    file = io.BytesIO()
-    noise(mode, 5, 3).save(file, "PNG", exif=exif)
-    with Image.open(file) as image:
-        expected = ImageOps.exif_transpose(image)
-    found = decode(file.getvalue(), "image").image
-    assert (found.mode, found.size) == (mode, expected.size)
-    assert found.tobytes() == expected.tobytes()
+    for orientation in range(1, 9):
+        for mode in ["L", "RGB", "RGBA"]:
+            with subtests.test(mode=mode, orientation=orientation):
+                exif = Image.Exif()
+                exif[0x0112] = orientation
+                file = io.BytesIO()
+                noise(mode, 5, 3).save(file, "PNG", exif=exif)
+                with Image.open(file) as image:
+                    expected = ImageOps.exif_transpose(image)
+                found = decode(file.getvalue(), "image").image
+                assert (found.mode, found.size) == (mode, expected.size)
+                assert found.tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "JPEG", "WEBP"])

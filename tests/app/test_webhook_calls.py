@@ -52,16 +52,42 @@ def post(url: str, names: Names | None = None) -> int:
     return asyncio.run(posted())
 
 
-@pytest.mark.parametrize("address", [
-    "127.0.0.1", "127.9.9.9", "0.0.0.0", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
-    "224.0.0.1", "255.255.255.255", "240.0.0.1", "198.18.0.1", "192.0.2.1", "::1", "::", "fe80::1", "fe80::1%eth0",
-    "fd00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "::127.0.0.1",
-    "2001:0:7f00:1::80ff:fffe", "64:ff9b:1::1", "fec0::1",
-])  # fmt: skip
-def test_a_name_leads_to_no_machine_but_a_public_one(address: str) -> None:
+def test_a_name_leads_to_no_machine_but_a_public_one(subtests: pytest.Subtests) -> None:
     """However the address is written; where the operator names an address itself, it is meant."""
-    assert not Place("hooks.example", 443).may_lead_to(ip_address(address))
-    assert Place(address.partition("%")[0], 443).may_lead_to(ip_address(address))
+    for address in [
+        "127.0.0.1",
+        "127.9.9.9",
+        "0.0.0.0",
+        "10.0.0.1",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "224.0.0.1",
+        "255.255.255.255",
+        "240.0.0.1",
+        "198.18.0.1",
+        "192.0.2.1",
+        "::1",
+        "::",
+        "fe80::1",
+        "fe80::1%eth0",
+        "fd00::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "::127.0.0.1",
+        "2001:0:7f00:1::80ff:fffe",
+        "64:ff9b:1::1",
+        "fec0::1",
+    ]:
+        with subtests.test(address=address):
+            assert not Place("hooks.example", 443).may_lead_to(ip_address(address))
+            assert Place(address.partition("%")[0], 443).may_lead_to(
+                ip_address(address)
+            )
 
 
 @pytest.mark.parametrize(

@@ -62,37 +62,55 @@ def taken(place: Path, *files: bytes) -> tuple[int, int]:
     return found.pictures, found.unreadable
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_files_of_a_zip_are_those_that_python_unpacks(seed: int) -> None:
+class Streamed(io.RawIOBase):
+    """A file without seek, for which zipfile writes data descriptors."""
+
+    def __init__(self, out: io.BytesIO) -> None:
+        self.out = out
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        return self.out.write(data)
+
+
+def test_files_of_a_zip_are_those_that_python_unpacks(
+    subtests: pytest.Subtests,
+) -> None:
     """Of stored and deflated ones, streamed with data descriptors or not, with ZIP64
     fields in local headers, names of all scripts, folders and a comment."""
-    rng = random.Random(seed)
-    out = io.BytesIO()
-    names = ["a b/ü 🎲.png", "x", "deep/er/and/deeper/1", "folder/", "__MACOSX/x", ".h"]
-    expected = {}
+    for seed in range(20):
+        with subtests.test(seed=seed):
+            rng = random.Random(seed)
+            out = io.BytesIO()
+            names = [
+                "a b/ü 🎲.png",
+                "x",
+                "deep/er/and/deeper/1",
+                "folder/",
+                "__MACOSX/x",
+                ".h",
+            ]
+            expected = {}
 
-    class Streamed(io.RawIOBase):
-        """A file without seek, for which zipfile writes data descriptors."""
-
-        def writable(self) -> bool:
-            return True
-
-        def write(self, data: bytes) -> int:  # type: ignore[override]
-            return out.write(data)
-
-    target = Streamed() if rng.random() < 0.5 else out
-    method = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
-    with zipfile.ZipFile(target, "w", method) as archive:  # type: ignore[call-overload]
-        archive.comment = rng.randbytes(rng.randrange(9))
-        for name in rng.sample(names, rng.randrange(1, len(names))):
-            data = rng.choice((rng.randbytes, bytes))(rng.choice((0, 1, 70_000)))
-            info = zipfile.ZipInfo(name)
-            info.compress_type = method
-            with archive.open(info, "w", force_zip64=rng.random() < 0.5) as file:
-                file.write(b"" if name.endswith("/") else data)
-            if name in names[:3]:
-                expected[name] = data
-    assert contents(out.getvalue()) == expected
+            target = Streamed(out) if rng.random() < 0.5 else out
+            method = rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+            with zipfile.ZipFile(target, "w", method) as archive:  # type: ignore[call-overload]
+                archive.comment = rng.randbytes(rng.randrange(9))
+                for name in rng.sample(names, rng.randrange(1, len(names))):
+                    data = rng.choice((rng.randbytes, bytes))(
+                        rng.choice((0, 1, 70_000))
+                    )
+                    info = zipfile.ZipInfo(name)
+                    info.compress_type = method
+                    with archive.open(
+                        info, "w", force_zip64=rng.random() < 0.5
+                    ) as file:
+                        file.write(b"" if name.endswith("/") else data)
+                    if name in names[:3]:
+                        expected[name] = data
+            assert contents(out.getvalue()) == expected
 
 
 def test_a_name_without_the_flag_of_utf8_is_read_as_dos_wrote_it() -> None:
@@ -128,9 +146,11 @@ OVERLAPPING = [
 WIDE_END = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
 
 
-@pytest.mark.parametrize(
-    ("members", "error", "words"),
-    [
+def test_an_archive_is_judged_before_any_content_is_read(
+    subtests: pytest.Subtests,
+) -> None:
+    """Its names, kinds of entries, methods, sizes and places."""
+    for members, error, words in [
         ([Member(b"../x")], UnusableImageError, "leads out of it"),
         ([Member(b"/etc/x")], UnusableImageError, "leads out of it"),
         ([Member(b"a\\b")], UnusableImageError, "leads out of it"),
@@ -156,14 +176,12 @@ WIDE_END = struct.pack("<4sLQL", b"PK\6\7", 0, 0, 1)
         ([Member(b"x", offset=10)], DamagedZipError, None),
         ([Member(b"x", offset=10**9)], DamagedZipError, None),
         (OVERLAPPING, DamagedZipError, None),
-    ],
-)
-def test_an_archive_is_judged_before_any_content_is_read(
-    members: Sequence[Member], error: type[Exception], words: str | None
-) -> None:
-    """Its names, kinds of entries, methods, sizes and places."""
-    with pytest.raises(error, match=words):
-        opened(raw_zip(members))
+    ]:
+        with (
+            subtests.test(words=words, members=members),
+            pytest.raises(error, match=words),
+        ):
+            opened(raw_zip(members))
 
 
 @pytest.mark.parametrize(

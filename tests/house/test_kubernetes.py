@@ -36,17 +36,18 @@ def test_there_is_an_overlay_for_each_component() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "path", sorted(K8S.rglob("*.yaml")), ids=lambda path: str(path.relative_to(K8S))
-)
-def test_every_file_is_named_by_the_kustomization_beside_it(path: Path) -> None:
+def test_every_file_is_named_by_the_kustomization_beside_it(
+    subtests: pytest.Subtests,
+) -> None:
     """A file that nobody names would be applied by nobody."""
-    (told,) = documents(path.with_name("kustomization.yaml"))
-    files = [
-        *told.get("resources", []),
-        *(patch["path"] for patch in told.get("patches", [])),
-    ]
-    assert path.name in [*files, "kustomization.yaml"]
+    for path in sorted(K8S.rglob("*.yaml")):
+        with subtests.test(path=path):
+            (told,) = documents(path.with_name("kustomization.yaml"))
+            files = [
+                *told.get("resources", []),
+                *(patch["path"] for patch in told.get("patches", [])),
+            ]
+            assert path.name in [*files, "kustomization.yaml"]
 
 
 @whole

@@ -49,18 +49,19 @@ def test_the_table_of_settings_is_current() -> None:
     assert page == with_table(page)
 
 
-@pytest.mark.parametrize("path", [*MANIFESTS, *PAGES], ids=lambda path: path.name)
-def test_every_variable_is_a_setting(path: Path) -> None:
+def test_every_variable_is_a_setting(subtests: pytest.Subtests) -> None:
     """A misspelt variable would be ignored in silence."""
-    fields = [
-        *app.settings.Settings.model_fields,
-        *worker.settings.Settings.model_fields,
-    ]
-    known = {f"PIXELRNN_{name.upper()}" for name in fields} | OF_COMPOSE_ALONE
-    assert (
-        set(re.findall(r"\bPIXELRNN_[A-Z_]+", path.read_text(encoding="utf-8")))
-        <= known
-    )
+    for path in [*MANIFESTS, *PAGES]:
+        with subtests.test(path=path):
+            fields = [
+                *app.settings.Settings.model_fields,
+                *worker.settings.Settings.model_fields,
+            ]
+            known = {f"PIXELRNN_{name.upper()}" for name in fields} | OF_COMPOSE_ALONE
+            assert (
+                set(re.findall(r"\bPIXELRNN_[A-Z_]+", path.read_text(encoding="utf-8")))
+                <= known
+            )
 
 
 @pytest.mark.parametrize(
@@ -93,13 +94,14 @@ def test_seconds_that_the_page_promises_are_those_of_the_code() -> None:
     assert LEASE_S + recovery.INTERVAL_S <= 5
 
 
-@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
-def test_manifests_are_yaml(path: Path) -> None:
+def test_manifests_are_yaml(subtests: pytest.Subtests) -> None:
     """Every document of every file."""
-    assert all(
-        isinstance(document, dict)
-        for document in yaml.safe_load_all(path.read_text(encoding="utf-8"))
-    )
+    for path in MANIFESTS:
+        with subtests.test(path=path):
+            assert all(
+                isinstance(document, dict)
+                for document in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+            )
 
 
 def test_every_server_of_ours_has_a_limit_to_its_memory() -> None:

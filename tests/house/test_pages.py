@@ -15,15 +15,18 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_lead_somewhere(subtests: pytest.Subtests) -> None:
     """Each relative link names a file or a folder, and a heading of the page where it names one."""
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
-        path, _, heading = target.partition("#")
-        if not re.match(r"[a-z]+:", target):
-            found = page.parent / path if path else page
-            assert found.exists(), target
-            assert not heading or heading in headings(found), target
+    for page in PAGES:
+        with subtests.test(page=page):
+            for target in re.findall(
+                r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")
+            ):
+                path, _, heading = target.partition("#")
+                if not re.match(r"[a-z]+:", target):
+                    found = page.parent / path if path else page
+                    assert found.exists(), target
+                    assert not heading or heading in headings(found), target
 
 
 def headings(page: Path) -> set[str]:

@@ -130,14 +130,15 @@ def small_digits(site: Path) -> Iterator[Path]:
         yield site / "sources.toml"
 
 
-@pytest.mark.parametrize("line", COMMANDS)
-def test_command_is_understood(line: str) -> None:
+def test_command_is_understood(subtests: pytest.Subtests) -> None:
     """Every `pixelrnn` line parses: the verb, its arguments and its options exist."""
-    from pixelrnn.verbs import root
+    for line in COMMANDS:
+        with subtests.test(line=line):
+            from pixelrnn.verbs import root
 
-    _, verb, *arguments = shlex.split(line)
-    command = typer.main.get_command(root).commands[verb]  # pyright: ignore
-    command.make_context(verb, arguments)
+            _, verb, *arguments = shlex.split(line)
+            command = typer.main.get_command(root).commands[verb]  # pyright: ignore
+            command.make_context(verb, arguments)
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -6,13 +6,16 @@ import pytest
 from model_core.data.pixels import pixels_to_values, values_to_pixels
 
 
-@pytest.mark.parametrize("levels", range(2, 257))
-def test_every_value_survives_the_way_to_a_pixel_and_back(levels: int) -> None:
+def test_every_value_survives_the_way_to_a_pixel_and_back(
+    subtests: pytest.Subtests,
+) -> None:
     """A row that was streamed as pixels is read back as the values that were drawn, for every V."""
-    values = np.arange(levels)
-    pixels = values_to_pixels(values, levels)
-    assert np.array_equal(pixels_to_values(pixels, levels), values)
-    assert (pixels[0], pixels[-1]) == (0, 255)
+    for levels in range(2, 257):
+        with subtests.test(levels=levels):
+            values = np.arange(levels)
+            pixels = values_to_pixels(values, levels)
+            assert np.array_equal(pixels_to_values(pixels, levels), values)
+            assert (pixels[0], pixels[-1]) == (0, 255)
 
 
 def test_binary_pixels_are_black_below_128() -> None:

@@ -17,15 +17,21 @@ OWN_SIZES = ("small", "own", "labelled", "wide", "wider", "3x128", "deep")
 """Recipes with one of these in their names are presets at a size of ours, or with labels."""
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_a_shipped_recipe_loads_and_is_named_after_its_preset(path: Path) -> None:
+def test_a_shipped_recipe_loads_and_is_named_after_its_preset(
+    subtests: pytest.Subtests,
+) -> None:
     """Every file in configs/ is a recipe for the preset it is named after, as it is, or at a smaller size."""
-    recipe = Recipe.load(path)
-    if not set(path.stem.split("-")) & set(OWN_SIZES):
-        assert recipe.network.config() == preset(path.stem)
-    elif "small" in path.stem:
-        assert recipe.network.preset == path.stem.replace("small-", "")
-        assert recipe.network.config().hidden < preset(recipe.network.preset).hidden
+    for path in CONFIGS:
+        with subtests.test(path=path):
+            recipe = Recipe.load(path)
+            if not set(path.stem.split("-")) & set(OWN_SIZES):
+                assert recipe.network.config() == preset(path.stem)
+            elif "small" in path.stem:
+                assert recipe.network.preset == path.stem.replace("small-", "")
+                assert (
+                    recipe.network.config().hidden
+                    < preset(recipe.network.preset).hidden
+                )
 
 
 def test_every_preset_has_a_recipe() -> None:

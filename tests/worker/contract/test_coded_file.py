@@ -33,15 +33,19 @@ def test_header_of_version_1_is_read_as_before() -> None:
     assert FIRST.pack() == OF_VERSION_1
 
 
-@pytest.mark.parametrize(
-    ("header", "at"),
-    [(header, at) for header in (FIRST, SECOND) for at in range(header.size)],
-)
-def test_header_is_refused_where_the_codec_refuses_it(header: Header, at: int) -> None:
+def test_header_is_refused_where_the_codec_refuses_it(
+    subtests: pytest.Subtests,
+) -> None:
     """Each byte of it changed, and the file cut off there."""
-    data = header.pack() + b"stripes"
-    for spoilt in (data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], data[:at]):
-        with pytest.raises(DataError):
-            Header.unpack(spoilt)
-        with pytest.raises(CodedFileError):
-            CodedFile.of(spoilt)
+    places = [(header, at) for header in (FIRST, SECOND) for at in range(header.size)]
+    for header, at in places:
+        with subtests.test(at=at):
+            data = header.pack() + b"stripes"
+            for spoilt in (
+                data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :],
+                data[:at],
+            ):
+                with pytest.raises(DataError):
+                    Header.unpack(spoilt)
+                with pytest.raises(CodedFileError):
+                    CodedFile.of(spoilt)

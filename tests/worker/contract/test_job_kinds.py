@@ -38,23 +38,28 @@ def test_kind_is_complete_when_it_is_declared(kind: str) -> None:
     assert spec(kind).rows_total > 0 or KINDS[kind].summary is not None
 
 
-@pytest.mark.parametrize("kind", ALL_KINDS)
-@pytest.mark.parametrize("method", ["for_model", "fits", "job_fields"])
-def test_kind_combines_what_several_of_its_bases_define(kind: str, method: str) -> None:
+def test_kind_combines_what_several_of_its_bases_define(
+    subtests: pytest.Subtests,
+) -> None:
     """No base calls the next one, so a method that two of them define is the kind's
     own."""
-    options = ALL_KINDS[kind].options
-    bases = [
-        base
-        for base in options.__mro__[1:]
-        if method in vars(base) and base is not Options
-    ]
-    most_derived = [
-        base
-        for base in bases
-        if not any(issubclass(other, base) for other in bases if other is not base)
-    ]
-    assert len(most_derived) < 2 or method in vars(options)
+    for kind in ALL_KINDS:
+        for method in ["for_model", "fits", "job_fields"]:
+            with subtests.test(kind=kind, method=method):
+                options = ALL_KINDS[kind].options
+                bases = [
+                    base
+                    for base in options.__mro__[1:]
+                    if method in vars(base) and base is not Options
+                ]
+                most_derived = [
+                    base
+                    for base in bases
+                    if not any(
+                        issubclass(other, base) for other in bases if other is not base
+                    )
+                ]
+                assert len(most_derived) < 2 or method in vars(options)
 
 
 @pytest.mark.parametrize(

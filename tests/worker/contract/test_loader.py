@@ -36,14 +36,17 @@ def test_fragment_comes_once_when_it_is_included_twice() -> None:
     assert "--!include" not in text
 
 
-@pytest.mark.parametrize("name", sorted(all_scripts()))
-def test_script_is_taken_by_the_server_when_loaded(redis_url: str, name: str) -> None:
+def test_script_is_taken_by_the_server_when_loaded(
+    redis_url: str, subtests: pytest.Subtests
+) -> None:
     """Its Lua compiles, and it has the digest that we call it by."""
-    import redis
+    for name in sorted(all_scripts()):
+        with subtests.test(name=name):
+            import redis
 
-    text = all_scripts()[name]
-    with redis.Redis.from_url(redis_url) as client:
-        assert client.script_load(text) == digest_of(text)
+            text = all_scripts()[name]
+            with redis.Redis.from_url(redis_url) as client:
+                assert client.script_load(text) == digest_of(text)
 
 
 def test_scripts_name_keys_as_python_does(redis_url: str) -> None:
