@@ -351,7 +351,7 @@ class ModelPool:
         loaded = self._loaded[order.model]
         model = loaded.model.given(hole.label)
         target = Target.of(model, hole.given.values, hole.given.keep, hole.temperature)
-        drawn = order.seed, order.particles, order.sweeps
+        drawn = hole.seed, order.particles, order.sweeps
         return run_of(target, *drawn, loaded.stages, order.most_scores)
 
     def free_particles(self, name: str) -> None:

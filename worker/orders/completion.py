@@ -30,8 +30,6 @@ class ParticleOrder(Order):
     values: int
     """Number of different values of a row's byte."""
     hole: Hole
-    seed: int
-    """Seed of the noise."""
     particles: int
     """Particles for each image."""
     sweeps: int
@@ -87,7 +85,6 @@ def complete_order(
         spec.model,
         card.levels,
         hole,
-        spec.seed,
         particles,
         options.sweeps,
         rows_published(spec, material.rows),

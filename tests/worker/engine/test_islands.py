@@ -74,7 +74,7 @@ class Heard(Outlet):
 def order(token: str, *published: int, particles: int = 8) -> ParticleOrder:
     claim = Claim(token, token, last_seq=0)
     return ParticleOrder(
-        claim, "m", 2, HOLE, seed=3, particles=particles, sweeps=0, published=published
+        claim, "m", 2, HOLE, particles=particles, sweeps=0, published=published
     )
 
 
@@ -93,7 +93,7 @@ class CountedRun(IslandsRun):
         assert given.keep is not None
         super().__init__(
             Target.of(model, given.values, given.keep, 1.0),
-            asked.seed,
+            asked.hole.seed,
             asked.particles,
             asked.sweeps,
         )
@@ -365,7 +365,7 @@ def test_priority_counts_when_islands_wait(
     for token, priority in (("bulk", Priority.BULK), ("asked", Priority.INTERACTIVE)):
         drawn.accept(
             ParticleOrder(
-                Claim(token, token, 0), "m", 2, HOLE, 3, 2, 0, (0,) * 8, priority
+                Claim(token, token, 0), "m", 2, HOLE, 2, 0, (0,) * 8, priority
             )
         )
     while sum(map(len, heard.images.values())) < 8:

@@ -33,7 +33,6 @@ def order(token: str) -> ParticleOrder:
         "m",
         2,
         HOLE,
-        seed=3,
         particles=8,
         sweeps=0,
         published=(0,),
