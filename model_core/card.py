@@ -389,11 +389,7 @@ class Card:
     def identity(self) -> str:
         """SHA-256, in hexadecimal, of everything that gives the model its meaning:
         weights, config, orientations, labels with their priors, palette, step of
-        fields, guides.
-
-        A field that was added to configs or cards later is included only if it is set,
-        so that the identities in use stay the same.
-        """
+        fields, guides."""
         meaning: dict[str, Any] = {
             "sha256": self.sha256,
             "config": self.config.unusual(),
@@ -402,6 +398,8 @@ class Card:
                 {"name": label.name, "prior": label.prior} for label in self.labels
             ],
         }
+        # A field that was added later counts only if it is set, so that the
+        # identities in use stay the same.
         if self.palette:
             meaning["palette"] = self.palette
         if self.field_step is not None:

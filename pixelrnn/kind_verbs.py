@@ -188,11 +188,9 @@ def register(app: typer.Typer, remote: typer.Typer) -> None:
 
 
 def _verb(kind: Kind, url: tuple[Any, Any]) -> Callable[..., None]:
-    """Return the function of a verb. url: annotation and default of --url.
+    """Return the function of a verb.
 
-    typer makes a command of a function's signature, which is made here of the kind's
-    record: as functions that are written out, the verbs would list the options of all
-    kinds a second time.
+    url: annotation and default of --url.
     """
 
     def verb(ctx: typer.Context, **given: Any) -> None:
@@ -204,6 +202,8 @@ def _verb(kind: Kind, url: tuple[Any, Any]) -> Callable[..., None]:
         done = _carry_out(kind, options, how)
         _tell(kind, done, how)
 
+    # typer makes a command of a function's signature. Functions that are written out
+    # would list the options of all kinds a second time.
     parameters = [_parameter("ctx", typer.Context), *_parameters(kind, url)]
     verb.__name__ = kind.word
     verb.__doc__ = kind.options.__doc__

@@ -37,8 +37,9 @@ def find_pictures(root: Path) -> list[str]:
 
     A file is a picture if its suffix is in ALL_SUFFIXES, upper or lower case. Hidden
     files and directories are left out, and below the root so are directories that a
-    training has written, because a training must not learn from its own samples.
+    training has written.
     """
+    # A training must not learn from its own samples.
     return sorted(name for name in _visible(root) if _is_picture(name))
 
 

@@ -15,14 +15,13 @@ from torch import Tensor, nn
 
 def conditioning_map(conditioning: int, features: int) -> nn.Conv2d | None:
     """Return a new 1 x 1 convolution that biases one layer: (B, c, H, W) -> (B,
-    features, H, W). Return None if c is 0.
-
-    It has no bias and no mask, because the whole conditioning map is known before the
-    first pixel is drawn. Its weights come from torch's global generator.
+    features, H, W). Return None if c is 0. Its weights come from torch's global
+    generator.
 
     conditioning: features c of the conditioning map.
     features: features of the map to which the caller adds the result.
     """
+    # Not masked: the whole conditioning map is known before the first pixel is drawn.
     return nn.Conv2d(conditioning, features, 1, bias=False) if conditioning else None
 
 

@@ -44,9 +44,9 @@ def entropies(log_p: NDArray[np.float64]) -> list[Entropy]:
     """Return entropies after 16, 32, 64, ... images, and last after all of them, given
     ln p of each image under the model, in nats (N,).
 
-    The images are shuffled with a fixed seed, because a folder may be sorted. The
-    interval is that of the mean of independent images, with a normal distribution; it
-    is too narrow for very few images.
+    The images are shuffled with a fixed seed. The interval is that of the mean of
+    independent images, with a normal distribution; it is too narrow for very few
+    images.
 
     Raises DataError for fewer than two images.
     """
@@ -54,6 +54,7 @@ def entropies(log_p: NDArray[np.float64]) -> list[Entropy]:
         raise DataError(
             f"an interval needs at least {LEAST} images, and there is {len(log_p)}"
         )
+    # A folder may be sorted.
     bits = np.random.default_rng(_SHUFFLE).permutation(-log_p / math.log(2))
     counts = [16 << k for k in range(60) if 16 << k < len(bits)]
     return [_entropy(bits[:count]) for count in (*counts, len(bits))]

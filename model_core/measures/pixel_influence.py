@@ -113,10 +113,10 @@ def _logits_at(component: Component, image: Tensor, y: int, x: int) -> Tensor:
 def _plain(
     network: PixelNetwork, image: Tensor, condition: Tensor | None = None
 ) -> Tensor:
-    """Return the logits (V, C, H, W) by the pass in plain torch, because the fused pass
-    has no gradient with respect to the values."""
+    """Return the logits (V, C, H, W) by the pass in plain torch."""
     if not network.config.categories:
         image = network.encode(image)
     # Shares of categories are already what the first convolution reads.
+    # The fused pass has no gradient with respect to the values.
     image = image.to(network.input.bias)
     return network.head(network.trunk(network.input(image), condition))[0]

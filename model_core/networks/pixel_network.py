@@ -166,10 +166,8 @@ class PixelNetwork(nn.Module):
 
     def fuses(self, values: Tensor) -> bool:
         """Return True if `forward` would use the fast pass (`FusedPass`) for these
-        values (B, C, H, W), integers 0..V-1.
-
-        This computes the first convolution, since the pass decides by its output.
-        """
+        values (B, C, H, W), integers 0..V-1."""
+        # The first convolution is computed for this: the pass decides by its output.
         return self._fused is not None and self._fused.suits(
             self, self.input(self.encode(values))
         )

@@ -26,10 +26,11 @@ _CHOSEN = "chosen"
 
 def with_plain_selections(text: str) -> str:
     """Return LLVM text with each selection among vectors of floats replaced by one
-    among their bits, because LLVM would make a relaxed minimum of some."""
+    among their bits."""
     found = re.compile(
         rf"= select {re.escape(_BITS)} (%[\w.]+), ({re.escape(_V)} .*)$", re.MULTILINE
     )
+    # LLVM would make a relaxed minimum of some selections.
     text = found.sub(rf"= call {_V} @{_CHOSEN}({_BITS} \1, \2)", text)
     assert f"select {_BITS}" not in text
     return text

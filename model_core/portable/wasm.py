@@ -98,9 +98,9 @@ def _for_wasm(text: str, layout: str, is_relaxed: bool) -> str:
 
 
 def _inline(module: binding.ModuleRef, machine: binding.TargetMachine) -> None:
-    """Make each loop part of its entry, because web engines accept no function with a
-    thousand parameters."""
+    """Make each loop part of its entry."""
     for function in module.functions:
+        # Web engines accept no function with a thousand parameters.
         if not function.is_declaration and len(list(function.arguments)) > 100:
             function.add_function_attribute("alwaysinline")
     passes = binding.create_new_module_pass_manager()

@@ -140,13 +140,14 @@ class Accepting:
         """Estimate p(given) under each other member, with particles in its own order.
 
         Draws of member k may never reach the fillings that another member prefers. That
-        is so if the estimate of that member alone exceeds the pool's. As many particles
-        are used as the pool has draws, because fewer miss the same fillings.
+        is so if the estimate of that member alone exceeds the pool's.
         """
         given, ways = self._given(0), self._mixture.ways
         for m, way in enumerate(ways):
             if m == self.member:
                 continue
+            # As many particles as the pool has draws: fewer would miss the same
+            # fillings.
             sweep = way.sweep(given, self.size, OTHERS + m, ~given.keep)
             for _ in sweep.steps():
                 yield 1.0

@@ -231,14 +231,12 @@ class Chain:
     def _log_weights(
         self, found: tuple[int, Sweep], part: Weighted, log_p: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return ln of the weights (N,) of the candidates of one proposer.
-
-        With a guide that is no member, each proposer alone estimates p(given), and the
-        mean is taken, because the guide may miss what the model finds likely. Otherwise
-        the members estimate it together.
-        """
+        """Return ln of the weights (N,) of the candidates of one proposer."""
         k, sweep = found
         behind = log_sum(self._before(k)) + sweep.island.evidence()
+        # A guide that is no member may miss what the model finds likely, so with one
+        # each proposer alone estimates p(given), and the mean is taken. Otherwise the
+        # members estimate it together.
         asked = [k] if max(self.starts) >= len(self.mixture.ways) else self.starts
         proposed = [
             self.mixture.proposed(each, part.images, log_p, self.given.temperature)

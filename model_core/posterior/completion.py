@@ -193,18 +193,18 @@ def drawn_receipt_steps(
         n may be 0; then `nats` and `qualities` of the receipt are empty.
     seed, first: see values.
 
-    If there are fewer than DRAWS, more are made for the marginals, because few
-    draws would make pixels look certain. Those are not returned.
+    If there are fewer than DRAWS, more are made for the marginals and not returned.
 
     Raises FloatingPointError if logits are not finite, ValueError for a target with
-    several members. For weights on a GPU: torch.AcceleratorError or RuntimeError if
-    the GPU fails.
+    several members. For weights on a GPU: torch.AcceleratorError or RuntimeError if the
+    GPU fails.
     """
     (components,) = target.of_members
     way = way_of(components, DRAWS, Stages().of)
     given = target.given(seed)
     log_before = yield from way.log_p_before_steps(given)
     drawn = np.ascontiguousarray(values, np.int64)
+    # Few draws would make pixels look certain.
     more = way.draws(given, range(first + len(drawn), first + DRAWS), log_before)
     yield None
     shares = target.no_shares()

@@ -138,8 +138,8 @@ class Shares:
 
     def merge(self, other: "Shares") -> None:
         """Add everything that was added to another Shares of the same hole, which is
-        left as it is. All its sweeps together count as one, because those of one chain
-        depend on each other."""
+        left as it is. All its sweeps together count as one."""
+        # The sweeps of one chain depend on each other.
         self._drawn += other._drawn / np.maximum(other._sweeps, 1)
         self._sweeps += other._sweeps > 0
         self._predicted += other._predicted

@@ -145,14 +145,14 @@ class Sweep:
         return None if self._labels is None else int(self._labels[i])
 
     def _noise(self, i: int) -> NDArray[np.float64]:
-        """Return the noise (H, W, C) of particle i. Rows below the hole have 0, because
-        nothing is drawn there."""
+        """Return the noise (H, W, C) of particle i."""
         hole = self._hole
         C, H, W = hole.known.shape
         rows = min(H, self._hole_ends.y + 1)
         drawn = particle_noise(hole.seed, hole.sample, self._number, i, rows, W, C)
         if rows == H:
             return drawn
+        # Nothing is drawn in the rows below the hole.
         noise = np.zeros((H, W, C))
         noise[:rows] = drawn
         return noise
@@ -200,9 +200,9 @@ class Sweep:
             self._merge()
 
     def _merge(self) -> None:
-        """Make one particle of those that have drawn the same values and labels,
-        because they get the same given pixels from here on. If only one is left, the
-        image is known, and the sweep is done unless `to_end` is True."""
+        """Make one particle of those that have drawn the same values and labels. If
+        only one is left, the image is known, and the sweep is done unless `to_end` is
+        True."""
         self._is_merged = True
         drawn = self._particles.images()[:, :, ~self._hole.keep]
         first: dict[tuple[int | None, bytes], int] = {}
@@ -212,6 +212,7 @@ class Sweep:
                 for i, each in enumerate(drawn)
             ]
         )
+        # From here on these get the same given pixels.
         left = self.island.merge(groups)
         self._particles.narrow(left)
         self._follow(left)
@@ -219,8 +220,9 @@ class Sweep:
             self._draw()
 
     def _tell(self, stop: Stop) -> None:
-        """Report the hole pixels drawn since the last stop, before resampling makes
-        particles identical."""
+        """Report the hole pixels drawn since the last stop, before particles are
+        resampled."""
+        # Before, because resampling makes particles identical.
         if self._passed is None:
             return
         since = ~self._heard

@@ -124,7 +124,8 @@ def reason_for_processors(model: Model) -> str | None:
 def compiled_loops(model: Model) -> str | None:
     """Return the kind of network, such as `row-lstm`, whose compiled loops must exist
     before the first image of a model is drawn; None if the model is drawn in plain
-    torch. A GPU needs them too, because its results are compared with theirs."""
+    torch."""
+    # On a GPU too, whose results are compared with theirs.
     return loops_of(*(member.network for member in model.members))
 
 

@@ -80,8 +80,8 @@ def keep_off(processors: Collection[int]) -> None:
 
 def use_batch_scheduling() -> None:
     """Give this thread, and threads that it starts from now on, the policy SCHED_BATCH
-    if the system allows it, so that they do not interrupt other threads when they wake
-    up."""
+    if the system allows it."""
     if sys.platform == "linux":
+        # They do not interrupt other threads then when they wake up.
         with contextlib.suppress(OSError):  # a sandbox may forbid it
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

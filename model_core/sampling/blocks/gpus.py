@@ -36,11 +36,9 @@ class Gpu:
     def difference(self, network: PixelNetwork) -> str | None:
         """Return a sentence that says what differs from the CPU if this GPU draws from
         a network; None if nothing does. The first call for a network runs the check,
-        which takes seconds.
-
-        The check is not repeated when weights change, so that a training that draws now
-        and then need not wait: the sums keep their sizes and order.
-        """
+        which takes seconds."""
+        # Not repeated when weights change, because the sums keep their sizes and
+        # order: a training that draws now and then need not wait.
         if network not in self.verdicts:
             self.verdicts[network] = self.check(network, self.driver)
         return self.verdicts[network]

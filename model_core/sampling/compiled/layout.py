@@ -143,9 +143,10 @@ def colour_columns(weights: Tensor, outputs: Layout, colour: int, known: int) ->
 
 def one_after_another(weights: Sequence[Floats]) -> Floats:
     """Return arrays, at least one, joined along their first dimension, float32, as a
-    new array that begins at a cache line, so that no vector of 16 crosses two lines."""
+    new array that begins at a cache line."""
     joined = np.concatenate(weights)
     room = np.empty(joined.size + LANES, np.float32)
+    # No vector of 16 crosses two cache lines then.
     first = -room.ctypes.data % CACHE_LINE // room.itemsize
     aligned = room[first : first + joined.size].reshape(joined.shape)
     aligned[:] = joined

@@ -524,9 +524,9 @@ def _kind(network: PixelNetwork) -> CompiledKind:
 
 
 def _index_of(slots: Sequence[int]) -> _Index:
-    """Return an index of some slots, at least one. For one slot it is a slice, because
-    an array as an index takes several times as long."""
+    """Return an index of some slots, at least one."""
     if len(slots) == 1:
+        # An array as an index takes several times as long.
         return slice(slots[0], slots[0] + 1)
     return np.array(slots)
 

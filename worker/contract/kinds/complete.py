@@ -97,12 +97,11 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
     """The limit of each picture's enumeration; 0 for FEW_SCORES."""
 
     def with_found(self, found: Mapping[str, Any]) -> Self:
-        """Return a copy with the FOUND options.
-
-        Options of enumeration are left out if they make no difference, so that workers
-        of earlier versions take such jobs, too. All pictures of a job share one limit.
-        """
+        """Return a copy with the FOUND options. All pictures of a job share one limit
+        of enumeration."""
         shared = found.get("most_scores", 0) // self.picture_count
+        # Options of enumeration are left out if they make no difference, so that
+        # workers of earlier versions take such jobs, too.
         found = {**found, "most_scores": shared if shared > FEW_SCORES else 0}
         if not self.by_posterior:
             found |= {"enumerate": False, "most_scores": 0}
