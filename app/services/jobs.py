@@ -47,8 +47,9 @@ class Jobs:
     """
 
     def __init__(self, store: Store, fleet: FleetWatch, root_path: str) -> None:
-        """store: the jobs' records. fleet: for estimates of times. root_path: precedes
-        the path of each address."""
+        """store: the jobs' records.
+        fleet: for estimates of times.
+        root_path: precedes the path of each address."""
         self._store = store
         self._fleet = fleet
         self._root_path = root_path
@@ -60,6 +61,7 @@ class Jobs:
         return await self.document(read)
 
     async def record(self, job_id: str, owner: str = ANYONE) -> JobRecord:
+        """Return a job's record."""
         return _record(await self._store.read(job_id), owner)
 
     async def newest_seq(self, job: Job) -> int:

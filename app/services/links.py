@@ -12,8 +12,9 @@ class SigningLinks:
     """Makes signed addresses of jobs."""
 
     def __init__(self, signatures: LinkSignatures, jobs: Jobs, root_path: str) -> None:
-        """signatures: signs them. jobs: finds the job. root_path: precedes every path,
-        and is not signed."""
+        """signatures: signs them.
+        jobs: finds the job.
+        root_path: precedes every path, and is not signed."""
         self._signatures = signatures
         self._jobs = jobs
         self._root_path = root_path
@@ -24,7 +25,7 @@ class SigningLinks:
 
     async def of(self, job_id: str, owner: str, seconds: int) -> SignedLinks:
         """Return addresses of a job that work for `seconds` seconds. Raises
-        NoLinksError without a secret, and what `Jobs.record` raises."""
+        NoLinksError without a secret, and RefusedError if there is no such job."""
         expires = int(time.time()) + seconds
         signed = f"expires={expires}&signature={self._signatures.sign(job_id, expires)}"
         record = await self._jobs.record(job_id, owner)

@@ -19,8 +19,8 @@ class PortableModels:
     """The folder to which workers export models."""
 
     def __init__(self, folder: Path | None, root_path: str) -> None:
-        """folder: None if no models are offered to browsers. root_path: precedes every
-        path."""
+        """folder: None if no models are offered to browsers.
+        root_path: precedes every path."""
         self._folder = folder
         self._prefix = f"{root_path}{PREFIX}"
 

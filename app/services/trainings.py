@@ -220,7 +220,7 @@ class Trainings:
         """Ask a training to end and to publish its best weights; return its job.
 
         Raises NothingToKeepError if it has none yet or has ended, BadParameterError for
-        other kinds of jobs, and what `Jobs.view` raises.
+        other kinds of jobs, and UnknownJobError if there is no such job.
         """
         job = await self._jobs.view(job_id, owner)
         if job.kind != KIND.word:

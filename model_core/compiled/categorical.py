@@ -40,8 +40,10 @@ def draw_value(logits, values, noise, temperature, weights):
 
 @njit(**LEAN)
 def log_p_of_value(logits, values, value, temperature, weights):
-    """Return ln p of `value`, 0..V-1, float64; NaN if a logit is not finite. The other
-    arguments are those of `draw_value`."""
+    """Return ln p of `value`, 0..V-1, float64; NaN if a logit is not finite.
+
+    logits, values, temperature, weights: as for `draw_value`.
+    """
     top, total = exponentiate(logits, values, temperature, weights)
     return (np.float64(logits[value]) - np.float64(top)) / temperature - logarithm(
         total

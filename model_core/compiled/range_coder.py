@@ -75,7 +75,11 @@ def encode_value(value, weights, total, values, registers, code):
 @njit(**LEAN)
 def decode_value(weights, total, values, registers, code):
     """Decode a value, 0..V-1, and return it, reading bytes of `code`. Any code gives
-    some value. The arguments are those of `encode_value`."""
+    some value.
+
+    weights, total, values, registers: as for `encode_value`.
+    code: uint8, the bytes that are read.
+    """
     scale = (TOTAL - values) / total
     step = registers[RANGE] >> _PRECISION
     reached = min((registers[READ] - registers[LOW]) // step, np.uint64(TOTAL - 1))

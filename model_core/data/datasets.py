@@ -140,15 +140,16 @@ def read_labelled(
     options: ReadOptions | None = None,
     originals: Path | None = None,
 ) -> tuple[Values, Labels]:
-    """Return the images of one split like `read_dataset`, and their labels.
+    """Return the images of one split, uint8 (N, C, H, W) in 0..V-1, and their labels.
 
+    path, split, config, options: as for `read_dataset`.
     originals: grey pictures with labels from which the binary images were drawn, if the
         data set itself has no labels. An image then has the label of the original under
         which it is likeliest (originals.py). Originals of test images are searched
         among test pictures only, and those of other images among the others.
 
-    The other arguments are those of `read_dataset`. Raises DataError for a data set
-    without labels, for originals of another size, and like `read_dataset`.
+    Raises DataError for a data set without labels, for originals of another size, and
+    like `read_dataset`.
     """
     if originals is not None:
         values = read_dataset(path, split, config, options)
@@ -175,8 +176,15 @@ def read_greys(
     options: ReadOptions | None = None,
 ) -> Pixels:
     """Return the pictures of several splits as bytes 0..255, (M, C, H, W), one split
-    after the other. Arguments and errors are those of `read_dataset`, but the config's
-    number of values does not matter."""
+    after the other.
+
+    path: directory or file of a data set.
+    config: whose image size the pictures must have or are converted to; its number of
+        values does not matter.
+    options: how images are read. Default: `ReadOptions()`.
+
+    Raises DataError like `read_dataset`.
+    """
     greys = config.with_overrides(values=256)
     return np.concatenate(
         [read_dataset(path, split, greys, options) for split in splits]

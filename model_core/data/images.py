@@ -67,8 +67,17 @@ def read_values(
     palette: Palette = (),
     nearest: bool = False,
 ) -> npt.NDArray[np.int64]:
-    """Return an image file as a network's values, int64 (C, H, W), 0..V-1. Arguments
-    and errors are those of `read_nearest`."""
+    """Return an image file as a network's values, int64 (C, H, W), 0..V-1.
+
+    config: of the network.
+    resize: stretch a picture of another size to the network's.
+    palette: the colours of the values, if they are categories.
+    nearest: with a palette, accept other colours as the nearest of the palette, and
+        print to stderr how far they were.
+
+    Raises DataError if the file cannot be read as an image, has another size without
+    `resize`, or a colour outside the palette without `nearest`.
+    """
     return read_nearest(path, config, resize, palette, nearest)[0].astype(np.int64)
 
 

@@ -97,7 +97,13 @@ class DiagonalBiLSTM(nn.Module):
     def __init__(
         self, features: int, hidden: int, colours: int, conditioning: int = 0
     ) -> None:
-        """Make both scans with random parameters; arguments as for `DiagonalLSTM`."""
+        """Make both scans with random parameters.
+
+        features: 2h, of the input.
+        hidden: h.
+        colours: C.
+        conditioning: features of the conditioning map; 0 for none.
+        """
         super().__init__()
         self.left = DiagonalLSTM(features, hidden, colours, conditioning)
         self.right = DiagonalLSTM(features, hidden, colours, conditioning)

@@ -92,9 +92,14 @@ def score_picture(model: Model, values: NDArray[np.integer]) -> PictureScore:
 def score_steps(
     model: Model, values: NDArray[np.integer]
 ) -> Iterator[float | PictureScore]:
-    """Compute `score_picture` in steps: for a field, yield after each window the share
-    that is done, 0 to 1; at last yield the score. Arguments and errors are those of
-    `score_picture`."""
+    """Score a picture in steps: for a field, a picture larger than the model's images,
+    yield after each window the share that is done, 0 to 1; at last yield the score.
+
+    values: (C, H, W), integers 0..V-1.
+
+    Raises FloatingPointError if the likelihood is not finite; ConfigError for a field
+    if the model cannot draw fields.
+    """
     image = torch.from_numpy(values.astype(np.int64))[None].to(model.device)
     model, windows = scoring_model(model, image)
     parts: list[Tensor] = []

@@ -149,8 +149,10 @@ def classify_steps(
 
     values: (C, H, W), integers 0..V-1.
     keep: bool (H, W), True for given pixels.
-    seed, particles: as for `classify`, which has the same errors.
+    seed, particles: as for `classify`.
     stages: draw the particles; nothing else may use them meanwhile. Default: new ones.
+
+    Raises ConfigError, DataError or ImpossibleError like `classify`.
     """
     _check(model, torch.from_numpy(values), torch.from_numpy(keep))
     target = Target.of(model, values, keep, 1.0)

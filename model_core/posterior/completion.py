@@ -191,7 +191,7 @@ def drawn_receipt_steps(
     target: what is completed; `needs_particles` is False for it.
     values: the draws, (n, C, H, W), upright: images first, first + 1, ... of the seed.
         n may be 0; then `nats` and `qualities` of the receipt are empty.
-    seed, first: see values.
+    seed, first: number of the seed, and of the first image.
 
     If there are fewer than DRAWS, more are made for the marginals and not returned.
 

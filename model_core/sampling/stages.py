@@ -86,8 +86,11 @@ def new_stage(
 def compiled_stage(
     network: PixelNetwork, slots: int, threads: int | None = None, spare: int = SPARE
 ) -> CompiledStage | ThreadedStage:
-    """Return a new stage of compiled code, for a network that `CompiledStage.can`
-    draw; arguments as for `new_stage`."""
+    """Return a new stage of compiled code, for a network that `CompiledStage.can` draw.
+
+    slots: number of images that it can draw side by side.
+    threads, spare: as for `new_stage`.
+    """
     network = in_main_memory(network)
     threads = min(threads or threads_in_use(), slots)
     if threads == 1:
@@ -130,7 +133,9 @@ def compiled_loops(model: Model) -> str | None:
 
 
 def loops_of(*networks: Network) -> str | None:
-    """Return the same as `compiled_loops` for at least one network, all of one kind."""
+    """Return the kind of network, such as `row-lstm`, whose compiled loops draw from
+    these networks, at least one, all of one kind; None if they are drawn in plain
+    torch."""
     every = [each for network in networks for each in networks_of(network)]
     return None if _first_for(every) is PlainStage else networks[0].config.network
 

@@ -52,7 +52,12 @@ def is_compiled(config: NetworkConfig, images: int, precision: str) -> bool:
 
 def note_compiled(config: NetworkConfig, images: int, precision: str) -> None:
     """Record on disk that such an update was made, and so is compiled; do nothing if it
-    cannot be written. The arguments are those of `is_compiled`."""
+    cannot be written.
+
+    config: of the network.
+    images: number of images in a batch.
+    precision: float32 or bf16.
+    """
     if keeping.KEEP:
         with suppress(OSError):
             _note(config, images, precision).touch()
@@ -60,8 +65,12 @@ def note_compiled(config: NetworkConfig, images: int, precision: str) -> None:
 
 def compile_update(config: NetworkConfig, images: int, precision: str) -> None:
     """Compile everything that such an update calls, in two processes, and wait for
-    them. If that fails, the update itself compiles what is missing. The arguments are
-    those of `is_compiled`."""
+    them. If that fails, the update itself compiles what is missing.
+
+    config: of the network.
+    images: number of images in a batch.
+    precision: float32 or bf16.
+    """
     with compiling(config, images, precision, LEAST_NICENESS) as processes:
         for process in processes:
             process.wait()
@@ -75,7 +84,10 @@ def compiling(
     empty list if compiled code is not kept on disk. They are killed at the end of the
     block; what they have compiled by then stays on disk.
 
-    niceness: of the processes, 0 to 19. The other arguments are those of `is_compiled`.
+    config: of the network.
+    images: number of images in a batch.
+    precision: float32 or bf16.
+    niceness: of the processes, 0 to 19.
     """
     processes: list[subprocess.Popen[bytes]] = []
     try:

@@ -100,12 +100,15 @@ def evaluate_components(
     on_images: Callable[[int], None] = lambda _: None,
 ) -> Score:
     """Score a model of several components (members of a mixture, labels) on images, as
-    their mixture. Arguments and errors are those of `evaluate`, except:
+    their mixture.
 
-    values: uint8 (N, C, H, W), upright.
+    values: uint8 (N, C, H, W), 0..V-1, N at least 1, upright.
     labels: (N,), the index of the true label of each image, if it is known; then the
-        score has label_nats and label_errors. DataError is raised for another number of
-        labels.
+        score has label_nats and label_errors.
+    batch, ranks, stop, on_images: as for `evaluate`.
+
+    Raises EvaluationStoppedError, in all processes, once stop() is true in one, and
+    DataError for another number of labels than images.
     """
     if labels is not None:
         expect_one_each(labels, values, "the images to score")
@@ -141,10 +144,13 @@ def evaluate_model(
     on_images: Callable[[int], None] = lambda _: None,
     labels: Numbers | None = None,
 ) -> Score:
-    """Score a model on images. The other arguments are those of `evaluate_components`.
+    """Score a model on images in this process alone.
 
-    values: uint8 (N, C, H, W), upright; each member sees them turned.
-    labels: not used for a model of one component.
+    values: uint8 (N, C, H, W), 0..V-1, N at least 1, upright.
+    batch: images in one pass.
+    on_images: called with the number of images that were scored since the last call.
+    labels: (N,), the index of the true label of each image; not used for a model of one
+        component.
     """
     if len(model.components) > 1:
         return evaluate_components(

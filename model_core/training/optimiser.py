@@ -126,6 +126,10 @@ class RMSProp:
         self._rule.state[weights] = {"step": torch.zeros(()), **self.state}
 
     def step(self, rate: float) -> None:
+        """Change the weights by the gradients in the buffer.
+
+        rate: the learning rate.
+        """
         self._rule.param_groups[0]["lr"] = rate
         self._rule.step()
 
@@ -154,6 +158,10 @@ class Muon:
         }
 
     def step(self, rate: float) -> None:
+        """Change the weights by the gradients in the buffer.
+
+        rate: the learning rate.
+        """
         momentum = self.state["momentum_buffer"]
         squares = self.state["square_avg"]
         momentum.lerp_(self._gradients, 1 - self._momentum)

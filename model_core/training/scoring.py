@@ -114,7 +114,16 @@ def log_p_of_split(
     say: Callable[[str], None] = lambda _: None,
 ) -> NDArray[np.float64]:
     """Return ln p of the images of a split, in nats, (N,), in their order, with a
-    progress bar on stderr. Arguments and errors are those of `score_model`."""
+    progress bar on stderr.
+
+    data: directory or file of a data set.
+    split: train, valid or test.
+    limit: number of images, spread evenly over the split; 0: all.
+    say: called with a line on the network's causality.
+
+    Raises ModelError if a network is not causal, DataError if the images cannot be
+    read.
+    """
     values = _images(model, data, split, limit)
     say(require_causal(*(member.network for member in model.members)))
     keep_freed_memory()
