@@ -159,7 +159,7 @@ def train_pictures(
 @contextmanager
 def _compiling_for_later(update: Update | None) -> Iterator[None]:
     """Context manager that compiles an update in the other precision meanwhile, with
-    the time that the training leaves of the processors, so that the next training can
+    the time that the training leaves of the CPU, so that the next training can
     use the faster one."""
     if update is None:
         yield

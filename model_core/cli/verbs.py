@@ -569,9 +569,9 @@ def gpu_check(
     models_dir: ModelsDir = None,
     json_: Json = False,
 ) -> None:
-    """Compare what a GPU draws with what the processors draw, byte for byte.
+    """Compare what a GPU draws with what the CPU draws, byte for byte.
 
-    The GPU's programs are run on the processors first, so that most of it is checked
+    The GPU's programs are run on the CPU first, so that most of it is checked
     without a GPU. The exit status is 1 if any byte differs.
     """
     from model_core.measures.gpu_check import check_gpu

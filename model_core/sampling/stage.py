@@ -5,8 +5,8 @@ rows of its own. It knows slots and pixels, but not who requested an image.
     SlotRow     a row of a slot that has become final
     Stage       what all kinds provide; stages.py chooses the first that can draw
         BlockStage       blocks/     on a GPU
-        CompiledStage    compiled/   on processors, in one thread
-        ThreadedStage    compiled/   on processors, in several threads
+        CompiledStage    compiled/   on a CPU, in one thread
+        ThreadedStage    compiled/   on a CPU, in several threads
         PlainStage       plain.py    by whole passes, for every network
 
 An image of a Multi-Scale model passes through two stages, one after the other; every
