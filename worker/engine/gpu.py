@@ -4,7 +4,7 @@ After an error of the GPU the process ends (failures.py). The new one lets anoth
 process draw on the GPU first, with small networks of every kind, in as many blocks as
 the GPU runs at once. That detects a GPU that is dead or hangs. Its results are compared
 with the CPU's when models are loaded (model_core/sampling/blocks/gpu_check.py); if
-they differ, the processors draw.
+they differ, the CPU draws.
 """
 
 import time
