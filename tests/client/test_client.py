@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from model_core import complete, encode, load_model, log_likelihood, sample
+from model_core import complete, encode, load_model, sample
 from model_core.data.pixels import values_to_pixels
 from pixelrnn.client import (
     ApiError,
@@ -95,20 +95,6 @@ def test_images_are_the_same_whether_a_job_begins_with_them_or_comes_to_them(
         assert (found["verified"], found["sample"]) == (True, 10**9 + 1)
         with pytest.raises(ApiError, match="first"):
             client.sample("tiny-cnn", first=10**9 + 1)
-
-
-def test_an_array_of_values_is_a_picture_too(
-    service: str, all_models_dir: Path
-) -> None:
-    """Scored as the library scores it."""
-    model = load_model("tiny-rgb", models_dir=all_models_dir)
-    values = sample(model, n=1, seed=5)
-    with Client(service) as client:
-        found = client.score("tiny-rgb", values[0].numpy()).result()
-    assert found["nats"] == pytest.approx(
-        -float(log_likelihood(model, values)[0]), rel=1e-5
-    )
-    assert found["quantised_pixels"] == 0
 
 
 def test_completion_is_asked_for_by_method_and_vouched_for(
@@ -428,22 +414,6 @@ def test_a_broken_stream_goes_on_behind_the_last_row() -> None:
     ]
 
 
-def test_patience_ends() -> None:
-    """A service that stays away is an error and not a wait without end."""
-    with (
-        flaky([Answer(None)] * 3) as (url, _),
-        Client(url, tries=3) as client,
-        pytest.raises(UnreachableError),
-    ):
-        client.models()
-    with (
-        flaky([Answer(503, "busy")] * 3) as (url, _),
-        Client(url, tries=3) as client,
-        pytest.raises(ApiError, match="503"),
-    ):
-        client.models()
-
-
 def test_nobody_at_an_address_is_said_soon() -> None:
     """A port that nobody listens on, and a name that does not resolve: an error that says how often it was tried."""
     for url in ("http://127.0.0.1:9", "http://nosuch.invalid"):
@@ -452,13 +422,3 @@ def test_nobody_at_an_address_is_said_soon() -> None:
             pytest.raises(UnreachableError, match=r"tried \d times"),
         ):
             client.models()
-
-
-def test_a_key_is_sent() -> None:
-    """The key travels as a bearer token."""
-    with (
-        flaky([Answer(200, '{"models": []}')]) as (url, seen),
-        Client(url, key="secret") as client,
-    ):
-        client.models()
-    assert httpx.Headers(seen[0])["authorization"] == "Bearer secret"

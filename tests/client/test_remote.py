@@ -7,13 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from app.access.api_keys import digest_of, parse_keys
 from app.settings import Settings
-from model_core import load_model, log_likelihood
 from tests.app.live import serving
 from tests.client.by_command import LIMIT_S, command, ended, pixelrnn, pixels, remote
 from tests.house.pseudo_terminal import in_terminal
@@ -84,40 +82,6 @@ def test_options_of_a_completion_reach_the_service(
     (line,) = refused.stderr.splitlines()
     assert line.startswith("pixelrnn: 422: ")
     remote(service, *words, "--fit", "resize")
-
-
-def test_score_is_the_one_of_here(
-    service: str, all_models_dir: Path, tmp_path: Path
-) -> None:
-    """In nats, by the same model."""
-    Image.new("L", (5, 6), 255).save(tmp_path / "white.png")
-    there = json.loads(
-        remote(service, "score", "tiny-cnn", tmp_path / "white.png", "--json")
-    )
-    here = log_likelihood(
-        load_model("tiny-cnn", models_dir=all_models_dir),
-        torch.ones(1, 1, 6, 5, dtype=torch.int64),
-    )
-    assert there["nats"] == pytest.approx(-float(here), rel=1e-5)
-
-
-def test_upsampling_is_the_one_of_here(
-    service: str, all_models_dir: Path, tmp_path: Path
-) -> None:
-    """Pixel for pixel."""
-    config = load_model("tiny-scales", models_dir=all_models_dir).config
-    mode, size = (
-        ("L", "RGB")[config.channels == 3],
-        (config.small.width, config.small.height),
-    )
-    Image.new(
-        mode, size, (200,) * config.channels if config.channels == 3 else 200
-    ).save(tmp_path / "small.png")
-    words = ["upsample", "tiny-scales", tmp_path / "small.png", "--seed", 4, "--out"]
-    job = json.loads(remote(service, *words, tmp_path / "there.png", "--json"))
-    pixelrnn(*words, tmp_path / "here.png", "--models-dir", all_models_dir)
-    assert job["kind"] == "upsample"
-    assert pixels(tmp_path / "there.png") == pixels(tmp_path / "here.png")
 
 
 def test_pictures_are_encoded_there_and_decoded_here_and_the_other_way_round(
@@ -231,36 +195,6 @@ def test_jobs_are_listed_looked_at_and_deleted(service: str, tmp_path: Path) -> 
     gone = ended("remote", "job", job, "--url", service)
     assert gone.returncode == 2
     assert gone.stderr.startswith("pixelrnn: 410: ")
-
-
-def test_a_verb_asks_the_service_that_url_names(service: str, tmp_path: Path) -> None:
-    """As the verb below `remote`, with its pixels and its document."""
-    job = json.loads(
-        remote(
-            service,
-            "sample",
-            "tiny-cnn",
-            "--seed",
-            3,
-            "--out",
-            tmp_path / "a.png",
-            "--json",
-        )
-    )
-    words = [
-        "sample",
-        "tiny-cnn",
-        "--seed",
-        3,
-        "--priority",
-        "bulk",
-        "--out",
-        tmp_path / "b.png",
-        "--json",
-    ]
-    other = json.loads(pixelrnn(*words, "--url", service).stdout)
-    assert (other["kind"], other["seed"]) == ("sample", job["seed"])
-    assert pixels(tmp_path / "a.png") == pixels(tmp_path / "b.png")
 
 
 def test_score_of_the_service_has_a_map_and_a_pixel(

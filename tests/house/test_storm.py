@@ -48,10 +48,6 @@ SHORT = [
     "model exchanged",
     "model put in, bad",
     "logs, disk full",
-    "exchange by a client, cancelled",
-    "exchange by a client, refused",
-    "hostile archives",
-    "training, kill -9",
 ]
 
 

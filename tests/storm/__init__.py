@@ -5,7 +5,6 @@ load.py     hands them in, reads, cancels       world.py   the processes, and wh
 judge.py    what became of one job              counts.py  what became of all, fault by fault
 telling.py  who is told of their ends          models.py  what lies in the models directory
 keys.py     the file of keys, and two owners   disks.py   that are small
-uploads.py  what clients do with exchanges, archives and trainings
 hostile.py  hostile uploads, and what they cost: python -m tests.storm.hostile
 sitting.py  puts these together
 """

@@ -10,7 +10,6 @@ from http import HTTPStatus
 import httpx
 
 from tests.proxy import Mishap, Trouble
-from tests.storm import uploads
 from tests.storm.models import BAD, GUEST, NEW
 from tests.storm.world import NothingToStrikeError, World, send
 
@@ -259,11 +258,6 @@ KINDS = [
     Kind("model removed, and back", ("models",), removed),
     Kind("model put in, good", ("models",), new_model),
     Kind("model put in, bad", ("models",), bad_model),
-    Kind("exchange by a client, cancelled", ("uploads",), uploads.exchange_canceled),
-    Kind("exchange by a client, refused", ("uploads",), uploads.exchange_refused),
-    Kind("hostile archives", ("uploads",), uploads.hostile_archives),
-    Kind("training, kill -9", ("uploads",), uploads.training_killed),
-    Kind("slow uploads and readers of a client", ("uploads",), uploads.slow_clients),
     Kind("file of keys torn for up to 3 s", ("keys",), torn_keys),
     Kind("file of keys gone for up to 30 s", ("keys", "api", "supervisor"), lost_keys),
     Kind("key added, and revoked", ("keys",), other_keys),

@@ -7,15 +7,12 @@ from app.access.key_file import edit_keys
 
 
 class Keys:
-    """`owners`: the keys that stay, of those whose jobs are judged. `uploader` and `slow`:
-    the keys of clients whose jobs are not (uploads.py)."""
+    """`owners`: the keys that stay, of those whose jobs are judged."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._whole = b""
         self.owners = [self.add(name) for name in ("ada", "bob")]
-        self.uploader = self.add("eve")
-        self.slow = self.add("mal")
 
     def add(self, name: str) -> str:
         """Returns a new key of that name."""
