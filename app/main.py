@@ -171,7 +171,7 @@ def _services(
 ) -> Services:
     store = Store(settings.redis_url, settings.redis_budget_s)
     fleet = FleetWatch(store, settings.fleet_age_s)
-    jobs = Jobs(store, fleet, settings.root_path)
+    jobs = Jobs(store, fleet, settings.root_path, settings.full_jobs)
     metrics = Metrics()
     row_reader = RowReader(store, settings.redis_url)
     seats = Seats(settings.max_streams)

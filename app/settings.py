@@ -140,6 +140,9 @@ class Settings(RedisSettings):
     links in webhooks. Empty: the one that a request was sent to; links in webhooks have none then."""
     root_path: Annotated[str, AfterValidator(_root_path)] = ""
     """Path below which a proxy shows this server, such as /pixels, whether or not it removes it from requests."""
+    full_jobs: bool = False
+    """Show in each job the options of all kinds, as 0.4.0 did and clients generated from its description need. It goes
+    with 0.6.0."""
     proxies: Annotated[CommaList[str], AfterValidator(_proxies)] = ("127.0.0.1", "::1")
     """Addresses or networks of proxies, such as 10.0.0.0/8, separated by commas; * = any. The address
     that they give in X-Forwarded-For counts as the client's, by which allowances and wrong keys are counted."""

@@ -5,7 +5,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    create_model,
+    model_serializer,
+)
 
 from app.schema import examples
 from app.schema.results import Result
@@ -139,9 +146,10 @@ _OPTIONS = [
         {"first", *(name for each in _EXPLAINED for name in each.model_fields)}
     ),
 ]
-NOT_SHOWN = {name: None for options in _OPTIONS for name in options.model_fields}
-"""The fields of a Job that show its options -> None, for jobs of kinds that have other
-options."""
+OPTION_FIELDS: dict[str, Any] = {
+    name: None for options in _OPTIONS for name in options.model_fields
+}
+"""The fields of a Job that show options of some kinds -> None."""
 
 if TYPE_CHECKING:
     JobKind = str
@@ -196,13 +204,27 @@ if TYPE_CHECKING:
         cutouts: list[CutoutPlace] | None
 
 else:
-    _JobFields = create_model("_JobFields", __base__=(*_OPTIONS, _RequestFields))
+    _JobFields = create_model(
+        "_JobFields",
+        __base__=_RequestFields,
+        **{
+            name: (info.annotation, Field(None, description=info.description))
+            for options in _OPTIONS
+            for name, info in options.model_fields.items()
+        },
+    )
+
+
+def _example_without_defaults(schema: dict[str, Any]) -> None:
+    schema["examples"] = [examples.JOB]
+    _without_defaults(schema)
 
 
 class Job(_JobFields):
-    """A request and its state."""
+    """A request and its state. Fields that show an option are there if jobs of its kind
+    have that option."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [examples.JOB]})
+    model_config = ConfigDict(json_schema_extra=_example_without_defaults)
     created_at: datetime
     """When it was accepted, by Redis's clock, like all times here."""
     started_at: datetime | None
@@ -249,6 +271,15 @@ class Job(_JobFields):
     """Addresses of its documents."""
     webhook: Webhook | None
     """State of its webhook; null if it has none."""
+
+    @model_serializer(mode="wrap")
+    def _without_others(self, serialize: SerializerFunctionWrapHandler):
+        """Leave out options that were not set. A type of the result would replace the
+        schema of the model."""
+        shown = serialize(self)
+        for name in OPTION_FIELDS.keys() - self.model_fields_set:
+            del shown[name]
+        return shown
 
 
 class JobList(Described):

@@ -16,7 +16,7 @@ from app.errors import (
     UnknownJobError,
 )
 from app.schema.answers import (
-    NOT_SHOWN,
+    OPTION_FIELDS,
     Job,
     JobKind,
     JobList,
@@ -46,10 +46,15 @@ class Jobs:
     version can read it, and UnreadableError if its record is damaged.
     """
 
-    def __init__(self, store: Store, fleet: FleetWatch, root_path: str) -> None:
+    def __init__(
+        self, store: Store, fleet: FleetWatch, root_path: str, full: bool
+    ) -> None:
         """store: the jobs' records.
         fleet: for estimates of times.
-        root_path: precedes the path of each address."""
+        root_path: precedes the path of each address.
+        full: whether each job has the options of all kinds, null if its own kind does
+            not have one."""
+        self._others = OPTION_FIELDS if full else {}
         self._store = store
         self._fleet = fleet
         self._root_path = root_path
@@ -144,7 +149,7 @@ class Jobs:
             first=spec.first,
             n=spec.images,
             temperature=spec.temperature,
-            **NOT_SHOWN | spec.options.job_fields(),
+            **self._others | spec.options.job_fields(),
             height=spec.height,
             width=spec.width,
             channels=spec.channels,

@@ -184,7 +184,7 @@ def test_page_leads_on_when_opened(client: httpx.Client) -> None:
     """Plain HTML, with the way to the documentation."""
     answer = client.get("/")
     assert answer.headers["content-type"].startswith("text/html")
-    assert 'href="/docs"' in answer.text
+    assert 'href="docs"' in answer.text
 
 
 def test_schema_suits_generators_when_served(client: httpx.Client) -> None:

@@ -6,8 +6,12 @@ import httpx
 import pytest
 
 from app.queue_entry import queue_key, rq_job_key
+from app.schema import examples
+from app.schema.answers import Job
 from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker
+from tests.app.holders import settings
+from tests.app.live import serving
 from worker.contract import keys
 
 
@@ -53,11 +57,30 @@ def test_job_is_complete_and_queued_when_submitted(
         "eta_s",
         "error",
         "result",
-        "filled_pixels",
         "numerics",
     ):
         assert job[empty] is None
     assert client.get(job["links"]["self"]).json() == job
+    assert job.keys() == examples.JOB.keys()  # no option of another kind
+
+
+def test_jobs_have_the_options_of_all_kinds_if_the_operator_says_so(
+    redis_url: str, worker: HandWorker
+) -> None:
+    """As 0.4.0's, in every answer, in lists and in events."""
+    full = settings(redis_url, api_keys=(), full_jobs=True)
+    with (
+        serving(full) as (url, _),
+        httpx.Client(base_url=url) as client,
+    ):
+        job = submit(client)
+        assert job.keys() == Job.model_fields.keys()
+        assert (job["minutes"], job["cutouts"]) == (None, None)
+        (listed,) = client.get("/jobs").json()["jobs"]
+        assert listed.keys() == job.keys()
+        worker.draw()
+        events = client.get(job["links"]["events"]).text
+        assert events.count('"minutes":null') == 2  # its snapshot, and its end
 
 
 def test_seed_is_drawn_and_echoed_when_absent(

@@ -41,7 +41,7 @@ def run(
     async def main() -> None:
         store = FlakyStore(url, budget_s=3)
         reader = RowReader(store, url)
-        jobs = Jobs(store, FleetWatch(store, 0.5), "")
+        jobs = Jobs(store, FleetWatch(store, 0.5), "", full=False)
         try:
             async with asyncio.timeout(30):
                 await work(store, reader, RowFeed(reader, jobs, ping_s=15), jobs)

@@ -14,7 +14,7 @@ from PIL import Image
 from app import openapi_file
 from app.imaging.render import Canvas, grid_file, origin_of
 from app.routes.share import Recipe
-from app.schema.answers import NOT_SHOWN, Job
+from app.schema.answers import OPTION_FIELDS, Job
 from model_core import load_model, shipped
 from pixelrnn.drawings_here import _provenance, with_defaults
 from tests.tiny_models import save_tiny_models
@@ -77,7 +77,7 @@ def spec_of(word: str, said: Mapping[str, Any]) -> JobSpec:
 
 def job_of(spec: JobSpec) -> dict[str, Any]:
     """The fields of its Job that say how it is drawn, and some that nobody may pass on."""
-    own = NOT_SHOWN | spec.options.job_fields()
+    own = OPTION_FIELDS | spec.options.job_fields()
     assert set(own) <= set(Job.model_fields)
     return {
         **json.loads(spec.model_dump_json(exclude={"options"})),

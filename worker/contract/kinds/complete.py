@@ -280,13 +280,12 @@ def _why_no_posterior(model: ModelTraits) -> str:
 
 
 class CompletionFields(Described):
-    """The fields of a Job that describe a completion; null for other jobs."""
+    """The fields of a Job that describe a completion."""
 
     filled_pixels: int | None
-    """Number of pixels that a completion draws; the others are kept. Null for other
-    jobs."""
+    """Number of pixels that a completion draws; the others are kept."""
     method: Method | None
-    """How the completion is drawn; null for other jobs."""
+    """How the completion is drawn."""
     particles: int | None
     """Particles for each image of a completion by `posterior`, which are used if it
     cannot be drawn exactly; else null."""

@@ -126,19 +126,18 @@ class TrainingFields(Described):
     """The fields of a Job that describe a training."""
 
     minutes: float | None
-    """Minutes that the training was asked to take; null for other jobs."""
+    """Minutes that the training was asked to take."""
     pictures: int | None
-    """Number of uploaded pictures to train on; null for arrays, and for other jobs."""
+    """Number of uploaded pictures to train on; null for arrays."""
     unreadable: int | None
-    """Number of uploaded files that are no pictures that can be read, and were ignored;
-    null for other jobs."""
+    """Number of uploaded files that are no pictures that can be read, and were
+    ignored."""
     unreadable_names: list[str] | None
-    """Names of the first ten of these; null for other jobs."""
+    """Names of the first ten of these."""
     unsupported: int | None
-    """Number of pictures that are too small or too large and were ignored; null for
-    other jobs."""
+    """Number of pictures that are too small or too large and were ignored."""
     unsupported_names: list[str] | None
-    """Names of the first five of these; null for other jobs."""
+    """Names of the first five of these."""
 
 
 class MirrorTrial(Described):
