@@ -2,8 +2,9 @@
 expect."""
 
 import io
+import textwrap
 
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from app.imaging.palette import with_palette
 from app.imaging.render import Canvas, picture_of
@@ -11,11 +12,17 @@ from app.imaging.render import Canvas, picture_of
 WIDTH, HEIGHT = 1200, 630
 """Pixels, as https://ogp.me and the guides of Facebook, LinkedIn and X recommend: about
 1.91 to 1."""
-_PAPER = (251, 250, 248)
-_FRAME = (141, 137, 128)
-_FRAME_WIDTH = 2
+_PAPER = (22, 22, 20)
+_INK = (236, 234, 228)
 _MARGIN = 28
-"""Pixels between the picture and each edge of the paper, at least."""
+"""Pixels between the picture and the edges of the paper, at least."""
+_SIDE = HEIGHT - 2 * _MARGIN
+"""Longest side of the picture, in pixels; the words stand to its right."""
+_WORDS = "A network draws this one pixel at a time."
+_LINE = 15
+"""Characters in a line of words, about."""
+_LETTERS = 64
+"""Height of the words, in pixels."""
 _FOG = (51, 64, 95)
 """Colour of pixels that are not drawn yet, as on the page's canvas."""
 _BLUE = (61, 99, 221)
@@ -25,17 +32,17 @@ _TONES = {"o": 1.0, "-": 0.75, ".": 0.28}
 as its middle."""
 
 
-def preview_of(picture: bytes) -> bytes:
-    """Return a PNG of WIDTH x HEIGHT with the picture in its middle, enlarged as far as
-    it fits. Of a picture that does not fit only the middle is shown.
+def preview_of(picture: bytes, words: str = _WORDS) -> bytes:
+    """Return a PNG of WIDTH x HEIGHT with the picture, enlarged as far as it fits, beside
+    the words. Of a picture that does not fit only the middle is shown.
 
     picture: a complete image file.
     """
     with Image.open(io.BytesIO(picture)) as small:
-        return _on_paper(_cropped(small))
+        return _on_paper(_cropped(small), words)
 
 
-def half_preview_of(canvas: Canvas) -> bytes:
+def half_preview_of(canvas: Canvas, words: str = _WORDS) -> bytes:
     """Return the preview, a PNG, of the first picture, whose lower half is covered, as
     if it were not drawn yet. Raises NoRowsYetError if it has no row yet."""
     picture = picture_of(canvas, 0)
@@ -43,10 +50,10 @@ def half_preview_of(canvas: Canvas) -> bytes:
         picture = with_palette(picture, canvas.palette)
     half = _cropped(picture)
     half.paste(_FOG, (0, half.height // 2, half.width, half.height))
-    return _on_paper(half)
+    return _on_paper(half, words)
 
 
-def plain_preview() -> bytes:
+def plain_preview(words: str = _WORDS) -> bytes:
     """Return the preview of a model without a picture: the project's logo."""
     sign = Image.new("RGB", (len(_GLYPH[0]) + 2, len(_GLYPH) + 2), _BLUE)
     for y, row in enumerate(_GLYPH):
@@ -54,36 +61,35 @@ def plain_preview() -> bytes:
             share = _TONES[letter]
             tone = tuple(round(255 * share + part * (1 - share)) for part in _BLUE)
             sign.putpixel((x + 1, y + 1), tone)
-    return _on_paper(sign)
+    return _on_paper(sign, words)
 
 
 def _cropped(picture: Image.Image) -> Image.Image:
     """Return a copy of the middle of a picture, as much as fits on the paper."""
-    width = min(picture.width, WIDTH - 2 * _MARGIN)
-    height = min(picture.height, HEIGHT - 2 * _MARGIN)
+    width = min(picture.width, _SIDE)
+    height = min(picture.height, _SIDE)
     left = (picture.width - width) // 2
     top = (picture.height - height) // 2
     return picture.crop((left, top, left + width, top + height)).convert("RGB")
 
 
-def _on_paper(small: Image.Image) -> bytes:
-    scale = min(
-        (WIDTH - 2 * _MARGIN) // small.width, (HEIGHT - 2 * _MARGIN) // small.height
+def _on_paper(small: Image.Image, words: str) -> bytes:
+    scale = _SIDE // max(small.size)
+    large = small.resize(
+        (scale * small.width, scale * small.height), Image.Resampling.NEAREST
     )
-    size = (scale * small.width, scale * small.height)
-    large = small.resize(size, Image.Resampling.NEAREST)
-    left = (WIDTH - large.width) // 2
-    top = (HEIGHT - large.height) // 2
-
+    left = _MARGIN + (_SIDE - large.width) // 2
     preview = Image.new("RGB", (WIDTH, HEIGHT), _PAPER)
-    frame = (
-        left - _FRAME_WIDTH,
-        top - _FRAME_WIDTH,
-        left + large.width + _FRAME_WIDTH,
-        top + large.height + _FRAME_WIDTH,
+    preview.paste(large, (left, (HEIGHT - large.height) // 2))
+
+    ImageDraw.Draw(preview).multiline_text(
+        (_MARGIN + _SIDE + 2 * _MARGIN, HEIGHT // 2),
+        textwrap.fill(words, _LINE),
+        _INK,
+        ImageFont.load_default(_LETTERS),
+        anchor="lm",
+        spacing=_LETTERS // 4,
     )
-    preview.paste(_FRAME, frame)
-    preview.paste(large, (left, top))
     file = io.BytesIO()
     preview.save(file, "PNG", optimize=True)
     return file.getvalue()

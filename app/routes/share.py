@@ -10,7 +10,7 @@ service has API keys: without a key nobody else could open the page.
 
 import html
 import urllib.parse
-from functools import cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
 from anyio.to_thread import run_sync
@@ -149,18 +149,23 @@ async def shared_bets(
     picture."""
     address = urllib.parse.urlencode(bets.model_dump(exclude_none=True))
     page = urllib.parse.urlencode(bets.model_dump(exclude={"job"}, exclude_none=True))
-    said = "A network draws this one pixel at a time."
-    if bets.away is not None:
-        said = f"I was {bets.away:.1f} points away from the network."
-    preview = urllib.parse.urlencode(bets.model_dump(include={"model", "job"}))
+    said = " ".join(_words(bets.away)) or "A network draws this one pixel at a time."
+    shown = bets.model_dump(include={"model", "job", "away"}, exclude_none=True)
     return _page_with_preview(
         _base(services, request),
         title=f"How likely is white? {bets.of} pixels of a neural network",
         description=f"{said} Try the same pixels.",
         address=f"/s/bet?{address}",
         page=f"{services.settings.root_path}/#bet/{page}",
-        preview=f"/s/preview.png?{preview}",
+        preview=f"/s/preview.png?{urllib.parse.urlencode(shown)}",
     )
+
+
+def _words(away: float | None) -> tuple[str, ...]:
+    """Return what the sender of a link to bets says, if the link has a result."""
+    if away is None:
+        return ()
+    return (f"I was {away:.1f} points away from the network. You?",)
 
 
 def _base(services: Services, request: Request) -> str:
@@ -197,35 +202,41 @@ async def preview(
     services: ServicesDep,
     caller: CallerDep,
     job: Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = "",
+    away: Annotated[float | None, Query(ge=0, le=100)] = None,
 ) -> Response:
     """Return the preview of a model as PNG: a picture of what it draws, or the
-    project's sign if the page has no such picture.
+    project's sign if the page has no such picture, beside a few words.
 
     job: a job of kind sample whose first image is shown instead, half drawn, if the
-    caller may see it and it is still kept.
+    caller may see it and it is still kept. away: as in `Bets`, for the words.
     """
+    words = _words(away)
     # With keys the picture is its owner's, and no cache between may show it to others.
     kept = "no-store" if services.settings.needs_key else _KEPT_A_DAY
     headers = {**_POLICY, "Cache-Control": kept}
-    if job and (half := await _half_of(job, services, caller)):
+    if job and (half := await _half_of(job, words, services, caller)):
         return Response(half, media_type="image/png", headers=headers)
     file, _ = page_files.release().find(f"img/model-{model}.webp")
-    make = _plain if file is None else lambda: _preview(file.content)
-    picture = await run_sync(make, limiter=services.imaging)
+    if file is None:
+        picture = await run_sync(_plain, *words, limiter=services.imaging)
+    else:
+        picture = await run_sync(
+            _preview, file.content, *words, limiter=services.imaging
+        )
     return Response(picture, media_type="image/png", headers=headers)
 
 
-async def _half_of(job: str, services: Services, caller: Caller) -> bytes | None:
+async def _half_of(
+    job: str, words: tuple[str, ...], services: Services, caller: Caller
+) -> bytes | None:
     try:
         record = await services.jobs.record(job, caller.owner)
         if record.spec.kind != sample.KIND.word:
             return None
-        return await services.pictures.half_preview(record)
+        return await services.pictures.half_preview(record, *words)
     except RefusedError:
         return None
 
 
-# One result for each shipped picture. The names in links are not kept, so that nobody can
-# fill the memory.
-_preview = cache(preview_of)
-_plain = cache(plain_preview)
+_preview = lru_cache(maxsize=64)(preview_of)
+_plain = lru_cache(maxsize=64)(plain_preview)

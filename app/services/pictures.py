@@ -86,11 +86,11 @@ class Pictures:
             async with self._imaging:
                 return await run_sync(file_of, await self._canvas(record, stage))
 
-    async def half_preview(self, record: JobRecord) -> bytes:
-        """Return the preview of a sample's first image as PNG, with its lower half
-        covered. Raises NoRowsYetError or NoPictureError if no row is drawn."""
+    async def half_preview(self, record: JobRecord, *words: str) -> bytes:
+        """Return the preview of a sample's first image, half covered, with words other
+        than the usual ones if given. Raises what `picture` raises."""
         canvas = await self._canvas(record, Stage.FINAL)
-        return await run_sync(half_preview_of, canvas, limiter=self._imaging)
+        return await run_sync(half_preview_of, canvas, *words, limiter=self._imaging)
 
     async def initial_pixels(self, spec: JobSpec) -> bytes:
         """Return the pixels of an image before its first row, H*W*C bytes: black,

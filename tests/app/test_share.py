@@ -70,10 +70,13 @@ def test_link_has_a_preview_as_large_as_messengers_ask_for(
         found[model] = picture
     shipped = Image.open(PICTURES / "model-emoji.webp").convert("RGB")
     side = 64 * 8
-    left, top = (1200 - side) // 2, (630 - side) // 2
+    left, top = 28 + (574 - side) // 2, (630 - side) // 2
     cut = found["emoji"].crop((left, top, left + side, top + side))
     assert cut.resize((64, 64), Image.Resampling.NEAREST).tobytes() == shipped.tobytes()
     assert found["grey"].tobytes() == found["../../main"].tobytes()
+    for picture in found.values():  # words at its right
+        assert picture.crop((630, 0, 1172, 630)).convert("L").getextrema()[1] > 200
+        assert picture.crop((1172, 0, 1200, 630)).convert("L").getextrema()[1] < 50
 
 
 def test_link_to_bets_shows_their_picture_half_drawn(
@@ -92,10 +95,12 @@ def test_link_to_bets_shows_their_picture_half_drawn(
     picture = Image.open(io.BytesIO(client.get(said["og:image"]).content))
     assert picture.size == (1200, 630)
     fog = (51, 64, 95)
-    assert [picture.getpixel((600, y)) == fog for y in (200, 450)] == [False, True]
+    assert [picture.getpixel((300, y)) == fog for y in (200, 450)] == [False, True]
     client.delete(f"/jobs/{job}")
-    plain = client.get("/s/preview.png", params={"model": "grey"}).content
-    assert client.get(said["og:image"]).content == plain
+    plain = "/s/preview.png?model=grey"
+    said_so = client.get(said["og:image"]).content
+    assert said_so == client.get(f"{plain}&away=12.5").content
+    assert said_so != client.get(plain).content
     assert client.get("/s/bet", params={**bets, "job": "../x"}).status_code == 422
 
 
