@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from tests.browser.site import Site
 
@@ -64,8 +64,20 @@ def test_inspected_picture_is_completed(site: Site) -> None:
 
 
 def test_what_the_front_page_wrote_is_a_sample_as_any_other(site: Site) -> None:
-    """It is found again, and drawn again."""
+    """It is found again, and drawn again; and how it was drawn is saved as a film."""
     site.page.goto("/")
+    with site.page.expect_download() as saving:
+        site.view.get_by_role("button", name="Save as GIF").click()
+    with Image.open(saving.value.path()) as film:
+        frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(film)]
+        assert film.info["duration"] == 2000
+        assert 400 <= max(film.size) <= 448
+    assert len(frames) > 75
+    assert frames[0].getcolors() == [(film.width * film.height, (51, 64, 95))]
+    shown = site.view.locator(".easel canvas").evaluate(
+        "node => [...node.getContext('2d').getImageData(9, 9, 1, 1).data].slice(0, 3)"
+    )
+    assert list(frames[-1].getpixel((9, 9))) == shown
     site.view.get_by_role("link", name="Use this one").click()
     site.wait_for_standing("Done: 1 image")
     assert "#sample/" in site.page.url

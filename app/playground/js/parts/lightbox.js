@@ -10,6 +10,7 @@ import { destinationButtons } from "./destinations.js";
 import { Painting } from "../pixels/painting.js";
 import { modelOf } from "../service/choice.js";
 import { explain } from "../service/problems.js";
+import { saveFilm } from "../pixels/gif.js";
 import { blankCanvas, canvasOf, contextOf, pngOf, save } from "../pixels/raster.js";
 import { curlLine, pythonLine, serviceAddress } from "../service/code_examples.js";
 import { LatestRequest } from "../signal.js";
@@ -54,6 +55,7 @@ export class Lightbox {
     this.#wire("previous", "left", () => this.#show(this.#place - 1));
     this.#wire("next", "right", () => this.#show(this.#place + 1));
     this.#wire("download", "download", () => this.#download());
+    this.#wire("film", "download", () => this.#saveFilm());
     this.#wire("copy", "copy", () => this.#copyPicture());
     this.#wire("check", "again", () => this.#check());
     for (const button of this.#dialog.querySelectorAll("[data-copy]")) {
@@ -256,6 +258,13 @@ export class Lightbox {
     } catch (error) {
       this.#say(explain(error).text);
     }
+  }
+
+  /** Save how the image was drawn. */
+  #saveFilm() {
+    const picture = this.#painting.whole("final");
+    if (picture) saveFilm(picture, this.#job.model);
+    else this.#say(t("It can be used when it is complete."));
   }
 
   /**

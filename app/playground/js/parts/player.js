@@ -9,6 +9,7 @@ import { assetUrl } from "../files.js";
 import { pause } from "../service/api.js";
 import { Forecasts } from "../service/forecasts.js";
 import { formatFixed, formatNumber, t } from "../lang.js";
+import { saveFilm } from "../pixels/gif.js";
 import { blankCanvas, contextOf, pixelsOf } from "../pixels/raster.js";
 import { PixelNote } from "./pixel_note.js";
 import { DrawingCanvas } from "./drawing_canvas.js";
@@ -79,6 +80,8 @@ export class Player {
     this.#play.addEventListener("click", () => this.#toggle());
     this.#step = find(view, "[data-act=step]");
     this.#step.addEventListener("click", () => this.#go(this.#at + 1, false));
+    this.#film = find(view, "[data-act=film]");
+    this.#film.addEventListener("click", () => this.#save());
     this.#roll = find(view, "[data-act=roll]");
     this.#roll.addEventListener("click", () => this.#rollAgain());
     this.#label();
@@ -102,6 +105,7 @@ export class Player {
   #place;
   #play;
   #step;
+  #film;
   #roll;
   #use;
   #asking = new LatestRequest();
@@ -380,6 +384,12 @@ export class Player {
     this.#label();
   }
 
+  /** Save how it was drawn, and keep it. */
+  #save() {
+    this.#stay();
+    if (this.#drawing && this.model) saveFilm(this.#drawing.picture, this.model.name);
+  }
+
   /**
    * Return what a pixel cost in words; "" if it is not shown yet or its cost is
    * unknown.
@@ -408,6 +418,8 @@ export class Player {
     for (const control of [this.#play, this.#step, this.#place]) control.disabled = !this.#drawing;
     this.#roll.disabled = !this.isLive || this.isFinished;
     this.#use.hidden = !this.isFinished || !this.#drawing?.address;
+    this.#film.hidden = !this.isFinished || !this.isLive;
+    this.#step.hidden = !this.#film.hidden;
     this.#roll.hidden = !this.#use.hidden;
     this.onChange();
   }
