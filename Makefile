@@ -12,10 +12,17 @@
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: run port doctor release test suite loops quick page weekly weekly-page check lint types bench weights clean
+.PHONY: run bundle port doctor release test suite loops quick page weekly weekly-page check lint types bench weights clean
 
-run: port .venv/installed-all
+run: port .venv/installed-all bundle
 	$(BIN)/pixelrnn up --port $(PORT)
+
+# The page as few files, if Node is there. Without them the API serves the plain modules.
+bundle:
+	@if command -v npm >/dev/null; then \
+	    $(MAKE) --no-print-directory tests/browser/node_modules && node deploy/release/bundle_page.mjs build/page || \
+	        echo "the page is not bundled: its modules are sent one by one"; \
+	fi
 
 # Before anything is downloaded.
 port: | .venv/bin/python
@@ -41,11 +48,10 @@ weekly: loops weekly-page
 	mkdir -p build
 	$(BIN)/python -m tests.storm --hours 1 --counts build/storm.json
 
-# The tests of the page over its bundle. The plain modules lie beside it, since tests ask some of them directly.
+# The tests of the page over its bundle.
 weekly-page: loops tests/browser/node_modules
-	rm -rf build/bundled && mkdir -p build && cp -r app/playground build/bundled
-	node deploy/release/bundle_page.mjs build/page && cp -r build/page/. build/bundled/
-	env PIXELRNN_PAGE_DIR=build/bundled $(BIN)/python -m pytest tests/browser
+	node deploy/release/bundle_page.mjs build/page
+	$(BIN)/python -m pytest tests/browser
 
 quick: check
 	$(BIN)/python -m pytest -m 'not slow and not weekly' $(QUICK)

@@ -1,7 +1,8 @@
 """The files of the page, ready to be sent: typed, tagged, compressed. Knows no HTTP.
 
-A checkout has the plain modules in app/playground, each of which is sent as it stands.
-A wheel has in their place the few files that deploy/release/bundle_page.mjs makes of them.
+A wheel has the few files that deploy/release/bundle_page.mjs makes of the modules in
+app/playground. A checkout has the modules; if `make` has bundled exactly these, the
+files of the bundle in build/page win.
 """
 
 import gzip
@@ -31,6 +32,8 @@ _TYPES = MappingProxyType(
         ".png": "image/png",
         ".webp": "image/webp",
         ".zip": "application/zip",
+        ".woff2": "font/woff2",
+        ".txt": "text/plain; charset=utf-8",
     }
 )
 _PACKED = frozenset({".html", ".css", ".js", ".json", ".svg"})
@@ -83,12 +86,10 @@ class Release:
 @cache
 def release() -> Release:
     """Read all files, once: a change of the page needs a restart of the API."""
-    paths = sorted(
-        path
-        for path in _ROOT.rglob("*")
-        if path.suffix in _TYPES and path.is_file() and path.parent.name != _UNSERVED
-    )
-    contents = {path.relative_to(_ROOT).as_posix(): path.read_bytes() for path in paths}
+    contents = _served(_ROOT)
+    bundle = _ROOT.parents[1] / "build" / "page"
+    if _is_made_of_this(bundle):
+        contents |= _served(bundle)
     tag = _tag(
         b"".join(name.encode() + b"\0" + content for name, content in contents.items())
     )
@@ -102,6 +103,34 @@ def release() -> Release:
     return Release(
         tag, {name: _file(name, content) for name, content in contents.items()}
     )
+
+
+def _served(root: Path) -> dict[str, bytes]:
+    """Return the contents of the files in a directory that are served, by path."""
+    paths = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix in _TYPES and path.is_file() and path.parent.name != _UNSERVED
+    )
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
+
+
+def _is_made_of_this(bundle: Path) -> bool:
+    """Return True if a bundle was made of the page as it is now, which its file
+    sources.sha256 says: times do not, because a clone sets them anew."""
+    try:
+        made_of = (bundle / "sources.sha256").read_text()
+    except OSError:
+        return False
+    files = {
+        path.relative_to(_ROOT).as_posix(): path.read_bytes()
+        for path in _ROOT.rglob("*")
+        if path.is_file()
+    }
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(name.encode() + hashlib.sha256(files[name]).digest())
+    return digest.hexdigest() == made_of
 
 
 def _preloads(contents: Mapping[str, bytes]) -> bytes:

@@ -1,15 +1,17 @@
 /**
- * Make the page of few files: what wheels, images and folders deliver. A checkout serves the plain modules.
+ * Make the page of few files: what wheels, images and folders deliver, and a checkout if it is in build/page.
  *
  *     node deploy/release/bundle_page.mjs OUT
  *
- * OUT is laid out as app/playground is: index.html, css/page.css, js/main.js with the chunks that it shares with what it
- * imports later, and all other files as they are. Needs esbuild: npm ci --prefix tests/browser. The engine is not part of
+ * OUT is laid out as app/playground is: index.html, css/page.css, js/main.js, one file with the views that are loaded
+ * later, one with what both share, and all other files as they are. Needs esbuild: npm ci --prefix tests/browser. The engine is not part of
  * it, since its modules are public (docs/anywhere.md). OUT/one-file has the code of the page that is one file, which
- * `pixelrnn export --one-file` puts together; nobody serves it.
+ * `pixelrnn export --one-file` puts together; nobody serves it. OUT/sources.sha256 is the digest of app/playground, by
+ * which app/routes/page_files.py knows a bundle that is older than the modules.
  */
 
-import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -25,7 +27,18 @@ const shared = { absWorkingDir: PAGE, bundle: true, minify: true, logLevel: "war
 
 await rm(out, { recursive: true, force: true });
 await mkdir(out, { recursive: true });
-for (const name of ["img", "js/lang"]) await cp(path.join(PAGE, name), path.join(out, name), { recursive: true });
+for (const name of ["img", "font", "js/lang"]) await cp(path.join(PAGE, name), path.join(out, name), { recursive: true });
+
+/** One chunk for all views that are loaded later: each alone would share another part with the others, as a file. */
+const views = (await readdir(path.join(PAGE, "js/views"))).map((name) => `export * from "./js/views/${name}";`);
+const oneChunk = {
+  name: "one-chunk",
+  setup(/** @type {any} */ { onResolve, onLoad }) {
+    const later = { path: "views", namespace: "later" };
+    onResolve({ filter: /_view\.js$/ }, ({ kind }) => (kind === "dynamic-import" ? later : null));
+    onLoad({ filter: /./, namespace: "later" }, () => ({ contents: views.join("\n"), resolveDir: PAGE }));
+  },
+};
 
 const { metafile } = await build({
   ...shared,
@@ -36,6 +49,7 @@ const { metafile } = await build({
   target: "es2022",
   splitting: true,
   metafile: true,
+  plugins: [oneChunk],
 });
 await build({ ...shared, bundle: false, entryPoints: ["js/early.js"], outdir: path.join(out, "js") });
 
@@ -46,6 +60,7 @@ await build({
   ...shared,
   stdin: { contents, resolveDir: PAGE, loader: "css", sourcefile: "page.css" },
   outfile: path.join(out, "css", "page.css"),
+  external: ["*.woff2"],
 });
 
 /**
@@ -84,3 +99,13 @@ const bundled = page
   .replace(STYLE, '<link rel="stylesheet" href="/playground/css/page.css">\n')
   .replace(MARK, links.join("\n"));
 await writeFile(path.join(out, "index.html"), bundled);
+
+const entries = await readdir(PAGE, { recursive: true, withFileTypes: true });
+const files = entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => path.join(parentPath, name));
+const names = files.map((file) => path.relative(PAGE, file).replaceAll(path.sep, "/")).sort();
+const digest = createHash("sha256");
+for (const name of names) {
+  const content = await readFile(path.join(PAGE, name));
+  digest.update(name).update(createHash("sha256").update(content).digest());
+}
+await writeFile(path.join(out, "sources.sha256"), digest.digest("hex"));

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.routes import page_files
 from model_core import shipped
 from model_core.portable import folder
 from tests.app.live import process_serving
@@ -18,9 +19,9 @@ from tests.browser.by_hand import Stack
 from tests.browser.site import Site
 from tests.browser.views import KINDS, VIEWS, cards
 
-MOST_WITH_HEADERS = 75_000
+MOST_WITH_HEADERS = 60_000
 """Bytes of code and style of the first view on the wire, with headers."""
-MOST_MODULES = 9
+MOST_MODULES = 4
 """Files of the first view's code."""
 
 pytestmark = needs_esbuild
@@ -88,6 +89,20 @@ def test_every_view_opens(browser: Any, stack: Stack, locale: str) -> None:
     assert missing == []
     assert site.complaints == []
     context.close()
+
+
+def test_bundle_of_other_modules_is_not_served(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkout sends its modules one by one until `make` has bundled them as they are now."""
+    sources = tmp_path / "app" / "playground"
+    shutil.copytree(ROOT / "app" / "playground", sources)
+    shutil.copytree(bundle, tmp_path / "build" / "page")
+    monkeypatch.setattr(page_files, "_ROOT", sources)
+    assert "css/page.css" in page_files.release.__wrapped__().files
+    with (sources / "js" / "main.js").open("a") as module:
+        module.write("\n")
+    assert "css/page.css" not in page_files.release.__wrapped__().files
 
 
 def test_folder_takes_the_bundle(

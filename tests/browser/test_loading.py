@@ -42,7 +42,7 @@ def test_module_that_does_not_come_is_missed_in_a_sentence(
     """By style alone, also for those who want no motion; a page that is whole never says it."""
     site.page.emulate_media(reduced_motion=motion)
     _hurry(site.page)
-    site.page.route(re.compile("label_bars.js"), lambda route: route.abort())
+    site.page.route(re.compile("js/main.js"), lambda route: route.abort())
     site.page.goto("/")
     site.page.get_by_text(LATE).wait_for()
     assert not site.page.get_by_text("python -m http.server").first.is_visible()
@@ -91,7 +91,8 @@ def test_first_view_is_seen_only_if_it_is_asked_for(
     held = Held(site.page, "**/js/main.js")
     site.page.goto(address, wait_until="commit")
     site.page.wait_for_function(
-        "() => document.querySelector('#view-draw .easel > canvas') && document.styleSheets.length === 5"
+        "() => document.querySelector('#view-draw .easel > canvas') && "
+        "document.styleSheets.length === document.querySelectorAll('link[rel=stylesheet]').length"
     )
     state: Any = "visible" if is_seen else "hidden"
     site.page.locator(STAGE).wait_for(state=state)

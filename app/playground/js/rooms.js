@@ -8,10 +8,7 @@
 import { el } from "./parts/dom.js";
 import { t } from "./lang.js";
 import { modelsFor } from "./service/choice.js";
-import { BetView } from "./views/bet_view.js";
 import { DrawView } from "./views/draw_view.js";
-import { InspectView } from "./views/inspect_view.js";
-import { RealView } from "./views/real_view.js";
 import { Unreachable } from "./service/problems.js";
 
 /** @import {ViewInstance, View} from "./types" */
@@ -40,13 +37,14 @@ export const ROOMS = [
       place: "real",
       title: t("Real or not"),
       isOffered: (models) => modelsFor("guess", models).length > 0,
-      make: (element, shared) => new RealView(element, shared),
+      make: (element, shared) =>
+        whenLoaded(import("./views/real_view.js"), (view) => new view.RealView(element, shared)),
     },
     {
       place: "bet",
       title: t("How likely is white?"),
       isOffered: (models) => modelsFor("bet", models).length > 0,
-      make: (element, shared) => new BetView(element, shared),
+      make: (element, shared) => whenLoaded(import("./views/bet_view.js"), (view) => new view.BetView(element, shared)),
     },
   ],
   [
@@ -56,7 +54,8 @@ export const ROOMS = [
       title: t("Look inside"),
       lead: t("Choose a pixel: what it cost, what else it could have been, and which pixels before it mattered."),
       empty: t("The heat map of a picture appears here. Bright pixels surprised the model; dark ones it saw coming."),
-      make: (element, shared) => new InspectView(element, shared),
+      make: (element, shared) =>
+        whenLoaded(import("./views/inspect_view.js"), (view) => new view.InspectView(element, shared)),
     },
   ],
   [
