@@ -24,7 +24,7 @@ _MARK = b'<body data-folder="models/"'
 """Text by which the page of an export is told from any other file."""
 _POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; "
-    "img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "img-src 'self' blob: data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "require-trusted-types-for 'script'; trusted-types pixelrnn-engine"
 )
 """The content security policy of app/routes/page.py, which the page itself contains,

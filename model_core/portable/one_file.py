@@ -46,6 +46,7 @@ _TYPES = {
     ".png": "image/png",
     ".svg": "image/svg+xml",
     ".webp": "image/webp",
+    ".woff2": "font/woff2",
 }
 """The types of elements with files. None is a type of scripts, so that a browser runs
 none of them."""
@@ -173,6 +174,8 @@ def _files(
 def _page(page: Path, models: Sequence[Model], files: dict[str, bytes]) -> str:
     """Return the page of the bundle with everything in it that it names."""
     style = _text(page / "css" / "page.css")
+    for font in (page / "font").glob("*.woff2"):
+        style = style.replace(f"../font/{font.name}", _data_url(font))
     early = _text(page / "js" / "early.js")
     code = _text(page / BUNDLES / "page.js")
     assert "</script" not in (early + code).lower(), "a script would end there"
@@ -205,7 +208,7 @@ def _policy(scripts: Sequence[str], style: str) -> str:
     runs = " ".join(f"'{_hash(script)}'" for script in scripts)
     return (
         f"default-src 'none'; script-src {runs} 'wasm-unsafe-eval'; worker-src blob:; style-src '{_hash(style)}'; "
-        "img-src blob: data:; base-uri 'none'; form-action 'none'; "
+        "img-src blob: data:; font-src data:; base-uri 'none'; form-action 'none'; "
         "require-trusted-types-for 'script'; trusted-types pixelrnn-engine"
     )
 

@@ -43,6 +43,8 @@ def test_file_is_served_with_type_policy_and_tag(
         "png": "image/png",
         "webp": "image/webp",
         "zip": "application/zip",
+        "woff2": "font/woff2",
+        "txt": "text/plain",
     }
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith(kinds[name.rpartition(".")[2]])
@@ -119,7 +121,7 @@ def test_page_names_no_other_place(server: httpx.Client) -> None:
     """No file refers to another server, except by the names of drawing languages and a
     name that cannot exist, which stands for the files in a page that is one file."""
     for name in SERVED:
-        if not name.endswith((".png", ".webp", ".zip")):
+        if not name.endswith((".png", ".webp", ".zip", ".woff2", ".txt")):
             found = set(
                 re.findall(
                     r"(?:https?:)?//[a-z][\w.-]+\.[a-z]{2,}[^\s\"'`]*",
@@ -130,39 +132,15 @@ def test_page_names_no_other_place(server: httpx.Client) -> None:
             assert found <= names, name
 
 
-def _named(server: httpx.Client) -> set[str]:
-    """Files that the page asks for with itself."""
-    page = server.get("/").text
-    return {
+def test_page_asks_for_the_first_view_alone(server: httpx.Client) -> None:
+    """Each of its modules is preloaded, so that none waits until another has been read; the other views come when they
+    are opened."""
+    named = {
         "/".join(address.split("/")[2:])
-        for address in re.findall(r'(?:src|href)="(playground/[^"]+)"', page)
-    }
-
-
-def test_page_asks_for_all_modules_at_once(server: httpx.Client) -> None:
-    """Each module is preloaded, so that none waits until another has been read; but for the pad, views of the workbench
-    and what they alone need, which come when they are opened."""
-    named = _named(server)
-    assert named <= set(SERVED)
-    later = {name for name in SERVED if name.endswith((".js", ".css"))} - named
-    opened = {
-        f"js/views/{name}_view.js"
-        for name in ("ink", "complete", "drawing", "sample", "teach")
-    }
-    fields = {f"js/parts/{name}_fields.js" for name in ("draw", "label", "method")}
-    parts = {
-        f"js/parts/{name}.js"
-        for name in (
-            "completions",
-            "history_strip",
-            "pad",
-            "training_board",
+        for address in re.findall(
+            r'href="(playground/[^"]+\.js)"', server.get("/").text
         )
     }
-    parts |= fields | {
-        "js/parts/whole_picture.js",
-        "js/pixels/holes.js",
-        "js/pixels/zip.js",
-        "js/service/one_file.js",
-    }
-    assert opened <= later <= opened | parts
+    views = {name for name in SERVED if name.startswith("js/views/")}
+    assert "js/main.js" in named
+    assert named & views <= {"js/views/draw_view.js"}
