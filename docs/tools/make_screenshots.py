@@ -2,9 +2,8 @@
 
     python docs/tools/make_screenshots.py http://127.0.0.1:8000
 
-docs/img/page-VIEW-light.webp and -dark.webp: each view after its work is done, on a wide screen. page-phone-*.webp: all
-of them on a small one, side by side. watch.gif: a picture that is drawn; what is seen there is what the page shows.
-Needs Debian's chromium.
+docs/img/page-VIEW.webp: each view when there is something to see, on a laptop. page-phone.webp: all of them on a phone,
+side by side. watch.gif: a picture that is drawn; what is seen there is what the page shows. Needs Debian's chromium.
 """
 
 import contextlib
@@ -18,21 +17,23 @@ import typer
 from PIL import Image
 
 OUT = Path("docs/img")
-MODEL = "mnist-diagonal-bilstm"
-COLOUR_MODEL = "cifar10-small-pixelcnn"
+ORIGINS = {"Characters": "characters", "Digits": "mnist"}
+"""Kind -> part of the names of models that draw it."""
 LABELLED_MODEL = "mnist-labelled"
-WIDE = {"width": 1280, "height": 900}
+LAPTOP = {"width": 1366, "height": 768}
 PHONE = {"width": 390, "height": 844}
+QUALITY = 80
+"""Of WebP: text stays sharp, and seven views have 300 kB."""
 SEED = 2016
 LIMIT_MS = 60_000
-WRITTEN = 400
+WRITTEN = 130
 """Pixels of the first picture when its picture is taken."""
 
 STROKE = ((0.3, 0.8), (0.5, 0.85), (0.68, 0.75), (0.66, 0.65))
 """Places in parts of the paper's width and height: the lower bow of a 3, or of a 5."""
 
-RECORDED = {"width": 1000, "height": 640}
-SHOWN = {"x": 0, "y": 122, "width": 1000, "height": 480}
+RECORDED = {"width": 1200, "height": 740}
+SHOWN = {"x": 0, "y": 52, "width": 1200, "height": 688}
 PIXELS_A_FRAME = 28
 FRAME_MS, LAST_FRAME_MS = 240, 4000
 FOG_MS, FOG_LIMIT_MS = 900, 5000
@@ -53,84 +54,60 @@ def main(
         browser = running.chromium.launch(
             executable_path=chromium, args=["--no-sandbox"]
         )
-        for scheme in ("light", "dark"):
-            context = browser.new_context(
+        for size in (LAPTOP, PHONE):
+            page = browser.new_context(
                 base_url=url,
-                viewport=WIDE,  # pyright: ignore
-            )
-            context.add_init_script(_LOOKS[scheme])
-            for view, page in worked_views(context.new_page()):
-                _save(_shot(page), f"page-{view}-{scheme}.webp")
-            context = browser.new_context(
-                base_url=url,
-                viewport=PHONE,  # pyright: ignore
-                has_touch=True,
-            )
-            context.add_init_script(_LOOKS[scheme])
-            _save(
-                _beside([_shot(page) for _, page in worked_views(context.new_page())]),
-                f"page-phone-{scheme}.webp",
-            )
+                viewport=size,  # pyright: ignore
+                has_touch=size is PHONE,
+                is_mobile=size is PHONE,
+            ).new_page()
+            shots = {view: _shot(page) for view in worked_views(page)}
+            if size is PHONE:
+                _save(_beside(list(shots.values())), "page-phone.webp")
+                continue
+            for view, shot in shots.items():
+                _save(shot, f"page-{view}.webp")
         record(browser.new_context(base_url=url, viewport=RECORDED).new_page())  # pyright: ignore
         browser.close()
 
 
-_LOOKS = {
-    "dark": "",
-    "light": "document.documentElement.dataset.theme = 'light';",
-}
-"""Scheme -> what a page runs first to have it."""
-
-
-def worked_views(page: Any) -> Iterator[tuple[str, Any]]:
-    """The page in each view, when there is something to see."""
+def worked_views(page: Any) -> Iterator[str]:
+    """The name of each view, when the page shows something to see in it."""
     page.set_default_timeout(LIMIT_MS)
     _watch(page, WRITTEN)
     page.get_by_text("It could still become").wait_for()
     page.wait_for_timeout(FOG_MS)
-    yield "watch", page
-    page.goto("/#bet")
-    page.get_by_role("button", name="That is my bet").click()
-    yield "bet", page
+    yield "draw"
     page.goto("/#ink")
     _ink(page)
-    yield "ink", page
+    yield "ink"
     page.goto("/#real")
     page.locator(".glyph").nth(11).wait_for()
     for place in range(0, 12, 2):
         page.locator(".glyph input").nth(place).check()
     page.get_by_role("button", name="Turn them over").click()
     page.get_by_text("On average the real ones").wait_for()
-    yield "real", page
-    _begin(page, "sample")
-    page.locator("#view-sample [data-field=seed] input").first.fill(str(SEED))
-    _submit(page, "sample")
-    yield "sample", page
-    page.locator("#view-sample button.tile").nth(4).click()
-    page.get_by_role("dialog").get_by_text("bits/dim").wait_for()
-    yield "image", page
-    page.keyboard.press("Escape")
+    yield "real"
+    page.goto("/#bet")
+    page.get_by_role("button", name="That is my guess").click()
+    yield "bet"
+    page.goto("/#inspect")
+    page.locator("#view-inspect .belief").first.wait_for()
+    yield "inspect"
+    page.goto("/#teach")
+    page.locator("#view-teach .empty img").wait_for()
+    yield "teach"
     _begin(page, "sample", LABELLED_MODEL)
     page.locator("#view-sample .labels").get_by_label("One of each").check()
     page.locator("#view-sample [data-field=seed] input").first.fill(str(SEED))
     _submit(page, "sample")
-    yield "labels", page
-    _begin(page, "complete", "mnist-diagonal-bilstm-x4")
-    page.locator("#view-complete [data-field=seed] input").first.fill(str(SEED))
-    _submit(page, "complete")
-    page.locator("#view-complete .original .caption", has_text="bits").wait_for()
-    yield "complete", page
-    _begin(page, "inspect", COLOUR_MODEL)
-    page.locator("#view-inspect").get_by_label("Boat").check()
-    page.locator("#view-inspect button.primary").click()
-    page.locator("#view-inspect .belief").nth(2).wait_for()
-    yield "inspect", page
+    yield "sample"
 
 
 def record(page: Any) -> None:
     """Every PIXELS_A_FRAME-th moment of the picture that the page draws, with what can still come from there."""
     page.set_default_timeout(LIMIT_MS)
-    count = _watch(page, 0)
+    count = _watch(page, 0, "Digits")
     page.evaluate("scrollTo(0, 0)")
     page.get_by_text("It could still become").wait_for()
     shots = []
@@ -171,12 +148,14 @@ def _turn_to(page: Any, written: int, *, is_last: bool) -> None:
     page.wait_for_timeout(FOG_MS)
 
 
-def _watch(page: Any, written: int) -> int:
+def _watch(page: Any, written: int, kind: str = "Characters") -> int:
     """The first view, stopped when so many pixels are written. Returns how many there are."""
     page.goto("/#watch")
     page.locator(
         "#view-draw[data-live=true] .next", has_text="Next, row"
     ).wait_for()  # and no film
+    page.locator(".kinds label", has_text=kind).click()
+    page.locator(f"#view-draw .origin[title*={ORIGINS[kind]}]").wait_for()
     page.locator("#view-draw [data-act=play]").click()
     place = page.get_by_label("Pixel", exact=True)
     place.fill(str(written))
@@ -206,10 +185,8 @@ def _ink(page: Any) -> None:
     page.wait_for_timeout(2 * FOG_MS)
 
 
-def _begin(page: Any, view: str, model: str = MODEL) -> None:
+def _begin(page: Any, view: str, model: str) -> None:
     page.goto(f"/#{view}")
-    if view == "complete":
-        page.locator(".drawer:visible > summary").click()
     page.locator(f".card:visible input[value={model}]").check()
 
 
@@ -236,7 +213,7 @@ def _beside(shots: list[Image.Image]) -> Image.Image:
 
 
 def _save(shot: Image.Image, name: str) -> None:
-    shot.save(OUT / name, lossless=True, quality=100, method=6)
+    shot.save(OUT / name, quality=QUALITY, method=6)
     typer.echo(OUT / name)
 
 

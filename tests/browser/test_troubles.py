@@ -60,7 +60,7 @@ def test_file_that_is_no_picture_is_said_beside_the_picture(
 def test_dropped_picture_from_elsewhere_is_no_riddle(site: Site) -> None:
     """Where no picture is asked for, one without settings is there to be completed; the words go when it is."""
     site.open("sample")
-    site.drop("main", Path("docs/img/page-watch-light.webp"), "image/webp")
+    site.drop("main", Path("docs/img/page-draw.webp"), "image/webp")
     notice = site.page.locator("#notice")
     notice.get_by_text("does not say how it was drawn").wait_for()
     site.page.locator("#view-complete").get_by_label("Your picture").wait_for()
