@@ -272,7 +272,10 @@ export class TrainingBoard {
     const path = this.#points.map(([at, value], i) => `${i ? "L" : "M"}${WIDTH * at} ${y(value)}`);
     if (path.length) plot.append(svg("path", { d: `${path.join("")}h0`, class: "learned", "stroke-width": 4 }));
     const newest = bits === null ? "…" : formatFixed(bits, 2);
-    const caption = t("The model: {bits} bits/dim of pictures held back; less is better.", { bits: newest });
+    const caption = t(
+      "It is surprised by pictures that it was not shown: {bits} bits for each value. Less is better.",
+      { bits: newest },
+    );
     this.#curve.replaceChildren(plot, el("figcaption", {}, caption));
     this.#curve.hidden = false;
   }

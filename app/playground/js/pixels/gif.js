@@ -1,4 +1,4 @@
-/** A GIF of a picture being drawn, pixel by pixel. Format: https://www.w3.org/Graphics/GIF/spec-gif89a.txt */
+/** A GIF (version 89a) of a picture being drawn, pixel by pixel. */
 
 import { save } from "./raster.js";
 

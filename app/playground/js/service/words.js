@@ -21,7 +21,7 @@ export function images(count) {
  *
  * @param {number} seconds
  */
-function duration(seconds) {
+export function duration(seconds) {
   if (seconds < 1) return t("under a second");
   if (seconds < 90) return t("{s} s", { s: Math.round(seconds) });
   if (seconds < 5400) return t("{min} min", { min: Math.round(seconds / 60) });

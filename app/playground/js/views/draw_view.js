@@ -6,12 +6,14 @@ import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
 import { drawsBlobs, kindOf } from "../service/kinds.js";
 import { formatNumber, t } from "../lang.js";
 import { explain, Unreachable } from "../service/problems.js";
-import { NO_MODEL } from "../service/words.js";
+import { duration, NO_MODEL } from "../service/words.js";
 import { Player } from "../parts/player.js";
 
 /** @import {InkView} from "./ink_view.js" */
 /** @import {Model, Shared} from "../types" */
 
+/** Milliseconds between two looks at the clock while the networks are compiled. */
+const WAIT_MS = 30_000;
 /** Milliseconds without a picture after which a film is shown. */
 const PATIENCE_MS = 600;
 
@@ -59,6 +61,8 @@ export class DrawView {
       this.open();
     });
     setTimeout(() => this.#fill(), PATIENCE_MS);
+    // The sentence says how long it has taken.
+    setInterval(() => this.#model?.compiling && !this.#player.isAsking && this.#tell(""), WAIT_MS);
   }
 
   #element;
@@ -285,8 +289,8 @@ export class DrawView {
       );
     }
     return t(
-      "Recorded earlier. The live one begins by itself: the networks are being compiled for this processor, once, which takes about a minute. {ready} of {all} are ready.",
-      counts,
+      "Recorded earlier, to look at meanwhile. The live one begins by itself: the networks are being compiled for this processor, once, which takes a minute or more, {minutes} so far. {ready} of {all} are ready.",
+      { ...counts, minutes: duration(performance.now() / 1000) },
     );
   }
 
