@@ -1,11 +1,8 @@
 """Drawing, completing and enlarging, as a person does it."""
 
 import io
-import json
 import math
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -94,63 +91,10 @@ def test_image_opens_large_with_its_likelihood_and_recipe(site: Site) -> None:
     text = dialog.inner_text()
     assert "Image 2 of 2" in text
     assert "11, image 2" in text
-    assert "curl " in text
-    assert 'Client("' in text
     site.page.keyboard.press("ArrowRight")
     assert "Image 1 of 2" in dialog.inner_text()
-    curl = dialog.locator("[data-code=curl]").inner_text()
-    body = json.loads(re.search(r"-d '([^']+)'", curl)[1])  # pyright: ignore[reportOptionalSubscript]
-    assert body == {"model": "tiny-cnn", "n": 1, "seed": 11, "temperature": 1}
     site.page.keyboard.press("Escape")
     assert dialog.count() == 0
-
-
-@pytest.mark.parametrize(
-    ("view", "model", "files"),
-    [
-        ("sample", "tiny-rgb", []),
-        ("complete", "tiny-cnn", ["given.png", "mask.png"]),
-    ],
-)
-def test_lines_to_copy_draw_the_same_image(
-    site: Site, tmp_path: Path, view: str, model: str, files: list[str]
-) -> None:
-    """What the page offers to copy works as it stands, with the files that it offers, for
-    both images."""
-    site.open(view)
-    site.choose_model(model)
-    site.fill("n", "2")
-    site.submit()
-    site.wait_for_standing("Done")
-    for index in (0, 1):
-        shown = site.pixels(index)
-        dialog = site.open_large(index)
-        for name in files:
-            with site.page.expect_download() as download:
-                dialog.get_by_role("link", name=name).click()
-            download.value.save_as(tmp_path / name)
-        for language, program in (
-            ("curl", ["bash", "-ec"]),
-            ("python", [sys.executable, "-c"]),
-        ):
-            lines = dialog.locator(f"[data-code={language}]").inner_text()
-            subprocess.run([*program, lines], cwd=tmp_path, check=True, timeout=60)
-            picture = tmp_path / "image.png"
-            drawn = Image.open(picture).convert("RGB").getchannel("R").tobytes()
-            assert list(drawn) == shown, (index, language)
-            picture.unlink()
-        site.page.keyboard.press("Escape")
-
-
-def test_lines_are_copied(site: Site) -> None:
-    """One press, and they are on the clipboard."""
-    site.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    _draw(site, "tiny-cnn", n=1)
-    dialog = site.open_large(0)
-    dialog.get_by_role("button", name="Copy curl").click()
-    dialog.get_by_text("Copied.").wait_for()
-    kept = site.page.evaluate("navigator.clipboard.readText()")
-    assert kept == dialog.locator("[data-code=curl]").inner_text()
 
 
 def test_downloaded_image_brings_its_settings_back(site: Site, tmp_path: Path) -> None:
@@ -233,7 +177,7 @@ def test_dropped_completion_restores_picture_and_hole(
 
 def test_dropped_field_restores_its_size_and_number(site: Site, tmp_path: Path) -> None:
     """A picture that is larger than the model's, of a job that begins at image 64: the
-    link and the lines of code name both, and so does the job drawn from the picture."""
+    link names both, and so does the job drawn from the picture."""
     asked = {"model": "tiny-rgb", "n": 2, "seed": 7, "first": 64, "size": "8x9"}
     job = site.service.post("/sample", asked)
     found = site.service.get(f"/jobs/{job['id']}?wait=20")
@@ -247,9 +191,6 @@ def test_dropped_field_restores_its_size_and_number(site: Site, tmp_path: Path) 
     link = site.copied_link()
     assert "first=64" in link
     assert "size=8x9" in link
-    lines = site.open_large(0).locator("[data-code=python]").inner_text()
-    assert "first=64" in lines
-    assert 'size="8x9"' in lines
 
     site.page.goto("about:blank")
     site.open("sample")
@@ -266,57 +207,6 @@ def test_dropped_field_restores_its_size_and_number(site: Site, tmp_path: Path) 
         Image.open(io.BytesIO(httpx.get(again, timeout=60).content)) as after,
     ):
         assert before.tobytes() == after.tobytes()
-
-
-def test_dropped_completion_brings_back_the_picture_that_it_shows(
-    site: Site, tmp_path: Path
-) -> None:
-    """Of two jobs with one seed and other given pictures the right one."""
-    files = []
-    for digit in ("Digit 8", "Digit 6"):
-        site.open("complete")
-        site.choose_model("tiny-cnn")
-        site.view.get_by_label(digit).check()
-        site.view.get_by_role("button", name="Right half").click()
-        site.fill("seed", "31")
-        site.fill("n", "1")
-        site.submit()
-        site.wait_for_standing("Done")
-        given = httpx.get(
-            f"{site.service.url}/jobs/{site.job_id}/given?of=image", timeout=60
-        )
-        image = httpx.get(
-            f"{site.service.url}/jobs/{site.job_id}/image?sample=0&scale=8", timeout=60
-        )
-        place = tmp_path / f"{digit}.png"
-        place.write_bytes(image.content)
-        files.append((place, given.content))
-        site.page.goto("about:blank")
-    assert files[0][1] != files[1][1]
-
-    for place, given in files:
-        site.open("sample")
-        site.drop("main", place)
-        site.page.locator("#view-complete:visible").wait_for()
-        site.view.locator("[data-count]", has_text="12 pixels of 30").wait_for()
-        with site.page.expect_response("**/complete") as made:
-            site.submit()
-        job = made.value.json()["id"]
-        again = httpx.get(
-            f"{site.service.url}/jobs/{job}/given?of=image", timeout=60
-        ).content
-        with (
-            Image.open(io.BytesIO(given)) as before,
-            Image.open(io.BytesIO(again)) as after,
-        ):
-            mask = [x < 3 for _ in range(6) for x in range(5)]
-            pixels = [list(each.convert("L").tobytes()) for each in (before, after)]
-            kept = [
-                [p for p, k in zip(each, mask, strict=True) if k] for each in pixels
-            ]
-            assert kept[0] == kept[1]
-        site.wait_for_standing("Done")
-        site.page.goto("about:blank")
 
 
 @pytest.mark.parametrize("temperature", [0.333, 5])

@@ -210,18 +210,6 @@ def test_copied_link_leads_to_the_folder(browser: Any, colours: Path) -> None:
         assert page.evaluate(DRAWN) == drawn
 
 
-def test_large_view_shows_no_calls_of_a_service(browser: Any, colours: Path) -> None:
-    """The web server of the folder cannot answer them."""
-    with opened(browser, colours) as (page, url):
-        page.goto(f"{url}/#model=tiny-rgb&seed=77&n=1&temperature=1")
-        page.get_by_text("Done: 1 image").wait_for()
-        page.locator("button.tile").click()
-        dialog = page.get_by_role("dialog")
-        dialog.get_by_role("button", name="Download PNG").wait_for()
-        assert dialog.locator("[data-code=curl]").is_hidden()
-        assert dialog.locator("[data-code=python]").is_hidden()
-
-
 def test_calls_end_with_their_worker(browser: Any, colours: Path) -> None:
     """After its worker has failed, or the model was closed, every call is refused in a sentence."""
     page = browser.new_context().new_page()

@@ -66,13 +66,6 @@ def test_link_of_a_completion_says_how_it_is_filled(
             assert other.view.locator(
                 f"[data-field={name}] input"
             ).input_value() == str(how[name])
-        dialog = other.open_large(0)
-        lines = dialog.locator("[data-code=curl]").inner_text()
-        assert all(
-            f"-F {name}={value}" in lines
-            for name, value in how.items()
-            if value is not None
-        )
 
 
 def test_field_that_is_folded_away_opens_when_it_is_wrong(site: Site) -> None:

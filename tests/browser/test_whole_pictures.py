@@ -85,7 +85,6 @@ def test_holes_of_a_larger_picture_are_filled_where_they_are(
     assert {(x, y) for x, y in painted} <= {(10, 8), (30, 20)}
     dialog = site.open_large(0)
     assert "40 × 30" in dialog.inner_text()
-    assert "-F fit=crop" in dialog.locator("[data-code=curl]").inner_text()
 
 
 def _image(site: Site, job: str) -> Image.Image:

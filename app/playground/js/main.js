@@ -5,7 +5,6 @@
 
 import { offerLanguages, formatNumber, t, translatePage } from "./lang.js";
 import { announce, el, find, isTextInput } from "./parts/dom.js";
-import { bestMatch } from "./pixels/matching_job.js";
 import { textOf } from "./pixels/png_text.js";
 import { canvasOf } from "./pixels/raster.js";
 import { GAME, ROOMS, sectionOf } from "./rooms.js";
@@ -366,8 +365,8 @@ async function useFile(file) {
   // A score's picture states settings, too, and an exported folder has fewer views.
   if (settings && (!settings.kind || (viewAt(settings.kind) && !EARLIER[settings.kind]))) {
     const jobs = history.drawnWith(settings);
-    const isCompletion = settings.kind === "complete";
-    const kept = isCompletion ? await bestMatch(jobs, file, settings.n) : jobs[0];
+    // Of several completions with one seed, the file does not say which picture it was given.
+    const kept = settings.kind === "complete" && jobs.length > 1 ? null : jobs[0];
     const kind = settings.kind || kept?.kind || "sample";
     location.hash = kind;
     // The text of an earlier version's picture lacks some options; the history may have

@@ -25,17 +25,16 @@ const KINDS = {
  * Shows the history: open a job again, or forget it.
  *
  * The sample view makes one and puts `element` below its form. The strip follows the
- * history; removing entries can be undone once.
+ * history.
  */
 export class HistoryStrip {
   /** @param {Shared} shared - State and services of the page. */
   constructor({ api, history }) {
     this.#api = api;
     this.#history = history;
-    this.#clear.addEventListener("click", () => this.#forget([]));
-    this.#undo.addEventListener("click", () => this.#bringBack());
+    this.#clear.addEventListener("click", () => confirm(t("Forget all of them?")) && history.replace([]));
     const title = el("h2", { id: "title-history" }, t("History"));
-    const head = el("div", { class: "history-head" }, title, el("span", { class: "actions" }, this.#undo, this.#clear));
+    const head = el("div", { class: "history-head" }, title, this.#clear);
     this.element = el("section", { class: "history", "aria-labelledby": title.id }, head, this.#hint, this.#list);
     history.watch(() => this.show());
   }
@@ -45,17 +44,12 @@ export class HistoryStrip {
   #hint = el("p", { class: "hint" }, t("It is kept in this browser only; the server forgets its jobs after a while."));
   #list = el("ul", { class: "jobs" });
   #clear = el("button", { type: "button", class: "quiet" }, t("Forget all"));
-  #undo = el("button", { type: "button", class: "quiet" }, t("Bring back"));
-  /** Entries before the last removal, for undo. @type {HistoryEntry[]} */
-  #undoList = [];
 
   /** Show the entries of the history. */
   show() {
     const jobs = this.#history.all();
     this.#list.replaceChildren(...jobs.map((job) => this.#line(job)));
-    this.#clear.hidden = !jobs.length;
-    this.#undo.hidden = !this.#undoList.length;
-    this.element.hidden = !jobs.length && !this.#undoList.length;
+    this.element.hidden = !jobs.length;
   }
 
   /** Request the state of jobs that had not ended, and keep it in the history. */
@@ -66,26 +60,6 @@ export class HistoryStrip {
       if (answer.status === "fulfilled") this.#history.setStatus(open[i].id, answer.value.status);
       else if (GONE.has(answer.reason.body?.status)) this.#history.setStatus(open[i].id, "gone");
     });
-  }
-
-  /**
-   * Remove all entries but these.
-   *
-   * @param {HistoryEntry[]} rest
-   */
-  #forget(rest) {
-    this.#undoList = this.#history.all();
-    this.#history.replace(rest);
-    this.#undo.focus();
-  }
-
-  /** Undo the last removal. */
-  #bringBack() {
-    const before = this.#undoList;
-    this.#undoList = [];
-    this.#history.bringBack(before);
-    // The button that was pressed is hidden now.
-    this.#clear.focus();
   }
 
   /**
@@ -100,7 +74,10 @@ export class HistoryStrip {
     const when = new Date(job.at).toLocaleString(language, { dateStyle: "medium", timeStyle: "short" });
     const forget = el("button", { type: "button", class: "quiet" }, t("Forget"));
     forget.setAttribute("aria-label", t("Forget this job of {when}", { when }));
-    forget.addEventListener("click", () => this.#forget(this.#history.all().filter((one) => one.id !== job.id)));
+    forget.addEventListener("click", () => {
+      this.#history.replace(this.#history.all().filter((one) => one.id !== job.id));
+      this.#clear.focus();
+    });
     const facts = [el("strong", {}, verb), el("span", {}, job.kind === "score" ? "" : images(job.n))];
     const text = el("span", { class: "job-text" }, ...facts, el("span", { class: "when" }, STATES[job.status]));
     const title = `${job.model} · ${t("seed {seed}", { seed: job.seed })} · ${when}`;

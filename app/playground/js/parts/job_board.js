@@ -54,7 +54,7 @@ export class JobBoard {
       if (!this.#job) return;
       // Until the service has a result, the lightbox shows what this browser found.
       const job = { ...this.#job, result: this.#job.result ?? this.#browserResult };
-      new Lightbox(shared, job, this.#tiles.paintings, this.#given).open(sample);
+      new Lightbox(shared, job, this.#tiles.paintings).open(sample);
     };
     shared.models.watch(() => this.#jobId && this.#job && !this.#job.finished_at && this.#tell(this.#job));
     shared.isOnline.watch((isBack) => isBack && this.#onBack());

@@ -12,11 +12,10 @@ import { modelOf } from "../service/choice.js";
 import { explain } from "../service/problems.js";
 import { saveFilm } from "../pixels/gif.js";
 import { blankCanvas, canvasOf, contextOf, pngOf, save } from "../pixels/raster.js";
-import { curlLine, pythonLine, serviceAddress } from "../service/code_examples.js";
 import { LatestRequest } from "../signal.js";
 import { ordinal } from "../service/words.js";
 
-/** @import {JobInput, Job, RowEvent, Shared} from "../types" */
+/** @import {Job, RowEvent, Shared} from "../types" */
 
 /**
  * A dialog that shows one image of a job at a time.
@@ -30,15 +29,12 @@ export class Lightbox {
    * @param {Shared} shared - State and services of the page.
    * @param {Job} job - Job of the service or of this browser.
    * @param {Painting[]} paintings - Its images.
-   * @param {JobInput} given - Pictures that it was given, offered as files for the
-   *     code.
    */
-  constructor(shared, job, paintings, given) {
+  constructor(shared, job, paintings) {
     this.#api = shared.api;
     this.#shared = shared;
     this.#job = job;
     this.#paintings = paintings;
-    this.#given = given;
     this.#browser = shared.backend.browser;
     const ranked = rankingOf(job)?.map(({ sample }) => sample);
     this.#order = ranked ?? paintings.map((_, sample) => sample);
@@ -58,16 +54,12 @@ export class Lightbox {
     this.#wire("film", "download", () => this.#saveFilm());
     this.#wire("copy", "copy", () => this.#copyPicture());
     this.#wire("check", "again", () => this.#check());
-    for (const button of this.#dialog.querySelectorAll("[data-copy]")) {
-      button.addEventListener("click", () => this.#copy(/** @type {HTMLElement} */ (button)));
-    }
   }
 
   #api;
   #shared;
   #job;
   #paintings;
-  #given;
   #browser;
   #dialog;
   /** Indices of the images in the order in which the board shows them. @type {number[]} */
@@ -137,15 +129,10 @@ export class Lightbox {
     for (const act of ["previous", "next"]) find(this.#dialog, `[data-act=${act}]`).hidden = n === 1;
     this.#showPicture(name);
     this.#showFacts();
-    this.#showFiles();
     this.#showDestinations();
     find(this.#dialog, "[data-act=check]").hidden = this.#job.kind !== "sample" || !this.#browser.canDraw(this.#job);
     // A larger picture needs no enlargement.
     if (this.#job.cutouts) find(this.#dialog, "select").value = "1";
-    const service = { origin: serviceAddress(), isGuarded: this.#api.hasKey };
-    const recipe = /** @type {const} */ ([this.#job, this.#sample, service]);
-    find(this.#dialog, "[data-code=curl]").textContent = curlLine(...recipe);
-    find(this.#dialog, "[data-code=python]").textContent = pythonLine(...recipe);
     find(this.#dialog, "[data-note]").textContent = "";
   }
 
@@ -191,17 +178,6 @@ export class Lightbox {
     contextOf(large).drawImage(painting.canvas, 0, 0);
     if (!painting.isShown) requestAnimationFrame(() => this.#follow(painting, large));
     else if (this.#isWaiting) this.#showFacts();
-  }
-
-  /** Offer the given pictures as files, under the names that the code uses. */
-  #showFiles() {
-    const files = { "given.png": this.#given.image, "mask.png": this.#given.mask };
-    const links = Object.entries(files).flatMap(([download, href]) =>
-      href ? [el("a", { href, download }, download)] : [],
-    );
-    const isLost = this.#job.kind !== "sample" && !links.length;
-    const lost = t("The given picture is not known here; the lines need it as a file.");
-    find(this.#dialog, "[data-files]").replaceChildren(...(isLost ? [lost] : links));
   }
 
   /** Show the settings and request the probability. */
@@ -331,21 +307,6 @@ export class Lightbox {
    */
   #say(text) {
     find(this.#dialog, "[data-note]").textContent = text;
-  }
-
-  /**
-   * Copy a piece of code.
-   *
-   * @param {HTMLElement} button
-   */
-  async #copy(button) {
-    const text = find(this.#dialog, `[data-code=${button.dataset.copy}]`).textContent;
-    try {
-      await navigator.clipboard.writeText(text);
-      this.#say(t("Copied."));
-    } catch {
-      this.#say(t("The browser does not let this page copy; select the text instead."));
-    }
   }
 }
 

@@ -46,10 +46,7 @@ function gifOf({ width, height, data }, comment) {
   const ascii = (/** @type {string} */ text) => [...text].map((letter) => letter.charCodeAt(0));
 
   const file = [...ascii("GIF89a"), ...short(scale * width), ...short(scale * height), 0xf7, 0, 0];
-  for (let i = 0; i < 256; i += 1) {
-    const colour = palette[i] ?? 0;
-    file.push(colour >> 16, (colour >> 8) & 255, colour & 255);
-  }
+  for (let i = 0; i < 256; i += 1) file.push(...[16, 8, 0].map((shift) => (palette[i] >> shift) & 255));
   file.push(0x21, 0xff, 11, ...ascii("NETSCAPE2.0"), 3, 1, 0, 0, 0); // again and again
   file.push(0x21, 0xfe, comment.length, ...ascii(comment), 0);
   let drawn = 0;
@@ -59,16 +56,14 @@ function gifOf({ width, height, data }, comment) {
     const top = Math.min(Math.floor(drawn / width), height - 1);
     const bottom = frame ? Math.max(Math.ceil(until / width), top + 1) : height;
     drawn = until;
-    const rows = Array.from({ length: scale * (bottom - top) }, (_, y) => {
-      const start = width * (top + Math.floor(y / scale));
-      return Array.from({ length: scale * width }, (_, x) => {
-        const at = start + Math.floor(x / scale);
-        return at < until ? pixels[at] : 0;
-      });
+    const line = scale * width;
+    const shown = Array.from({ length: scale * line * (bottom - top) }, (_, i) => {
+      const at = width * (top + Math.floor(i / line / scale)) + Math.floor((i % line) / scale);
+      return at < until ? pixels[at] : 0;
     });
     file.push(0x21, 0xf9, 4, 4, ...short(frame < FRAMES ? FRAME_CS : LAST_CS), 0, 0);
-    file.push(0x2c, 0, 0, ...short(scale * top), ...short(scale * width), ...short(rows.length), 0, 8);
-    const packed = lzw(rows.flat());
+    file.push(0x2c, 0, 0, ...short(scale * top), ...short(scale * width), ...short(scale * (bottom - top)), 0, 8);
+    const packed = lzw(shown);
     for (let i = 0; i < packed.length; i += 255)
       file.push(Math.min(255, packed.length - i), ...packed.slice(i, i + 255));
     file.push(0);

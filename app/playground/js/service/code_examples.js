@@ -1,11 +1,7 @@
 /**
- * Code that draws an image again, or makes the call of a form: for curl, Python and
- * JavaScript. It can be run as it is.
+ * Code that makes the call of a form, for curl, Python and JavaScript. It can be run as
+ * it is.
  */
-
-import { settingsIn } from "./settings.js";
-
-/** @import {Job} from "../types" */
 
 /**
  * A call of the service. kind: the path without the slash. fields: fields that are no files.
@@ -21,8 +17,6 @@ import { settingsIn } from "./settings.js";
  * @typedef {{origin: string, isGuarded: boolean}} Place
  */
 
-/** File name of each field with a picture of a completion. */
-const FILES = { image: "given.png", mask: "mask.png" };
 /** Fields of a form that are numbers in Python. */
 const NUMBERS = ["n", "seed", "temperature", "first", "particles", "sweeps", "minutes"];
 /** Fields of a form that are booleans in Python. */
@@ -75,25 +69,6 @@ export function fileName(field, { type }) {
 }
 
 /**
- * Return the shell command that draws one image of a job again and writes image.png.
- *
- * Image 0 comes with the answer; another one is fetched as soon as its last row is
- * drawn.
- *
- * @param {Job} job
- * @param {number} sample - Index of the image.
- * @param {Place} place
- * @returns {string}
- */
-export function curlLine(job, sample, place) {
-  const ask = curlArguments(callOfJob(job, sample + 1), place);
-  if (sample === 0) return `curl -fsSo image.png ${ask} \\\n  -H 'Accept: image/png' -H 'Prefer: wait=30'`;
-  const id = `job=$(curl -fsS ${ask} \\\n  | grep -o '/jobs/[^"/]*' | head -n 1)`;
-  const { origin } = place;
-  return `${id}\ncurl -fsSo image.png${keyOf(place)} \\\n  "${origin}$job/image?sample=${sample}&follow=1"`;
-}
-
-/**
  * Return the shell command that makes a call. Pictures are written into one file; other
  * results are printed.
  *
@@ -141,19 +116,6 @@ function curlArguments({ kind, fields, files }, place) {
   const sent = Object.entries(files).map(([name, file]) => `-F ${name}=@${file}`);
   const texts = Object.entries(fields).map(([name, value]) => ` ${textOption(value)} ${name}=${quote(String(value))}`);
   return `${address} \\\n  ${sent.join(" ")} \\\n ${texts.join("")}`;
-}
-
-/**
- * Return the Python program that draws one image of a job again and writes image.png.
- *
- * @param {Job} job
- * @param {number} sample - Index of the image.
- * @param {Place} place
- * @returns {string}
- */
-export function pythonLine(job, sample, place) {
-  const call = callOfJob(job, sample + 1);
-  return [...clientLines(call, place), "job.wait()", `job.save("image.png", sample=${sample})`].join("\n");
 }
 
 /**
@@ -265,21 +227,6 @@ function formOf(files) {
 function jsonRequest({ isGuarded }) {
   const key = isGuarded ? "...key, " : "";
   return [`  headers: { ${key}"Content-Type": "application/json" },`, "  body: JSON.stringify(fields),"];
-}
-
-/**
- * Return the call for the first n images of a job.
- *
- * @param {Job} job
- * @param {number} n
- * @returns {Call}
- */
-function callOfJob(job, n) {
-  const { kind, ...settings } = settingsIn(job);
-  const { label } = settings;
-  const labels = Array.isArray(label) ? { label: label.slice(0, n) } : {};
-  const fit = job.cutouts ? { fit: "crop" } : {};
-  return { kind, fields: { ...settings, n, ...labels, ...fit }, files: kind === "complete" ? FILES : {} };
 }
 
 /**

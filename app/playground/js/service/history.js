@@ -19,7 +19,7 @@ export const OPEN = new Set(["queued", "running"]);
  * The jobs that were drawn in this browser. main.js makes one for the page.
  *
  * They are kept in the browser's storage, which all tabs share. `all()`, `get(id)` and
- * `drawnWith(settings)` return entries; `keep(entry)`, `setStatus`, `bringBack` and
+ * `drawnWith(settings)` return entries; `keep(entry)`, `setStatus` and
  * `replace(entries)` change them and call the listeners of `watch`. Nothing raises an
  * error: if the storage is full, the older half is dropped.
  */
@@ -78,17 +78,6 @@ export class History {
   setStatus(id, status) {
     const job = this.get(id);
     if (job && OPEN.has(job.status)) this.keep({ ...job, status });
-  }
-
-  /**
-   * Add entries that were removed. Those that were added since stay.
-   *
-   * @param {HistoryEntry[]} removed
-   */
-  bringBack(removed) {
-    const now = this.all();
-    const missing = removed.filter(({ id }) => !now.some((one) => one.id === id));
-    this.replace([...now, ...missing].sort((a, b) => b.at - a.at).slice(0, MOST));
   }
 
   /**
