@@ -27,14 +27,15 @@ class Kind:
     """Everything that other code must know about one kind of network."""
 
     title: str
-    """Its name in the paper."""
+    """Its name as people read it, such as "Row LSTM"."""
     layer: Part
-    """layer(features, hidden, colours, conditioning) returns a torch module: (B, 2h, H,
-    W) -> (B, h, H, W)."""
+    """layer(features, hidden, colours, conditioning) returns a torch module whose
+    forward(x, condition) maps (B, 2h, H, W) to (B, h, H, W), for any H and W. Features
+    of a pixel's colour may depend on pixels before it and on its earlier colours."""
     lag: Callable[[int], int]
     """lag(width) returns how many columns a row must stay behind the row above if both
-    are drawn at once: at least INPUT_REACH + 1, or `width`, which means that a row
-    begins after the row above has ended."""
+    are drawn at once: `input_lag` for most layers, or `whole_row`, which means that a
+    row begins after the row above has ended. Only compiled loops call it."""
     field: Part
     """field(config) returns bool (C, H, W, C, H, W): which variables the logits of each
     variable depend on (layers/field.py)."""

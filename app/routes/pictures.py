@@ -41,9 +41,9 @@ from worker.contract.jobs import JobRecord
 router = APIRouter(route_class=KnownQueryRoute, tags=["jobs"])
 _ZIP = "application/zip"
 _FOLLOWED = {"follow", "format", "sample", "scale", "stage"}
-"""Options that have an effect on a picture that is sent row by row."""
+"""Options that may be given for a picture that is sent row by row."""
 _ZIPPED = {"follow", "format", "scale", "stage"}
-"""Options that have an effect on a zip."""
+"""Options that may be given for a zip."""
 
 
 class ImageQuery(BaseModel):
@@ -164,23 +164,20 @@ async def get_image(
 
 def _expect_effect(query: ImageQuery) -> None:
     """Raise BadParameterError for an option that the answer would ignore."""
-    given = query.model_fields_set
-    changed = {
+    if query.follow and query.format not in (None, PictureFormat.PNG):
+        raise BadParameterError("format: follow sends PNG: expected no other format")
+    asked = {
         name
-        for name in given
-        if getattr(query, name) != ImageQuery.model_fields[name].default
+        for name in query.model_fields_set
+        if name == "sample"  # sample=0 in a zip of all asks for something
+        or getattr(query, name) != ImageQuery.model_fields[name].default
     }
-    if query.follow and (
-        changed - _FOLLOWED or query.format not in (None, PictureFormat.PNG)
+    for how, is_so, known in (
+        ("follow, which sends one sample", query.follow, _FOLLOWED),
+        ("format=zip, which has all samples", query.format == "zip", _ZIPPED),
     ):
-        raise BadParameterError(
-            "follow: one sample at a time, as PNG; not the grid, and no other format"
-        )
-    if query.format == "zip" and given - _ZIPPED:
-        raise BadParameterError(
-            "format: a zip has all samples, each by itself: "
-            "expected no sample and no grid"
-        )
+        if is_so and (ignored := sorted(asked - known)):
+            raise BadParameterError(f"{ignored[0]}: has no effect with {how}")
 
 
 def _format(query: ImageQuery, request: Request) -> PictureFormat:

@@ -122,7 +122,9 @@ def test_each_option_makes_another_picture_when_cached(
     queries += [{"format": form} for form in ("webp", "jpeg", "npy", "zip")]
     tags = {client.get(link, params=query).headers["etag"] for query in queries}
     assert len(tags) == len(queries)
-    assert client.get(link, params={"format": "zip", "sample": 0}).status_code == 422
+    for ignored in ({"format": "zip", "sample": 0}, {"follow": True, "grid": True}):
+        problem = is_problem(client.get(link, params=ignored), 422)
+        assert problem["detail"].startswith(f"{[*ignored][1]}: has no effect with ")
 
 
 def test_picture_has_a_name_when_it_is_saved(
