@@ -32,7 +32,7 @@ def test_every_part_of_a_record_is_there_and_of_its_type(name: str) -> None:
     assert issubclass(part(kind.layer), nn.Module)
     assert isinstance(part(kind.fused), FusedNetwork | None)
     assert isinstance(part(kind.compiled), CompiledKind | None)
-    config = NetworkConfig(network=name, height=3, width=5, channels=1, values=2)
+    config = NetworkConfig(name, 3, 5, channels=1, values=2, layers=2, hidden=4, head=8)
     assert part(kind.field)(config).shape == (config.channels, 3, 5) * 2
     assert all(kind.lag(width) >= min(width, INPUT_REACH + 1) for width in range(1, 40))
 
