@@ -10,7 +10,6 @@ import { destinationButtons } from "./destinations.js";
 import { Painting } from "../pixels/painting.js";
 import { modelOf } from "../service/choice.js";
 import { explain } from "../service/problems.js";
-import { saveFilm } from "../pixels/gif.js";
 import { blankCanvas, canvasOf, contextOf, pngOf, save } from "../pixels/raster.js";
 import { LatestRequest } from "../signal.js";
 import { ordinal } from "../service/words.js";
@@ -51,7 +50,6 @@ export class Lightbox {
     this.#wire("previous", "left", () => this.#show(this.#place - 1));
     this.#wire("next", "right", () => this.#show(this.#place + 1));
     this.#wire("download", "download", () => this.#download());
-    this.#wire("film", "download", () => this.#saveFilm());
     this.#wire("copy", "copy", () => this.#copyPicture());
     this.#wire("check", "again", () => this.#check());
   }
@@ -234,13 +232,6 @@ export class Lightbox {
     } catch (error) {
       this.#say(explain(error).text);
     }
-  }
-
-  /** Save how the image was drawn. */
-  #saveFilm() {
-    const picture = this.#painting.whole("final");
-    if (picture) saveFilm(picture, this.#job.model);
-    else this.#say(t("It can be used when it is complete."));
   }
 
   /**
