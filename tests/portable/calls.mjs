@@ -172,7 +172,8 @@ export const areOrientations = ({ parts, names }) => names.map(parts.isOrientati
 export const digests = ({ parts, lengths }) =>
   lengths.map((n) => parts.sha256Here(Uint8Array.from({ length: n }, (_, i) => i * 7)));
 
-export const pixels = ({ parts, file }) => parts.pixelsOf(parts.readPng(Uint8Array.from(file)));
+export const pixels = ({ parts, files }) =>
+  Promise.all(files.map((file) => parts.pixelsOf(parts.readPng(Uint8Array.from(file)))));
 
 export async function hear({ request, ...given }) {
   const model = await modelOf(given);

@@ -262,46 +262,41 @@ def test_pictures_are_verified_in_javascript(
 
 
 @pytest.mark.parametrize("name", ["tiny-cnn", "tiny-row-rgb", "tiny-tiles"])
-@pytest.mark.parametrize("place", ["cell", "line", "margin"])
 def test_forged_sheet_is_not_verified_in_javascript(
-    ask: Ask,
-    exported: Path,
-    portable_models_dir: Path,
-    tmp_path: Path,
-    name: str,
-    place: str,
+    ask: Ask, exported: Path, portable_models_dir: Path, tmp_path: Path, name: str
 ) -> None:
     """As in Python: a foreign image in a cell that the text declares empty, a pixel of
     a line between images, and a pixel beside an empty cell."""
-    picture = tmp_path / "drawn.png"
-    n = 4 if place == "cell" else 3
-    models = "--models-dir", portable_models_dir
-    done = ended("sample", name, "--n", n, "--scale", 2, *models, "--out", picture)
-    assert done.returncode == 0, done.stderr
-    with Image.open(picture) as image:
-        text = PngInfo()
-        for key, value in {**image.info, "samples": "3"}.items():
-            if isinstance(value, str):
-                text.add_text(key, value)
-        width, height = image.size
-        x, y = {
-            "cell": (width - 2, height - 2),
-            "line": (width // 2 - 1, 0),
-            "margin": (width - 2, height // 2 + 1),
-        }[place]
-        image.paste(3 if image.mode in "LP" else (3, 3, 3), (x, y, x + 2, y + 2))
-        bits: dict[str, Any] = {"bits": 8} if image.mode == "P" else {}
-        image.save(picture, pnginfo=text, **bits)
+    files, places = [], []
+    for place in ("cell", "line", "margin"):
+        picture = tmp_path / f"{place}.png"
+        n = 4 if place == "cell" else 3
+        models = "--models-dir", portable_models_dir
+        done = ended("sample", name, "--n", n, "--scale", 2, *models, "--out", picture)
+        assert done.returncode == 0, done.stderr
+        with Image.open(picture) as image:
+            text = PngInfo()
+            for key, value in {**image.info, "samples": "3"}.items():
+                if isinstance(value, str):
+                    text.add_text(key, value)
+            width, height = image.size
+            x, y = {
+                "cell": (width - 2, height - 2),
+                "line": (width // 2 - 1, 0),
+                "margin": (width - 2, height // 2 + 1),
+            }[place]
+            image.paste(3 if image.mode in "LP" else (3, 3, 3), (x, y, x + 2, y + 2))
+            bits: dict[str, Any] = {"bits": 8} if image.mode == "P" else {}
+            image.save(picture, pnginfo=text, **bits)
+        files.append(list(picture.read_bytes()))
+        places.append({"sample": None, "x": x // 2, "y": y // 2})
 
-    ((verified, changed, _),) = ask(
-        "verify",
-        folder=str(exported / "models" / name),
-        files=[list(picture.read_bytes())],
-    )
+    found = ask("verify", folder=str(exported / "models" / name), files=files)
 
-    assert verified is False
-    outside = {"sample": None, "x": x // 2, "y": y // 2}
-    assert outside in changed if place == "cell" else changed == [outside]
+    assert [verified for verified, *_ in found] == [False] * 3
+    in_cell, *others = [changed for _, changed, _ in found]
+    assert places[0] in in_cell
+    assert others == [[place] for place in places[1:]]
 
 
 def test_indexed_pictures_are_verified_in_javascript(
@@ -433,32 +428,37 @@ def test_second_palette_is_not_verified_in_javascript(
     assert "PLTE although" in without
 
 
-@pytest.mark.parametrize("values", [3, 4, 7])
 def test_pictures_of_few_colours_are_verified_in_javascript(
-    ask: Ask, tmp_path: Path, values: int
+    ask: Ask, tmp_path: Path
 ) -> None:
     """Such files have 2 or 4 bits for each pixel; a sheet has one colour more. A changed
     pixel is found."""
     models = tmp_path / "models"
     sizes = {"height": 5, "width": 3, "layers": 1, "hidden": 3, "head": 4}
-    model = untrained("mnist-row-lstm", seed=7, values=values, categories=True, **sizes)
-    save_model(model, models / "few")
+    for values in (3, 4, 7):
+        some = {"values": values, "categories": True, **sizes}
+        model = untrained("mnist-row-lstm", seed=7, **some)
+        save_model(model, models / f"few-{values}")
     done = export(tmp_path / "site", "--models-dir", models)
     assert done.returncode == 0, done.stderr
-    one = _drawn("few", models, tmp_path / "one.png")
-    sheet = _drawn("few", models, tmp_path / "sheet.png", "--n", 3, "--scale", 3)
-    files = []
-    for chunks, colours in ((one, values), (sheet, values + 1)):
-        depth = 2 if colours <= 4 else 4
-        files += [_at_depth(chunks, depth), _at_depth(chunks, depth, True)]
+    for values in (3, 4, 7):
+        name = f"few-{values}"
+        one = _drawn(name, models, tmp_path / "one.png")
+        sheet = _drawn(name, models, tmp_path / "sheet.png", "--n", 3, "--scale", 3)
+        files = []
+        for chunks, colours in ((one, values), (sheet, values + 1)):
+            depth = 2 if colours <= 4 else 4
+            files += [_at_depth(chunks, depth), _at_depth(chunks, depth, True)]
 
-    first, changed, of_sheet, changed_sheet = ask(
-        "verify", folder=str(tmp_path / "site" / "models" / "few"), files=files
-    )
+        first, changed, of_sheet, changed_sheet = ask(
+            "verify", folder=str(tmp_path / "site" / "models" / name), files=files
+        )
 
-    assert first == of_sheet == [True, [], False]
-    assert changed == [False, [{"sample": 0, "x": 2, "y": 4}], False]
-    assert changed_sheet == [False, [{"sample": None, "x": 6, "y": 10}], False]
+        assert first == of_sheet == [True, [], False], name
+        assert changed == [False, [{"sample": 0, "x": 2, "y": 4}], False], name
+        assert changed_sheet == [False, [{"sample": None, "x": 6, "y": 10}], False], (
+            name
+        )
 
 
 @pytest.mark.parametrize("is_foreign", [True, False])
@@ -484,36 +484,39 @@ def test_pixels_are_unpacked_last_in_javascript(
     assert expected in said
 
 
-@pytest.mark.parametrize("filter_number", range(5))
-def test_filters_are_undone_in_javascript(ask: Ask, filter_number: int) -> None:
-    """Pillow reads the same bytes from a file whose rows all have this filter."""
+def test_filters_are_undone_in_javascript(ask: Ask) -> None:
+    """Pillow reads the same bytes from a file whose rows all have one of the five filters."""
     raw = np.random.default_rng(6).integers(0, 256, (4, 1 + 3 * 5), np.uint8)
-    raw[:, 0] = filter_number
-    chunks = [
-        (b"IHDR", struct.pack(">IIBBBBB", 5, 4, 8, 2, 0, 0, 0)),
-        (b"IDAT", zlib.compress(raw.tobytes())),
-        (b"IEND", b""),
-    ]
-    file = _png(chunks)
-    with Image.open(io.BytesIO(bytes(file))) as image:
-        pixels = np.array(image.convert("RGBA"))
-        expected = pixels.view(">u4").ravel().tolist()
-    assert ask("pixels", file=file) == expected
+    files, expected = [], []
+    for filter_number in range(5):
+        raw[:, 0] = filter_number
+        chunks = [
+            (b"IHDR", struct.pack(">IIBBBBB", 5, 4, 8, 2, 0, 0, 0)),
+            (b"IDAT", zlib.compress(raw.tobytes())),
+            (b"IEND", b""),
+        ]
+        files.append(_png(chunks))
+        with Image.open(io.BytesIO(bytes(files[-1]))) as image:
+            pixels = np.array(image.convert("RGBA"))
+        expected.append(pixels.view(">u4").ravel().tolist())
+    assert ask("pixels", files=files) == expected
 
 
-@pytest.mark.parametrize("depth", [1, 2, 4, 8])
-def test_indices_of_any_depth_are_read_in_javascript(ask: Ask, depth: int) -> None:
+def test_indices_of_any_depth_are_read_in_javascript(ask: Ask) -> None:
     """Rows of 11 pixels end within a byte."""
-    indices = np.random.default_rng(5).integers(0, 2**depth, (4, 11), np.uint8)
-    chunks = [
-        (b"IHDR", struct.pack(">IIBBBBB", 11, 4, 8, 3, 0, 0, 0)),
-        (b"PLTE", NEGATIVE[: 3 * 2**depth]),
-        (b"IDAT", zlib.compress(np.insert(indices, 0, 0, axis=1).tobytes())),
-        (b"IEND", b""),
-    ]
-    found = ask("pixels", file=_at_depth(chunks, depth))
-    greys = 255 - indices.ravel().astype(int)
-    assert found == (greys * 0x1010100 + 255).tolist()
+    files, expected = [], []
+    for depth in (1, 2, 4, 8):
+        indices = np.random.default_rng(5).integers(0, 2**depth, (4, 11), np.uint8)
+        chunks = [
+            (b"IHDR", struct.pack(">IIBBBBB", 11, 4, 8, 3, 0, 0, 0)),
+            (b"PLTE", NEGATIVE[: 3 * 2**depth]),
+            (b"IDAT", zlib.compress(np.insert(indices, 0, 0, axis=1).tobytes())),
+            (b"IEND", b""),
+        ]
+        files.append(_at_depth(chunks, depth))
+        greys = 255 - indices.ravel().astype(int)
+        expected.append((greys * 0x1010100 + 255).tolist())
+    assert ask("pixels", files=files) == expected
 
 
 def _at_depth(
