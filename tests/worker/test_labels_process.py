@@ -7,13 +7,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from model_core import classify, complete, decode, load_model, sample, upsample
+from model_core import classify, complete, load_model, sample, upsample
 from model_core.data.pixels import pixels_to_values, values_to_pixels
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model
 from tests.tiny_models import save_tiny_labelled, save_tiny_labelled_scales
 from tests.worker.harness import Client, StartWorker, wait_for
-from worker.contract import keys
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 from worker.contract.kinds.classify import ClassifySummary
 from worker.contract.kinds.complete import CompletionSummary
@@ -263,20 +262,6 @@ def test_scores_name_the_label(served: Client, models_dir: Path, name: str) -> N
         assert result.pixel.colours[0].bits == pytest.approx(
             float(expected.bits[0, 2, 1]), rel=1e-4
         )
-    served.wait_idle()
-
-
-@BOTH
-def test_files_hold_their_labels(served: Client, models_dir: Path, name: str) -> None:
-    """Coded by the best label for each picture, or by the one that was asked for: they come back as they were."""
-    model = load_model(name, models_dir=models_dir)
-    values = sample(model, 5, seed=1)
-    pixels = b"".join(pixels_of(image) for image in values.numpy())
-    for said in ({}, {"label": "0"}):
-        spec = served.submit(pixels, b"", kind="encode", model=name, n=5, options=said)
-        ended(served, spec)
-        blob = served.redis.hget(keys.image(spec.id), "blob")
-        np.testing.assert_array_equal(decode(model, blob).numpy(), values.numpy())
     served.wait_idle()
 
 
