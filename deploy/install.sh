@@ -117,3 +117,6 @@ esac
 echo "  3 of 3: the other packages (45 MB)"
 for project; do set -- "$@" --editable "$project"; shift; done
 pip "the other packages" --editable ".[$extra]" "$@" || give_up "one of the packages"
+
+# Last of all, what trainings need: it waits until the drawing loops are done.
+nice -n 19 "$python" -m model_core.training.ahead all >>.venv/ahead.log 2>&1 &

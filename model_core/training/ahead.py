@@ -1,14 +1,17 @@
 """Compile the loops of an update before the first one is made, in two processes at the
 same time.
 
-numba compiles in one thread, and an update calls some fifteen loops, for which a CPU
+numba compiles in one thread, and an update calls up to ten loops, for which a CPU
 core needs about 20 s. One process compiles those of the forward pass and of the head's
 gradients, the other one those of the rest of the backward pass. Neither needs what the
 other one computes, because only types decide what is compiled: in each process, the
 loops that the other one compiles do nothing.
 
 `python -m model_core.training.ahead` is such a process. It reads a JSON object from
-stdin, and leaves what it has compiled on disk.
+stdin, leaves what it has compiled on disk, and prints a dot for each loop.
+
+`python -m model_core.training.ahead all`, which the installation starts, compiles the
+updates of all networks that are chosen for pictures.
 """
 
 import hashlib
@@ -18,14 +21,18 @@ import os
 import pkgutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from model_core import fused
+from model_core import fused, slow_steps
+from model_core.compiled import ahead as drawing
 from model_core.compiled import keeping
+from model_core.compiled.vector_code import HAS_BF16
 from model_core.config import NetworkConfig
 from model_core.parent import die_with_parent
 from model_core.source_digest import source_digest
@@ -35,65 +42,84 @@ WITH_FORWARD = frozenset({"head_gradients"})
 """Loops of the backward pass that the first process compiles, so that both take about
 as long: 11 and 10 s on an AMD EPYC for the Row LSTM of colour pictures."""
 
+LOOPS = 10
+"""Most loops that an update calls."""
+
 LEAST_NICENESS = 0
 MOST_NICENESS = 19
 
+_IMAGES = 8
+"""Of the update that is compiled; some loops are called only for more than a few."""
+_DRAWING_LIMIT_S = 3600.0
+"""Seconds to wait for the loops that draw: they are compiled at a low priority, while a
+large package is downloaded and installed."""
 
-def is_compiled(config: NetworkConfig, images: int, precision: str) -> bool:
+
+def is_compiled(config: NetworkConfig, precision: str) -> bool:
     """Return True if `note_compiled` was called on this machine for such an update, and
     the sources of the loops have not changed since.
 
-    config: of the network.
-    images: number of images in a batch.
+    config: of the network; its sizes decide nothing.
     precision: float32 or bf16.
     """
-    return keeping.KEEP and _note(config, images, precision).exists()
+    return keeping.KEEP and _note(config, precision).exists()
 
 
-def note_compiled(config: NetworkConfig, images: int, precision: str) -> None:
+def note_compiled(config: NetworkConfig, precision: str) -> None:
     """Record on disk that such an update was made, and so is compiled; do nothing if it
     cannot be written.
 
-    config: of the network.
-    images: number of images in a batch.
+    config: of the network; its sizes decide nothing.
     precision: float32 or bf16.
     """
     if keeping.KEEP:
         with suppress(OSError):
-            _note(config, images, precision).touch()
+            _note(config, precision).touch()
 
 
-def compile_update(config: NetworkConfig, images: int, precision: str) -> None:
+def compile_update(
+    config: NetworkConfig, precision: str, say: Callable[[str], None]
+) -> None:
     """Compile everything that such an update calls, in two processes, and wait for
     them. If that fails, the update itself compiles what is missing.
 
-    config: of the network.
-    images: number of images in a batch.
+    config: of the network; its sizes decide nothing.
     precision: float32 or bf16.
+    say: called with a message and, once a minute, with how many loops are compiled.
     """
-    with compiling(config, images, precision, LEAST_NICENESS) as processes:
+    with (
+        tempfile.TemporaryFile() as dots,
+        compiling(config, precision, LEAST_NICENESS, dots) as processes,
+        slow_steps.regularly(say, lambda: _progress(dots), slow_steps.PATIENCE_S),
+    ):
         for process in processes:
             process.wait()
 
 
+def _progress(dots: IO[bytes]) -> str:
+    count = os.fstat(dots.fileno()).st_size
+    how_far = f": {count} of at most {max(LOOPS, count)}" if count else ""
+    return f"compiling the loops that learn, once on this machine{how_far}"
+
+
 @contextmanager
 def compiling(
-    config: NetworkConfig, images: int, precision: str, niceness: int
+    config: NetworkConfig, precision: str, niceness: int, dots: IO[bytes] | None = None
 ) -> Iterator[list["subprocess.Popen[bytes]"]]:
     """Context manager that yields the two processes that compile such an update; an
     empty list if compiled code is not kept on disk. They are killed at the end of the
     block; what they have compiled by then stays on disk.
 
-    config: of the network.
-    images: number of images in a batch.
+    config: of the network; its sizes decide nothing.
     precision: float32 or bf16.
     niceness: of the processes, 0 to 19.
+    dots: a file to which they write a byte for each loop that they have compiled.
     """
     processes: list[subprocess.Popen[bytes]] = []
     try:
         if keeping.KEEP:
             processes = [
-                _started(config, images, precision, half, niceness) for half in HALVES
+                _started(config, precision, half, niceness, dots) for half in HALVES
             ]
         yield processes
     finally:
@@ -103,11 +129,14 @@ def compiling(
 
 
 def _started(
-    config: NetworkConfig, images: int, precision: str, half: str, niceness: int
+    config: NetworkConfig,
+    precision: str,
+    half: str,
+    niceness: int,
+    dots: IO[bytes] | None,
 ) -> "subprocess.Popen[bytes]":
     asked = {
         "network": asdict(config),
-        "images": images,
         "precision": precision,
         "half": half,
         "niceness": niceness,
@@ -116,7 +145,7 @@ def _started(
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "model_core.training.ahead"],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=dots or subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     assert process.stdin is not None
@@ -126,11 +155,37 @@ def _started(
     return process
 
 
-def _note(config: NetworkConfig, images: int, precision: str) -> Path:
+def _note(config: NetworkConfig, precision: str) -> Path:
     sources = [*Path(keeping.__file__).parent.glob("*.py")]
     sources += Path(fused.__file__).parent.glob("*.py")
-    facts = repr((config, images, precision, source_digest(sorted(sources))))
+    digest = source_digest(sorted(sources))
+    facts = repr((config.network, config.channels > 1, precision, digest))
     return keeping.root / f"update-{hashlib.sha256(facts.encode()).hexdigest()[:16]}"
+
+
+def compile_all() -> None:
+    """Compile the updates of the networks that are chosen for pictures, in each
+    precision of this CPU, at the lowest priority.
+
+    This begins when all loops that draw are compiled, for which a picture may wait. It
+    ends without effect if they are not within an hour.
+    """
+    from model_core.training.choice import CHOICES
+
+    deadline = time.monotonic() + _DRAWING_LIMIT_S
+    loops = [(kind, name) for kind in drawing.KINDS for name in drawing.FUNCTIONS]
+    while not all(keeping.is_loop_kept(*loop) for loop in loops):
+        if not keeping.KEEP or time.monotonic() > deadline:
+            return
+        time.sleep(1)
+
+    for precision in ("float32", "bf16") if HAS_BF16 else ("float32",):
+        for config in (each.config() for each in CHOICES):
+            if is_compiled(config, precision):
+                continue
+            with compiling(config, precision, MOST_NICENESS) as processes:
+                if all(process.wait() == 0 for process in processes):
+                    note_compiled(config, precision)
 
 
 class _Loop:
@@ -141,9 +196,14 @@ class _Loop:
         self._turn = turn
 
     def __call__(self, *arguments: Any) -> Any:
-        if self._turn.compiles(self._loop.py_func.__name__):
-            return self._loop(*arguments)
-        return None
+        if not self._turn.compiles(self._loop.py_func.__name__):
+            return None
+        before = self._loop.stats.cache_misses.total()
+        result = self._loop(*arguments)
+        print(
+            "." * (self._loop.stats.cache_misses.total() - before), end="", flush=True
+        )
+        return result
 
 
 class _Turn:
@@ -188,9 +248,9 @@ def main() -> None:
     _replace_loops(turn)
     config = NetworkConfig(**asked["network"])
     network = build_network(config)
-    shape = (asked["images"], config.channels, config.height, config.width)
+    shape = (_IMAGES, config.channels, config.height, config.width)
     values = torch.zeros(shape, dtype=torch.uint8)
-    labels = torch.zeros(asked["images"], dtype=torch.int64)
+    labels = torch.zeros(_IMAGES, dtype=torch.int64)
     condition = network.of_labels(labels) if config.labels else None
     is_rounded = asked["precision"] == "bf16"
     with smallest_as_zero():
@@ -201,4 +261,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["all"]:
+        compile_all()
+    else:
+        main()

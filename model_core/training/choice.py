@@ -14,7 +14,7 @@ The rate for colour: held-out coins scored 2.53 after 300 updates with 0.001, 2.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,11 @@ class Choice:
     """In words, how many bits a value of held-out pictures needed after five minutes of
     training, and how many as a PNG file."""
 
+    def config(self) -> NetworkConfig:
+        """Return the network, for images of its preset's size."""
+        fields = dict(self.network)
+        return replace(PRESETS[fields.pop("preset")], **fields)
+
 
 _COLOUR = Choice(
     sort="in colour",
@@ -90,6 +95,9 @@ _BINARY = Choice(
     batch=16,
     reached="for comparison: black and white symbols came to 0.18",
 )
+
+
+CHOICES = (_BINARY, _GREY, _COLOUR)
 
 
 def choice(pictures: Survey) -> Choice:

@@ -78,7 +78,7 @@ _FEW = 100
 """Number of pictures below which a network learns their colours and little else."""
 
 
-Update = tuple[NetworkConfig, int, str]
+Update = tuple[NetworkConfig, str]
 """What decides which loops an update needs: network, images of a batch and precision."""
 
 
@@ -176,7 +176,8 @@ def lesson(
     update_s = min(times)
     faster = recipes[times.index(update_s)]
     if len(recipes) > 1:
-        remember(*_update(faster))
+        training = faster.training
+        remember(faster.network.config(), training.batch, training.precision)
     draft = draft.with_training(precision=faster.training.precision)
 
     process_bytes = data_bytes() - held_bytes
@@ -407,9 +408,8 @@ def _update_seconds(
         # The first update of each may compile code for this machine and is not
         # counted.
         learners = [learner_of(recipe, (train, labels)) for recipe in recipes]
-        with if_slow(say, "compiling the loops that learn, once on this machine"):
-            for recipe, learner in zip(recipes, learners, strict=True):
-                _advance_first(recipe, learner)
+        for recipe, learner in zip(recipes, learners, strict=True):
+            _advance_first(recipe, learner, say)
         times = [list[float]() for _ in learners]
         with if_slow(say, "timing updates"):
             for iteration in range(1, _MOST_MEASURED):
@@ -423,19 +423,21 @@ def _update_seconds(
 
 
 def _update(recipe: Recipe) -> Update:
-    training = recipe.training
-    return recipe.network.config(), training.batch, training.precision
+    return recipe.network.config(), recipe.training.precision
 
 
-def _advance_first(recipe: Recipe, learner: Learner) -> None:
+def _advance_first(
+    recipe: Recipe, learner: Learner, say: Callable[[str], None]
+) -> None:
     """Make a network's first update, with loops that two processes compile."""
     update = _update(recipe)
-    if recipe.training.device == "cpu" and not is_compiled(*update):
-        compile_update(*update)
+    is_new = recipe.training.device == "cpu" and not is_compiled(*update)
+    if is_new:
+        compile_update(*update, say)
+    with if_slow(say, "making the first update"):
         learner.advance(0, stop=False)
+    if is_new:
         note_compiled(*update)
-    else:
-        learner.advance(0, stop=False)
 
 
 def _length(

@@ -162,12 +162,12 @@ def test_hasty_lesson_does_not_wait_for_bf16_to_be_compiled(
     monkeypatch.setattr(teaching, "HAS_BF16", True)
     compiled = set[str]()
     monkeypatch.setattr(
-        teaching, "is_compiled", lambda config, images, precision: precision in compiled
+        teaching, "is_compiled", lambda config, precision: precision in compiled
     )
     folder = pictures(tmp_path / "some", 20)
     plan = lesson(folder, 1, tmp_path / "run", tuple(TINY), is_hasty=True)
     assert plan.other_update is not None
-    assert plan.other_update[2] == "bf16"
+    assert plan.other_update[1] == "bf16"
     compiled.add("bf16")
     plan = lesson(folder, 1, tmp_path / "run", tuple(TINY), is_hasty=True)
     assert plan.other_update is None
@@ -241,7 +241,7 @@ def test_what_takes_long_before_the_first_update_is_said(
     assert [line.partition(",")[0] for line in told] == [
         "looking at the pictures",
         "reading the pictures",
-        "compiling the loops that learn",
+        "making the first update",
         "timing updates",
     ]
     assert "nothing" not in quick
