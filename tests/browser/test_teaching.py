@@ -83,7 +83,7 @@ def test_folder_becomes_a_model_that_draws(
         assert not other.view.get_by_role("button", name="Finish now").is_visible()
         assert not other.view.get_by_role("button", name="Cancel").is_visible()
     site.view.locator(".training-board img").wait_for()
-    assert "The model: 0." in site.view.locator("figure").inner_text()
+    assert "that it was not shown: 0." in site.view.locator("figure").inner_text()
     assert findings(site) == []
     site.view.get_by_role("button", name="Finish now").click()
     site.view.get_by_text("it was asked to finish").wait_for()
