@@ -17,7 +17,8 @@ def problem_of(error: RefusedError) -> Problem:
 
 
 def headers_of(error: RefusedError) -> dict[str, str]:
-    """Return the headers of the response with the document."""
+    """Return the headers of a refusal: its rate limits, Retry-After, and
+    WWW-Authenticate for 401."""
     kind = error.problem
     headers = rate_limit_headers(error.quotas)
     if kind.status == 401:

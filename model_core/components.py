@@ -145,7 +145,7 @@ def _by_member(
 
 def mixed(log_p: Tensor, components: Sequence[Component]) -> Tensor:
     """Return ln p of each image under the model (B,), given ln p under each component
-    (N, B)."""
+    (N, B), without its prior. Members count equally."""
     if len(components) == 1:
         return log_p[0]
     joint = _joint(log_p, components)

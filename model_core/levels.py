@@ -22,6 +22,7 @@ FOLDER = Path(
 class Level:
     """A level of CPUs.
 
+    name: that of its folder of compiled loops.
     processor: LLVM's name of it.
     machines: the results of `platform.machine()` that it applies to.
     features: those that a CPU must have, by LLVM's names.

@@ -128,8 +128,8 @@ def complete_picture(
     """Fill the hole of a picture `n` times, and write the images as one picture to
     `how.out`; for n = 0 the expected image. The hole is the white part of `mask`, or
     without one the transparent part of `image`. The facts and the document of the
-    result are those of `draw`, without `nats`, and `method`, `posterior` (how good the
-    draws are) and `ranking` if they apply.
+    result are those of `draw` without `nats` and `bits_per_dim`. If they apply, the
+    document also has `method`, `posterior` (how good the draws are) and `ranking`.
 
     options: from `with_defaults`.
     work: shows the progress.

@@ -9,7 +9,7 @@ from worker.contract.fairness import Shares
 
 class Seats:
     """One seat for each open event stream and long poll. An account may have as many
-    seats as are still free."""
+    seats as are still free: one alone gets half of them, two a third each."""
 
     def __init__(self, number: int) -> None:
         self._number = number

@@ -104,8 +104,8 @@ def ring_at(block, array, layer, cell):
 @njit(**PHASE)
 def begin_streams(thread, threads, block):
     """Do one thread's part of a phase (phases.py): begin the skip sums with the biases,
-    and the first stream with what the input convolution reads before the pixel, all
-    colours."""
+    and the first stream with what the input convolution reads of all colours of earlier
+    pixels. block: addresses (record.py)."""
     features, bias = all_of(block, FEATURES), weights_at(block, BEFORE_B)
     skips, skip_bias = state_at(block, SKIPS), weights_at(block, SKIP_B)
     item = thread

@@ -247,8 +247,8 @@ def begin_given(slots, first, end, front, shared, state, places, ring_rows, stre
 
 @njit(inline="always")
 def weigh_given(count, wanted, work, shared, state, places):
-    """Add up ln p of the weighed pixels of rows that are given whole, in state.log_p,
-    after all layers are computed. Return False if a logit is not finite.
+    """Add ln p of the weighed pixels of rows that are given whole to state.log_p, once
+    all layers are computed. Return False if a logit is not finite.
 
     count, wanted: what `begin_given` returned.
     work: front.work.

@@ -21,8 +21,8 @@ from numba.core import config as numba_config
 
 
 def has_feature(name: str) -> bool:
-    """Return True if the CPU for which code is compiled has a feature, by LLVM's
-    name: this one, or that of NUMBA_CPU_FEATURES."""
+    """Return True if the CPU for which code is compiled has a feature. That CPU is this
+    one, or has the features in NUMBA_CPU_FEATURES. name: LLVM's."""
     named = numba_config.CPU_FEATURES  # pyright: ignore[reportAttributeAccessIssue]
     return (
         binding.get_host_cpu_features().get(name, False)
@@ -155,7 +155,7 @@ def side_by_side(
 
 def fetch(b: Builder, address: ir.Value) -> None:
     """Emit code that asks the CPU to bring the cache line at `address` into its second
-    cache. Nothing need be stored there."""
+    cache. address: an integer; it may point to no memory."""
     integer, pointer = ir.IntType(32), ir.IntType(8).as_pointer()
     kind = ir.FunctionType(ir.VoidType(), [pointer, integer, integer, integer])
     reads, second_cache, data = integer(0), integer(2), integer(1)

@@ -6,10 +6,10 @@ from PIL import Image, ImageOps
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Return a copy of a picture as a person sees it: turned by the orientation in its
+    """Return a picture as a person sees it: turned by the orientation in its
     EXIF data, and with 8 bits per colour. Of 16 bits the upper 8 are kept.
 
-    image: opened by Pillow; it is decoded here if it is not yet.
+    image: opened by Pillow; it is decoded and turned too, and loses its EXIF data.
 
     Raises ValueError for a picture with 32 bits per colour, because its file does not
     say which numbers are black and white, and for one with 16 bits and a transparent
@@ -25,7 +25,8 @@ def upright(image: Image.Image) -> Image.Image:
 
 
 def turned(image: Image.Image) -> Image.Image:
-    """Return a copy of a picture, turned by the orientation in its EXIF data."""
+    """Return a copy of a picture, turned by the orientation in its EXIF data. The picture
+    itself is turned too, and loses its EXIF data."""
     image.load()  # EXIF data may stand behind the pixels
     image.getexif()
     # Pillow would write the EXIF data anew, which fails for some that cameras write.

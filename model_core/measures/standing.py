@@ -43,8 +43,8 @@ class Standing:
     """Share of the validation images that are at least as improbable as the picture, 0
     to 1. Small: the picture is unusual."""
     typicality: float | None
-    """Share of the validation images whose -ln p is at least as far from the middle, to
-    either side, 0 to 1. Small: the picture is unusual, or unusually plain (Nalisnick et
+    """Share of the validation images whose -ln p is at least as far from their median,
+    to either side, 0 to 1. Small: the picture is unusual, or unusually plain (Nalisnick et
     al.)."""
 
     @classmethod

@@ -143,8 +143,8 @@ class Chain:
     start: Start = field(init=False)
     """The candidates for the first image. Set by `begin`."""
     log_evidence_above: float = field(init=False)
-    """ln of an estimate of p(given pixels) that is too large on average, if the image
-    is a draw from the posterior. Set by `look_back`."""
+    """ln of an upper estimate of p(given pixels): it is too large on average if the
+    image is a draw from the posterior. Set by `look_back`."""
 
     def __post_init__(self) -> None:
         self._next = self.number * SWEEPS_OF_CHAIN
@@ -419,7 +419,7 @@ class Chain:
 
     def look_back(self) -> Iterator[float]:
         """Set `log_evidence_above`: yield 0.0 after each step; there may be none. The
-        image stays as it is.
+        image stays as it is. Call it after the rounds.
 
         The proposer of `starts` whose own particles had the most weight draws the whole
         hole again, with the current image among its particles. If it is a guide whose

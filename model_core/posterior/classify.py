@@ -244,9 +244,10 @@ def _log_p_by(starts: Sequence[Start], model: Model) -> Floats:
 
 
 def evened(log_weights: Floats) -> Floats:
-    """Cut the largest of weights (N,), given by their logarithms, which are finite,
-    until each has at most MOST / sqrt(N) = 0.5 / sqrt(N) of their new sum. Return the
-    logarithms (N,), scaled so that the sum is as before.
+    """Return the logarithms (N,) of weights whose largest are cut until each has at
+    most MOST / sqrt(N) = 0.5 / sqrt(N) of their sum, which stays.
+
+    log_weights: (N,), finite.
 
     Otherwise the few heaviest images would decide alone, and be too sure (truncated
     importance sampling: Ionides, 2008). Fewer than four weights cannot all be so small:

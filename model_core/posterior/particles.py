@@ -89,7 +89,8 @@ class Particles(Protocol):
 
 class StageParticles:
     """Particles in the slots of a stage (sampling/stage.py), which draws with one
-    network. Rows that are given to all particles of a label are computed only once.
+    network; the protocol `Particles` describes the methods. Rows that are given to all
+    particles of a label are computed only once.
 
     size: maximum number of particles.
     """

@@ -106,8 +106,9 @@ class Drawings:
     def step(self) -> list[SlotRow]:
         """Advance every image and field that does not wait, and return the rows that
         became final. Rows of a field are numbered from its top. All given rows of an
-        image that took over a state come at once. With its last row an image is closed;
-        a field stays until `close`, so that `log_p` can be read.
+        image that took over a state come at once. With its last row an image is closed,
+        but its `log_p` and `image` can be read until the slot is opened again; a field
+        stays until `close`.
 
         The list may be empty while fields are drawn.
         """

@@ -150,7 +150,7 @@ def evaluate_model(
     batch: images in one pass.
     on_images: called with the number of images that were scored since the last call.
     labels: (N,), the index of the true label of each image; not used for a model of one
-        component.
+        component. Default: none; the score then has no label_nats and label_errors.
     """
     if len(model.components) > 1:
         return evaluate_components(

@@ -166,8 +166,9 @@ def prepare(
     request: RunRequest, ranks: Ranks, device: str = "cpu"
 ) -> tuple[Loop, RunFiles | None]:
     """Read the data, make the directory and the log, and return a loop that is ready to
-    run, and the files that it writes (None in processes that do not lead), which the
-    caller closes with `files.journal.close()`. Seeds torch's global generator.
+    run, from the last checkpoint if `request.resume`, and the files that it writes
+    (None in processes that do not lead), which the caller closes with
+    `files.journal.close()`. Seeds torch's global generator.
 
     ranks: the group of processes.
     device: of this process.

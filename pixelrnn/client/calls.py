@@ -70,7 +70,7 @@ class Classifying(Fitting, Colouring, Keeping, total=False):
 
 
 class Encoding(Colouring, Keeping, total=False):
-    """How pictures are encoded."""
+    """How pictures are encoded; see `AsyncClient.encode`."""
 
 
 class Drawing(Keeping, total=False):

@@ -130,11 +130,11 @@ def _expect_version(text: str) -> None:
 
 
 def expect_numerics(theirs: str, ours: str) -> None:
-    """Raise ProvenanceError if a picture was drawn with other arithmetic than `ours`,
+    """Raise ProvenanceError if a picture was drawn without the arithmetic `ours`,
     because its bytes may then differ.
 
-    theirs: `numerics` of the picture, possibly several separated by commas; empty
-    passes.
+    theirs: `numerics` of the picture, possibly several, separated by ", ": one of them
+        must be `ours`. Empty passes.
     """
     if theirs and ours not in theirs.split(", "):
         raise ProvenanceError(

@@ -128,11 +128,12 @@ def draw_order(
 ) -> DrawOrder:
     """Return the order for a job whose images begin with `given`, None for nothing.
 
-    drawer: the member of the model that draws.
+    drawer: which member draws, and whether its published rows are continued.
     rank, hole: see DrawOrder.
     weighed: whether the result contains ln p of each image.
 
-    Raises ValueError for a label that the model does not have, and for a damaged row.
+    Raises ValueError for a label that the model does not have, and for a published
+    row that cannot be decoded.
     """
     images: Sequence[PlannedImage] = plan_images(
         spec, card.levels, given, material.rows, drawer, weighed

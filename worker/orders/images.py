@@ -297,10 +297,10 @@ rows per second."""
 
 
 def row_pixels(row: NDArray[np.integer], values: int) -> bytes:
-    """Return the pixel bytes of a row of values (C, W), ordered by pixel and then by
+    """Return a row of values (C, W) as bytes 0 to 255, ordered by pixel and then by
     colour.
 
-    values: number of different ones.
+    values: number of different values, which are spread over 0 to 255.
     """
     pixel_by_pixel = row.T.astype(np.uint8, copy=False).tobytes()
     return pixel_by_pixel.translate(pixel_of_value(values))
