@@ -91,7 +91,8 @@ def draws_of(card: Card) -> str:
     """How probable the draws of such a model are, and how its test images are."""
     draws = card.scores["draws"]
     nats = f"{draws['nats']:,.0f} ± {draws['standard_error']:.0f} nats"
-    return f"its own draws have {nats}, test images {card.scores['nats']:,.0f}"
+    test = f"{card.scores['nats']:,.0f}"
+    return f"its draws have {nats}, so it finds them less probable than test images ({test})"
 
 
 def _table_of(card: Card) -> PaperTable | None:
