@@ -166,3 +166,10 @@ def test_host_and_port_of_a_redis_url(url: str, place: tuple[str, int] | None) -
 def test_a_failure_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "nonsense")
     assert doctor.main(["8000"]) == 1
+
+
+def test_it_names_the_interpreter_that_make_takes() -> None:
+    """Both try the same names in the same order."""
+    makefile = Path(__file__).parents[2].joinpath("Makefile").read_text("utf-8")
+    assert f"for python in {' '.join(doctor.PYTHONS)}; do" in makefile
+    assert doctor.check_python().text.endswith(")")
