@@ -14,7 +14,7 @@
 
 import { Accepting } from "./accepting.js";
 import { Chain, counted, FEW, seat } from "./chain.js";
-import { argmax } from "../elementary.js";
+import { argmax, log } from "../elementary.js";
 import { Mixture } from "./mixture.js";
 import { givenBehind, inverted, isMostlyLast } from "./plan.js";
 import { acceptedReceipt, GOOD_APART, receiptOf } from "./receipt.js";
@@ -264,7 +264,7 @@ export class IslandsRun {
    */
   receipt() {
     const { strangeNats, image } = this.target;
-    const noiseNats = this.target.known.length * Math.log(image.values);
+    const noiseNats = this.target.known.length * log(image.values);
     if (this.#accepting?.nats.length) {
       return acceptedReceipt(this.#accepting, this.#acceptedAtOne, strangeNats, noiseNats);
     }

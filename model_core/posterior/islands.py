@@ -5,7 +5,6 @@ draws the images (accepting.py). Otherwise each image is drawn by two chains tha
 independently (chain.py).
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_core.components import Component
-from model_core.elementary import shares
+from model_core.elementary import log_count, shares
 from model_core.networks.pixel_network import PixelNetwork
 from model_core.posterior.accepting import Accepting
 from model_core.posterior.chain import FEW, Chain, counted, seat, sizes_of
@@ -333,7 +332,7 @@ class IslandsRun:
         """Return the receipt of all images that were drawn, at least one, and the
         marginals."""
         strange, values = self._target.strange_nats, self._target.values
-        noise_nats = self._target.known.size * math.log(values)
+        noise_nats = self._target.known.size * log_count(range(values))
         accepting = self._accepting
         if accepting is not None and accepting.nats:
             orientation = self._mixture.ways[accepting.member].orientation

@@ -8,9 +8,7 @@ const { page, engine, cases } = JSON.parse(readFileSync(0, "utf8"));
 const from = (folder, name) => import(pathToFileURL(`${folder}/${name}.js`).href);
 const { settingsIn, settingsOf } = await from(page, "service/settings");
 const { linkTo, recipeFrom } = await from(page, "service/share");
-const { curlLine, pythonLine } = await from(page, "service/code_examples");
 const { historyEntry } = await from(page, "service/history");
-const place = { origin: "http://here", isGuarded: false };
 const { recipeOf } = await from(engine, "recipe");
 
 /** The options of a sample, or the reason why they cannot be told. @param {Record<string, string>} text */
@@ -32,8 +30,6 @@ const read = await Promise.all(
       followed: recipeFrom(view, query).settings,
       remembered: historyEntry(job, {}, ""),
       dropped: settingsOf(text),
-      curl: curlLine(job, job.n - 1, place),
-      python: pythonLine(job, job.n - 1, place),
       engine: job.kind === "sample" ? engineOptions(text) : null,
     };
   }),

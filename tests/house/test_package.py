@@ -36,7 +36,7 @@ SOURCE = (
 """All that may lie at the top of a checkout, and so of an sdist."""
 KINDS_OF_FILES = (
     ".Dockerfile .cff .css .gif .gitignore .go .gz .html .ipynb .java .js .json .lock .lua .md .mjs .png .py",
-    ".safetensors .sh .svg .toml .ts .typed .webp .yaml .yml .zip",
+    ".safetensors .sh .sha256 .svg .toml .ts .txt .typed .webp .woff2 .yaml .yml .zip",
 )
 DIGIT, MASK = ROOT / "docs/img/digit.png", ROOT / "docs/img/lower-half.png"
 MODEL = "mnist-pixelcnn"
