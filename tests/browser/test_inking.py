@@ -39,14 +39,12 @@ def test_ink_at_the_bottom_draws_the_top(site: Site) -> None:
     assert asked.value.json()["filled_pixels"] == 29
     site.wait_for_standing("Four endings")
     assert [site.pixels(i)[27] for i in range(4)] == [255] * 4
-    site.page.wait_for_function(
-        "() => document.querySelector('#view-draw .sentence').textContent"
-    )
     receipt = site.service.get(f"/jobs/{asked.value.json()['id']}")["result"][
         "posterior"
     ]
-    said = site.view.locator(".explained").inner_text()
-    assert f"{receipt['quality']}: " in said
+    explained = site.view.locator(".explained")
+    explained.get_by_text(f"{receipt['quality']}: ").wait_for()
+    said = explained.inner_text()
     is_told = _one_in(receipt["evidence_nats"]) in said
     assert is_told == (receipt["quality"] != "poor")
     with site.page.expect_response("**/complete") as harder:
