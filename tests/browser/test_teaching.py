@@ -19,9 +19,10 @@ from tests.browser.site import Site
 from tests.house.processes import eventually
 from tests.house.running import ForkedUp, Up
 
-pytestmark = pytest.mark.timeout(900)
-LONG_MS = 300_000
-"""Until a network is compiled, or a round has been trained, on a busy machine."""
+pytestmark = pytest.mark.timeout(1800)
+LONG_MS = 900_000
+"""Until a network is compiled, or a round has been trained. A training has the lowest
+priority: beside other tests it gets next to no CPU."""
 COUNT = 1000
 """Of fewer pictures it has learned enough before anybody can press Finish."""
 

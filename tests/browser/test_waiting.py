@@ -157,7 +157,7 @@ def test_first_visit_moves_and_says_what_is_happening(site: Site) -> None:
     site.view.get_by_text("Recorded earlier").filter(
         has_text="0 of 2 are ready"
     ).wait_for()
-    assert "about a minute" in site.view.locator(".origin").inner_text()
+    assert "for a minute or more" in site.view.locator(".origin").inner_text()
     at = int(site.view.get_by_label("Pixel", exact=True).input_value())
     site.page.wait_for_function(
         "at => document.querySelector('.place input').value > at", arg=at

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 PATIENCE = 10
 """A turn may take so many times its usual duration."""
-LEAST_S = 2.0
+LEAST_S = 5.0
 """Least time for a turn in seconds: a machine may be busy with something else for a
 moment."""
 FIRST_S = 300.0

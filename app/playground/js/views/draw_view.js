@@ -289,7 +289,7 @@ export class DrawView {
       );
     }
     return t(
-      "Recorded earlier, to look at meanwhile. The live one begins by itself: the networks are being compiled for this processor, once, which takes a minute or more, {minutes} so far. {ready} of {all} are ready.",
+      "Recorded earlier. The live one begins by itself: networks are compiled here once, for a minute or more ({minutes} so far). {ready} of {all} are ready.",
       { ...counts, minutes: duration(performance.now() / 1000) },
     );
   }
