@@ -37,5 +37,5 @@ def opened(browser: Any, folder: Path, **options: Any) -> Iterator[tuple[Any, st
             ),
         )
         yield page, url
-    context.close()
-    assert complaints == []
+        context.close()  # before the server: the page may be loading something yet
+    assert complaints == [], complaints

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.timeout(1800)
 LONG_MS = 900_000
 """Until a network is compiled, or a round has been trained. A training has the lowest
 priority: beside other tests it gets next to no CPU."""
-COUNT = 1000
-"""Of fewer pictures it has learned enough before anybody can press Finish."""
+COUNT, SIDE = 1000, 20
+"""Of fewer or smaller pictures it has learned enough before anybody can press Finish."""
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def folder(tmp_path: Path) -> Path:
     folder, chance = tmp_path / "Kästchen", random.Random(1)
     folder.mkdir()
     for i in range(COUNT):
-        picture = Image.new("L", (8, 8))
-        picture.paste(255, (0, 0, chance.randint(1, 7), chance.randint(1, 7)))
+        picture = Image.new("L", (SIDE, SIDE))
+        picture.paste(255, (0, 0, *(chance.randrange(1, SIDE) for _ in range(2))))
         picture.save(folder / f"{i}.png")
     (folder / "broken.png").write_bytes(b"no picture")
     return folder
@@ -64,7 +64,7 @@ def test_folder_becomes_a_model_that_draws(
     site.fill("name", "squares")
     site.submit()
     site.view.get_by_text(
-        "squares: 1,000 pictures, 8 × 8; 1 could not be read"
+        "squares: 1,000 pictures, 20 × 20; 1 could not be read"
     ).wait_for()
     site.wait_for_standing("Learning: ")
     site.page.goto("about:blank")
@@ -99,7 +99,7 @@ def test_folder_becomes_a_model_that_draws(
     site.view.get_by_role("button", name="Draw with it").click()
     site.page.locator("#view-draw:visible canvas.paper").wait_for()
     site.wait_for_standing("Four endings")
-    assert len(site.pixels(3)) == 64
+    assert len(site.pixels(3)) == SIDE * SIDE
     assert set(site.pixels(3)) <= {0, 255}
 
 
