@@ -1,5 +1,5 @@
-"""Settings for operators, read once from environment variables: those named
-PIXELRNN_*, and REDIS_URL. docs/settings.md is generated from their descriptions."""
+"""Settings for operators, read once from environment variables: PIXELRNN_* and
+REDIS_URL. docs/settings.md is generated from their descriptions."""
 
 import re
 from ipaddress import ip_network
@@ -88,8 +88,6 @@ def _long_enough(secret: SecretStr | None) -> SecretStr | None:
 
 
 def _proxies(proxies: tuple[str, ...]) -> tuple[str, ...]:
-    """The same proxies. Raises ValueError for a misspelt one, which uvicorn would take for a name that no client
-    has."""
     for proxy in proxies:
         if proxy == "*" and len(proxies) > 1:
             raise ValueError("expected * alone, because it is any")
@@ -112,114 +110,135 @@ class Settings(RedisSettings):
     """Each field is the environment variable PIXELRNN_<FIELD>."""
 
     host: str = "127.0.0.1"
-    """Address to listen on; 0.0.0.0 = all of this machine's."""
+    """Address to listen on; 0.0.0.0 = all addresses of this machine."""
     port: int = Field(default=8000, ge=0, le=65535)
-    """Port to listen on; 0 = any that is free."""
+    """Port to listen on; 0 = any free port."""
     api_keys: Annotated[tuple[KeyEntry, ...], NoDecode, BeforeValidator(_keys)] = ()
-    """Who may use the server: NAME:SHA256-OF-THE-KEY, separated by commas (`pixelrnn key NAME` makes one). Empty:
-    everybody who can reach it."""
+    """Who may use the server: NAME:SHA256-OF-THE-KEY, separated by commas (`pixelrnn
+    key NAME` makes one). Empty: everybody who can reach it."""
     keys_file: Annotated[
         Path | None, BeforeValidator(_none_if_empty), AfterValidator(_readable)
     ] = None
-    """A file with further keys, which may change while the server runs: `pixelrnn keys` adds, lists and revokes them,
-    each with an end and allowances of its own. The same for all APIs."""
+    """A file with further keys, which may change while the server runs: `pixelrnn keys`
+    adds, lists and revokes them, each with an expiry and limits of its own. The same
+    for all APIs."""
     keys_stale_s: float = Field(default=600.0, ge=0)
-    """Seconds for which the keys of that file stay valid while it cannot be read; 0 = for ever."""
+    """Seconds for which the keys of that file stay valid while it cannot be read; 0 =
+    without limit."""
     insecure: bool = Field(default=False, validate_default=True)
     """Serve other machines without any key."""
     metrics_open: bool = False
-    """Show /metrics without a key, where there are keys; but not through a proxy."""
+    """Show /metrics without a key even if there are keys, but not through a proxy."""
     origins: Annotated[CommaList[str], AfterValidator(check_origins)] = ()
-    """Other web pages that may call the API from a browser, such as https://pixels.example, separated by commas; * =
-    all."""
+    """Origins of other web pages that may call the API from a browser, such as
+    https://pixels.example, separated by commas; * = all."""
     hosts: Annotated[CommaList[str], AfterValidator(_host_names)] = ()
-    """Host names that clients may use for this server while it has no API keys, such as pixels.example, separated by
-    commas, besides the one it listens on. Addresses and names without a dot are always accepted. Others get 403."""
+    """Host names that clients may use for a server without API keys, such as
+    pixels.example, separated by commas, besides the one it listens on. Addresses and
+    names without a dot are always accepted. Others get 403."""
     public_url: Annotated[str, AfterValidator(_web_address)] = ""
-    """Address of this server as others write it, such as https://pixels.example/pixels: that of shared links, and of
-    links in webhooks. Empty: the one that a request was sent to; links in webhooks have none then."""
+    """URL of this server as clients write it, such as https://pixels.example/pixels,
+    for shared links and for links in webhooks. Empty: shared links begin with the URL
+    of the request, and webhooks have no links."""
     root_path: Annotated[str, AfterValidator(_root_path)] = ""
-    """Path below which a proxy shows this server, such as /pixels, whether or not it removes it from requests."""
+    """Path at which a proxy publishes this server, such as /pixels, whether or not the
+    proxy removes it from requests."""
     full_jobs: bool = False
-    """Show in each job the options of all kinds, as 0.4.0 did and clients generated from its description need. It goes
-    with 0.6.0."""
+    """Show the options of all kinds in each job, as 0.4.0 did; clients generated from
+    its description need it. Will be removed in 0.6.0."""
     proxies: Annotated[CommaList[str], AfterValidator(_proxies)] = ("127.0.0.1", "::1")
-    """Addresses or networks of proxies, such as 10.0.0.0/8, separated by commas; * = any. The address
-    that they give in X-Forwarded-For counts as the client's, by which allowances and wrong keys are counted."""
+    """Addresses or networks of trusted proxies, such as 10.0.0.0/8, separated by
+    commas; * = any. The address that they send in X-Forwarded-For is the client's, to
+    which limits and wrong keys are charged."""
     link_secret: Annotated[
         SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_long_enough)
     ] = None
-    """Secret that signs the links of `POST /jobs/{id}/links`, which work without a key: 32 characters or more, such as
-    `openssl rand -hex 32` prints, the same for all APIs. Unset: no links. Changing it voids the links given out
-    before."""
+    """Secret that signs the links of `POST /jobs/{id}/links`, which work without a key:
+    32 characters or more, such as `openssl rand -hex 32` prints, the same for all APIs.
+    Empty: no links. If it changes, earlier links no longer work."""
     webhook_hosts: Annotated[tuple[Place, ...], NoDecode, BeforeValidator(_places)] = ()
-    """Hosts that this API may call when a job has ended, such as hooks.example or hooks.example:8443, separated by
-    commas; without a port it is 443. None: a request with `webhook` is refused."""
+    """Hosts that this API may call when a job has ended, such as hooks.example or
+    hooks.example:8443, separated by commas; the default port is 443. Empty: a request
+    with `webhook` is refused."""
     webhook_secret: Annotated[
         SecretStr | None, BeforeValidator(_none_if_empty), AfterValidator(_signing)
     ] = None
-    """Secret that signs webhooks: whsec_ and 24 to 64 bytes in base64, the same for all APIs and receivers."""
+    """Secret that signs webhooks: whsec_ and 24 to 64 bytes in base64, the same for all
+    APIs and receivers."""
     mark: bool = True
-    """Pictures that were drawn say so in their files, in the words of IPTC; their pixels are the same without it."""
+    """Mark the files of drawn pictures as generated, in the metadata of IPTC. Pixels do
+    not depend on it."""
     portable_dir: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
-    """Directory in which workers lay models out for browsers (their PIXELRNN_PORTABLE_DIR): then the page also draws
-    where it is shown. None: no models for browsers."""
+    """Directory in which workers write models for browsers (their
+    PIXELRNN_PORTABLE_DIR), so that the page can also draw in the browser. Empty: no
+    models for browsers."""
     portable_open: bool = False
-    """Give models for browsers, weights and all, to everybody where there are keys. Without keys everybody has them."""
+    """Offer models for browsers, with their weights, to everybody even if there are
+    keys. Without keys everybody has them."""
     added_dir: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
-    """Directory for the models that are added through the API, and workers' PIXELRNN_ADDED_DIR: all of them need it in
-    common. None: none are taken."""
+    """Directory of the models that are added through the API, shared with the workers
+    (their PIXELRNN_ADDED_DIR). Empty: no models can be added."""
     added_mib: int = Field(default=2048, ge=1)
-    """MiB that all added models may have together, with the pictures and checkpoints of trainings, and with everything
-    in `portable_dir`."""
+    """Most MiB of all added models, the pictures and checkpoints of trainings, and the
+    files in `portable_dir` together."""
     training: Annotated[bool | None, BeforeValidator(_none_if_empty)] = None
-    """Take models, and pictures to train on, from others: with keys from those with the right `train`, else from
-    everybody. Unset: without keys only where the server listens on this machine alone. 0: from nobody."""
+    """Accept models, and pictures to train on: with keys from those that have the right
+    `train`, else from everybody. Unset: with keys, or if the server listens on this
+    machine alone. 0: never."""
     training_minutes: float = Field(default=60.0, gt=0, le=1440)
-    """Minutes that a training may be asked to take."""
+    """Most minutes of a training."""
     client_rate: float = Field(default=50.0, ge=MIN_RATE, le=MAX_RATE)
-    """Jobs a second that one client may hand in, on average; twice as many at once."""
+    """Jobs per second that one client may submit on average; twice as many at once."""
     client_jobs: int = Field(default=512, ge=1, le=MAX_OPEN_JOBS)
-    """Jobs of one client that may be queued or running."""
+    """Most jobs of one client that are queued or running."""
     queue_jobs: int = Field(default=2048, ge=1)
-    """Jobs that may wait in one queue of workers; beyond, requests get 503 with Retry-After."""
+    """Most jobs that wait in a queue; further requests get 503 with Retry-After."""
     queue_work: int = Field(default=500_000_000, ge=1)
-    """Values (one colour of one pixel) that open jobs may lack together; beyond, requests get 503."""
+    """Most values (one colour of one pixel) that all open jobs still have to draw;
+    further requests get 503."""
     field_pixels: int = Field(default=65_536, ge=1)
-    """Pixels of a job's pictures together, where they are larger than the model's."""
+    """Most pixels of all pictures of a job together, if they are larger than the
+    model's."""
     redis_share: float = Field(default=0.8, gt=0, le=1)
-    """Part of Redis's maxmemory that may be used, or of its machine's memory if it has none. Memory for what accepted
-    jobs will write is reserved; a job that would need more than this part is refused."""
+    """Part of Redis's maxmemory that may be used, or of its machine's memory if it has
+    none. Memory for the results of accepted jobs is reserved, and a job that would
+    exceed this part is refused."""
     fleet_age_s: float = Field(default=0.5, ge=0)
-    """How old the view of workers and queue may be that requests are judged by."""
+    """Seconds for which the state of workers and queues is cached for checking
+    requests."""
     max_streams: int = Field(default=4096, ge=1)
-    """Open event streams, followed pictures, zips, downloads of models and long polls of this process."""
+    """Most open event streams, followed pictures, zips, downloads of models and long
+    polls of this process."""
     max_upload_bytes: int = Field(default=2 * 1024 * 1024, ge=1024)
-    """Size of one uploaded file, at most."""
+    """Most bytes of one uploaded file."""
     pack_after_s: float = Field(default=600.0, ge=0)
-    """Seconds after a job's end until the entries of its rows are packed into one small value; 0 = never. An API of a
-    version that cannot read packed entries shows such a job without rows."""
+    """Seconds after a job's end until its rows are packed into one small value; 0 =
+    never. An API of a version that cannot read packed rows shows such a job without
+    rows."""
     retention_s: int = Field(
         default=RESULT_TTL_S, ge=MIN_RETENTION_S, le=MAX_RETENTION_S
     )
-    """Seconds that a job's results are kept once it has ended: the most that a request may ask for, and what it gets
-    when it does not. The same for all APIs."""
+    """Seconds for which the results of an ended job are kept: the default, and the most
+    that a request may ask for. The same for all APIs."""
     redis_budget_s: float = Field(default=3.0, gt=0)
     """Seconds after which a request that waits for Redis gets 503."""
     ping_s: float = Field(default=15.0, gt=0)
-    """Seconds between comments on an event stream on which nothing happens, so that proxies keep it open."""
+    """Seconds between comments on an idle event stream, which keep proxies from closing
+    it."""
     receive_s: float = Field(default=60.0, gt=0)
-    """How long a client may take to send a request, with its pictures; its headers must be there in ten seconds."""
+    """Seconds in which a client must send a request with its pictures; its headers must
+    arrive in ten seconds."""
     stall_s: float = Field(default=30.0, gt=0)
-    """A reader that takes next to nothing for this long is let go; it may come back with the last id it has."""
+    """Seconds after which a reader that takes almost nothing is disconnected. It may
+    continue with the last id that it has."""
     drain_s: int = Field(default=4, ge=1)
-    """How long a stopping server waits for its requests."""
+    """Seconds for which a stopping server waits for open requests."""
     access_log: bool = True
-    """One line for each request."""
+    """Log one line for each request."""
 
     @property
     def public_origin(self) -> str:
-        """`public_url` without `root_path`, with which all addresses begin."""
+        """`public_url` without `root_path`, the beginning of all addresses."""
         return self.public_url.removesuffix(self.root_path)
 
     @property

@@ -153,7 +153,7 @@ class AddedCard(Record):
 
 
 def models_in(added: Path) -> Path:
-    """Return the folder of the added models, DIR/models. It need not exist."""
+    """Return the folder of the added models, which need not exist."""
     return added / "models"
 
 
@@ -210,12 +210,8 @@ class JobFiles:
         return is_waiting or self.is_published
 
     def summary(self) -> str | None:
-        """Return the result of the training as JSON text, from the published model's
-        directory.
-
-        Return None if this job has published no model, or if the file is missing or
-        unreadable: earlier versions wrote none.
-        """
+        """Return the result of the training as JSON text. Return None if this job has
+        published no model, or if an earlier version wrote no summary."""
         if not self.is_published:
             return None
         try:
@@ -228,9 +224,7 @@ class JobFiles:
         published.
 
         The model stays if `is_kept`, or if it has replaced another version: only an API
-        may undo that. Files that cannot be deleted are left without an error, but
-        OSError is raised if the published model's directory is there and cannot be
-        renamed.
+        may undo that. Files that cannot be deleted are left.
         """
         if not is_kept and self.is_published and not self.former.exists():
             with suppress(FileNotFoundError):  # another call has just deleted it
@@ -277,7 +271,7 @@ def _hidden(models: Path, pattern: re.Pattern[str]) -> Iterator[tuple[str, Path]
 
 
 def uploads_in(added: Path) -> Path:
-    """Return the folder of the trainings' uploads, DIR/uploads. It need not exist."""
+    """Return the folder of the trainings' uploads, which need not exist."""
     return added / "uploads"
 
 
@@ -287,8 +281,8 @@ def is_trained(added: Path, name: str) -> bool:
 
 
 def remove(directory: Path) -> None:
-    """Delete a directory with all its files. Its name is free at once. Raises OSError
-    if it cannot be renamed, for example because it is missing."""
+    """Delete a directory with all its files. Its name is free at once. Raises
+    FileNotFoundError if it is missing."""
     # Renamed first, so that no reader sees a half-deleted model.
     gone = directory.with_name(f".{uuid.uuid4().hex}.part")
     directory.rename(gone)
@@ -320,11 +314,8 @@ def owner_of(place: Path) -> Owner:
 
 
 def is_seen_by(place: Path, owner: str) -> bool:
-    """Return True if `owner` may use the model in a directory.
-
-    That is the model's owner, everybody if it is shared, and every caller if the
-    service has no keys (`owner` is ANYONE).
-    """
+    """Return True if `owner` may use the model in a directory: if it is the model's
+    owner, if the model is shared, or if the service has no keys (`owner` is ANYONE)."""
     found = owner_of(place)
     return found.shared or owner in (found.owner, ANYONE)
 

@@ -111,9 +111,9 @@ class ModelCard(ModelFacts):
     """Id of the job that added it; empty if none did."""
     cold: bool = False
     """True if its loops are not on disk and are compiled first, which takes half a
-    minute of a processor."""
+    minute of CPU time."""
     on_processors: str = ""
-    """Why the worker draws from it on processors instead of its GPU; empty if it does
+    """Why the worker draws from it on the CPU instead of its GPU; empty if it does
     not."""
     unloaded: bool = False
     """True while its weights are not in memory: a job is accepted, and waits until they
@@ -136,13 +136,13 @@ class ModelCard(ModelFacts):
         return self.identity or self.digest
 
     def is_of(self, spec: JobSpec) -> bool:
-        """Return True if the job was accepted for this model: name, weights and
-        identity are the same, or an identity is unknown (`answers_to`)."""
+        """Return True if the job was accepted for this model: the name is the same, and
+        `answers_to` holds for weights and identity."""
         return self.name == spec.model and self.answers_to(spec.digest, spec.identity)
 
     def answers_to(self, digest: str, identity: str) -> bool:
-        """Return True if the weights are the same and the identity is the same, or one
-        of the two identities is unknown (empty), as in records of earlier versions."""
+        """Return True if the weights are the same and the identities do not differ. An
+        empty identity, as in records of earlier versions, matches any."""
         return self.digest == digest and (
             "" in (self.identity, identity) or self.identity == identity
         )
@@ -154,7 +154,6 @@ class ModelCard(ModelFacts):
 
 
 def _readable_cards(cards: Any) -> Any:
-    """Return the cards that this version can read; the others are removed."""
     return (
         [card for card in cards if _is_card(card)]
         if isinstance(cards, list | tuple)
@@ -249,11 +248,11 @@ class WorkerInfo(Record):
         return self.queue == keys.TRAIN_QUEUE
 
     def takes(self, spec: JobSpec) -> bool:
-        """Return True if this worker can do the job: it knows the job's version, and
-        serves or keeps a model that does the job, and the second model if there is one.
+        """Return True if this worker can do the job: it knows the job's version, and it
+        serves or keeps the job's model and second model, if there is one.
 
         A trainer takes every job of its queue whose version it knows. A job that adds a
-        model is taken by a worker that has already examined this model.
+        model is taken by a worker that has examined this model.
         """
         if spec.kind == ADD.word:
             return self.examined(spec) is not None
@@ -274,8 +273,8 @@ class WorkerInfo(Record):
         return next((one for one in found if one.job == spec.id), None)
 
     def refusal_of(self, spec: JobSpec) -> RefusedModel | None:
-        """Return the refusal of exactly the model that this job was accepted for; None
-        if it was not refused for good."""
+        """Return the refusal of exactly the model that this job was accepted for, or
+        None. A model that will be examined again does not count as refused."""
         named = (one for one in self.refused if one.name == spec.model)
         return next(
             (one for one in named if one.identity and one.identity == spec.identity),
@@ -299,11 +298,8 @@ class WorkerInfo(Record):
 
     def is_ready(self, spec: JobSpec) -> bool:
         """Return True if it could begin the job at once: the job's models are compiled
-        and in memory.
-
-        A trainer is always ready, and so is a worker that has examined the model which
-        the job adds.
-        """
+        and in memory. A trainer is always ready; for a job that adds a model, the model
+        must have been examined."""
         if self.is_trainer or self.examined(spec):
             return True
         card = self.card_of(spec)
@@ -313,14 +309,11 @@ class WorkerInfo(Record):
 
     def second_card_of(self, spec: JobSpec) -> ModelCard | None:
         """Return the card of the second model (`against` of a score) that the job was
-        accepted for, served or kept; None if the job has none, or the worker does not
-        hold it.
-
-        Jobs of earlier versions have only its name: then it is the served model of this
-        name.
-        """
+        accepted for, served or kept. Return None if the job has none, or the worker
+        does not hold it."""
         name = spec.options.second_model
         identity = spec.options.second_identity
+        # Jobs of earlier versions have only its name.
         if not identity:
             return next((card for card in self.models if card.name == name), None)
         named = (card for card in (*self.models, *self.kept) if card.name == name)
@@ -329,19 +322,16 @@ class WorkerInfo(Record):
         )
 
     def with_kept(self, card: ModelCard) -> "WorkerInfo":
-        """Return a copy that holds these weights: as kept ones, or, if the model is
-        served, in memory again."""
+        """Return a copy that holds these weights in memory: those of a served model, or
+        else kept ones."""
         if any(_is_same(one, card) for one in self.models):
             return self._with_unloaded(card, unloaded=False)
         kept = (one for one in self.kept if not _is_same(one, card))
         return self.model_copy(update={"kept": (*kept, card)})
 
     def without_weights(self, card: ModelCard) -> "WorkerInfo":
-        """Return a copy without these weights in memory.
-
-        A model that is served is marked as unloaded, and its next job loads it again;
-        kept weights are removed.
-        """
+        """Return a copy without these weights in memory. A served model is marked as
+        unloaded, and its next job loads it again; kept weights are removed."""
         kept = tuple(one for one in self.kept if not _is_same(one, card))
         without = self.model_copy(update={"kept": kept})
         return without._with_unloaded(card, unloaded=True)
@@ -356,22 +346,17 @@ class WorkerInfo(Record):
         return self.model_copy(update={"models": tuple(models)})
 
     def with_served(self, card: ModelCard) -> "WorkerInfo":
-        """Return a copy that serves this model.
-
-        If it replaces a model of the same name that was ready, the old one is kept for
-        the jobs accepted for it.
-        """
+        """Return a copy that serves this model. If it replaces a ready model of the
+        same name, the old one is kept for the jobs accepted for it."""
         before = self.without_model(card.name)
         models = sorted((*before.models, card), key=lambda model: model.name)
         kept = (old for old in before.kept if not _is_same(old, card))
         return before.model_copy(update={"models": tuple(models), "kept": tuple(kept)})
 
     def without_model(self, name: str) -> "WorkerInfo":
-        """Return a copy that accepts no new jobs for the model of this name and has no
-        refusal of it.
-
-        If the model was ready, it is kept for the jobs accepted for it.
-        """
+        """Return a copy that accepts no new jobs for the model of this name, and has no
+        refusal of it. If the model was ready, it is kept for the jobs accepted for
+        it."""
         models = tuple(card for card in self.models if card.name != name)
         kept = (
             *self.kept,
@@ -384,10 +369,8 @@ class WorkerInfo(Record):
 
     def with_refused(self, refused: RefusedModel) -> "WorkerInfo":
         """Return a copy that reports this refusal, in place of an earlier one of the
-        same name.
-
-        A model of this name that was announced as compiling is no longer served.
-        """
+        same name. A model of this name that was announced as compiling is no longer
+        served."""
         others = tuple(one for one in self.refused if one.name != refused.name)
         # A model is announced as compiling while it is being examined.
         models = tuple(
@@ -429,7 +412,6 @@ class WorkerInfo(Record):
 
 
 def _is_same(one: ModelCard, other: ModelCard) -> bool:
-    """Return True if both are of one name and one identity."""
     return (one.name, one.identity_or_digest) == (other.name, other.identity_or_digest)
 
 
@@ -438,7 +420,7 @@ class AnnouncementReader:
     the previous call.
 
     An API reads all of them twice a second. With a hundred workers, parsing unchanged
-    texts took a tenth of a processor.
+    texts took a tenth of a CPU core.
     """
 
     def __init__(self) -> None:
@@ -447,10 +429,8 @@ class AnnouncementReader:
 
     def read(self, texts: Iterable[bytes | str]) -> list[WorkerInfo]:
         """Return the announcements that this version can use, in the order of `texts`.
-
-        A worker's announcement is usable if at least one of its models can be read, a
-        trainer's always. Other texts are left out; no error is raised.
-        """
+        A worker's is usable if at least one of its models can be read, a trainer's
+        always."""
         listed = list(texts)
         before = self._parsed
         self._parsed = {
@@ -461,8 +441,8 @@ class AnnouncementReader:
 
 
 def readable_workers(texts: Iterable[bytes | str]) -> list[WorkerInfo]:
-    """Return the announcements that this version can use, as a new AnnouncementReader
-    does."""
+    """Return the announcements that this version can use, as `AnnouncementReader.read`
+    does, without keeping what was parsed."""
     return AnnouncementReader().read(texts)
 
 

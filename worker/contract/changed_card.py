@@ -17,8 +17,7 @@ class ChangedCardOptions(Options):
     weights and a changed card is used."""
 
     def job_fields(self) -> dict[str, Any]:
-        """Return the fields of the API's Job, with `card_changed`: True, or None if it
-        did not change."""
+        """Return `card_changed`: True, or None if it did not change."""
         return {"card_changed": self.card_changed or None}
 
 

@@ -37,12 +37,11 @@ class CodedFile:
 
     @classmethod
     def of(cls, data: bytes) -> Self:
-        """Read the header of `data`, the bytes of a file.
+        """Read the header of `data`, the bytes of a file. Its checksum is checked; the
+        coded images behind it are not.
 
-        Only the header and its checksum are checked, not the coded images behind it.
-        Raises CodedFileError if the file does not begin with the magic bytes, has an
-        unknown version, ends within the header or directly behind it, is damaged, or
-        contains no image.
+        Raises CodedFileError if this is not the header of a file of version 1 or 2 with
+        at least one image.
         """
         if not data.startswith(_MAGIC):
             raise CodedFileError(

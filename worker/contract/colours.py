@@ -45,15 +45,12 @@ class ColourOptions(Options):
     """The largest distance between a pixel's colour and the one that it took."""
 
     def for_model(self, model: ModelTraits, n: int) -> Self:
-        """Return a copy in which `colours` is None unless it is `nearest`.
-
-        Raises BadOptionError if `nearest` was asked for and the model has no palette.
-        """
+        """Return a copy in which `colours` is None unless it is `nearest`, which only
+        models with a palette allow."""
         return self.model_copy(update=self.colours_for(model))
 
     def colours_for(self, model: ModelTraits) -> dict[str, Any]:
-        """Return what `for_model` changes: option -> value. Raises BadOptionError as
-        `for_model` does."""
+        """Return what `for_model` changes: option -> value."""
         if self.colours == "nearest":
             if not model.palette:
                 raise BadOptionError(
@@ -67,10 +64,8 @@ class ColourOptions(Options):
         return {"colours": None}
 
     def job_fields(self) -> dict[str, Any]:
-        """Return the further fields of the Job: `moved_pixels` and `moved_distance`.
-
-        Both are None unless `colours` was asked for or the job fills cut-outs.
-        """
+        """Return `moved_pixels` and `moved_distance`: None unless `colours` was asked
+        for or the job fills cut-outs."""
         # Holes of larger pictures always take the nearest colours.
         is_reported = bool(self.colours or self.places)
         return {

@@ -43,8 +43,7 @@ class CutoutOptions(SeveralOptions):
         return {"pictures": n} if self.cutouts else {}
 
     def job_fields(self) -> dict[str, Any]:
-        """Return the further fields of the Job, with `cutouts` as a list of
-        CutoutPlace, or None."""
+        """Return `cutouts`: a list of CutoutPlace, or None."""
         places = (
             None
             if self.cutouts is None

@@ -1,6 +1,6 @@
-"""The PNG of drawn samples that somebody hands in again: its texts, and its pixels.
+"""The PNG of drawn samples that a client sends back: its text chunks and its pixels.
 
-It may have only chunks that let no program show anything else than these pixels.
+Other chunks are allowed only if every program shows the same pixels with them.
 docs/verification.md has the table; engine/png.js keeps the same rule, and the files in
 tests/verification hold both to the same answers.
 """
@@ -29,13 +29,13 @@ _HARMLESS: Mapping[bytes, bytes | None] = {
         ">8I", 31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000
     ),
 }
-"""Further chunks that a picture may have, with the only content that leaves its colours
-as they are, the numbers of sRGB; None: any content."""
+"""Further chunks that a picture may have, each with the content that leaves sRGB
+colours unchanged; None: any content."""
 _INDEXED = 3
 _COLOUR_TYPES = (0, 2, _INDEXED, 4, 6)
 _MOST_TEXT = 2**18
-"""Characters of all texts of a picture. A small file could otherwise unpack to any
-size."""
+"""Most characters of all text chunks together. A small file could otherwise unpack to
+any size."""
 _XMP = "XML:com.adobe.xmp"
 
 
@@ -48,7 +48,7 @@ class DrawnPicture:
     """A PNG whose chunks have been checked; its pixels are not decoded yet."""
 
     text: Mapping[str, str]
-    """Its texts by keyword."""
+    """Text of each text chunk by its keyword."""
     width: int
     height: int
     _depth: int
@@ -57,8 +57,11 @@ class DrawnPicture:
 
     @classmethod
     def of(cls, file: bytes) -> Self:
-        """Check a file. Raises NotPngError, or ProvenanceError with the reason if some
-        program may show another picture than its pixels."""
+        """Check the chunks of a PNG file.
+
+        Raises NotPngError if it is no complete PNG, ProvenanceError if some program may
+        show another picture than its pixels.
+        """
         header: tuple[int, int, int, int] | None = None
         text: dict[str, str] = {}
         room = _MOST_TEXT
@@ -89,11 +92,12 @@ class DrawnPicture:
         return cls(text, width, height, depth, file)
 
     def pixels(self, channels: int) -> Image.Image:
-        """Return what the picture shows, with 8 bits for each colour: in the mode L, RGB
-        or RGBA of 1, 3 or 4 channels.
+        """Decode the picture with 8 bits for each colour.
 
-        Raises ProvenanceError if that needs other channels or more bits, NotPngError for
-        an index without a colour, and what Pillow's decoder raises for damaged pixels.
+        channels: 1, 3 or 4, for an image in mode L, RGB or RGBA.
+
+        Raises ProvenanceError if the picture needs other channels or more bits. Damaged
+        pixels raise Pillow's own errors.
         """
         shown = self._eight_bits().convert("RGBA")
         if channels == 4:
@@ -148,8 +152,7 @@ class DrawnPicture:
 
 
 def _chunks(file: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield name and content of each chunk. Raises NotPngError where one is damaged or
-    missing, and ProvenanceError if something follows the last one."""
+    """Yield name and content of each chunk of a complete PNG."""
     if not file.startswith(_SIGNATURE):
         raise NotPngError("it is not a PNG")
     at = len(_SIGNATURE)
@@ -177,9 +180,9 @@ def _header(name: bytes, content: bytes) -> tuple[int, int, int, int]:
 
 
 def _text_of(name: bytes, content: bytes, room: int) -> tuple[str, str]:
-    """Return keyword and text of a chunk.
+    """Return keyword and text of a text chunk.
 
-    room: characters of the text, at most.
+    room: most characters of the text.
     """
     key, _, rest = content.partition(b"\0")
     is_packed = name == b"zTXt" or (name == b"iTXt" and rest[:1] == b"\1")
@@ -202,8 +205,8 @@ def _text_of(name: bytes, content: bytes, room: int) -> tuple[str, str]:
 
 
 def _expect_no_profile(text: Mapping[str, str]) -> None:
-    """Raise ProvenanceError for texts by which some programs turn or recolour a picture:
-    profiles in the form of ImageMagick, and an XMP packet with an orientation."""
+    """Refuse texts by which some programs turn or recolour a picture: ImageMagick's
+    profiles, and an XMP packet with an orientation."""
     if any(key.startswith("Raw profile type ") for key in text):
         raise ProvenanceError("another program saved it: one of its texts is a profile")
     if "Orientation" in text.get(_XMP, ""):

@@ -22,10 +22,10 @@ LOADING = "Redis is still reading its file"
 
 
 def is_loading(persistence: Mapping[str, Any]) -> bool:
-    """Return True if the server is still reading its file.
+    """Return True if the server is still reading its file. Until it has finished, INFO
+    reports no append-only file, even if one is configured.
 
-    Until it has finished, INFO reports no append-only file, even if one is configured.
-    `persistence` is the section of that name from INFO.
+    persistence: the section of that name from INFO.
     """
     return bool(int(persistence.get("loading", 0)))
 

@@ -20,8 +20,8 @@ _EXPECTED = (
 def checked_url(url: str) -> str:
     """Return a Redis URL unchanged if it is valid.
 
-    Raises ValueError if it is not, and also for URLs that redis-py would read otherwise
-    than they look, such as one with an unescaped `?` or `#` in the password.
+    Raises ValueError if it is not, or if redis-py would misread it, for example because
+    of an unescaped `?` or `#` in the password.
     """
     try:
         parts = urlsplit(url)
@@ -45,11 +45,8 @@ def checked_url(url: str) -> str:
 
 
 def with_password(url: str, password: str) -> str:
-    """Return the URL with this password, whose special characters are escaped.
-
-    The URL is returned unchanged if it already contains a password, or if `password` is
-    empty.
-    """
+    """Return the URL with this password, escaped. The URL is unchanged if it already
+    has a password, or if `password` is empty."""
     parts = urlsplit(url)
     if not password or parts.password is not None:
         return url
@@ -64,10 +61,7 @@ def _common_url() -> str:
 
 
 class RedisSettings(BaseSettings):
-    """Redis URL and password, read from the environment.
-
-    Raises pydantic's ValidationError if the URL is not valid.
-    """
+    """Redis URL and password, read from the environment."""
 
     model_config = SettingsConfigDict(
         env_prefix="PIXELRNN_", frozen=True, extra="ignore"

@@ -69,8 +69,7 @@ class RowDrawn(Record):
     """The image that the row belongs to."""
 
     def pixel_bytes(self) -> bytes:
-        """Return the decoded bytes of the row. `pixels` must be valid base64, as
-        workers write it; other text is not detected."""
+        """Return the decoded bytes of the row."""
         return base64.b64decode(self.pixels)
 
 
@@ -101,10 +100,7 @@ def estimate_entry(sample: int, share: float, mean: bytes) -> str:
 
 
 def rows_of(type_: bytes, data: bytes) -> list[str]:
-    """Return the rows of one entry, each as `row_entry` writes it; an empty list for
-    the final entry of a job.
-
-    Raises ValueError if `type_` is no type of this version.
-    """
+    """Return the rows of one entry, each as `row_entry` writes it; none for the final
+    entry of a job. Raises ValueError for an unknown type."""
     event = EventType(type_.decode())
     return [] if event.is_terminal else data.decode().split("\n")

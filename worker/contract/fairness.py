@@ -17,18 +17,14 @@ from contextlib import contextmanager
 
 
 def may_hold(held: int, more: int, free: int) -> bool:
-    """Return True if an owner that holds `held` may take `more`: if the sum is at most
-    `free`, the amount that no owner holds before `more` is taken."""
+    """Return True if an owner that holds `held` may take `more`: if their sum is at
+    most `free`, which no owner holds before."""
     return held + more <= free
 
 
 class Shares:
-    """A resource of one process, with the amount that each owner holds.
-
-    An owner may take an amount if what it then holds is at most what is free before
-    (`may_hold`). Amounts are whole numbers of places or bytes. Several threads may use
-    the object at the same time.
-    """
+    """A resource of one process, with the amount that each owner holds. Amounts may
+    have any unit, such as bytes. Thread-safe."""
 
     def __init__(self, size: int) -> None:
         """Begin with nothing held.
@@ -52,13 +48,13 @@ class Shares:
         return self._size - self._total
 
     def allow(self, owner: str, amount: int) -> bool:
-        """Return True if this owner may take this amount now: the sum of the amount and
-        what it already holds is at most what is free. Nothing is taken."""
+        """Return True if this owner may take this amount now (`may_hold`). Nothing is
+        taken."""
         return may_hold(self._held[owner], amount, self.free)
 
     def take(self, owner: str, amount: int) -> bool:
-        """Take the amount for this owner and return True; return False, and take
-        nothing, if `allow` forbids it."""
+        """Take the amount for this owner and return True; take nothing and return False
+        if `may_hold` forbids it."""
         with self._lock:
             is_allowed = self.allow(owner, amount)
             if is_allowed:
@@ -66,8 +62,7 @@ class Shares:
             return is_allowed
 
     def add(self, owner: str, amount: int) -> None:
-        """Count the amount as held by this owner, without checking whether it may have
-        it."""
+        """Count the amount as held by this owner, without checking."""
         with self._lock:
             self._count(owner, amount)
 

@@ -35,8 +35,8 @@ VERSION = max(options_version(kind.options) for kind in ALL_KINDS.values())
 A new field that an earlier worker may ignore needs no new version. One that changes
 what is drawn needs one, and so does a new value of an existing field.
 
-2: completions by `posterior` 3: scores with `influence` 4: options of a single kind are
-in `options`; options added later are marked `Since`
+Version 2 added completions by `posterior`, 3 scores with `influence`, 4 put options of
+a single kind into `options`. Options added later are marked `Since`.
 """
 
 MAX_TEMPERATURE = 100.0
@@ -44,8 +44,8 @@ MIN_TEMPERATURE = 0.01
 
 
 class Priority(StrEnum):
-    """Who goes first if images wait for slots: someone is looking at interactive ones,
-    and bulk ones take the remaining slots."""
+    """Which images get free slots first: interactive ones, which somebody is looking
+    at, before bulk ones."""
 
     INTERACTIVE = "interactive"
     BULK = "bulk"
@@ -99,8 +99,7 @@ class JobSpec(Record):
     checked.
 
     The API writes it and workers read it. Image i of n is drawn with the noise of
-    (seed, first + i), whatever n is. Parsing raises ValidationError if a field is
-    missing or out of bounds, or an option does not belong to the kind.
+    (seed, first + i), whatever n is.
     """
 
     version: int = Field(default=1, ge=1)
@@ -226,9 +225,8 @@ class JobSpec(Record):
         return self.options.work(self)
 
     def entry(self) -> str:
-        """Return the stored form as JSON, so that workers of an earlier version can
-        read it: without fields that have their default; `options` as in
-        `Options.stored_fields`."""
+        """Return the stored form as JSON. Fields with their default are left out, so
+        that workers of an earlier version can read it."""
         stored = self.model_dump(
             mode="json", exclude={"options"}, exclude_defaults=True
         )
@@ -241,9 +239,8 @@ class JobSpec(Record):
     def read(cls, text: str | bytes) -> Self:
         """Read the stored JSON.
 
-        Raises OtherVersionError if the job has a later version or a kind that is
-        unknown here, so that a later worker may do it, and ValidationError if it is
-        damaged or no version could do it.
+        Raises OtherVersionError if a later version may be able to do the job,
+        ValidationError if no version could.
         """
         envelope = _Envelope.model_validate_json(text)
         if envelope.version > VERSION:
@@ -272,11 +269,9 @@ _TOP_LEVEL_OPTIONS = *_OF_COMPLETIONS, "influence", "sample", "drawn_with", "mem
 
 def _options_before_4(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of a description of version 1 to 3, in which they stood beside
-    the common fields.
-
-    A completion without a method is from the time when `clamp` was the only one and
-    there were no sweeps. A pixel was one field.
-    """
+    the common fields."""
+    # A completion without a method is from the time when `clamp` was the only one and
+    # there were no sweeps.
     is_completion = fields.get("kind") == "complete"
     defaults = {"method": "clamp", "sweeps": 0} if is_completion else {}
     stored = {
@@ -308,13 +303,13 @@ class JobRecord(Record):
     error: JobError | None = None
     """Why it failed; None if it did not."""
     share: float = Field(default=0.0, ge=0, le=1)
-    """The part of the work that is done, 0 to 1, for jobs whose rows do not tell: those
-    drawn by particles."""
+    """The part of the work that is done, 0 to 1, for jobs drawn by particles, whose
+    rows are published only at the end."""
     result: SerializeAsAny[Summary] | None = None
     """The summary of a job that has succeeded; None if its kind has none."""
     numerics: str | None = None
-    """The arithmetic that drew it; several, in their order and separated by commas, if
-    a worker of another kind took the job over."""
+    """The arithmetic that drew it; several, separated by commas, if another worker
+    continued the job with another arithmetic."""
     client: str = ""
     """Owner of the job: the API key or address of the client that submitted it."""
     ahead: int | None = None
@@ -331,8 +326,8 @@ class JobRecord(Record):
 
     @property
     def progress(self) -> float:
-        """The part of the work that is done, 0 to 1. Of jobs that take a single pass it
-        is 0 or 1."""
+        """The part of the work that is done, 0 to 1. It is 0 or 1 for jobs that take a
+        single pass."""
         if self.spec.rows_total == 0:
             return 1.0 if self.status is JobStatus.SUCCEEDED else self.share
         return max(self.rows_done / self.spec.rows_total, self.share)

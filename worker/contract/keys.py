@@ -27,15 +27,15 @@ JOB_FUNCTION = "worker.tasks.draw"
 """The only function that a worker runs, whatever function a queue entry names."""
 
 RQ_KEPT_S = 60
-"""Seconds for which RQ keeps its records of a job that was ended by another program
-than our workers, or whose workers died."""
+"""Seconds for which RQ keeps its own record of a job that our workers did not end
+themselves."""
 
 CANCEL_CHANNEL = "px:cancel"
 """Pub/sub channel: the id of each running job whose cancellation was requested."""
 
 WORK_CHANNEL = "px:work"
-"""Pub/sub channel: the id of each accepted job with something to draw; trainings pause.
-"""
+"""Pub/sub channel: the id of each accepted job with something to draw, at which
+trainings pause."""
 
 WORKERS = "px:workers"
 """Set of the names of announced workers; each has a `worker(name)` key while it lives.
@@ -89,7 +89,7 @@ sum; it is subtracted from the server's free memory before a job is accepted."""
 HELD = "px:held:"
 """Prefix of `held_bytes`; the account follows."""
 HELD_SPAN_S = 300
-"""Seconds: held bytes are counted by the span of time in which they expire."""
+"""Seconds of a span: held bytes are counted by the span in which they expire."""
 
 DRAWN = "px:drawn"
 """Hash: number of a span of DRAWN_SPAN_S seconds -> values finished in it; the last
@@ -250,11 +250,11 @@ def parked_ids(queue: str) -> str:
 
 
 def turns(queue: str) -> str:
-    """Return the key of a sorted set: the turn of the newest job of each line
-    (`PRIORITY:CLIENT`) of this queue, and the last turn taken, as `now`.
+    """Return the key of a sorted set: `PRIORITY:CLIENT`, a line of this queue -> turn
+    of its newest job; and `now` -> the last turn taken.
 
-    Waiting jobs are ordered by their turns; jobs that had been taken before and
-    returned stand in front of them.
+    Waiting jobs are ordered by their turns. Jobs that were taken and returned stand in
+    front.
     """
     return f"{TURNS}{queue}"
 

@@ -35,13 +35,11 @@ class LabelOptions(Options):
     )
 
     def for_model(self, model: ModelTraits, n: int) -> Self:
-        """Return a copy with the label's name. Raises BadOptionError if the model does
-        not have the label."""
+        """Return a copy with the label's name."""
         return self.model_copy(update=self.label_for(model))
 
     def label_for(self, model: ModelTraits) -> dict[str, Any]:
-        """Return what `for_model` changes: option -> value. Raises BadOptionError as
-        `for_model` does."""
+        """Return what `for_model` changes: option -> value."""
         if self.label is None:
             return {}
         return {"label": label_name(self.label, model)}
@@ -56,7 +54,7 @@ class LabelOptions(Options):
         return self.label
 
     def job_fields(self) -> dict[str, Any]:
-        """Return the fields of the API's Job, with `label`."""
+        """Return `label`."""
         return {"label": self.label}
 
 
@@ -69,10 +67,8 @@ class LabelField(Described):
 
 
 def label_name(asked: str, model: ModelTraits) -> str:
-    """Return the name of a label that a client names by name or index; names win.
-
-    Raises BadOptionError, which lists the model's labels, if it has no such label.
-    """
+    """Return the name of a label that a client gives as name or index; names win.
+    Raises BadOptionError if the model has no such label."""
     names = [label.name for label in model.labels]
     if asked in names:
         return asked

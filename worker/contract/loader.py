@@ -24,7 +24,7 @@ _NAME = re.compile(r"\bkeys\.([A-Z_]+)")
 
 def load(package: str, name: str) -> str:
     """Return the script of this name in a package's folder `lua`, with everything that
-    it includes. Raises FileNotFoundError if there is none."""
+    it includes."""
     return expand(_read(package, name), package)
 
 
@@ -32,8 +32,6 @@ def expand(text: str, package: str = _CONTRACT) -> str:
     """Return a script with the text of its includes before it.
 
     package: the package whose folder is searched first.
-
-    Raises FileNotFoundError for an unknown include.
     """
     whole = "".join(_parts(text, package, set()))
     # Only the constants that the script uses: Redis creates them anew in each call.

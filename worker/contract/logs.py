@@ -21,20 +21,19 @@ class Lines:
     """Writes log lines to standard error, unbuffered.
 
     A line that cannot be written, for example to a full disk, is dropped and counted in
-    `dropped`: no request and no process fails because of its log. Nothing is buffered,
-    because an error would then appear later and elsewhere.
+    `dropped`: no request and no process fails because of its log.
     """
 
     def __init__(self) -> None:
-        """Begin with no dropped line."""
         self.dropped = 0
         self.dropped_elsewhere = 0
         """Lines that the engine process has dropped, as it last reported."""
         self._is_torn = False
 
     def write(self, line: str) -> None:
-        """Write `line`, which ends with a newline; if not all of it can be written,
-        count it as dropped."""
+        """Write `line`, which ends with a newline. Count it as dropped if not all of it
+        can be written."""
+        # Not buffered: an error would then appear later and elsewhere.
         text = line.encode(errors="backslashreplace")
         if self._is_torn:
             # Only a part of the previous line was written: end it first.
@@ -64,15 +63,11 @@ _JSON = structlog.processors.JSONRenderer(default=str)
 
 
 def configure(level: str = "info", quiet: Iterable[str] = ()) -> None:
-    """Set up logging. Call this once, when the process starts.
+    """Set up logging: of this program (structlog), and of libraries (`logging`, whose
+    configuration is replaced). Call it once, when the process starts.
 
-    Our own lines (structlog) are written directly, those of libraries through
-    `logging`, whose configuration is replaced.
-
-    level: the lowest level that is written.
+    level: the lowest level that is written, such as `info`.
     quiet: names of loggers that write only warnings and errors.
-
-    Raises KeyError for an unknown level.
     """
     lowest = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(

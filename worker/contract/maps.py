@@ -12,8 +12,6 @@ def unpack_map(
     numbers.
 
     raw: H*W*C float32, little-endian, row by row and pixel by pixel.
-
-    Raises struct.error if its length is another.
     """
     flat = struct.unpack(f"<{height * width * channels}f", raw)
     pixels = [flat[i : i + channels] for i in range(0, len(flat), channels)]

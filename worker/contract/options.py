@@ -100,7 +100,7 @@ class Options(Record):
         return True
 
     def shape(self, model: ModelTraits) -> tuple[int, int]:
-        """Return height and width of the job's pictures: the model's, or those of a
+        """Return (height, width) of the job's pictures: the model's, or those of a
         field (size.py)."""
         return model.height, model.width
 
@@ -243,13 +243,12 @@ class DrawnOptions(Options):
     """Options of kinds that draw images and publish them row by row."""
 
     def rows(self, job: JobSize) -> int:
-        """Return n times the rows of an image, with those of the small image if it is
+        """Return n times the rows of an image, and of the small image if it is
         drawn."""
         return job.n * (job.height + (job.small_height if job.draws_small else 0))
 
     def work(self, job: JobSize) -> int:
-        """Return the number of drawn values, as `drawn_values` does for whole
-        images."""
+        """Return the number of values in all images."""
         return drawn_values(job, job.height * job.width)
 
 
@@ -271,9 +270,8 @@ class SeededOptions(DrawnOptions):
         return self.first
 
     def origin(self) -> dict[str, str]:
-        """Return the options that change pixels, as text chunks of a picture's PNG by
-        keyword, and `version`, the first version of job descriptions that has all of
-        these options."""
+        """Return the options that change pixels as keywords and texts, and `version`:
+        the first version of job descriptions that has all of these options."""
         drawing = self.drawing()
         version = options_version(type(self), drawing)
         # Each picture has its own number as `sample`.

@@ -33,11 +33,10 @@ def pixel_options(options: type[BaseModel]) -> tuple[str, ...]:
 
 
 def as_text(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return options as keywords and texts of a PNG.
+    """Return options as keywords and texts of a PNG. `values` must not contain None.
 
     A flag becomes `true` or `false`. A list, which has a value for each image, becomes
-    JSON under the plural of the option's name. Leave out options without a value: None
-    is not treated specially.
+    JSON under the plural of the option's name.
     """
     return {
         f"{name}s" if isinstance(value, list) else name: _text(value)
@@ -53,10 +52,7 @@ def _text(value: Any) -> str:
 
 def type_of(options: type[BaseModel], name: str) -> str:
     """Return the type of an option's values: `flag`, `integer`, `number` or `text`, and
-    `texts` for an option that may be a list of texts.
-
-    Raises ValueError or KeyError for an option of another type.
-    """
+    `texts` for an option that may be a list of texts."""
     bare = set(_bare_types(options.model_fields[name].annotation))
     if list in bare:
         return "texts"

@@ -60,8 +60,8 @@ class Provenance(Record):
     the picture does not name it."""
 
     def label_of(self, i: int) -> str | None:
-        """Return the name of the label of the picture's image i; None if the picture
-        does not name it and the noise chose it."""
+        """Return the name of the label of the picture's image i, or None if the picture
+        names none."""
         return self.label if self.labels is None else self.labels[i]
 
     def expect_labels(self, names: Sequence[str]) -> None:
@@ -79,9 +79,8 @@ class Provenance(Record):
     def of(cls, text: Mapping[str, str]) -> Self:
         """Parse a PNG's keywords and texts.
 
-        Raises ProvenanceError if the picture is not a sample of this project, if a
-        later version drew it with an option that is unknown here, or if the text is
-        invalid.
+        Raises ProvenanceError if the picture is no sample of this project, or if this
+        version cannot draw it again.
         """
         kind = KINDS.get(text.get("kind", ""))
         refusal = NO_PROVENANCE if kind is None else kind.why_no_provenance
@@ -130,11 +129,11 @@ def _expect_version(text: str) -> None:
 
 
 def expect_numerics(theirs: str, ours: str) -> None:
-    """Raise ProvenanceError if a picture was drawn without the arithmetic `ours`,
+    """Raise ProvenanceError if a picture was drawn with another arithmetic than `ours`,
     because its bytes may then differ.
 
-    theirs: `numerics` of the picture, possibly several, separated by ", ": one of them
-        must be `ours`. Empty passes.
+    theirs: `numerics` of the picture, or several of them separated by ", ", of which
+        one must be `ours`. Empty passes.
     """
     if theirs and ours not in theirs.split(", "):
         raise ProvenanceError(

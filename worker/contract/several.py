@@ -51,11 +51,7 @@ class SeveralSummary(Summary):
     @classmethod
     def read(cls, text: str, of: type[Summary]) -> Self:
         """Parse the stored JSON, an object whose list `pictures` has a summary of the
-        class `of` for each picture.
-
-        Raises ValueError (which includes pydantic's ValidationError) for damaged JSON
-        or summaries, KeyError without `pictures`.
-        """
+        class `of` for each picture."""
         return cls(
             pictures=tuple(
                 of.model_validate(each) for each in json.loads(text)["pictures"]
@@ -65,8 +61,8 @@ class SeveralSummary(Summary):
     def result_fields(
         self, images: Sequence[str], address: str, query: str = ""
     ) -> dict[str, Any]:
-        """Return {"pictures": [...]}: the result fields of each picture, with `images`,
-        the addresses of its own images."""
+        """Return {"pictures": [...]}: the result fields of each picture, with the
+        addresses of its own images."""
         n = len(images) // len(self.pictures)
         own = [images[first : first + n] for first in range(0, len(images), n)]
         pictures = [

@@ -47,16 +47,12 @@ class FieldOptions(Options):
     )
 
     def for_model(self, model: ModelTraits, n: int) -> Self:
-        """Return a copy in which `size` is None if it is the model's own.
-
-        Raises BadOptionError if the model is a Multi-Scale one or has no upright
-        network, or if the size is smaller than the model's or exceeds MAX_SIDE.
-        """
+        """Return a copy in which `size` is None if it is the model's own. A larger one,
+        up to MAX_SIDE, needs a model of one scale with an upright network."""
         return self.model_copy(update=self.size_for(model))
 
     def size_for(self, model: ModelTraits) -> dict[str, Any]:
-        """Return what `for_model` changes: option -> value. Raises BadOptionError as
-        `for_model` does."""
+        """Return what `for_model` changes: option -> value."""
         if self.size is None or sides(self.size) == (model.width, model.height):
             return {"size": None}
         if model.small_height or "none" not in model.members:

@@ -162,7 +162,6 @@ def input_room(input_bytes: int) -> int:
 
 
 def _rounded_up(size: int) -> int:
-    """Return a size with a quarter added."""
     # The server allocates in size classes.
     return size * 5 // 4
 
@@ -173,8 +172,8 @@ def _encoded(size: int) -> int:
 
 
 def client_of(ticket: bytes | None) -> str:
-    """Return the client in a ticket (`keys.OPEN`, `work:job:client`); empty for None,
-    and for a text without two colons."""
+    """Return the client in a ticket (`keys.OPEN`, `work:job:client`); empty for
+    None."""
     return b"".join((ticket or b"").split(b":", 2)[2:]).decode(errors="replace")
 
 

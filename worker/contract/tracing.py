@@ -47,8 +47,8 @@ class Span:
     """OpenTelemetry's span; None if tracing is off."""
 
     def end(self, name: str, attributes: Attributes, failed: bool = False) -> None:
-        """End the span with this name and these attributes, and mark it as an error if
-        `failed`. Do nothing if tracing is off."""
+        """End the span with this name and these attributes, as an error if `failed`. Do
+        nothing if tracing is off."""
         if self.span is None:
             return
         from opentelemetry.trace import StatusCode
@@ -71,10 +71,9 @@ class Spans:
     def begin(self, kind: str, parent: str) -> Span:
         """Begin a span now and return it; end it with `Span.end`.
 
-        kind: SERVER, CONSUMER, ... of OpenTelemetry's SpanKind.
+        kind: name of a member of OpenTelemetry's SpanKind, such as SERVER or CONSUMER.
         parent: a `traceparent` header; without a valid one a new trace begins. If
-            tracing is off, no span is made: the returned object only carries a valid
-            parent.
+            tracing is off, the span only carries a valid parent.
         """
         if self._tracer is None:
             return Span(parent if trace_id(parent) else "")

@@ -40,12 +40,9 @@ _OF_A_CLUSTER = (
 
 
 def is_store_trouble(error: Exception) -> bool:
-    """Return True if the error is a refusal by the server that will pass, or that an
-    operator can repair, such as a full memory or a wrong password. The same command may
-    then succeed later.
-
-    Lost connections and timeouts, in which the server did not answer, give False.
-    """
+    """Return True if the server refuses the command for a reason that passes or that an
+    operator can repair, such as a full memory or a wrong password. Lost connections and
+    timeouts give False."""
     return (
         _is_any(error, _NAMES) or is_of_cluster(error) or str(error).startswith(_WORDS)
     )
@@ -61,9 +58,9 @@ def _is_any(error: BaseException, names: Collection[str]) -> bool:
 
 
 def locked_out(error: BaseException | None) -> str:
-    """Return why the server refuses this client, found in the error or the causes
-    (`__cause__`) behind it: the user or password is wrong, or the database does not
-    exist. Empty for all other errors, and for None."""
+    """Return why the server refuses this client: a wrong user or password, or a missing
+    database. Return an empty string if neither the error nor a cause behind it
+    (`__cause__`) is one of these."""
     while error is not None:
         if _is_any(error, ["AuthenticationError"]):
             return "it does not accept this user and password"

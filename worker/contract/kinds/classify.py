@@ -22,8 +22,7 @@ MAX_PARTICLES_OF_JOB = 2048
 """Most particles of one picture, over all labels and networks."""
 
 _LABEL = 2 * 256
-"""Bytes of one label's entry in a result, which is stored twice: in the job's record
-and in its last event."""
+"""Bytes of one label's entry in a result, which is stored twice."""
 
 
 class ClassifyOptions(SeveralOptions, ColourOptions):
@@ -48,9 +47,8 @@ class ClassifyOptions(SeveralOptions, ColourOptions):
     particles."""
 
     def for_model(self, model: ModelTraits, n: int) -> Self:
-        """Return a copy with the number of particles and components for this model.
-        Raises BadOptionError if more particles are asked for than the model and its
-        labels allow."""
+        """Return a copy with the number of particles and of components for this
+        model."""
         count = components(model)
         most = min(
             model.max_particles or MAX_PARTICLES, max(1, MAX_PARTICLES_OF_JOB // count)
@@ -74,7 +72,7 @@ class ClassifyOptions(SeveralOptions, ColourOptions):
         return job.n * self.components * (by_particles or 1) * job.width * job.channels
 
     def room(self, job: JobSize) -> int:
-        """Return the bytes that the summaries of all pictures take, at most."""
+        """Return an upper bound for the bytes of the summaries of all pictures."""
         return job.n * (1024 + _LABEL * self.components)
 
     @property

@@ -29,10 +29,9 @@ MAX_PARTICLES_OF_JOB = 2048
 MAX_SWEEPS = 16
 """Most sweeps of one job."""
 FEW_SCORES, MOST_SCORES = 256, 65_536
+"""Bounds of `most_scores`."""
 OPERATIONS = 10**11
-"""As in model_core.posterior.targets: a hole is enumerated instead of drawn by particles
-if its number of fillings, times the networks and labels of the model, is at most
-`most_scores`, or FEW_SCORES in jobs of earlier versions."""
+"""Multiplications of about two seconds, as in model_core.posterior.targets."""
 
 WINDOWS = 4
 """Number of windows across an image's side; a sweep draws the hole window by window
@@ -119,12 +118,7 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
 
     def for_model(self, model: ModelTraits, n: int) -> Self:
         """Return a copy with the method and, for `posterior`, the number of particles
-        for this model.
-
-        Raises BadOptionError if the model does not offer the method, if too many
-        particles are asked for, if cut-outs are combined with `clamp` or `rank`, or if
-        n is 0 and the options need images.
-        """
+        for this model."""
         found = {
             **self.label_for(model),
             **self.colours_for(model),
@@ -186,7 +180,7 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
 
     def fits(self, model: ModelTraits) -> bool:
         """Return True if the model has the label, offers the method, and allows so many
-        particles (if any are needed)."""
+        particles, if any are needed."""
         if not LabelOptions.fits(self, model):
             return False
         if not self.by_posterior:
@@ -209,7 +203,7 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         return int(passes * drawn_values(job, filled + self.given_behind))
 
     def room(self, job: JobSize) -> int:
-        """Return the bytes that the maps and summaries take, at most."""
+        """Return an upper bound for the bytes of the maps and summaries."""
         pixels = job.height * job.width
         maps = _MAPS * pixels * job.channels if self.by_posterior else 0
         # A summary may contain an image's likelihood as text in the ranking and in the
@@ -223,8 +217,8 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         return ("mean", "entropy") if self.by_posterior else ()
 
     def drawing(self) -> dict[str, Any]:
-        """Return the options that change pixels. `particles` and `sweeps` have none for
-        `clamp`, and always a value for `posterior`."""
+        """Return the options that change pixels: `particles` and `sweeps` only for
+        `posterior`, but then always."""
         options = super().drawing()
         if self.by_posterior:
             return {**options, "particles": self._particles, "sweeps": self.sweeps}
@@ -235,7 +229,7 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
         }
 
     def job_fields(self) -> dict[str, Any]:
-        """Return the fields of the Job, with `filled_pixels` first."""
+        """Return the fields of all bases, and `filled_pixels` first."""
         return {
             "filled_pixels": self.filled_pixels,
             **SeededOptions.job_fields(self),
@@ -250,24 +244,24 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
 
 
 def scores_of(missing: int, model: ModelTraits) -> int:
-    """Return the number of scores that enumerate a hole of so many pixels, given one
-    label. If that is more than MOST_SCORES, any such number is returned."""
+    """Return the number of scores that enumerate a hole of `missing` pixels, given one
+    label: one for each filling and network. Above MOST_SCORES it is not exact."""
     # Two to this power exceeds the limit already; larger powers are not computed.
     variables = min(missing * model.channels, MOST_SCORES.bit_length())
     return model.values**variables * len(model.members)
 
 
 def most_scores(model: ModelTraits) -> int:
-    """Return the most scores for which every filling of a hole is scored: as many as
-    take about two seconds. It is computed as model_core.posterior.targets does."""
+    """Return the limit up to which a hole is enumerated instead of drawn by particles:
+    as many scores as take about two seconds."""
     of_all = 2 * model.parameters * model.height * model.width
     scores = OPERATIONS * len(model.members) // max(1, of_all)
     return max(FEW_SCORES, min(MOST_SCORES, scores))
 
 
 def _windows(share: float) -> float:
-    """Return roughly how many windows, squares of a quarter of the image's side, meet a
-    square hole that covers this share of the image."""
+    """Return roughly how many windows meet a square hole that covers this share of the
+    image."""
     return (1 + WINDOWS * share**0.5) ** 2
 
 

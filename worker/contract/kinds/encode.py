@@ -13,8 +13,8 @@ from worker.contract.record import Described
 from worker.contract.traits import JobSize, ModelTraits
 
 _CODED = 3
-"""Bytes of each variable in a file of coded images if the model gives every value no
-probability: the coder then spends 24 bits, and never more."""
+"""Bytes of each variable in a file of coded images at worst: the coder spends at most
+24 bits, on values without any probability."""
 
 
 class EncodeOptions(ColourOptions, LabelOptions):
@@ -28,8 +28,8 @@ class EncodeOptions(ColourOptions, LabelOptions):
     shortest."""
 
     def for_model(self, model: ModelTraits, n: int) -> Self:
-        """Return a copy with the number of networks and scoring passes of this model.
-        Raises BadOptionError for a label or `colours` that the model does not have."""
+        """Return a copy with the number of networks and scoring passes of this
+        model."""
         passes = components(model) if model.labels and self.label is None else 0
         found = {
             **self.label_for(model),
@@ -40,7 +40,7 @@ class EncodeOptions(ColourOptions, LabelOptions):
         return self.model_copy(update=found)
 
     def job_fields(self) -> dict[str, Any]:
-        """Return the fields of the Job about the label and about moved colours."""
+        """Return the fields of both bases."""
         return {**LabelOptions.job_fields(self), **ColourOptions.job_fields(self)}
 
     @property
@@ -55,7 +55,7 @@ class EncodeOptions(ColourOptions, LabelOptions):
         return coded + self.passes * job.n * job.width * job.channels
 
     def room(self, job: JobSize) -> int:
-        """Return the bytes that the coded file and the summary take, at most."""
+        """Return an upper bound for the bytes of the coded file and the summary."""
         variables = job.n * job.height * job.width * job.channels
         summary = 1024 + 40 * job.n
         return summary + _CODED * variables

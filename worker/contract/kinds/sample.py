@@ -43,10 +43,8 @@ class SampleOptions(FieldOptions, SeededOptions):
         return self.label if isinstance(self.label, list) else [self.label]
 
     def images(self, n: int) -> int:
-        """Return the number of labels in a list, or n without a list.
-
-        Raises BadOptionError if n is neither that number nor 1, which is its default.
-        """
+        """Return the number of labels in a list, or n without a list. Raises
+        BadOptionError unless n is that number or 1, its default."""
         if not isinstance(self.label, list):
             return n
         if n not in (1, len(self.label)):
@@ -59,8 +57,7 @@ class SampleOptions(FieldOptions, SeededOptions):
 
     def for_model(self, model: ModelTraits, n: int) -> Self:
         """Return a copy with labels by name instead of index, and without a `size` that
-        is the model's own. Raises BadOptionError if the model lacks a label or cannot
-        draw the size."""
+        is the model's own."""
         names = [label_name(label, model) for label in self.labels]
         label = names if isinstance(self.label, list) else next(iter(names), None)
         return self.model_copy(update={"label": label, **self.size_for(model)})
@@ -76,20 +73,17 @@ class SampleOptions(FieldOptions, SeededOptions):
         return (_LABEL + ROOM) * job.n
 
     def label_of(self, sample: int) -> str | None:
-        """Return the requested label of image `sample`, or None if none was
-        requested."""
+        """Return the requested label of image `sample`; None if none was requested."""
         return self.labels[sample % len(self.labels)] if self.labels else None
 
     def origin(self) -> dict[str, str]:
-        """Return keywords and texts for the PNG of every image, without labels:
-        `origin_of` has each image's own."""
+        """Return the base's keywords and texts without labels."""
         text = super().origin()
         # Each image has its own label in its text, also if the model chose it.
         return {name: text[name] for name in text if name not in ("label", "labels")}
 
     def origin_of(self, sample: int) -> Mapping[str, str]:
-        """Return the requested label of image `sample` as keyword and text; empty if
-        none was requested."""
+        """Return the requested label of image `sample`; empty if none was requested."""
         name = self.label_of(sample)
         return {} if name is None else {"label": name}
 
@@ -109,8 +103,7 @@ class SampleSummary(ProbabilitySummary):
         return {**fields, "labels": self.labels or None}
 
     def origin_of(self, sample: int) -> Mapping[str, str]:
-        """Return the label of image `sample` as keyword and text; empty for a model
-        without labels."""
+        """Return the label of image `sample`; empty for a model without labels."""
         return {"label": self.labels[sample]} if self.labels else {}
 
 

@@ -79,11 +79,8 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
         return self.against_identity
 
     def for_model(self, model: ModelTraits, n: int) -> Self:
-        """Return a copy with the number of passes for this model.
-
-        Raises BadOptionError if x or y is missing or outside of the picture,
-        `influence` lacks them, or a field is combined with a pixel or a second model.
-        """
+        """Return a copy with the number of passes for this model. A pixel must lie in
+        the picture; a field allows neither a pixel nor a second model."""
         found = self.model_copy(
             update={
                 **self.size_for(model),
@@ -120,13 +117,14 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
         return LabelOptions.fits(self, model) and FieldOptions.fits(self, model)
 
     def job_fields(self) -> dict[str, Any]:
-        """Return the fields of the Job about the label and about moved colours."""
+        """Return the fields of the bases about the label and about moved colours."""
         return {**LabelOptions.job_fields(self), **ColourOptions.job_fields(self)}
 
     def work(self, job: JobSize) -> int:
-        """Return the cost. One pass over a picture counts as one row of values, and
-        each distribution takes one. The predictions at a pixel take another pass, and
-        an influence map about ten: it runs the plain network forward and backward."""
+        """Return the cost, in which one pass over a picture counts as one row of
+        values."""
+        # A pixel takes another pass, and an influence map about ten: it runs the
+        # plain network forward and backward.
         passes = (
             1
             + self.further
@@ -137,7 +135,7 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
         return job.n * passes * job.width * job.channels
 
     def room(self, job: JobSize) -> int:
-        """Return the bytes that maps and summaries take, at most."""
+        """Return an upper bound for the bytes of the maps and summaries."""
         pixels = job.height * job.width
         maps = _MAPS * pixels * job.channels
         influence = _INFLUENCE * pixels if self.influence else 0
@@ -163,7 +161,6 @@ class ScoreOptions(SeveralOptions, ColourOptions, LabelOptions, FieldOptions):
 
 
 def _expect_within(name: str, coordinate: int | None, size: int) -> None:
-    """Raise BadOptionError if a coordinate is missing or not below `size`."""
     if coordinate is None or coordinate >= size:
         raise BadOptionError(
             f"{name}: expected 0 to {size - 1}, together with the other coordinate",

@@ -97,12 +97,11 @@ class TrainOptions(Options):
     """Names of the first of these."""
 
     def work(self, job: JobSize) -> int:
-        """Return 0: no image is drawn for a client, so estimates of waiting times
-        ignore trainings."""
+        """Return 0: estimates of waiting times ignore trainings."""
         return 0
 
     def room(self, job: JobSize) -> int:
-        """Return the bytes that the grid and the summary take."""
+        """Return an upper bound for the bytes of the grid and the summary."""
         return _ROOM
 
     @property
@@ -111,7 +110,7 @@ class TrainOptions(Options):
         return ("grid",)
 
     def job_fields(self) -> dict[str, Any]:
-        """Return the fields of a Job that describe a training."""
+        """Return the fields of TrainingFields."""
         return {
             "minutes": self.minutes,
             "pictures": self.found or None,

@@ -13,11 +13,11 @@ class UpsampleOptions(LabelOptions, SeededOptions):
     """Draw large images from a small one."""
 
     def job_fields(self) -> dict[str, Any]:
-        """Return the fields of the Job, with `label`."""
+        """Return the fields of both bases."""
         return {**SeededOptions.job_fields(self), **LabelOptions.job_fields(self)}
 
     def room(self, job: JobSize) -> int:
-        """Return the bytes that the probabilities take."""
+        """Return the bytes of the probabilities."""
         return ROOM * job.n
 
 

@@ -24,8 +24,8 @@ class VerifyOptions(ChangedCardOptions, FieldOptions):
     """Name of the label that the picture names; None if it names none."""
 
     def for_model(self, model: ModelTraits, n: int) -> Self:
-        """Return a copy with the label by name. Raises BadOptionError if the model does
-        not have it or cannot draw the size."""
+        """Return a copy with the label by name instead of index, and without a `size`
+        that is the model's own."""
         found = self.size_for(model)
         if self.label is not None:
             found["label"] = label_name(self.label, model)
@@ -36,7 +36,7 @@ class VerifyOptions(ChangedCardOptions, FieldOptions):
         return drawn_values(job, job.height * job.width)
 
     def room(self, job: JobSize) -> int:
-        """Return the bytes that the summary takes, at most."""
+        """Return an upper bound for the bytes of the summary."""
         return 2 * 1024 + 40 * job.n
 
 
