@@ -79,6 +79,11 @@ export class TrainingBoard {
   /** Learning curve: share of the training, and bits/dim at it. @type {[number, number][]} */
   #points = [];
 
+  /** Whether a model after the start was scored: until then there is nothing to keep. */
+  get #hasLearned() {
+    return this.#points.some(([share]) => share > 0);
+  }
+
   /**
    * Show a training until it ends or another one is shown.
    *
@@ -92,7 +97,7 @@ export class TrainingBoard {
     this.#job = null;
     this.#progress = {};
     this.#points = JSON.parse(passing.get(POINTS + id) ?? "[]");
-    this.#finish.disabled = !this.#points.length;
+    this.#finish.disabled = !this.#hasLearned;
     this.element.hidden = false;
     for (const part of [this.#grid, this.#curve, this.#draw, this.#download]) part.hidden = true;
     this.#note.textContent = "";
@@ -254,7 +259,7 @@ export class TrainingBoard {
     if (bits !== null && bits !== this.#points.at(-1)?.[1]) {
       this.#points.push([share, bits]);
       passing.set(POINTS + this.#jobId, JSON.stringify(this.#points));
-      this.#finish.disabled = false;
+      this.#finish.disabled = !this.#hasLearned;
     }
     // PNG needs far more for tiny pictures, and would flatten the curve.
     const top = 1.1 * Math.max(guessing, Math.min(png, 2 * guessing));
@@ -301,7 +306,7 @@ export class TrainingBoard {
       await this.#shared.api.send(`/jobs/${this.#jobId}/${how}`, { method: "POST" });
     } catch (error) {
       this.#status.textContent = explain(error).text;
-      this.#finish.disabled = !this.#points.length;
+      this.#finish.disabled = !this.#hasLearned;
     }
   }
 }
