@@ -295,13 +295,14 @@ def test_hidden_files_of_an_npz_are_not_unpacked(tmp_path: Path) -> None:
 
 
 def test_an_npz_is_written_anew(tmp_path: Path) -> None:
-    """Stored, with the arrays that a training reads, and nothing else."""
+    """Stored, with the arrays that a training reads, longer than one block, and nothing
+    else."""
     rng = np.random.default_rng(1)
     sent = {
         "valid": rng.integers(0, 3, (4, 5, 6, 3), dtype=np.uint8),
-        "train": rng.integers(0, 3, (7, 5, 6, 3), dtype=np.uint8),
+        "train": rng.integers(0, 3, (900, 5, 6, 3), dtype=np.uint8),
         "test": np.zeros((2, 5, 6, 3), bool),
-        "train_labels": np.arange(7, dtype=">i4"),
+        "train_labels": np.arange(900, dtype=">i4"),
         "valid_labels": np.arange(4, dtype=np.uint8),
         "label_names": np.array(["a", "ünknown", "🎲"], dtype=">U7"),
         "palette": np.array(["#1a1c2c", "#00000000", "#ffffff"]),

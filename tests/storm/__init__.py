@@ -5,6 +5,5 @@ load.py     hands them in, reads, cancels       world.py   the processes, and wh
 judge.py    what became of one job              counts.py  what became of all, fault by fault
 telling.py  who is told of their ends          models.py  what lies in the models directory
 keys.py     the file of keys, and two owners   disks.py   that are small
-hostile.py  hostile uploads, and what they cost: python -m tests.storm.hostile
 sitting.py  puts these together
 """
