@@ -41,6 +41,7 @@ class Server(uvicorn.Server):
         self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening, with a timeout for clients that vanish without closing."""
         await super().startup(sockets)
         for server in self.servers:
             for listener in server.sockets:
@@ -53,6 +54,7 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Handle a signal that ends the server, and call `on_stop`."""
         super().handle_exit(sig, frame)
         self._on_stop()
 

@@ -86,6 +86,7 @@ class JobRead:
 
     @property
     def is_gone(self) -> bool:
+        """True if Redis has no record of the job."""
         return self.record is None and self.unreadable is None
 
     def was_of(self, owner: str) -> bool:

@@ -16,7 +16,7 @@ def default_threads(processors: int | None = None, workers: int = 1) -> int:
     otherwise. One core is left for everything else: API, Redis, publishing.
 
     processors: number of CPU cores; by default those of this process, as `available`
-        counts them.
+    counts them.
     """
     count = available() if processors is None else processors
     return max(1, min(MOST_BY_DEFAULT, count - 1) // workers)

@@ -102,8 +102,8 @@ _FILES: Mapping[Input, Mapping[str, Any]] = {
 _FIT = Input.PICTURE, Input.PICTURE_AND_KEEP, Input.PICTURE_OR_PART, Input.SMALL_PICTURE
 _NAMES_ITS_MODEL = Input.DRAWN_PICTURE, Input.CODED_FILE
 _ON_PROCESSORS = Input.PICTURES, Input.CODED_FILE
-"""Input of the kinds for which a GPU is of no use: coded files are those of
-processors."""
+"""Input of the kinds for which a GPU is of no use: coded files are those of CPU
+cores."""
 _SEED = Annotated[
     int | None,
     typer.Option(min=0, max=MAX_SEED, help="Same seed, same image. \\[default: drawn]"),

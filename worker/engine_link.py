@@ -149,6 +149,7 @@ class EngineLink:
         self._thread.start()
 
     def submit(self, order: Order) -> None:
+        """Send an order to the engine process."""
         self._tell("submit", order)
 
     def withdraw(self, token: str) -> None:
@@ -159,9 +160,9 @@ class EngineLink:
         """Do nothing: the engine process has ended the claim itself."""
 
     def bring(self, name: str, identity: str) -> None:
-        """Load a model that was exchanged, if it was kept.
+        """Load a model that was replaced, if its weights were kept.
 
-        identity: or the sha256 of its weights.
+        identity: the model's identity, or the SHA-256 of its weights.
         """
         self._tell("bring", name, identity)
 

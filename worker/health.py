@@ -31,6 +31,8 @@ def _is_meant(name: str, wanted: str) -> bool:
 
 
 def main() -> int:
+    """Return the exit status of the health check: 0 if a worker of this host has
+    announced a ready model, else 1."""
     try:
         if is_warm(Settings()):
             return 0

@@ -80,7 +80,8 @@ class _Training:
 
 
 class TeachingLink:
-    """Has the methods of an EngineLink."""
+    """Runs the trainings of a trainer, each in a process of its own. It has the methods
+    of EngineLink, whose place it takes."""
 
     def __init__(self, settings: Settings) -> None:
         self._added = settings.added_dir or Path()
@@ -115,6 +116,10 @@ class TeachingLink:
         exhausted: object,
         words: Mapping[str, Callable[..., None]],
     ) -> None:
+        """Begin to clean up and to pause trainings while jobs are drawn.
+
+        words: the functions that receive messages, by name, such as `end`.
+        """
         self._words = words
         self._sweeper.start()
         self._braking.start()
@@ -205,6 +210,7 @@ class TeachingLink:
         """Do nothing: no model stays in memory."""
 
     def is_late(self) -> bool:
+        """False: a training need not report in time."""
         return False
 
     is_hung = is_late

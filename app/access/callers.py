@@ -15,28 +15,25 @@ class Caller:
     """The caller of an admitted request, as `Gatekeeper.admit` returns it."""
 
     owner: str
-    """Owner of its jobs: the key's name; `anyone` if there are no keys or the URL is
-    signed; `nobody` on a path that needs no key, whether or not the request has one."""
+    """Owner of the jobs that it submits: the key's name; `anyone` without keys or with
+    a signed URL; `nobody` on a path that needs no key."""
     account: str
-    """Account whose share of turns, space and quotas the request uses: the key's name,
-    or `account_of` the address on a path that needs no key, with a signed URL, or if
-    there are no keys."""
+    """Account that is charged for the request: the key's name, or else `account_of` the
+    address."""
     rate: float | None = None
     """Jobs per second that it may submit; None if the server's limit applies."""
     jobs: int | None = None
     """Open jobs that it may have; None if the server's limit applies."""
     may_train: bool = False
-    """True if it may add models and delete its own ones, which is the right `train` of
-    its key."""
+    """True if its key has the right `train`: it may add models and delete its own."""
 
 
 def account_of(address: str) -> str:
     """Return the account of a caller without a key: `ip:` and its address.
 
-    For IPv6 it is `ip:` and the network of 64 bits, within which one customer can
-    choose any address; an IPv6 address that stands for an IPv4 address counts as the
-    latter. For a text that is no address, such as the path of a Unix socket, it is
-    `ip:` and that text.
+    An IPv6 address counts as its network of 64 bits, within which one customer can
+    choose any address, or as the IPv4 address that it stands for. Other texts, such as
+    the path of a Unix socket, stay as they are.
     """
     try:
         found = ip_address(address)

@@ -9,14 +9,9 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\sA-Z]+")
 
 
 def check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
-    """Return `origins` unchanged if each of them is `*` or looks like an origin: a
-    scheme, `://` and something after it, in lower case, without a path, query, fragment
-    or space.
-
-    Raises ValueError, with a message that names it, if one does not. Host and port are
-    not checked further: an origin that no browser sends, such as one with the default
-    port, matches no page.
-    """
+    """Return `origins` unchanged. Raise ValueError unless each is `*` or looks like an
+    origin: lower-case scheme, `://` and host, without a path, query, fragment or
+        space."""
     for origin in origins:
         if origin != ANY and not _ORIGIN.fullmatch(origin):
             raise ValueError(

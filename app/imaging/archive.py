@@ -42,9 +42,9 @@ class Archive:
 
     @property
     def bytes_held(self) -> int:
-        """Most bytes that the archive takes in memory while it is sent: the pixels of
-        all samples, one picture at the job's size, and the file of one enlarged sample,
-        which is taken to be as large as its pixels."""
+        """Upper bound for the bytes of memory that the archive takes while it is sent:
+        the pixels of all samples, and two pictures of one sample, one of them
+        enlarged."""
         canvas = self._canvas
         # A filled picture is made from the others when its sample is read.
         samples = sum(len(pixels) for pixels in canvas.samples.values())

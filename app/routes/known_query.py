@@ -17,6 +17,8 @@ class KnownQueryRoute(APIRoute):
     field of a body."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler, which refuses query parameters that the route does not
+        have."""
         handle = self.get_checked_handler()
         known = frozenset(_names(self.dependant))
 

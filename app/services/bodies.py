@@ -119,8 +119,8 @@ class Place:
         self._unpacked = 0
 
     def expect(self, size: int) -> None:
-        """Make room for a body of `size` bytes in total, for example as its bytes
-        arrive. Raises TooManyBytesError if there is none."""
+        """Reserve the bytes of a body of `size` bytes in total, as far as that has not
+        been done. Raises TooManyBytesError if they do not fit into the budget."""
         if size > self._size:
             self._bodies.take(self._account, size - self._size)
             self._size = size

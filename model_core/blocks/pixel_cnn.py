@@ -58,8 +58,8 @@ def begin(thread, threads, block, layer, colour):
 
 @njit(**PHASE)
 def go_down(thread, threads, block, layer, colour):
-    """Do one thread's part of a phase (phases.py): compute one colour of what the 3 x 3
-    convolution reads at the pixel, into MAPS."""
+    """Do one thread's part of a phase (phases.py): compute one colour of the input of
+    the 3 x 3 convolution at the step's pixels, into MAPS."""
     first = size(block, HIDDEN + colour)
     outputs = size(block, HIDDEN + colour + 1) - first
     known, hidden = size(block, FEATURES + colour + 1), all_of(block, HIDDEN)

@@ -71,7 +71,7 @@ def train_pictures(
     publish_anyway: publish the model also if it is of little use.
 
     Raises ConfigError, DataError or ModelError if that cannot be done, such as resuming
-    a run with other minutes; and the errors of `train_with`.
+    a run with other minutes.
     """
     name = name or _model_name(path)
     check_name(name)

@@ -63,6 +63,7 @@ class Header:
 
     @property
     def version(self) -> int:
+        """Version of the file's format: 2 if it names an identity, else 1."""
         return 2 if self.identity else 1
 
     @property

@@ -27,12 +27,12 @@ would exceed their arithmetic.
     ahead.py         compiles the drawing loops before there is a network
     keeping.py       where compiled code is kept, and what happens if it is damaged
 
-Each function is compiled once and then kept on disk, in a directory for each processor
+Each function is compiled once and then kept on disk, in a directory for each CPU type
 and each state of its module and of what this imports, because numba looks only at the
 file of a function and not at what it calls. Checkouts and installed copies of the same
 sources share these directories, wherever they are. Only functions that Python calls are
 kept: two processes that keep an inner function of theirs at the same time may give it
-the same file name, and one would later run the other's.
+    the same file name, and one would later run the other's.
 """
 
 from typing import Any

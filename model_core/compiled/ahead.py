@@ -62,7 +62,7 @@ def is_scoring_kept(kind: str) -> bool:
 
 def compile_loop(kind: str, function: str, niceness: int = 0) -> float:
     """Compile a function for a kind of network, leave it on disk, and return the
-    seconds of processor time that this took.
+    seconds of CPU time that this took.
 
     kind: one of KINDS.
     function: one of FUNCTIONS.
@@ -71,7 +71,8 @@ def compile_loop(kind: str, function: str, niceness: int = 0) -> float:
 
     If another process is compiling the same function, this waits for it and loads the
     result, unless that one is stopped or has a lower priority: then it waits for ten
-    seconds at most, and compiles the function too. If it cannot be kept on disk, it is compiled in memory.
+    seconds at most, and compiles the function too. If it cannot be kept on disk, it is
+    compiled in memory.
     """
     before_s = time.process_time()
     os.setpriority(

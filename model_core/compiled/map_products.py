@@ -518,9 +518,8 @@ def affine(x, steps, weights, spans, bias, start, out, first, last, rectify):
 
 @njit(nogil=True, cache=KEEP)
 def affine_back(x, steps, weights, spans, start, gate, out, first, last, adds):
-    """Compute out[m] = start[m] + the sum over k of x[m + steps[k]] @ weights of k
-    where gate[m] > 0, else 0: a gradient on its way back through a product, and through
-    the ReLU before it.
+    """Compute the gradient before a ReLU and a product: out[m] = start[m] + the sum
+    over k of x[m + steps[k]] @ weights of k where gate[m] > 0, else 0.
 
     gate: (M, O), of the type of x; no rows if there is none.
     start: (M, O), or (1, O), one row for all.

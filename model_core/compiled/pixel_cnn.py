@@ -65,7 +65,8 @@ class Layers(NamedTuple):
     """(L, vectors, inputs, 16): weights of the 3 x 3 for the three cells above."""
     above_b: Floats2
     beside_w: Floats4
-    """The same for the condition, then for the cell to the left."""
+    """(L, vectors, inputs, 16): the same for the conditioning map, then for the cell to
+    the left."""
 
 
 @njit(inline="always")

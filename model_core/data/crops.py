@@ -66,8 +66,7 @@ class Crops:
         return np.stack(crops)
 
     def side_by_side(self) -> Values:
-        """Return all crops that fit side by side, (N, C, h, w). Raises ValueError if
-        there are none."""
+        """Return crops that do not overlap, as many as fit, (N, C, h, w)."""
         h, w = self.shape[2:]
         crops: list[Values] = []
         for area in self._areas:

@@ -234,11 +234,11 @@ def product_back(
 
 def weight_gradient(x: Tensor, d_out: Tensor, bounds: Bounds) -> tuple[Tensor, Tensor]:
     """Return the float32 gradients of weight, (O, I), and bias, (O,), of `product`.
-    Those of masked weights may have any value; the caller masks them.
+    Those of masked weights are not masked.
 
-    x, d_out: (M, I) and (M, O), both float32, or both bfloat16 with M even. Both have
-        space in their rows (`roomy`).
-    bounds: of the convolution.
+    x, d_out: (M, I) and (M, O), both float32, or both bfloat16 with M even, and both
+        `roomy`.
+    bounds: of the convolution (`bounds_of`).
     """
     I, O = x.shape[1], d_out.shape[1]  # noqa: E741
     d_weight, d_bias = torch.zeros(1, room(I), room(O)), torch.zeros(room(O))

@@ -350,8 +350,8 @@ def _facts(network: Network, setting: Setting, timings: Timings) -> dict[str, An
 
 
 def percentile(seconds: list[float], percent: int) -> float:
-    """Return the smallest of these times, at least one, that at least `percent` percent
-    of them do not exceed (nearest rank)."""
+    """Return the smallest of these times that is at least as long as `percent` percent
+    of them (nearest rank)."""
     ordered = sorted(seconds)
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 

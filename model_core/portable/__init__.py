@@ -1,6 +1,6 @@
 """The drawing loops built ahead of time, for everything that compiles nothing:
-browsers, Node, and workers at their first start. And models in the form that the JavaScript
-engine reads.
+browsers, Node, and workers at their first start. And models in the form that the
+JavaScript engine reads.
 
 build.py       the command that makes the WebAssembly modules in engine/
 loops.py       what a module contains
@@ -10,7 +10,7 @@ exact_fma.py   the one instruction that WebAssembly lacks
 relaxed.py     the same by the machine's own instruction: faster, and used where a
                test shows that it gives the same bits
 wasm.py        from programs to a module
-target.py      the processor for which modules are compiled
+target.py      the CPU for which modules are compiled
 modules.py     the modules that exist
 native.py      the command that compiles for workers ahead of time
 packed.py      a model as the engine reads it

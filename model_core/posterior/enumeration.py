@@ -82,6 +82,7 @@ class EnumeratedRun:
         yield fillings(self._target, drawn, drawn + 1)[0]
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
+        """Return the expected value of each variable if it is new, else None."""
         if self._marginals is None or not self._is_new:
             return None
         self._is_new = False

@@ -103,6 +103,7 @@ class ExactRun:
         yield images[0]
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
+        """Return the expected value of each variable if it is new, else None."""
         return self._so_far.news()
 
     def receipt(self) -> tuple[Receipt, Marginals]:

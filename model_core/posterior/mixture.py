@@ -90,14 +90,13 @@ class Way:
         return log(np.array([each.prior for each in self.components] or [1.0]))
 
     def turned(self, upright: NDArray[Kind]) -> NDArray[Kind]:
-        """Return upright maps (..., H, W) as this member sees them, contiguous. The
-        result shares the memory of contiguous maps in which nothing is to be moved,
-        else it is a copy."""
+        """Return upright maps (..., H, W) as this member sees them. The result is
+        contiguous, and may share the memory of `upright`."""
         return np.ascontiguousarray(turn(upright, self.orientation))
 
     def upright(self, turned: NDArray[Kind]) -> NDArray[Kind]:
-        """Return maps (..., H, W) in this member's orientation, upright: undo
-        `turned`."""
+        """Undo `turned`: return maps (..., H, W) in this member's orientation
+        upright."""
         return np.ascontiguousarray(turn_back(turned, self.orientation))
 
     def sweep(

@@ -31,67 +31,51 @@ it."""
 
 @dataclass(frozen=True)
 class Receipt:
-    """How good the images of a completion are.
+    """How good the images of a completion are. Fields that do not apply are None. Nats
+    are -ln p at the temperature of the completion.
 
-    Nats are -ln p at the temperature of the completion. An image is drawn in one of
-    three ways. Exact: one draw, or a choice among all fillings of the hole. By two
-    chains, which begin with first particles: unfinished images with weights, drawn side
-    by side through the hole by each proposer (a member, or a guide that only proposes)
-    that begins the chain. By rejection, from a pool: draws of the one member in whose
-    order no given pixel comes after the hole's first one. The method clamp draws
-    without regard to later given pixels, and only `exact` and `member` are set.
-
-    An estimate of p(given) says how probable the given pixels are under the whole
-    model.
+    Images are drawn exactly (by one draw, or a choice among all fillings of the hole),
+    by two chains, or by rejection (docs/completion.md). A chain begins with particles:
+    unfinished images with weights, which each proposer, a member or a guide, draws side
+    by side. Rejection chooses from a pool of draws of one member. The method clamp sets
+    only `exact` and `member`.
     """
 
     exact: bool
     """True if each image is an exact draw from the model's own p(hole | all given
-    pixels). A draw of one member of a mixture is not, because that member's posterior
-    is another distribution."""
+    pixels)."""
     member: Orientation
-    """Orientation of the member that drew the last image; by chains, of the component
-    (member and label) that the image's chain held last; of a choice among all fillings,
-    of the component under which the last image is the likeliest. With clamp: of the
-    first member, which draws all images."""
+    """Orientation of the member that drew the last image; of a choice among all
+    fillings, the member under which it is likeliest."""
     quality: Quality | None = None
-    """The worst word of the images that were drawn, one that was drawn only for the
-    marginals included; None for the method clamp."""
+    """The worst of `qualities`, and of an image that was drawn only for the
+    marginals."""
     qualities: tuple[Quality, ...] | None = None
-    """One word for each image, which does not depend on the other images: exact, good,
-    rough or poor, from best to worst. None for the method clamp."""
+    """`exact`, `good`, `rough` or `poor` for each image, which does not depend on the
+    other images."""
     particles: int = 0
-    """Particles per proposer, summed over both chains: the largest sum of any image,
-    which may exceed what was requested. By rejection: the number of draws in the pool.
-    Otherwise 0."""
+    """Particles per proposer, summed over both chains, of the image with most; they may
+    exceed what was requested. By rejection: size of the pool. 0 if exact."""
     ess: float | None = None
-    """Smallest effective sample size (number of equally weighted particles that would
-    be worth as much) of the first particles, over images; with guides, of all first
-    candidates of an image together. By rejection: that of the pool. Otherwise None."""
+    """Effective sample size of the first particles (how many equally weighted ones are
+    worth as much), the smallest of any image. By rejection: that of the pool."""
     distinct: int | None = None
     """By chains: number of first particles from which a proposer's last ones descend,
-    the smallest of any image. By rejection: the number of draws in the pool. Otherwise
-    None."""
+    the smallest of any image. By rejection: size of the pool."""
     evidence_nats: float | None = None
-    """-ln p(given) under the model: computed if `exact`; otherwise estimated, but never
-    more than the -ln p of an image that was drawn, or with which another chain ended,
-    because that bounds it from above. None for clamp."""
+    """-ln p(given pixels) under the whole model: computed if `exact`, else estimated.
+    It is never more than -ln p of a drawn image, which bounds it from above."""
     evidence_sd: float | None = None
-    """Standard deviation, in nats, of an estimate of ln p(given). By chains: that of
-    the estimates of all chains, and of one more for each image, which is expected to be
-    too large. By rejection: what the weights of the pool suggest for its estimate.
-    Otherwise None."""
+    """Standard deviation of that estimate, in nats; by chains it tends to be too
+    large."""
     nats: tuple[float, ...] | None = None
-    """-ln p of each completed image under the whole model, given pixels included; None
-    for the method clamp."""
+    """-ln p of each completed image under the whole model, given pixels included."""
     apart_nats: float | None = None
-    """Difference of the nats of the last images of an image's two chains, which began
-    independently: the largest over the images. None if there were no chains."""
+    """Difference of the nats of the last images of an image's two chains, the largest
+    of any image."""
     label: int | None = None
-    """Index of the label of the last image, in a model with labels: that with which a
-    component drew it. If chains made no round, of a choice among all fillings, and of
-    one exact draw of a single network, it is that under which the image is the
-    likeliest. None for clamp, and without labels."""
+    """Index of the label of the last image, in a model with labels: the one with which
+    it was drawn, or under which it is likeliest."""
 
     @property
     def of_no_image(self) -> "Receipt":

@@ -96,7 +96,7 @@ class Target:
     @property
     def scores(self) -> int:
         """Number of scores that enumerate the hole: V^(missing variables) times the
-        number of components. If that is more than MOST_SCORES, any such number."""
+        number of components. Above MOST_SCORES it is not exact."""
         missing = len(self.known) * int(np.count_nonzero(~self.keep))
         # Two to this power exceeds the limit already; larger powers are not computed.
         factors = min(missing, MOST_SCORES.bit_length())

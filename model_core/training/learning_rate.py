@@ -40,7 +40,10 @@ def highest_rate(training: TrainingSection, updates: int) -> float:
 
 def planned_decay(training: TrainingSection, per_epoch: int) -> Decay | None:
     """Return the part of the run in which the rate of the schedule `stable` falls; None
-    for another schedule."""
+    for another schedule.
+
+    per_epoch: updates of one epoch.
+    """
     if training.schedule != "stable":
         return None
     total = training.epochs * per_epoch

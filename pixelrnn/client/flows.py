@@ -95,7 +95,8 @@ class JobView(Generic[R]):
 
 
 class Flows:
-    """Every operation of a client, as a flow. Each may raise ServiceError."""
+    """Every operation of a client, as a generator of calls and pauses that the client
+    carries out (see the module). Each may raise ServiceError."""
 
     def __init__(self, habits: Habits) -> None:
         """habits: how often each call is tried, and for how long."""

@@ -441,8 +441,8 @@ class AnnouncementReader:
 
 
 def readable_workers(texts: Iterable[bytes | str]) -> list[WorkerInfo]:
-    """Return the announcements that this version can use, as `AnnouncementReader.read`
-    does, without keeping what was parsed."""
+    """Return the announcements that this version can use, as AnnouncementReader does,
+    which also remembers them for the next call."""
     return AnnouncementReader().read(texts)
 
 

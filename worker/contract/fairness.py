@@ -48,8 +48,8 @@ class Shares:
         return self._size - self._total
 
     def allow(self, owner: str, amount: int) -> bool:
-        """Return True if this owner may take this amount now (`may_hold`). Nothing is
-        taken."""
+        """Return True if this owner may take this amount now: if it would then hold at
+        most what is free before. Nothing is taken."""
         return may_hold(self._held[owner], amount, self.free)
 
     def take(self, owner: str, amount: int) -> bool:

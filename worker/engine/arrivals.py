@@ -43,7 +43,7 @@ Fingerprint = tuple[tuple[str, int, int], ...]
 """Name, time of change in nanoseconds and length of each file of a model."""
 
 PLACES = 2
-"""Models that are examined at once. Each takes a process, and part of a processor."""
+"""Models that are examined at once. Each takes a process, and part of a CPU core."""
 
 ROOM_S = 30.0
 """Seconds to wait until another model is unloaded to make room: jobs may be using all
@@ -118,9 +118,11 @@ class Directory:
         return self._path / name
 
     def added_places(self) -> dict[str, Path]:
+        """Directory of each added model that was seen, by its name."""
         return {name: self.place(name) for name in self._seen if self.is_added(name)}
 
     def is_added(self, name: str) -> bool:
+        """Return True if a user has added the model."""
         return name in self._of_added
 
     def _look(self) -> dict[str, Fingerprint]:

@@ -61,6 +61,7 @@ class Assessment:
 
     @property
     def wants_scores(self) -> bool:
+        """True if complete images must still be scored for a ranking."""
         return self.rank and len(self.nats) < len(self.images)
 
 

@@ -70,7 +70,7 @@ def make_ready(
     those that are known good, and those with the smallest images.
 
     places: the models' directories.
-    usable: processors on which missing loops are compiled; any if empty.
+    usable: CPU cores on which missing loops are compiled; any if empty.
     report(name): called for each ready model.
     refuse(name, reason): called for a bad model, which is removed from the pool.
     measure(name): raises an error for a bad model.
@@ -244,8 +244,8 @@ def _warn(error: BaseException) -> None:
 
 
 def _compile_scoring(place: Path, name: str) -> float:
-    """Compile the loops that score with a model's kind of network, and return the
-    processor seconds used."""
+    """Compile the loops that score with a model's kind of network, and return the CPU
+    seconds used."""
     before_s = time.process_time()
     os.setpriority(os.PRIO_PROCESS, 0, BACKGROUND)
     # The functions are called with tensors, which takes torch and a model.

@@ -1,5 +1,5 @@
-"""Deadlines of the engine process's thread: when it will be back from what it does next. A
-thread that is later than that, also by its processor time (process/due.py), counts as
+"""Deadlines of the engine process's thread: when it will be back from what it does
+next. A thread that is later than that, also by its CPU time (process/due.py), counts as
 hung after a lease's time.
 
 A turn may take ten times as long as such turns usually take. The first turn of its kind

@@ -31,19 +31,19 @@ from worker.engine.refusals import reason_of
 from worker.engine.slot_plan import MIB, SlotPlan
 
 LOAD_LIMIT_S = 120.0
-"""Processor seconds for loading."""
+"""CPU seconds for loading."""
 LIMIT_S = 900.0
-"""Processor seconds for measuring, including compiling the loops: as long as a model
-may take to load."""
+"""CPU seconds for measuring, including compiling the loops: as long as a model may take
+to load."""
 
 FIRST_REPEAT_S = 60.0
 LAST_REPEAT_S = 600.0
 """Seconds from an inconclusive examination to the next one: FIRST_REPEAT_S, then twice
 as long each time, up to LAST_REPEAT_S."""
 MOST_OF_PROCESSOR = 2
-"""Examinations of a model that may use up their processor seconds. A busy machine makes
-them slower, so a single one proves little, but a model that is too slow is not examined
-for ever."""
+"""Examinations of a model that may use up their CPU seconds. A busy machine makes them
+slower, so a single one proves little, but a model that is too slow is not examined for
+ever."""
 
 ROOM_MIB = 512
 """Memory of the examiner's process beside slots and weights; compiling takes most of
@@ -62,7 +62,7 @@ class _LateModel:
     again_at: float = math.inf
     """Time of its next examination by time.monotonic."""
     of_processor: int = 0
-    """How often it has used up its processor seconds."""
+    """How often it has used up its CPU seconds."""
 
 
 class Repeats:
@@ -79,7 +79,7 @@ class Repeats:
     def note(self, name: str, error: InconclusiveError) -> InconclusiveError:
         """Note that an examination ended with this error. Return the error for the
         model's owner, which says whether it will be repeated: no more once it has used
-        up its processor seconds MOST_OF_PROCESSOR times."""
+        up its CPU seconds MOST_OF_PROCESSOR times."""
         late = self._late.setdefault(name, _LateModel(FIRST_REPEAT_S))
         late.of_processor += not error.is_passing
         late.again_at = math.inf
@@ -153,9 +153,12 @@ class Examination:
         device: str,
         waiting: Callable[[], object] = lambda: None,
     ) -> Model:
-        """Return the model, after another process has loaded it once unless it is known
-        good.
+        """Load a model. Unless it is known good, another process loads it first, as a
+        test.
 
+        name: the model's name.
+        place: its directory.
+        device: as in torch, such as `cpu`.
         waiting: called every second meanwhile.
         """
         with self._noting(place):
@@ -165,8 +168,9 @@ class Examination:
             return _load_bounded(name, place, self._most_mib, device)
 
     def measure(self, name: str, place: Path) -> None:
-        """Measure a model and draw a few rows with it in another process, unless it is
-        known good. Earlier inconclusive examinations are forgotten."""
+        """Measure the speed and memory of a model and draw a few rows with it in
+        another process, unless it is known good. Earlier inconclusive examinations are
+        forgotten."""
         with self._noting(place):
             if not self.knows(place):
                 self._examine(_measure, name, place, LIMIT_S)

@@ -34,14 +34,14 @@ memory."""
 LOOK_S = 1.0
 """Seconds between two checks while a call runs."""
 CLOCK_PER_PROCESSOR = 20
-"""A call may take so many times its processor seconds by the clock. On a busy machine a
-process gets a small part of a processor, but one that hangs must end at last."""
+"""A call may take so many times its CPU seconds by the clock. On a busy machine a
+process gets a small part of a CPU core, but one that hangs must end at last."""
 
 
 class InconclusiveError(ModelError):
     """A call failed in a way that proves little about the model. `is_passing`: True if
     the machine was too busy, lacked memory or had trouble with its files, False if the
-    process used up its processor seconds."""
+    process used up its CPU seconds."""
 
     def __init__(self, reason: str, is_passing: bool) -> None:
         super().__init__(reason)
@@ -53,7 +53,7 @@ class Examiner:
     a failed call, the next one has a new process."""
 
     def __init__(self, usable: Collection[int] = ()) -> None:
-        """usable: processors on which the process runs; any if empty."""
+        """usable: CPU cores on which the process runs; any if empty."""
         self._usable = tuple(usable)
         self._process: BaseProcess | None = None
         self._connection: Connection[Any, Any]
@@ -68,7 +68,7 @@ class Examiner:
     ) -> None:
         """Call `look(*arguments)`, both picklable, in the process.
 
-        limit_s: processor seconds that it may use.
+        limit_s: CPU seconds that it may use.
         clock_s: seconds by the clock; default: CLOCK_PER_PROCESSOR times as many.
         waiting: called every second meanwhile.
 
@@ -116,7 +116,7 @@ class Examiner:
             raise ModelError(reason)
 
     def another(self) -> "Examiner":
-        """Return a new examiner for the same processors."""
+        """Return a new examiner for the same CPU cores."""
         return Examiner(self._usable)
 
     def end(self) -> None:
@@ -171,8 +171,8 @@ def _serve(connection: "Connection[Any, Any]", usable: Collection[int]) -> None:
 
 def begin(usable: Collection[int]) -> None:
     """Prepare this process, which runs beside the engine process: it ignores Ctrl-C,
-    which is the worker's matter, runs on these processors, and ends with its parent.
-    Raises NoProcessorError if none of the processors can be used."""
+    which is the worker's matter, runs on these CPU cores, and ends with its parent.
+    Raises NoProcessorError if none of the CPU cores can be used."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     processors.keep_to(usable)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -202,7 +202,7 @@ def bound_memory(further: int, held: int | None = None) -> None:
 
 def bound_processor(further_s: float) -> None:
     """Let the kernel end this process by SIGXCPU once its threads have used so many
-    more processor seconds together."""
+    more CPU seconds together."""
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     bound = math.ceil(time.process_time() + further_s)
     resource.setrlimit(

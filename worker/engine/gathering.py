@@ -140,6 +140,7 @@ class Gathering:
             self._part_ended(job, part, outcome)
 
     def exhausted(self, token: str) -> None:
+        """Report that a job, or the job of a part, has run out of memory."""
         self._outlet.exhausted(_job_and_part(token)[0])
 
     def card_failed(self, reason: str) -> None:

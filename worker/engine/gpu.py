@@ -26,8 +26,8 @@ FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 300.0
 """Longest wait in seconds; an operator who replaces a GPU need not wait longer."""
 LIMIT_S = 120.0
-"""Most seconds of a test, of processor time and by the clock, because a driver that
-hangs uses no processor time. Importing torch and starting CUDA takes most of it."""
+"""Most seconds of a test, of CPU time and by the clock, because a driver that hangs
+uses no CPU time. Importing torch and starting CUDA takes most of it."""
 
 PRESETS = "mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"
 """Networks of every kind, ..."""
@@ -46,7 +46,7 @@ def wait_for_gpu(
 
     device: `cuda`, `cuda:0`, ...
     begin: called before each test.
-    usable: processors on which the test runs; any if empty.
+    usable: CPU cores on which the test runs; any if empty.
     pause: sleeps.
     """
     backoff = Backoff(FIRST_WAIT_S, LONGEST_WAIT_S)

@@ -83,6 +83,7 @@ class KeptWeights:
                 os.utime(used, (then, then))
 
     def knows(self, card: Card) -> bool:
+        """Return True if there is a copy of exactly this model's weights."""
         place = self._place(card.name, card.identity)
         return (place / CARD).is_file()
 

@@ -310,6 +310,7 @@ class ModelPool:
         return min(self._share, least + max(0, half - others) // 2)
 
     def names(self) -> list[str]:
+        """Sorted names of the loaded models."""
         return sorted(self._loaded)
 
     def engine(self, name: str, threads: int | None = None) -> Engine:
@@ -365,6 +366,7 @@ class ModelPool:
         return 1 if loaded is None else loaded.plan.passes
 
     def model(self, name: str) -> Model:
+        """Return a loaded model. Raises KeyError if it is not loaded."""
         return self._loaded[name].model
 
     def loops(self, name: str) -> str | None:

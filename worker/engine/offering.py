@@ -46,7 +46,7 @@ def offer(
     changed of the others. Failures are only logged: clients then use the service.
 
     models: directory -> identity, in the order of exporting.
-    usable: processors that this thread and its process use from now on; any if empty.
+    usable: CPU cores that this thread and its process use from now on; any if empty.
     largest_mib: models with more MiB of weights are left out.
     """
     try:

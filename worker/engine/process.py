@@ -137,7 +137,7 @@ def main(usable: Collection[int]) -> None:
     end the process. sys.argv has two descriptors: of this end of the socket pair, and
     of the memory for deadlines.
 
-    usable: processors that may be used.
+    usable: CPU cores that may be used.
     """
     # Ctrl-C reaches both processes; the worker decides when to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -250,7 +250,7 @@ def main(usable: Collection[int]) -> None:
 def _threads(settings: Settings, usable: Collection[int]) -> int:
     """Return the number of drawing threads.
 
-    usable: the processors before this process was pinned to some of them.
+    usable: the CPU cores before this process was pinned to some of them.
     """
     if settings.device != "cpu":
         return 1
@@ -330,7 +330,7 @@ def offer_meanwhile(
     """Prepare models for browsers in a thread of its own, without models that only one
     key sees. Does nothing if the settings name no folder for them.
 
-    usable: processors; any if empty.
+    usable: CPU cores; any if empty.
     place(name): returns a model's directory.
     identities: name -> identity.
     """

@@ -196,6 +196,7 @@ class Scheduler(Generic[Image]):
             entry.lane.remove(token)
 
     def has_waiting(self, model: str) -> bool:
+        """Return True if an image of this model waits for a slot."""
         return model in self._lanes and self._lanes[model].have_waiting()
 
     def __len__(self) -> int:

@@ -127,12 +127,11 @@ class SlotPlan:
 
 
 def plan_for(name: str, model: Model, plan: SlotPlan, share: int) -> SlotPlan:
-    """Return the plan for one model.
+    """Return the plan for one model. Raises ModelError if one of its images needs more
+    than `share`.
 
     plan: for all models.
-    share: bytes.
-
-    Raises ModelError if one image needs more.
+    share: bytes that this model may take.
     """
     size = slot_bytes(model)
     if size > share:

@@ -11,8 +11,8 @@ from worker.process import processors
 
 
 def main() -> None:
-    """Choose the processor level for which numba compiles, pin this process to the
-    engine's processors, switch garbage collection off, and run the engine.
+    """Choose the CPU level for which numba compiles, pin this process to the engine's
+    CPU cores, switch garbage collection off, and run the engine.
 
     All of this comes before torch and numba are imported: their imports leave no
     garbage, and collection would take a quarter of the time.

@@ -52,6 +52,7 @@ class Unloading:
         self._numbers = itertools.count()
 
     def is_ready(self, called: str) -> bool:
+        """Return True if the model is in memory."""
         return called in self._used_at
 
     def mark_ready(self, called: str, asked_for: bool = False) -> None:

@@ -14,7 +14,7 @@ REPORT_S = 1.0
 
 
 class UsageReports:
-    """Counts the use of each model, and reports it now and then."""
+    """Counts the use of each model, and reports it every few seconds."""
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class UsageReports:
             self.log()
 
     def report(self) -> None:
+        """Report the usage now. The next report is due REPORT_S later."""
         self._report_at = time.monotonic() + REPORT_S
         own_s = sum(usage.seconds for usage in self._of.values())
         self._report(self._of, self._past_s + own_s)

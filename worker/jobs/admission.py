@@ -102,6 +102,7 @@ class Admission:
         self._log = structlog.get_logger("admission")
 
     def on_compiled(self) -> None:
+        """Let `wait_until_ready` return."""
         self._has_ready.set()
 
     @property

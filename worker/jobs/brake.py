@@ -1,8 +1,8 @@
-"""Pauses the processes of a training as soon as a job has something to draw, whatever the
-training is doing.
+"""Pauses the processes of a training as soon as a job has something to draw, whatever
+the training is doing.
 
 A low priority would not suffice: a job changes processes a dozen times between request
-and picture, and if a training has the processor, each change waits some milliseconds
+and picture, and if a training has the CPU, each change waits some milliseconds
 until the kernel takes it away.
 """
 

@@ -255,6 +255,7 @@ class Ledger:
         ]
 
     def cancel_requested(self, job_ids: Sequence[str]) -> list[str]:
+        """Return those of the jobs whose cancellation was requested."""
         pipeline = self._redis.pipeline(transaction=False)
         for job_id in job_ids:
             pipeline.hexists(keys.job(job_id), "cancel_requested")

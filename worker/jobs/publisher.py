@@ -139,6 +139,8 @@ class Publisher:
         self._loop.stop(timeout_s)
 
     def open(self, claim: Claim) -> None:
+        """Accept messages for this claim, whose rows continue after
+        `claim.last_seq`."""
         with self._changed:
             self._outboxes[claim.token] = _Outbox(claim, next_seq=claim.last_seq + 1)
 

@@ -35,4 +35,5 @@ class Backoff:
         return self.wait_s
 
     def succeeded(self) -> None:
+        """Forget earlier failures: the next one waits as briefly as the first."""
         self.wait_s = 0.0

@@ -1,14 +1,14 @@
 """Deadlines in memory that two processes of a machine share: one writes when its thread
 will be back, the other checks it.
 
-A step of the engine process may take a millisecond, so writing a deadline has to cost less: it
-takes no message and no lock.
+A step of the engine process may take a millisecond, so writing a deadline has to cost
+less: it takes no message and no lock.
 
-On a busy machine a step may be long by the clock without being long by the processor.
-So a thread counts as hung only if it has used as much processor time as it was allowed,
-or if it uses none at all for a while. A thread that waits for helper threads uses none
+On a busy machine a step may be long by the clock without being long by CPU time. So
+a thread counts as hung only if it has used as much CPU time as it was allowed, or if it
+uses none at all for a while. A thread that waits for helper threads uses none
 itself: then it counts as hung if one helper has used too much, or if all of them use
-none.
+    none.
 """
 
 import math
@@ -24,22 +24,21 @@ from pathlib import Path
 from typing import IO
 
 STILL_S = 30.0
-"""Seconds by the clock in which a late thread uses no processor time, after which it
-counts as hung: it waits for something that does not end."""
+"""Seconds by the clock in which a late thread uses no CPU time, after which it counts
+as hung: it waits for something that does not end."""
 
 _HEADER = struct.Struct("dq")
 """The deadline by `time.monotonic`, which all processes of a machine share, and the
 number of threads."""
 _THREAD = struct.Struct("dq")
-"""The processor time at which a thread is late, in seconds, and the system's number of
-the thread."""
+"""The CPU time at which a thread is late, in seconds, and the system's number of the
+thread."""
 MOST_THREADS = 64
 """Most threads of one deadline; further helpers are ignored."""
 _BYTES = _HEADER.size + MOST_THREADS * _THREAD.size
 
 Used = tuple[int, float]
-"""The system's number of a thread, and the seconds of processor time that it has
-used."""
+"""The system's number of a thread, and the seconds of CPU time that it has used."""
 
 
 class Due:
@@ -51,7 +50,7 @@ class Due:
     ) -> None:
         """descriptor: of the shared memory (`shared_file`), which is mapped.
         helpers: returns the threads for which the writing thread waits, with their used
-            processor time."""
+            CPU time."""
         self._helpers = helpers
         self._memory = mmap.mmap(descriptor, _BYTES)
         self._seen: object = None
@@ -76,7 +75,7 @@ class Due:
 
     def is_hung(self) -> bool:
         """Return True if the deadline has passed, and either one of the threads has
-        used the allowed processor time, or none has used any for STILL_S seconds.
+        used the allowed CPU time, or none has used any for STILL_S seconds.
 
         The second case needs repeated calls, which compare what the threads have used.
         """
@@ -120,8 +119,8 @@ _own_used_s = time.thread_time if sys.platform == "linux" else time.monotonic
 
 
 def used_s(thread: int) -> float:
-    """Return the seconds of processor time that a thread of any process has used;
-    infinity if it has ended. On systems other than Linux, the clock's time.
+    """Return the seconds of CPU time that a thread of any process has used; infinity if
+    it has ended. On systems other than Linux, the clock's time.
 
     thread: the system's number.
     """

@@ -1,6 +1,6 @@
-"""Decides which processors run which threads.
+"""Decides which CPU cores run which threads.
 
-Only the thread of the engine process is always busy, and a thread that takes its processor for a
+Only the thread of the engine process is always busy. A thread that takes its core for a
 moment also evicts the contents of its caches.
 """
 
@@ -12,16 +12,16 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 SMALL = 4
-"""Largest number of processors of a machine on which some are reserved for engines; a
-larger machine always has an idle one."""
+"""Most CPU cores of a machine on which some are reserved for engines; a larger machine
+always has an idle one."""
 
 
 class NoProcessorError(Exception):
-    """None of the given processors can be used here."""
+    """None of the given CPU cores can be used here."""
 
 
 def usable() -> list[int]:
-    """Return the numbers of the processors that this process may use, the most
+    """Return the numbers of the CPU cores that this process may use, the most
     interrupted ones first; empty on systems other than Linux."""
     if sys.platform != "linux":
         return []
@@ -34,8 +34,8 @@ def usable() -> list[int]:
 
 
 def _interrupted(stat: str) -> dict[int, int]:
-    """Return, for each processor, the clock ticks that it spent in interrupts: the
-    sixth and seventh number of its line in /proc/stat."""
+    """Return, for each CPU core, the clock ticks that it spent in interrupts: the sixth
+    and seventh number of its line in /proc/stat."""
     lines = [line.split() for line in stat.splitlines() if re.match(r"cpu\d", line)]
     return {
         int(words[0].removeprefix("cpu")): int(words[6]) + int(words[7])
@@ -46,9 +46,9 @@ def _interrupted(stat: str) -> dict[int, int]:
 def engine_processors(
     available: Sequence[int], engines: int, threads: int
 ) -> list[tuple[int, ...]]:
-    """Return the processors that are reserved for each of `engines` engine processes,
+    """Return the CPU cores that are reserved for each of `engines` engine processes,
     `threads` for each: the last ones of `available`. Empty tuples if the machine has
-    more than SMALL processors, or if none would be left for everything else."""
+    more than SMALL CPU cores, or if none would be left for everything else."""
     count = len(available)
     if count > SMALL or count <= engines * threads:
         return [()] * engines
@@ -60,7 +60,7 @@ def engine_processors(
 
 def keep_to(processors: Collection[int]) -> None:
     """Run this thread, and threads and processes that it starts from now on, only on
-    these processors; any if empty, and on systems other than Linux. Raises
+    these CPU cores; any if empty, and on systems other than Linux. Raises
     NoProcessorError if none of them can be used."""
     if processors and sys.platform == "linux":
         try:
@@ -73,7 +73,7 @@ def keep_to(processors: Collection[int]) -> None:
 
 
 def keep_off(processors: Collection[int]) -> None:
-    """Run this thread, and what it starts from now on, on all usable processors but
+    """Run this thread, and what it starts from now on, on all usable CPU cores but
     these, if there are others."""
     keep_to(set(usable()) - set(processors))
 

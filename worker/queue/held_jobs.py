@@ -71,6 +71,7 @@ class HeldJobs:
             return self._room_left(self._max_jobs * 5 // 4) > 0
 
     def owners(self) -> set[str]:
+        """Owners of the held jobs."""
         return {execution._job.owner for execution in self.all()}  # type: ignore[union-attr]
 
     def _room_left(self, most: int) -> int:

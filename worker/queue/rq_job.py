@@ -91,14 +91,18 @@ class DrawJob(Job):
 
     @property
     def success_callback(self) -> None:
+        """None: callbacks of a queue entry are not run, because they could name any
+        code."""
         return None
 
     @property
     def failure_callback(self) -> None:
+        """None, like `success_callback`."""
         return None
 
     @property
     def stopped_callback(self) -> None:
+        """None, like `success_callback`."""
         return None
 
     def send_webhooks(self, status: object, *, exc_string: str | None = None) -> None:

@@ -58,8 +58,8 @@ def use(device: torch.device, gpu: Gpu) -> None:
 
 
 def refuse(device: torch.device, reason: str) -> None:
-    """Record in this process why the GPU of a device, for which none is registered,
-    cannot be used: the CPU draws from networks whose weights are on it.
+    """Record in this process that the GPU of a device cannot be used, so that the CPU
+    draws from networks whose weights are on it.
 
     reason: a sentence, which `reason_for_processors` returns.
     """

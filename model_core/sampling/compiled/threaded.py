@@ -50,13 +50,12 @@ class _Place(NamedTuple):
 
 
 class ThreadedStage:
-    """A Stage of compiled code that draws in up to `threads` threads (stage.py
-    describes the methods that all stages have).
+    """A Stage (stage.py) of compiled code that draws in up to `threads` threads.
 
-    There is a CompiledStage for each thread. A new image goes to the one with the
-    fewest images. A step advances all stages, those at the same time whose part lasts
-    long enough, and waits for all of them. Its rows are sorted by slot, then by y. A
-    slot that has had no image since the last `close_all` raises KeyError, except in
+    It has a CompiledStage for each thread. A new image goes to the one with the fewest
+    images. A step advances them side by side, as far as each part lasts `worth_s`, and
+    waits for all of them. Its rows are sorted by slot, then by y. Methods raise
+    KeyError for a slot that has had no image since the last `close_all`, except
     `images` and `advance`.
 
     worth_s: seconds that a stage's part of a step must last to be given to another

@@ -66,7 +66,7 @@ class _Thread:
         """From 1 on; whoever asks has 0."""
         self._tasks: SimpleQueue[_Task] = SimpleQueue()
         self.used_s = 0.0
-        """Seconds of processor time that it had used when its last call ended."""
+        """Seconds of CPU time that it had used when its last call ended."""
         self._thread = threading.Thread(
             target=self._serve, name=f"drawing {number}", daemon=True
         )

@@ -85,10 +85,9 @@ def shared_weights(network: PixelNetwork, kind: CompiledKind, maps: Maps) -> Sha
 
 
 def few_pixels(above_w: Floats) -> int:
-    """Return the number of pixels up to which a step sums ahead of time what waiting
-    pixels and their next neighbours read of the row above (compiled/frontier.py): 16 if
-    these weights have more than 1 MiB, so that they are read less often; else 0, for
-    never.
+    """Return up to how many waiting pixels a step sums what they read of the row above
+    ahead of time (compiled/frontier.py): 16 for weights of more than 1 MiB, which are
+    then read less often; else 0.
 
     above_w: the weights for the row above, of all layers.
     """

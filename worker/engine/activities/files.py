@@ -37,15 +37,18 @@ class Files:
         """How many images of that order are decoded."""
 
     def busy(self) -> list[str]:
+        """The name CODING while a file waits, else nothing."""
         return [CODING] if self._waiting else []
 
     def accept(self, order: FileOrder) -> None:
         self._waiting[order.claim.token] = order
 
     def orders_under(self, name: str) -> list[FileOrder]:
+        """The one order that is coded now."""
         return list(self._waiting.values())[:1]
 
     def models(self) -> set[str]:
+        """Names of the models that its orders need."""
         return {order.model for order in self._waiting.values()}
 
     def forget(self, token: str) -> None:

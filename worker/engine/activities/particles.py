@@ -99,6 +99,7 @@ class ByParticles:
         self._seated: dict[str, _Island] = {}
 
     def busy(self) -> list[str]:
+        """ "particles of MODEL" for each model with a job."""
         return sorted({PARTICLES_OF + job.order.model for job in self._jobs.values()})
 
     def accept(self, order: ParticleOrder) -> None:
@@ -109,6 +110,7 @@ class ByParticles:
         )
 
     def orders_under(self, name: str) -> list[ParticleOrder]:
+        """The orders that are drawn under a name of `busy`."""
         return [
             job.order
             for job in self._jobs.values()
@@ -116,6 +118,7 @@ class ByParticles:
         ]
 
     def models(self) -> set[str]:
+        """Names of the models that its jobs need."""
         return {job.order.model for job in self._jobs.values()}
 
     def forget(self, token: str) -> None:

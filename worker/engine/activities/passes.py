@@ -47,15 +47,18 @@ class Passes:
         self._waiting: dict[str, Pass] = {}
 
     def busy(self) -> list[str]:
+        """The name SCORING while a pass waits, else nothing."""
         return [SCORING] if self._waiting else []
 
     def accept(self, order: Pass) -> None:
         self._waiting[order.claim.token] = order
 
     def orders_under(self, name: str) -> list[Pass]:
+        """All orders that wait."""
         return list(self._waiting.values())
 
     def models(self) -> set[str]:
+        """Names of the models that its orders need, second models included."""
         found = {task.model for task in self._waiting.values()}
         for task in self._waiting.values():
             order = task.order if isinstance(task, StartedJob) else task

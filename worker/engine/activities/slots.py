@@ -107,6 +107,7 @@ class Slots:
         return name in self._cohorts
 
     def add(self, name: str, cohort: Cohort) -> None:
+        """Let the images of orders with this name of seats be drawn in a cohort."""
         self._cohorts[name] = cohort
 
     def remove(self, name: str) -> None:
@@ -165,9 +166,11 @@ class Slots:
         return True
 
     def orders_under(self, name: str) -> list[DrawOrder]:
+        """The orders whose images are drawn in the cohort of this name."""
         return [job.order for job in self._jobs.values() if job.order.seats == name]
 
     def models(self) -> set[str]:
+        """Names of the models that its orders need, begun or not."""
         begun = [job.order for job in self._jobs.values()]
         return {order.model for order in (*begun, *self._later)}
 
