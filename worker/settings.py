@@ -80,9 +80,10 @@ class Settings(RedisSettings):
     threads: int = Field(default=1, ge=1, le=256)
     """Threads of one tensor operation."""
     draw_threads: int = Field(default=0, ge=0, le=64)
-    """Threads that draw the images of one model on a CPU; 0 = one less than the CPU
-    cores of this process (by a container's quota, too), at most 16, or as many as
-    `engine_cpus` names; `pixelrnn up` divides them among its workers. Drawn bytes do
+    """Threads that draw the images of one model on a CPU; 0 = as many as `engine_cpus`
+    names, or one less than the CPU cores of this process (by a container's quota, too),
+    at most 16. Without a quota, workers of one machine that name the same `kept_dir`
+    divide them, as each starts; `pixelrnn up` divides them among its workers. Drawn bytes do
     not depend on it. More threads than cores make nothing faster."""
     engine_cpus: CommaList[int] = ()
     """Numbers of CPU cores for the engine process or a training, which no other process

@@ -69,6 +69,7 @@ from worker.orders.images import NewRow
 from worker.orders.usage import Usage
 from worker.process import crash, processors
 from worker.process.due import Due
+from worker.process.neighbours import Neighbours
 from worker.process.processors import NoProcessorError
 from worker.settings import EXIT_BAD_SETTINGS, Settings
 
@@ -132,12 +133,13 @@ class _Worker:
             os._exit(crash.EXIT_CRASHED)
 
 
-def main(usable: Collection[int]) -> None:
+def main(usable: Collection[int], neighbours: Neighbours | None) -> None:
     """Load the models, report them to the worker, draw until the worker says stop, and
     end the process. sys.argv has two descriptors: of this end of the socket pair, and
     of the memory for deadlines.
 
     usable: CPU cores that may be used.
+    neighbours: the workers with which they are shared; None: with none that is known.
     """
     # Ctrl-C reaches both processes; the worker decides when to stop.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -153,7 +155,8 @@ def main(usable: Collection[int]) -> None:
     crash.end_with_any_thread()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     inbox = Inbox(connection, _end_alone)
-    threads = _threads(settings, usable)
+    workers = neighbours.count() if neighbours else 1
+    threads = _threads(settings, usable, workers)
     plan = SlotPlan(
         settings.slots,
         settings.express_slots,
@@ -247,10 +250,11 @@ def main(usable: Collection[int]) -> None:
     os._exit(0)  # without torch's exit handlers, for which the worker would wait
 
 
-def _threads(settings: Settings, usable: Collection[int]) -> int:
+def _threads(settings: Settings, usable: Collection[int], workers: int) -> int:
     """Return the number of drawing threads.
 
     usable: the CPU cores before this process was pinned to some of them.
+    workers: of this machine, which divide its cores. A container's quota is its own.
     """
     if settings.device != "cpu":
         return 1
@@ -260,7 +264,8 @@ def _threads(settings: Settings, usable: Collection[int]) -> int:
         structlog.get_logger("engine").warning(
             "more_threads_than_processors", threads=threads, processors=there
         )
-    return threads or default_threads(there)
+    has_quota = there < len(usable)
+    return threads or default_threads(there, 1 if has_quota else workers)
 
 
 def _make_ready_or_report(

@@ -5,9 +5,11 @@ import contextlib
 import gc
 import os
 import re
+from pathlib import Path
 
 from model_core import levels
 from worker.process import processors
+from worker.process.neighbours import Neighbours
 
 
 def main() -> None:
@@ -18,6 +20,12 @@ def main() -> None:
     garbage, and collection would take a quarter of the time.
     """
     gc.disable()
+    neighbours = None
+    kept = os.environ.get("PIXELRNN_KEPT_DIR")
+    if kept and os.environ.get("PIXELRNN_DEVICE", "cpu") == "cpu":
+        # Counted after the imports, so that workers that start together count each other.
+        with contextlib.suppress(OSError):
+            neighbours = Neighbours(Path(kept))
     own = {
         int(number)
         for number in re.findall(r"\d+", os.environ.get("PIXELRNN_ENGINE_CPUS", ""))
@@ -29,7 +37,7 @@ def main() -> None:
         processors.keep_to(own)
     from worker.engine.process import main
 
-    main(usable)
+    main(usable, neighbours)
 
 
 if __name__ == "__main__":
