@@ -248,7 +248,7 @@ class Settings(RedisSettings):
 
     @property
     def offers_portable(self) -> bool:
-        """True if everybody may have models for browsers."""
+        """True if models for browsers can be fetched without a key."""
         return self.portable_dir is not None and (
             self.portable_open or not self.needs_key
         )

@@ -90,8 +90,8 @@ class JobRead:
         return self.record is None and self.unreadable is None
 
     def was_of(self, owner: str) -> bool:
-        """True if the job is gone and may have been this owner's. ANYONE stands for
-        every owner."""
+        """Return True if the job is gone and may have been this owner's. ANYONE stands
+        for every owner."""
         told = self.tombstone
         return told is not None and (
             owner == ANYONE

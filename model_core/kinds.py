@@ -56,9 +56,9 @@ def part(named: Part) -> Any:
 
 
 def input_lag(width: int) -> int:
-    """Return the lag of layers that read no further to the right in the row above than
-    the first convolution. The lag is the number of columns that a row must stay behind
-    the row above if both are drawn at the same time.
+    """Return by how many columns a row must stay behind the row above if both are drawn
+    at the same time, for layers that read no further to the right than the first
+    convolution.
 
     width: of an image.
     """

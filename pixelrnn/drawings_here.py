@@ -182,9 +182,9 @@ def complete_picture(
 def complete_one_of_several(
     model: Model, options: Options, how: How, work: Work, i: int, file: Path
 ) -> dict[str, Any]:
-    """Complete picture number i of those in `options["image"]`, which is `file`: write
-    each of its n completions to a file of its own below `how.out`. Return the facts of
-    each, as `completions`. Errors are those of `complete_picture`."""
+    """Complete `file`, which is picture number i of `options["image"]`, and write each
+    of its n completions to a file below `how.out`. Return the facts of each, as
+    `completions`."""
     # Image j of picture i has the number first + i * n + j, so that no two pictures
     # have the same noise.
     assert how.out is not None

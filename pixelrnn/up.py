@@ -184,9 +184,10 @@ def workers(
 
 def drawing_threads(devices: Sequence[str], usable: Sequence[int]) -> int:
     """Return in how many threads each worker on a CPU draws: PIXELRNN_DRAW_THREADS if
-    it is set; else one for each core that is available, divided among these workers. 1
-    if no worker is on a CPU. 0 leaves it to the worker, if PIXELRNN_ENGINE_CPUS names
-    the cores of its engine process.
+    it is set, else one for each available core, divided among these workers.
+
+    It is 1 if no worker is on a CPU. It is 0 if PIXELRNN_ENGINE_CPUS names the cores,
+    because the worker then decides.
 
     devices: of all workers.
     usable: numbers of the CPU cores that this process may use; empty if the system does

@@ -15,8 +15,8 @@ class MetricsPortError(Exception):
 
 
 class UsageCollector:
-    """Figures of each model (its steps, what they drew, and its slots), how long each
-    thread drew, and how many jobs the worker holds.
+    """Prometheus metrics of a worker: for each model its steps, images and slots; how
+    long each thread drew; how many jobs it holds.
 
     private: models that only one key sees, which are not named.
     drawn_s: returns the seconds that each thread has drawn.

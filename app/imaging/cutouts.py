@@ -49,10 +49,8 @@ def cutouts_of(files: Files, model: Model, terms: PictureTerms) -> GivenPixels:
     cut-outs, in reading order.
 
     `found["cutouts"]` of the result has the left and upper edge of each cut-out, and
-    `upload` the picture's file. Raises BadParameterError for several pictures or masks,
-    NothingToFillError if there is no hole, WrongSizeError for a picture, mask or hole
-    of unsupported size or too many holes, UnusableImageError for colours that are not
-    the model's, and BadUploadError or TooLargeError for a file that cannot be read.
+    `upload` the picture's file. A picture without a hole, or one that cannot be used,
+    raises a RefusedError.
     """
     if len(files["image"]) > 1 or len(files.get("mask", ())) > 1:
         raise BadParameterError(

@@ -43,7 +43,7 @@ def preview_of(picture: bytes, words: str = _WORDS) -> bytes:
 
 
 def half_preview_of(canvas: Canvas, words: str = _WORDS) -> bytes:
-    """Return the preview, a PNG, of the first picture, whose lower half is covered, as
+    """Return the preview, a PNG, of the first picture with its lower half covered, as
     if it were not drawn yet. Raises NoRowsYetError if it has no row yet."""
     picture = picture_of(canvas, 0)
     if canvas.palette:

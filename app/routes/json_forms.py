@@ -57,8 +57,8 @@ def read_form(body: bytes, model: type[Form], file_bytes: int) -> Form:
 
 
 def read_array_form(body: bytes, query: Mapping[str, str], model: type[Form]) -> Form:
-    """Return the form whose image is an array, and whose other fields are in the query.
-    Raises RequestValidationError if they do not fit the model."""
+    """Return the form whose file `image` is the body, and whose other fields are in the
+    query. Raises RequestValidationError if they do not fit the model."""
     array = UploadFile(io.BytesIO(body), filename="image")
     is_list = get_origin(model.model_fields["image"].annotation) is list
     return form_of(

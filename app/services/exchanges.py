@@ -184,8 +184,7 @@ def wait_as_draft(files: JobFiles) -> None:
 
 
 def is_exchanged(added: Path, name: str) -> bool:
-    """Return True if an upload that is to replace this model has not been examined and
-    served yet.
+    """Return True if a new version of this model was uploaded and is not served yet.
 
     added: the directory of added models.
     """

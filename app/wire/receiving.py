@@ -232,6 +232,7 @@ class HttpProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def head_bytes(self) -> int:
+        """Return the length of the request's address and headers, as they were sent."""
         return len(self.url) + sum(
             len(name) + len(value) + 4 for name, value in self.headers
         )

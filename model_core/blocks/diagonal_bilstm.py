@@ -288,8 +288,8 @@ def end_row(order, block):
 
 @njit(**PROGRAM)
 def draw(first, turns, step, threads, record, weights, state, image, steps):
-    """The program: draw what may be drawn within `steps` steps. Parameters as in
-    loop.py; the block's state and image are changed."""
+    """The program (blocks/loop.py): draw what may be drawn within `steps` steps. The
+    block's state and image are changed."""
     order = (first, turns, step, threads)
     block = (record, weights, state, image)
     run(begin, compute_layer, end_row, order, block, steps)

@@ -101,7 +101,7 @@ def spread(thread, threads, block, layer, colour):
 def compute_layer(order, block, layer, colour):
     """Compute one colour of a layer at the pixels of the list, into OUT.
 
-    order: see phases.py.
+    order: of the thread (phases.py).
     """
     each(order, go_down, block, layer, colour)
     each(order, spread, block, layer, colour)
@@ -114,8 +114,8 @@ def end_row(order, block):
 
 @njit(**PROGRAM)
 def draw(first, turns, step, threads, record, weights, state, image, steps):
-    """The program: draw what may be drawn within `steps` steps. Parameters as in
-    loop.py; the block's state and image are changed."""
+    """The program (blocks/loop.py): draw what may be drawn within `steps` steps. The
+    block's state and image are changed."""
     order = (first, turns, step, threads)
     block = (record, weights, state, image)
     run(begin, compute_layer, end_row, order, block, steps)

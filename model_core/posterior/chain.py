@@ -91,7 +91,7 @@ class Start:
 
     @property
     def log_evidence(self) -> float:
-        """ln of the estimate of the model's p(given pixels) (see `log_weights`)."""
+        """ln of the estimated p(given pixels) of the model (see `log_weights`)."""
         return log_sum(self.log_weights)
 
 

@@ -75,8 +75,8 @@ class Way:
     """The member's components: one for each label that an image may have, or a single
     one without a label. Empty counts as a single one without a label, with prior 1."""
     most: int = 1
-    """Minimum number of images that it scores side by side; a call with more images
-    scores these together."""
+    """Most images that it scores side by side, unless a call has more: then it scores
+    these together."""
 
     @property
     def labels(self) -> Sequence[int | None]:

@@ -174,15 +174,15 @@ class Sweep:
             yield self.done
 
     def step(self) -> None:
-        """Continue to the next stop, which is at the latest the end of a row, or to the
-        end of the image: draw the particles, weigh them by the given pixels, and
-        resample them if necessary. At the end set `image`, `images` and `label`; the
-        sweep is then finished, and must not be continued. A sweep with a retained image
-        may be finished earlier: when only one particle is left after the hole, unless
-        `to_end` is True.
+        """Continue to the next stop, at the latest the end of a row, or to the end of
+        the image: draw the particles, weigh them by the given pixels, and resample them
+        if necessary.
 
-        Raises ImpossibleError if the network gives the given pixels no probability, so
-        that no particle has weight.
+        At the end set `image`, `images` and `label`; the sweep is then finished, and
+        must not be continued. Unless `to_end` is True, it also ends when a single
+        particle is left after the hole.
+
+        Raises ImpossibleError if the network gives the given pixels no probability.
         """
         if self._next == len(self._stops):
             self._particles.advance(self._hole.end)

@@ -45,7 +45,7 @@ class Choice:
     one."""
 
     sort: str
-    """The sort in words."""
+    """The sort of pictures, in words."""
     network: Mapping[str, Any]
     """Fields of a recipe's [network]."""
     start: str
@@ -101,8 +101,8 @@ CHOICES = (_BINARY, _GREY, _COLOUR)
 
 
 def choice(pictures: Survey) -> Choice:
-    """Return the choice for pictures with these properties: one for colour, one for
-    grey, and one for black and white."""
+    """Return the network and training for pictures with these properties. There is one
+    for colour, one for grey, and one for black and white."""
     if pictures.channels == 3:
         return _COLOUR
     return _GREY if pictures.values > 2 else _BINARY

@@ -35,7 +35,7 @@ class LabelOptions(Options):
     )
 
     def for_model(self, model: ModelTraits, n: int) -> Self:
-        """Return a copy with the label's name."""
+        """Return a copy whose label is a name of the model, not an index."""
         return self.model_copy(update=self.label_for(model))
 
     def label_for(self, model: ModelTraits) -> dict[str, Any]:

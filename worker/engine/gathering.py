@@ -57,10 +57,10 @@ class Gathering:
         self._next: list[Order] = []
 
     def begin(self, order: Order) -> Iterator[Order]:
-        """Yield the orders to carry out for this order: one for each picture of a
-        SeveralOrder (of cut-outs, the first of each picture), the real order of a
-        cut-out, or the order itself. Nothing for a cut-out whose job has ended
-        meanwhile."""
+        """Yield the orders that an order consists of: the pictures of a SeveralOrder,
+        or the first cut-out of each; otherwise the order itself. A cut-out gets the
+        pixels that were drawn before it; nothing is yielded for one whose job has
+        ended."""
         job, part = _job_and_part(order.claim.token)
         if isinstance(order, SeveralOrder):
             gathered = self._open[job] = _GatheredJob(order, [0.0] * len(order.parts))

@@ -26,8 +26,8 @@ class SeveralOrder(Order):
     samples: int
     """Number of images of each part."""
     chain: int = 1
-    """Number of consecutive parts of which each begins after the end of the one before:
-    the cut-outs of a picture."""
+    """Number of cut-outs of a picture, which are consecutive parts: each begins after
+    the end of the one before. 1 for whole pictures."""
 
 
 def of_each(

@@ -135,6 +135,7 @@ class RqWorker(SimpleWorker):
 
     @property
     def connection_timeout(self) -> float:  # type: ignore[override]
+        """Seconds after which an unanswered command to Redis fails."""
         return BLOCKING_TIMEOUT_S
 
     @property
@@ -144,6 +145,7 @@ class RqWorker(SimpleWorker):
         return False
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        """Return the seconds for which a lease of a job is valid."""
         return keys.LEASE_S
 
     def bootstrap(self, *_: Any, **__: Any) -> None:

@@ -107,7 +107,7 @@ class BlockStage(ByOneSlot):
 
     @staticmethod
     def bytes_of(network: PixelNetwork, driver: Driver) -> int:
-        """Return the same as `slot_bytes`, for any driver."""
+        """Return the bytes of one block's state and image with any driver."""
         layout = _prepared(in_main_memory(network), driver.device).layout
         return r.FLOAT_BYTES * layout.state_size + r.CELL_BYTES * layout.image_size
 

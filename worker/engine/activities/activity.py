@@ -49,7 +49,8 @@ class JobOutlet(Protocol):
         ...
 
     def exhausted(self, token: str, /) -> None:
-        """Report that this job met a lack of memory: the engine process ends."""
+        """Report that memory ran out while this job was drawn. The engine process then
+        ends."""
         ...
 
     def card_failed(self, reason: str, /) -> None:
