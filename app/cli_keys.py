@@ -62,6 +62,10 @@ def add(
     jobs: Annotated[
         int | None, typer.Option(help="Open jobs. \\[default: as everybody]")
     ] = None,
+    role: Annotated[
+        str | None,
+        typer.Option(help="operator: also sees all jobs, and drains workers."),
+    ] = None,
     may: Annotated[
         list[str] | None,
         typer.Option(help="A right beside drawing: train, which adds models."),
@@ -80,6 +84,7 @@ def add(
             until=until,
             rate=rate,
             jobs=jobs,
+            role=role,  # type: ignore[arg-type]
             may=may or (),  # type: ignore[arg-type]
         )
         with edit_keys(file) as entries:
@@ -119,4 +124,5 @@ def list_keys(file: KeysFile) -> None:
         )
         jobs = "the usual number open" if entry.jobs is None else f"{entry.jobs} open"
         may = f"; may {', '.join(entry.may)}" if entry.may else ""
-        typer.echo(f"{entry.name}: {end}; {rate}, {jobs}{may}")
+        role = f"; {entry.role}" if entry.role else ""
+        typer.echo(f"{entry.name}: {end}; {rate}, {jobs}{may}{role}")

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
+import structlog
 from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from app.access.callers import Caller
-from app.errors import UnknownJobError
+from app.errors import NotAllowedError, UnknownJobError
 from app.metrics import Metrics
 from app.services.added import AddedModels
 from app.services.bodies import Bodies
@@ -20,6 +21,7 @@ from app.services.intake import Intake
 from app.services.jobs import Jobs
 from app.services.links import SigningLinks
 from app.services.models import Models
+from app.services.operating import Operating
 from app.services.packing import EntryPacking
 from app.services.pictures import Pictures
 from app.services.portable import PortableModels
@@ -48,6 +50,7 @@ class Services:
     fleet: FleetWatch
     metrics: Metrics
     models: Models
+    operating: Operating
     jobs: Jobs
     links: SigningLinks
     submission: Submission
@@ -90,3 +93,25 @@ async def _caller(request: Request) -> Caller:
 
 
 CallerDep = Annotated[Caller, Depends(_caller)]
+
+
+async def expect_operator(
+    request: Request, services: ServicesDep, caller: CallerDep
+) -> None:
+    """Raise NotAllowedError unless the caller is an operator. Log the call, whoever
+    makes it."""
+    structlog.get_logger("pixelrnn.api").info(
+        "operator_call",
+        key=caller.owner,
+        method=request.method,
+        path=request.url.path,
+        allowed=caller.is_operator,
+    )
+    if caller.is_operator:
+        return
+    raise NotAllowedError(
+        "this key may not: `pixelrnn keys add NAME --role operator` makes one that may"
+        if services.settings.needs_key
+        else "without keys only requests from this machine may do this, "
+        "and none that a proxy has forwarded"
+    )

@@ -24,6 +24,7 @@ from app.routes import (
     jobs,
     models,
     openai,
+    operating,
     page,
     pictures,
     portable,
@@ -41,6 +42,7 @@ from app.services.intake import Intake
 from app.services.jobs import Jobs
 from app.services.links import SigningLinks
 from app.services.models import Models
+from app.services.operating import Operating
 from app.services.packing import EntryPacking
 from app.services.pictures import Pictures
 from app.services.portable import PortableModels
@@ -145,6 +147,7 @@ def create_app(settings: Settings) -> FastAPI:
         added,
         portable,
         openai,
+        operating,
         health,
         share,
         page,
@@ -205,6 +208,7 @@ def _services(
         fleet=fleet,
         metrics=metrics,
         models=models,
+        operating=Operating(store),
         jobs=jobs,
         links=SigningLinks(links, jobs, settings.root_path),
         submission=submission,

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -520,6 +520,32 @@ class Store:
                 "announcements_unreadable", workers=len(announced) - len(workers)
             )
         return sorted(workers, key=lambda worker: -worker.started_at)
+
+    async def held(self, queues: Iterable[str]) -> dict[str, list[int]]:
+        """Return the jobs that workers hold: the values that each still has to draw, by
+        the worker's name.
+
+        queues: names of the workers' queues.
+        """
+        leases: list[bytes] = []
+        for queue in queues:
+            leases += await self._ask("ZRANGE", f"{keys.RQ_STARTED}{queue}", 0, -1)
+        job_ids = [lease.decode(errors="replace").partition(":")[0] for lease in leases]
+        async with (
+            self._within_budget(),
+            self._redis.pipeline(transaction=False) as pipe,
+        ):
+            for job_id in job_ids:
+                pipe.hget(rq_job_key(job_id), "worker_name")
+                pipe.hmget(keys.job(job_id), "work", "rows_done", "rows_total")
+            answers = _but_for_trouble(await pipe.execute(raise_on_error=False))
+        found: dict[str, list[int]] = {}
+        for name, counts in zip(answers[::2], answers[1::2], strict=True):
+            if isinstance(name, bytes) and isinstance(counts, list):
+                work, done, total = (int(count or 0) for count in counts)
+                left = work - work * done // total if total else work
+                found.setdefault(name.decode(), []).append(left)
+        return found
 
     async def reserved(self) -> dict[str, str]:
         """Return the identities of shipped models by their names, which are reserved.

@@ -10,7 +10,7 @@ import typer
 from model_core.cli.options import Json, Out, Scale, Show, print_json, say
 from model_core.cli.progress import working
 from model_core.cli.tables import print_table
-from pixelrnn import kind_verbs, models_there
+from pixelrnn import kind_verbs, models_there, operating_there
 from pixelrnn.kind_results import show_picture
 from pixelrnn.kind_verbs import HERE, Key, Url
 from pixelrnn.remote_job import Destination, Service, client_of, keep_picture
@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     models; and to `app` itself the verbs of each kind of job."""
     kind_verbs.register(app, remote)
     models_there.register(remote)
+    operating_there.register(app)
     app.add_typer(remote)
 
 

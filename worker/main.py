@@ -8,10 +8,12 @@ names            reserves the names of the models directory
 portable         removes models for browsers that nobody serves
 """
 
+import socket
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.metadata import version
 from typing import TypeVar
 
 import structlog
@@ -271,6 +273,8 @@ def _info(settings: Settings, catalogue: Catalogue) -> WorkerInfo:
         queue=settings.queue,
         threads=catalogue.threads,
         version=jobs.VERSION,
+        host=socket.gethostname(),
+        release=version("pixelrnn"),
         refused=catalogue.refused,
     )
 

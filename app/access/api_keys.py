@@ -56,6 +56,8 @@ class KeyEntry(BaseModel):
     jobs: int | None = Field(default=None, ge=1, le=MAX_OPEN_JOBS)
     """Open jobs that its holder may have; None: the server's limit."""
 
+    role: Literal["operator"] | None = None
+    """operator: sees and drains workers too; None: draws only."""
     may: tuple[Literal["train"], ...] = ()
     """Rights in addition to drawing. train: add models, and delete its own ones."""
 

@@ -24,6 +24,9 @@ class Caller:
     """Jobs per second that it may submit; None if the server's limit applies."""
     jobs: int | None = None
     """Open jobs that it may have; None if the server's limit applies."""
+    is_operator: bool = False
+    """True if its key has the role `operator`; without keys, if the request comes from
+    this machine and no proxy has forwarded it."""
     may_train: bool = False
     """True if its key has the right `train`: it may add models and delete its own."""
 

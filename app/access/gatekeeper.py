@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -114,7 +115,8 @@ class Gatekeeper:
             # The owner does not matter: the URL can only read this one job.
             return Caller(ANYONE, account)
         if not self._keys:
-            return Caller(ANYONE, account)
+            is_direct = _is_of_this_machine(account) and not _is_forwarded(headers)
+            return Caller(ANYONE, account, is_operator=is_direct)
         # A path that needs no key does not check one either, so that a page with an old
         # key can still load.
         if self._is_open(scope, headers):
@@ -125,8 +127,7 @@ class Gatekeeper:
         """Return True if the request needs no key."""
         path = scope["path"]
         if path == "/metrics":
-            is_forwarded = any(name in headers for name in _PROXY_HEADERS)
-            return self._metrics_open and not is_forwarded
+            return self._metrics_open and not _is_forwarded(headers)
         if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIXES):
             return True
         return is_preflight(scope["method"], headers)
@@ -144,7 +145,12 @@ class Gatekeeper:
         entry = self._keys.holder(key)
         if entry is not None:
             return Caller(
-                entry.name, entry.name, entry.rate, entry.jobs, "train" in entry.may
+                entry.name,
+                entry.name,
+                entry.rate,
+                entry.jobs,
+                entry.role == "operator",
+                "train" in entry.may,
             )
         wait_s = self._failures.wait_s(account)
         if wait_s:
@@ -183,6 +189,19 @@ class Gatekeeper:
                 "pages of other sites may not do this; PIXELRNN_ORIGINS lists those "
                 "that may"
             )
+
+
+def _is_forwarded(headers: Headers) -> bool:
+    """Return True if a proxy has forwarded the request."""
+    return any(name in headers for name in _PROXY_HEADERS)
+
+
+def _is_of_this_machine(account: str) -> bool:
+    """Return True for the account of a loopback address or of a Unix socket."""
+    try:
+        return ip_network(account.removeprefix("ip:")).is_loopback
+    except ValueError:
+        return True
 
 
 def _host_of(origin: str) -> str | None:

@@ -309,6 +309,49 @@ class WorkerPlace(Described):
     take longer."""
 
 
+class WorkerModel(Described):
+    """A model on one worker."""
+
+    name: str
+    """Name of the model."""
+    state: Literal["ready", "unloaded", "compiling"]
+    """unloaded: its next job loads it again."""
+
+
+class Worker(Described):
+    """A live worker, as operators see it."""
+
+    name: str
+    """Its name, unique among live workers."""
+    host: str
+    """Its machine or container; empty for a worker of 0.4.0."""
+    version: str
+    """Version of its software; empty for 0.4.0."""
+    device: str
+    """`cpu`, `cuda:0`, ..."""
+    threads: int
+    """Number of drawing threads."""
+    queue: str
+    """The queue that it takes jobs from; `pixelrnn-train` is that of trainers."""
+    started_at: datetime
+    """Time of its start."""
+    state: Literal["starting", "idle", "working"]
+    """starting: no model is ready."""
+    jobs: int
+    """Number of jobs that it holds."""
+    load: Int64
+    """Values (one colour of one pixel) that these jobs still have to draw."""
+    models: list[WorkerModel]
+    """Its models, sorted by name."""
+
+
+class WorkerList(Described):
+    """All live workers."""
+
+    workers: list[Worker]
+    """Latest started first."""
+
+
 def _without_defaults(schema: dict[str, Any]) -> None:
     for field in schema["properties"].values():
         field.pop("default", None)

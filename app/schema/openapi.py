@@ -41,6 +41,7 @@ _TAGS = [
         "description": "A job's state, its rows while they are drawn, its pictures.",
     },
     {"name": "models", "description": "Models that draw."},
+    {"name": "operating", "description": "Calls of operators only."},
     {
         "name": "server",
         "description": "The server's health, features and limits.",

@@ -233,6 +233,10 @@ class WorkerInfo(Record):
     """The only queue from which it takes jobs."""
     version: int = 1
     """The highest `JobSpec.version` that it can do."""
+    host: str = ""
+    """Name of its machine or container; empty in announcements of 0.4.0."""
+    release: str = ""
+    """Version of its software, likewise."""
     kept: Annotated[tuple[ModelCard, ...], BeforeValidator(_readable_cards)] = ()
     """Replaced weights that it still holds for jobs accepted earlier; new jobs are not
     accepted for them."""

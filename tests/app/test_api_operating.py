@@ -1,0 +1,40 @@
+"""What operators see and do, and who is none."""
+
+import httpx
+import structlog
+
+from app.access.api_keys import KeyEntry, digest_of
+from tests.app.answers import is_problem
+from tests.app.hand_worker import HandWorker
+from tests.app.holders import ALICE, KEYS, settings
+from tests.app.live import serving
+
+OPERATOR = {"X-API-Key": "op-key"}
+WITH_OPERATOR = (
+    *KEYS,
+    KeyEntry(name="op", sha256=digest_of("op-key"), role="operator"),
+)
+
+
+def test_only_operators_see_the_workers(redis_url: str, worker: HandWorker) -> None:
+    """Each call is logged with its key's name, a refused one too."""
+    with (
+        serving(settings(redis_url, api_keys=WITH_OPERATOR)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+        structlog.testing.capture_logs() as logged,
+    ):
+        is_problem(client.get("/workers"), 401)
+        is_problem(client.get("/workers", headers=ALICE), 403)
+        (one,) = client.get("/workers", headers=OPERATOR).json()["workers"]
+        assert (one["name"], one["state"], one["jobs"]) == ("w1", "idle", 0)
+        assert {"name": "grey", "state": "ready"} in one["models"]
+    calls = [line for line in logged if line["event"] == "operator_call"]
+    assert [line["key"] for line in calls] == ["alice", "op"]
+
+
+def test_without_keys_operators_are_on_this_machine(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    assert client.get("/workers").status_code == 200
+    for header in ("X-Forwarded-For", "Forwarded", "Via"):
+        is_problem(client.get("/workers", headers={header: "127.0.0.1"}), 403)
