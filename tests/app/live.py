@@ -34,6 +34,18 @@ def serving(settings: Settings) -> Iterator[tuple[str, Server]]:
 
 
 @contextlib.contextmanager
+def speaking(
+    settings: Settings, *, timeout: float = 60, **options: Any
+) -> Iterator[httpx.Client]:
+    """A client with these options of httpx, of such a server."""
+    with (
+        serving(settings) as (url, _),
+        httpx.Client(base_url=url, timeout=timeout, **options) as client,
+    ):
+        yield client
+
+
+@contextlib.contextmanager
 def process_serving(redis_url: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server process, and its address."""
     script = (

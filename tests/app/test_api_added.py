@@ -21,7 +21,7 @@ from app.settings import Settings
 from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, HandWorker
 from tests.app.holders import settings
-from tests.app.live import serving
+from tests.app.live import serving, speaking
 from worker.contract.added import NOBODY, OWNER, Owner, private_owner
 from worker.contract.cards import RefusedModel
 
@@ -71,10 +71,7 @@ def test_a_model_is_put_where_workers_find_it(
     redis_url: str, worker: HandWorker, tmp_path: Path
 ) -> None:
     """Whole, with who added it; it is downloaded as it came, and taken away."""
-    with (
-        serving(open_to(redis_url, tmp_path)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(open_to(redis_url, tmp_path)) as client:
         assert client.get("/info").json()["training"]
         put = client.put("/models/mine", **form("mine"))
         job = put.json()
@@ -105,10 +102,7 @@ def test_a_job_that_adds_a_model_comes_once_and_is_canceled(
 ) -> None:
     """The same request under the same key makes no second one; of one that is canceled nothing is left."""
     key = {"Idempotency-Key": "once"}
-    with (
-        serving(open_to(redis_url, tmp_path)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(open_to(redis_url, tmp_path)) as client:
         first, again = [
             client.put("/models/mine", headers=key, **form("mine")) for _ in range(2)
         ]
@@ -173,10 +167,7 @@ def test_networks_of_a_mixture_come_in_the_order_of_the_card(
         }
         for n in "ab"
     ]
-    with (
-        serving(open_to(redis_url, tmp_path)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(open_to(redis_url, tmp_path)) as client:
         refused(
             client.put("/models/two", **form("two", b"a", members=members)),
             422,
@@ -221,10 +212,7 @@ def test_weights_with_one_sha256_are_sent_once(
     one_file = {"x.safetensors"}
     two_files = {"x.safetensors", "y.safetensors"}
     guided = {*one_file, f"{a}.safetensors"}
-    with (
-        serving(open_to(redis_url, tmp_path)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(open_to(redis_url, tmp_path)) as client:
         for name, parts, facts, files in (
             ("once", 1, {"members": card("x", "x")}, one_file),
             ("twice", 1, {"members": card("x", "y")}, two_files),
@@ -293,10 +281,7 @@ def test_names_that_are_taken_are_refused(
     redis_url: str, worker: HandWorker, tmp_path: Path
 ) -> None:
     """One that the service has, and one's own unless its identity is named; a name must be one."""
-    with (
-        serving(open_to(redis_url, tmp_path)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(open_to(redis_url, tmp_path)) as client:
         refused(client.put("/models/grey", **form("grey")), 409, "name-taken")
         is_problem(client.put("/models/UP", **form("UP")), 422)
         client.put("/models/mine", **form("mine")).raise_for_status()
@@ -327,7 +312,7 @@ def test_models_have_bounds(
     monkeypatch.setattr("app.services.added.MOST_MODELS", 1)
     monkeypatch.setattr("app.routes.added.MOST_BYTES", 2**21)
     given = open_to(redis_url, tmp_path, added_mib=1)
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with speaking(given) as client:
         is_problem(
             client.put("/models/mine", **form("mine", bytes(2**21 + 2**17))), 413
         )

@@ -17,7 +17,7 @@ from tests.app.answers import is_problem, metric
 from tests.app.connections import connected
 from tests.app.hand_worker import GREY, SCORER, HandWorker, eventually
 from tests.app.holders import ALICE, BOB, SAMPLE, settings
-from tests.app.live import serving
+from tests.app.live import serving, speaking
 from tests.app.pictures import png
 from tests.archives import zipped
 from worker.contract import keys
@@ -256,10 +256,7 @@ def test_picture_is_not_read_when_its_client_may_hand_in_no_job(
         worker.redis.flushdb()
         worker.announce(SCORER)
         given = settings(redis_url, **terms)
-        with (
-            serving(given) as (url, _),
-            httpx.Client(base_url=url, timeout=60, headers=ALICE) as client,
-        ):
+        with speaking(given, headers=ALICE) as client:
             named = {"Idempotency-Key": "same"}
             first = client.post(
                 "/score", data={"model": "scorer"}, files=picture, headers=named

@@ -16,7 +16,7 @@ from fastapi import Response
 from app.routes.streams import StreamedResponse
 from app.settings import Settings
 from tests.app.hand_worker import HandWorker, eventually, row_bytes
-from tests.app.live import Event, events_of, process_serving, serving
+from tests.app.live import Event, events_of, process_serving, serving, speaking
 from worker.contract import scripts
 from worker.contract.events import RowDrawn, row_entry
 
@@ -188,8 +188,7 @@ def test_comments_keep_the_stream_open_when_nothing_happens(
     """Without an event the reader gets comments, without an id."""
     settings = Settings(redis_url=redis_url, port=0, ping_s=0.05)
     with (
-        serving(settings) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
+        speaking(settings) as client,
         client.stream("GET", f"{submit(client)}/events") as response,
     ):
         events = events_of(response)

@@ -20,7 +20,7 @@ from app.settings import Settings
 from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker, eventually
 from tests.app.holders import settings
-from tests.app.live import serving
+from tests.app.live import serving, speaking
 from worker.contract.added import ANYONE, OWNER, JobFiles, Owner, owner_of
 from worker.contract.cards import ExaminedDraft, RefusedModel
 from worker.contract.jobs import JobStatus
@@ -97,10 +97,7 @@ def given(redis_url: str, added: Path) -> Settings:
 
 @contextmanager
 def exchanging(redis_url: str, worker: HandWorker, added: Path) -> Iterator[Exchange]:
-    with (
-        serving(given(redis_url, added)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(given(redis_url, added)) as client:
         yield Exchange(client, worker, added)
 
 
@@ -126,10 +123,7 @@ def test_a_first_upload_that_failed_leaves_its_name_free(
     redis_url: str, worker: HandWorker, tmp_path: Path
 ) -> None:
     """For the same request again at once; and nothing of it stays on the disk."""
-    with (
-        serving(given(redis_url, tmp_path)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(given(redis_url, tmp_path)) as client:
         for _ in range(2):
             answer = put(client, FIRST)
             assert answer.status_code == 202, answer.text

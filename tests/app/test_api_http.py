@@ -13,7 +13,7 @@ from app.settings import Settings
 from app.wire.compression import takes_gzip
 from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker, eventually
-from tests.app.live import serving
+from tests.app.live import speaking
 from tests.app.pictures import grey, png
 
 SAMPLE = {"model": "grey", "seed": 3}
@@ -80,10 +80,7 @@ def test_head_of_a_stream_is_over_at_once(
 ) -> None:
     """Though its job has not ended; and no seat stays taken."""
     settings = Settings(redis_url=redis_url, port=0, fleet_age_s=0, max_streams=1)
-    with (
-        serving(settings) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings) as client:
         link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
         for _ in range(3):
             head = eventually(
@@ -298,10 +295,7 @@ def test_followed_picture_is_cut_off_when_its_job_goes(
 ) -> None:
     """The reader sees that the picture is not whole, and no bug is logged."""
     settings = Settings(redis_url=redis_url, port=0, fleet_age_s=0, ping_s=0.2)
-    with (
-        serving(settings) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings) as client:
         link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
         with client.stream("GET", f"{link}/image?follow=1") as response:
             worker.rows(worker.take(), (0, 0))

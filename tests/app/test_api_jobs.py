@@ -11,7 +11,7 @@ from app.schema.answers import Job
 from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.holders import settings
-from tests.app.live import serving
+from tests.app.live import speaking
 from worker.contract import keys
 
 
@@ -69,10 +69,7 @@ def test_jobs_have_the_options_of_all_kinds_if_the_operator_says_so(
 ) -> None:
     """As 0.4.0's, in every answer, in lists and in events."""
     full = settings(redis_url, api_keys=(), full_jobs=True)
-    with (
-        serving(full) as (url, _),
-        httpx.Client(base_url=url) as client,
-    ):
+    with speaking(full) as client:
         job = submit(client)
         assert job.keys() == Job.model_fields.keys()
         assert (job["minutes"], job["cutouts"]) == (None, None)

@@ -16,7 +16,7 @@ from app.settings import Settings
 from tests.app import pictures
 from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, SCALES, SCORER, HandWorker
-from tests.app.live import serving
+from tests.app.live import speaking
 from tests.app.pictures import grey, png
 from worker.contract import keys
 from worker.contract.kinds import KINDS
@@ -278,7 +278,7 @@ def test_files_are_bounded_before_they_are_decoded(
 ) -> None:
     """One file to the byte, and the whole body by its declared length and by counting."""
     given = Settings(redis_url=redis_url, port=0, fleet_age_s=0, max_upload_bytes=1024)
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with speaking(given) as client:
         for size, status in ((1024, 400), (1025, 413), (1027, 413), (9000, 413)):
             problem = is_problem(
                 client.post(

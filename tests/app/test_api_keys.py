@@ -22,7 +22,7 @@ from app.settings import Settings
 from tests.app.answers import is_problem
 from tests.app.hand_worker import HandWorker
 from tests.app.holders import ALICE, BOB, KEYS, SAMPLE, settings
-from tests.app.live import serving
+from tests.app.live import serving, speaking
 from worker.contract import keys
 
 
@@ -39,10 +39,7 @@ def test_answer_is_401_when_there_is_no_valid_key(
     redis_url: str, worker: HandWorker, headers: dict[str, str]
 ) -> None:
     """Everywhere but where nothing is told: and before the body is read."""
-    with (
-        serving(settings(redis_url)) as (url, _),
-        httpx.Client(base_url=url, headers=headers, timeout=60) as client,
-    ):
+    with speaking(settings(redis_url), headers=headers) as client:
         for method, path in (
             ("POST", "/sample"),
             ("GET", "/jobs"),
@@ -120,10 +117,7 @@ def test_jobs_are_their_owners_when_there_are_keys(
     redis_url: str, worker: HandWorker
 ) -> None:
     """Others cannot see, list, follow, cancel or delete them, nor tell that they are there."""
-    with (
-        serving(settings(redis_url)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings(redis_url)) as client:
         link = client.post("/sample", json=SAMPLE, headers=ALICE).json()["links"][
             "self"
         ]
@@ -140,10 +134,7 @@ def test_jobs_stay_their_owners_when_they_are_gone(
     redis_url: str, worker: HandWorker
 ) -> None:
     """Others hear of one that was deleted, or has expired, what they hear of none."""
-    with (
-        serving(settings(redis_url)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings(redis_url)) as client:
         deleted, expired = (
             client.post("/sample", json=SAMPLE, headers=ALICE).json()["links"]["self"]
             for _ in "12"
@@ -166,10 +157,7 @@ def test_allowance_is_each_clients_own_when_there_are_keys(
     redis_url: str, worker: HandWorker
 ) -> None:
     """One that hands in too much does not keep others out; the same Idempotency-Key of two clients is two."""
-    with (
-        serving(settings(redis_url, client_jobs=1)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings(redis_url, client_jobs=1)) as client:
         key = {"Idempotency-Key": "same"}
         first = client.post("/sample", json=SAMPLE, headers=ALICE | key)
         is_problem(client.post("/sample", json=SAMPLE, headers=ALICE), 429)
@@ -182,10 +170,7 @@ def test_answer_is_429_when_wrong_keys_keep_coming(
     redis_url: str, worker: HandWorker
 ) -> None:
     """Ten a minute from one address. The right one is let in: others may share the address, as behind a proxy."""
-    with (
-        serving(settings(redis_url)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings(redis_url)) as client:
         for i in range(10):
             is_problem(client.get("/jobs", headers={"X-API-Key": f"wrong-{i}"}), 401)
         answer = client.get("/jobs", headers={"X-API-Key": "wrong-10"})
@@ -208,10 +193,7 @@ def test_key_is_nowhere_when_it_was_used(
     redis_url: str, worker: HandWorker, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Not in the logs, the metrics, the job or Redis."""
-    with (
-        serving(settings(redis_url)) as (url, _),
-        httpx.Client(base_url=url, headers=ALICE, timeout=60) as client,
-    ):
+    with speaking(settings(redis_url), headers=ALICE) as client:
         answer = client.post("/sample", json=SAMPLE)
         shown = answer.text + client.get("/metrics").text + client.get("/info").text
     stored = [worker.redis.dump(key) or b"" for key in worker.redis.keys("*")]
@@ -263,10 +245,7 @@ def test_listed_page_may_ask_when_it_is_listed(
     """The browser's question before, and the answer."""
     origin = "https://pixels.example"
     given = settings(redis_url, api_keys=(), origins=(origin,))
-    with (
-        serving(given) as (url, _),
-        httpx.Client(base_url=url, headers={"Origin": origin}, timeout=60) as client,
-    ):
+    with speaking(given, headers={"Origin": origin}) as client:
         asked = client.options(
             "/sample", headers={"Access-Control-Request-Method": "POST"}
         )
@@ -342,10 +321,7 @@ def test_keys_come_and_go_while_the_server_runs(
     redis_url: str, worker: HandWorker, key_file: Path
 ) -> None:
     """Added, listed, exchanged, revoked; those of the environment stay. A damaged file changes nothing."""
-    with (
-        serving(settings(redis_url, keys_file=key_file)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings(redis_url, keys_file=key_file)) as client:
 
         def status(key: str) -> int:
             return client.get("/models", headers={"X-API-Key": key}).status_code
@@ -379,10 +355,7 @@ def test_key_in_a_file_has_an_end_and_allowances(
     facts = json.loads(key_file.read_text())
     facts["keys"][0]["until"] = "2026-01-01T00:00:00Z"
     key_file.write_text(json.dumps(facts))
-    with (
-        serving(settings(redis_url, keys_file=key_file)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings(redis_url, keys_file=key_file)) as client:
         is_problem(client.get("/models", headers={"X-API-Key": ended}), 401)
         accepted = client.post("/sample", json=SAMPLE, headers={"X-API-Key": small})
         assert (

@@ -20,7 +20,7 @@ from app.settings import Settings
 from tests.app.answers import is_problem
 from tests.app.hand_worker import HandWorker
 from tests.app.holders import ALICE, BOB, SAMPLE, settings
-from tests.app.live import events_of, serving
+from tests.app.live import events_of, speaking
 
 SECRET = "0123456789abcdef" * 2
 
@@ -28,10 +28,7 @@ SECRET = "0123456789abcdef" * 2
 @contextlib.contextmanager
 def api(redis_url: str, **more: object) -> Iterator[httpx.Client]:
     """A server with keys and a secret, and a client that has neither."""
-    with (
-        serving(settings(redis_url, **{"link_secret": SECRET, **more})) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings(redis_url, **{"link_secret": SECRET, **more})) as client:
         yield client
 
 

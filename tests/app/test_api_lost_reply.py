@@ -13,7 +13,7 @@ from app.queue_entry import queue_key, rq_job_key
 from app.settings import Settings
 from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker, eventually
-from tests.app.live import serving
+from tests.app.live import speaking
 from tests.proxy import losing_replies_to
 from worker.contract import scripts
 from worker.contract.cards import ExaminedDraft
@@ -32,8 +32,7 @@ def losing_replies_to_script(
     path = str(tmp_path / "proxy")
     with (
         losing_replies_to(digest.encode(), path, target, times),
-        serving(Settings(redis_url=f"unix://{path}", port=0, **more)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
+        speaking(Settings(redis_url=f"unix://{path}", port=0, **more)) as client,
     ):
         yield client
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from app.settings import Settings
 from tests.app.hand_worker import GREY, SCALES, HandWorker, image_bytes
-from tests.app.live import serving
+from tests.app.live import speaking
 from tests.app.pictures import grey, png
 
 TERMS = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -83,10 +83,7 @@ def test_a_drawn_picture_says_so(
 def unmarking(redis_server: str, client: httpx.Client) -> Iterator[httpx.Client]:
     """Speaks to an API that is told to mark nothing, beside the other."""
     settings = Settings(redis_url=redis_server, port=0, fleet_age_s=0, mark=False)
-    with (
-        serving(settings) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as speaker,
-    ):
+    with speaking(settings) as speaker:
         yield speaker
 
 

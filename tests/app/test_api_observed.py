@@ -9,7 +9,7 @@ import structlog
 from app.settings import Settings
 from tests.app.answers import metric
 from tests.app.hand_worker import HandWorker
-from tests.app.live import serving
+from tests.app.live import speaking
 from worker.contract.jobs import JobSpec
 
 SAMPLE = {"model": "grey"}
@@ -110,10 +110,7 @@ def test_metrics_are_not_open_through_a_proxy(redis_url: str) -> None:
     settings = Settings(
         redis_url=redis_url, port=0, api_keys=f"me:{'0' * 64}", metrics_open=True
     )
-    with (
-        serving(settings) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings) as client:
         assert client.get("/metrics").status_code == 200
         for header in ("X-Forwarded-For", "Forwarded", "Via"):
             assert client.get("/metrics", headers={header: "1.1 x"}).status_code == 401

@@ -14,7 +14,7 @@ from tests.app.answers import is_problem
 from tests.app.connections import HALF_JSON, all_of, connected
 from tests.app.hand_worker import HandWorker
 from tests.app.holders import ALICE, settings
-from tests.app.live import serving
+from tests.app.live import serving, speaking
 
 PAGE = "https://pixels.example"
 SAMPLE = {"model": "grey"}
@@ -55,10 +55,7 @@ def test_page_may_read_every_answer_whatever_it_says(
     given = settings(redis_url, origins=(PAGE,), client_jobs=1)
     worker.redis.hset("px:job:broken", mapping={"spec": "no JSON", "client": "alice"})
     headers = {"Origin": PAGE, **ALICE}
-    with (
-        serving(given) as (url, _),
-        httpx.Client(base_url=url, timeout=60, headers=headers) as client,
-    ):
+    with speaking(given, headers=headers) as client:
         answers = [
             client.post("/sample", json=SAMPLE),
             client.post("/sample", json=SAMPLE),
@@ -115,10 +112,7 @@ def test_page_sees_every_header_of_ours(redis_url: str, worker: HandWorker) -> N
     """Each that is sent is either of the protocol, seen anyway, or exposed."""
     given = settings(redis_url, api_keys=(), origins=(PAGE,), client_rate=1)
     sent: set[str] = set()
-    with (
-        serving(given) as (url, _),
-        httpx.Client(base_url=url, timeout=60, headers={"Origin": PAGE}) as client,
-    ):
+    with speaking(given, headers={"Origin": PAGE}) as client:
         key = {"Idempotency-Key": "k"}
         link = client.post("/sample", json=SAMPLE, headers=key).json()["links"]["self"]
         worker.draw()
@@ -148,10 +142,7 @@ def test_browser_is_told_what_a_page_may_ask(redis_url: str, keys: bool) -> None
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization, prefer",
     }
-    with (
-        serving(given) as (url, _),
-        httpx.Client(base_url=url, timeout=60, headers=question) as client,
-    ):
+    with speaking(given, headers=question) as client:
         answer = client.options("/sample", headers={"Origin": PAGE})
         assert (answer.status_code, answer.content) == (204, b"")
         assert allowed(answer)
@@ -173,7 +164,7 @@ def test_caches_keep_answers_for_different_pages_apart(
 ) -> None:
     """A picture that was first shown in an <img>, without an origin, is not what a script gets afterwards."""
     given = settings(redis_url, api_keys=(), origins=(PAGE,))
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with speaking(given) as client:
         assert not allowed(client.get("/models"))
         assert not allowed(
             client.get("/models", headers={"Origin": "https://evil.example"})
@@ -189,10 +180,7 @@ def test_any_page_may_call_when_all_are_listed(
     has allowed it."""
     given = settings(redis_url, origins=("*",), **({} if keys else {"api_keys": ()}))
     headers = {"Origin": "https://any.example", **(ALICE if keys else {})}
-    with (
-        serving(given) as (url, _),
-        httpx.Client(base_url=url, timeout=60, headers=headers) as client,
-    ):
+    with speaking(given, headers=headers) as client:
         for answer in client.get("/models"), client.post("/sample", json=SAMPLE):
             assert answer.is_success
             origin = answer.headers["access-control-allow-origin"]
@@ -275,7 +263,7 @@ def test_names_that_no_site_can_have_are_ours(
 def test_named_hosts_are_ours(redis_url: str, worker: HandWorker) -> None:
     """Those that an operator names, on any port; their page may draw, and no other's."""
     given = settings(redis_url, api_keys=(), hosts="gpubox.lan, Pixels.example")
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with speaking(given) as client:
         for host in ("gpubox.lan", "GPUbox.lan:8000", "pixels.example"):
             assert client.get("/", headers={"Host": host}).status_code == 200
             own = {"Host": host, "Origin": f"https://{host}"}
@@ -322,12 +310,7 @@ def test_keys_are_all_that_is_asked_when_there_are_keys(
     redis_url: str, worker: HandWorker
 ) -> None:
     """A page of another name has none, and browsers send none by themselves."""
-    with (
-        serving(settings(redis_url)) as (url, _),
-        httpx.Client(
-            base_url=url, timeout=60, headers={"Host": "any.example"}
-        ) as client,
-    ):
+    with speaking(settings(redis_url), headers={"Host": "any.example"}) as client:
         assert client.get("/models", headers=ALICE).status_code == 200
         is_problem(client.get("/models"), 401)
 

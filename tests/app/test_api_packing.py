@@ -18,7 +18,7 @@ from app.packed_pictures import packed_pictures, unpacked_picture
 from app.settings import Settings
 from tests.app.answers import is_problem
 from tests.app.hand_worker import SCALES, SCORER, HandWorker, eventually
-from tests.app.live import events_of, serving
+from tests.app.live import events_of, speaking
 from tests.app.pictures import png
 from worker.contract import keys
 from worker.contract.events import EventType, row_entry
@@ -144,10 +144,7 @@ def api(redis_url: str, pack_after_s: float) -> Iterator[httpx.Client]:
     settings = Settings(
         redis_url=redis_url, port=0, fleet_age_s=0, pack_after_s=pack_after_s
     )
-    with (
-        serving(settings) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings) as client:
         yield client
 
 

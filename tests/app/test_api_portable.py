@@ -10,7 +10,7 @@ from app.settings import Settings
 from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, HandWorker
 from tests.app.holders import ALICE, settings
-from tests.app.live import serving
+from tests.app.live import serving, speaking
 
 RELEASE = "0123456789abcdef"
 
@@ -38,10 +38,7 @@ def test_cards_of_the_same_weights_have_addresses_of_their_own(
     """Other labels, or other priors: what may be kept for ever is one model's, and the old one is not served as the
     new. What an earlier worker laid out lies where it names it."""
     renamed = GREY.model_copy(update={"identity": "e" * 64})
-    with (
-        serving(without_keys(redis_url, laid_out)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(without_keys(redis_url, laid_out)) as client:
         before = client.get("/models/grey/portable").raise_for_status().json()
         assert (before["identity"], before["model"]) == (
             None,
@@ -72,10 +69,7 @@ def test_files_of_a_model_are_given_only_while_a_worker_serves_it(
     file = f"/portable/{RELEASE}/models/{GREY.digest}/portable.json"
     given = without_keys(redis_url, laid_out)
     given = given.model_copy(update={"added_dir": tmp_path, "fleet_age_s": 0})
-    with (
-        serving(given) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(given) as client:
         worker.announce(COLOUR, mine)
         assert client.get(file).status_code == 200
         shutil.rmtree(added)
@@ -102,10 +96,7 @@ def without_keys(redis_url: str, folder: Path | None) -> Settings:
 def test_addresses_lead_to_files_that_may_be_kept(
     redis_url: str, laid_out: Path
 ) -> None:
-    with (
-        serving(without_keys(redis_url, laid_out)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(without_keys(redis_url, laid_out)) as client:
         found = client.get("/models/grey/portable").raise_for_status().json()
         assert found["digest"] == client.get("/models/grey").json()["digest"]
         for name in ("index.js", "posterior/chain.js"):
@@ -155,10 +146,7 @@ def test_keys_keep_weights_unless_they_are_for_everybody(
     file = f"/portable/{RELEASE}/engine/index.js"
     for is_open, offered, given in ((False, 404, 404), (True, 200, 200)):
         kept = settings(redis_url, portable_dir=laid_out, portable_open=is_open)
-        with (
-            serving(kept) as (url, _),
-            httpx.Client(base_url=url, timeout=60) as client,
-        ):
+        with speaking(kept) as client:
             assert client.get("/models/grey/portable").status_code == 401
             assert (
                 client.get("/models/grey/portable", headers=ALICE).status_code

@@ -13,7 +13,7 @@ from app.queue_entry import queue_key
 from app.settings import Settings
 from tests.app.answers import is_problem, metric
 from tests.app.hand_worker import COLOUR, GREY, HandWorker
-from tests.app.live import serving
+from tests.app.live import speaking
 from tests.app.pictures import png
 from tests.archives import zipped
 from worker.contract import keys
@@ -24,7 +24,7 @@ SAMPLE = {"model": "grey"}
 @contextmanager
 def server(redis_url: str, **settings: Any) -> Iterator[httpx.Client]:
     given = Settings(redis_url=redis_url, port=0, fleet_age_s=0, **settings)
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with speaking(given) as client:
         yield client
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from app.settings import Settings
 from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, SCORER, HandWorker
-from tests.app.live import serving
+from tests.app.live import speaking
 from tests.app.pictures import png
 from worker.contract import keys
 
@@ -61,10 +61,7 @@ def test_operator_says_how_long_a_job_is_kept_at_most(
     redis_url: str, worker: HandWorker
 ) -> None:
     """That is what a request gets that says nothing, and what it may not exceed."""
-    with (
-        serving(Settings(redis_url=redis_url, port=0, retention_s=90)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(Settings(redis_url=redis_url, port=0, retention_s=90)) as client:
         assert client.get("/info").json()["limits"]["result_ttl_s"] == 90
         job = client.post("/sample", json={"model": "grey"}).json()
         worker.draw()

@@ -33,7 +33,7 @@ from tests.app.answers import is_problem, metric
 from tests.app.connections import connected
 from tests.app.hand_worker import GREY, HandWorker, eventually
 from tests.app.holders import ALICE, BOB, SAMPLE, settings
-from tests.app.live import serving
+from tests.app.live import serving, speaking
 from tests.app.pictures import png
 from worker.contract import keys
 from worker.contract.traits import Method
@@ -76,8 +76,7 @@ def test_a_client_leaves_seats_for_the_others(
     newcomer; a reader that leaves makes room."""
     given = settings(redis_url, max_streams=4, metrics_open=True)
     with (
-        serving(given) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
+        speaking(given) as client,
         ExitStack() as readers,
     ):
 
@@ -375,10 +374,7 @@ def test_pictures_of_one_client_leave_memory_for_the_others(
     used = worker.redis.info("memory")["used_memory"]
     worker.redis.config_set("maxmemory", int((used + 50e6) / 0.8))
     try:
-        with (
-            serving(settings(redis_url)) as (url, _),
-            httpx.Client(base_url=url, timeout=60) as client,
-        ):
+        with speaking(settings(redis_url)) as client:
 
             def complete(who: dict[str, str]) -> httpx.Response:
                 return client.post("/complete", data=job, files=files, headers=who)

@@ -15,7 +15,7 @@ import redis
 from app.settings import Settings
 from tests.app.answers import is_problem, metric
 from tests.app.hand_worker import HandWorker, eventually
-from tests.app.live import serving
+from tests.app.live import serving, speaking
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +123,7 @@ def test_answer_is_503_when_redis_will_not_write(
     """Whatever its reason: a problem with Retry-After on a connection that stays, and it works when that is over."""
     worker = HandWorker(own_server)
     worker.announce()
-    with (
-        serving(Settings(redis_url=own_server, port=0)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(Settings(redis_url=own_server, port=0)) as client:
         link = client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
         with TROUBLES[trouble](troubled):
             seen = 0.0 if trouble == "BUSY" else 1.0  # which holds up reads too
@@ -188,10 +185,7 @@ def test_wrong_password_is_named_when_redis_asks_for_one(
     troubled.execute_command("ACL", "SETUSER", "default", ">the-right-word")
     troubled.execute_command("AUTH", "the-right-word")
     try:
-        with (
-            serving(Settings(redis_url=own, port=0)) as (url, _),
-            httpx.Client(base_url=url, timeout=60) as client,
-        ):
+        with speaking(Settings(redis_url=own, port=0)) as client:
             said = is_problem(client.get("/readyz"), 503)["detail"]
             assert "password" in said
             assert "word@" not in said

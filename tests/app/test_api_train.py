@@ -21,7 +21,7 @@ from app.services import added
 from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.holders import settings
-from tests.app.live import process_serving, serving
+from tests.app.live import process_serving, serving, speaking
 from tests.app.pictures import encoded, with_preview
 from worker.contract import keys
 from worker.contract.added import AddedCard, JobFiles, is_trained
@@ -54,7 +54,7 @@ def client(
     redis_url: str, worker: HandWorker, tmp_path: Path
 ) -> Iterator[httpx.Client]:
     given = settings(redis_url, api_keys=(), added_dir=tmp_path, training_minutes=30)
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as speaker:
+    with speaking(given) as speaker:
         yield speaker
 
 
@@ -390,10 +390,7 @@ def test_names_are_taken_only_while_those_of_the_service_are_known(
     model. They stay reserved after the last worker has left, for a day."""
     worker.reserve(left_out="1" * 64)
     card = {"card": ("card.json", b"{}"), "weights": ("w", b"")}
-    with (
-        serving(settings(redis_url, api_keys=(), added_dir=tmp_path)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings(redis_url, api_keys=(), added_dir=tmp_path)) as client:
         worker.leave()
         for name in ("grey", "left_out"):
             refused(send(client, picture(), name=name), 409, "of the service")
@@ -469,7 +466,7 @@ def test_unpacked_bytes_are_refused_before_they_are_written(
     """What is unpacked counts with all that is added; of a wrong card and a bomb nothing
     is left."""
     given = settings(redis_url, api_keys=(), added_dir=tmp_path, added_mib=30)
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with speaking(given) as client:
         bomb = zipped(("1.png", bytes(31 * 2**20)))
         answer = send(client, bomb)
         refused(answer, 503, "added models may have 30 MiB")
@@ -516,9 +513,6 @@ def test_only_who_may_add_models_may_train(
                 assert send(client, picture()).status_code == status
     for off in ({"added_dir": None}, {"training": False}):
         given = settings(redis_url, **{"api_keys": (), "added_dir": tmp_path, **off})
-        with (
-            serving(given) as (url, _),
-            httpx.Client(base_url=url, timeout=60) as client,
-        ):
+        with speaking(given) as client:
             is_problem(send(client, picture()), 404)
             assert client.get("/info").json()["training"] is False

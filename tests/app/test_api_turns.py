@@ -9,14 +9,14 @@ import pytest
 from app.queue_entry import queue_key
 from tests.app.hand_worker import HandWorker
 from tests.app.holders import ALICE, BOB, SAMPLE, settings
-from tests.app.live import serving
+from tests.app.live import speaking
 from worker.contract import keys
 
 
 @pytest.fixture
 def client(redis_url: str, worker: HandWorker) -> Iterator[httpx.Client]:
     given = settings(redis_url, client_rate=1e6)
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as speaker:
+    with speaking(given) as speaker:
         yield speaker
 
 

@@ -30,7 +30,7 @@ from app.store import Store
 from app.webhooks.addresses import Place
 from tests.app.answers import is_problem, metric
 from tests.app.hand_worker import HandWorker, eventually
-from tests.app.live import serving
+from tests.app.live import speaking
 from tests.app.pictures import grey, png
 from tests.app.receiver import Message, Receiver, make_certificate
 from worker.contract import keys
@@ -63,10 +63,7 @@ def api(redis_url: str, receiver: Receiver, **more: object) -> Iterator[httpx.Cl
     settings = Settings(
         **{"redis_url": redis_url, "port": 0, "fleet_age_s": 0, **allowed, **more}
     )
-    with (
-        serving(settings) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings) as client:
         yield client
 
 

@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import httpx
 import pytest
 import structlog
 from pydantic import ValidationError
@@ -20,7 +19,7 @@ from app.settings import Settings
 from tests.app.answers import metric
 from tests.app.hand_worker import HandWorker, eventually
 from tests.app.holders import settings
-from tests.app.live import serving
+from tests.app.live import speaking
 
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0, reason="only root may give a file away"
@@ -175,7 +174,7 @@ def test_file_that_cannot_be_read_is_told_by_probe_and_metrics(
 ) -> None:
     """The API is ready all the same."""
     given = settings(redis_url, keys_file=path, metrics_open=True)
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=60) as client:
+    with speaking(given) as client:
         assert client.get("/readyz").json()["keys_unread_s"] == 0
         assert metric(client, "pixelrnn_keys_unread_seconds") == 0
         path.unlink()

@@ -16,7 +16,7 @@ from pydantic import create_model
 from app.routes.share import Recipe
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.holders import ALICE, BOB, SAMPLE, settings
-from tests.app.live import process_serving, serving
+from tests.app.live import process_serving, speaking
 
 PICTURES = Path(__file__).parents[2] / "app" / "playground" / "img"
 RECIPE = {"model": "grey", "seed": 7, "temperature": 1, "n": 4, "digest": "a" * 64}
@@ -140,10 +140,7 @@ def test_preview_of_a_key_holders_picture_is_kept_by_no_cache(
 ) -> None:
     """Without keys everybody may see it, and messengers keep it for a day."""
     preview = "/s/preview.png"
-    with (
-        serving(settings(redis_url)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings(redis_url)) as client:
         job = client.post("/sample", json=SAMPLE, headers=ALICE).json()["id"]
         worker.draw()
         query = {"model": "grey", "job": job}

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.settings import Settings
-from tests.app.live import serving
+from tests.app.live import speaking
 
 ROOT = Path(__file__).parents[2] / "app" / "playground"
 FILES = sorted(
@@ -21,10 +21,7 @@ SERVED = [name for name in FILES if not name.endswith(".d.ts")]
 def server() -> Iterator[httpx.Client]:
     """Speaks to a live server; the page needs no Redis."""
     settings = Settings(redis_url="redis://127.0.0.1:1/0", port=0)
-    with (
-        serving(settings) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as speaker,
-    ):
+    with speaking(settings) as speaker:
         yield speaker
 
 

@@ -12,7 +12,7 @@ from app.settings import Settings
 from model_core import save_model, untrained
 from model_core.card import Card
 from tests.app.holders import settings
-from tests.app.live import serving
+from tests.app.live import serving, speaking
 from tests.worker.engine.bad_models import diverged
 from tests.worker.harness import COLD_START_S, Client, StartWorker, wait_for
 
@@ -94,7 +94,7 @@ def service(
         "portable_dir": str(portable),
     }
     start_worker(added_dir=str(added), **how)
-    with serving(given) as (url, _), httpx.Client(base_url=url, timeout=90) as api:
+    with speaking(given, timeout=90) as api:
         yield Service(api, given, tmp_path / "shelf")
 
 
