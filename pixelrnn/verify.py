@@ -42,9 +42,8 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
     models_dir: where to look for a model with these weights; None: the usual directory.
     device: where to draw, such as cpu.
 
-    Raises DataError if the file cannot be read, does not say how it was drawn, or was
-    drawn with other arithmetic than this machine's, so that its bytes may differ;
-    ModelError if no model has its weights.
+    Raises DataError if the file cannot be verified on this machine, ModelError if no
+    model has its weights.
     """
     try:
         file = DrawnPicture.of(_content(picture))

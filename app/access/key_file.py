@@ -90,18 +90,14 @@ def read_keys_once_written(path: Path) -> tuple[KeyEntry, ...]:
 @contextmanager
 def edit_keys(path: Path) -> Iterator[list[KeyEntry]]:
     """Context manager for changing the keys in a file: it yields a list of the keys,
-    empty if there is no file, and writes the list back at the end. The caller keeps the
-    names in it different: they are not checked, and a file that has a name twice cannot
-    be read any more.
+    empty if there is no file, and writes the list back at the end. The caller must not
+    use a name twice.
 
     The file is written whole or not at all, and not if the block raises. It keeps its
-    mode, and its owner if this process may set that; a new file is readable by its
-    owner only. Another process that calls this for the same file waits until the block
-    has ended. A lock file stays beside it.
+    mode and, if possible, its owner; a new file is readable by its owner only. Another
+    process that calls this for the same file waits until the block has ended.
 
-    Raises KeyFileError if the file cannot be read or written, if it is not a file of
-    keys, or if its owner could not read the new one. An OSError in the block becomes a
-    KeyFileError, too.
+    Raises KeyFileError if the file cannot be read or written, or is no file of keys.
     """
     if not path.name:
         raise KeyFileError(f"cannot write {path}: expected the name of a file")

@@ -40,9 +40,8 @@ def encode_files(
     work: shows the progress.
     nearest: with a palette, accept other colours as the nearest of the palette.
 
-    Raises DataError for a picture that would not come back as it is, and if the file
-    cannot be written; ModelError or ConfigError for a model that cannot be loaded, has
-    no codec or not this label.
+    Raises DataError for a picture that decoding would not return unchanged, ModelError
+    or ConfigError for a model without codec or label.
     """
     check_place(out)
     model = load_model(model_name, models_dir=models_dir)
@@ -75,16 +74,13 @@ def decode_file(
     done, as JSON values: model, card_changed, member, images, bytes, seconds and out.
 
     path: the file of coded images.
-    out: the directory, which is made if it is missing. Pictures that were written
-        before an error stay.
+    out: the directory, which is made if it is missing.
     model_name: name of the model, or path of its directory; None: it is found by the
         digest in the file.
     models_dir: the models directory; None: the default one.
     work: shows the progress.
 
-    Raises DataError if the file is missing, damaged or from a machine that computes
-    other bits, or if the directory cannot be written; ModelError for another model, or
-    none; ConfigError for a model that has no codec.
+    Raises DataError, ModelError or ConfigError if the file cannot be decoded here.
     """
     check_folder(out)
     data = _bytes_of(path)

@@ -58,20 +58,19 @@ def train_pictures(
     guessing_bits_per_dim and png_bits_per_dim.
 
     path: a folder of pictures, or a file of arrays.
-    minutes: of training, counted from the first update on; None: 5, or those of the run
-        that is resumed.
+    minutes: of training, counted from the first update; None: 5, or as before for a
+        resumed run.
     runs_dir: the run is RUNS_DIR/NAME.
     name: of run and model; None: one made from the name of the path.
     models_dir: where the model is published.
     changes: of the recipe, such as "training.batch=4".
     resume: continue the run that is there, by its own recipe, which decides on pictures
         and minutes.
-    processes: that train; None: as many as make it faster on this machine.
+    processes: number of processes; None: as many as make it faster on this machine.
     mirrors: try the model as a mixture with its mirror images.
     publish_anyway: publish the model also if it is of little use.
 
-    Raises ConfigError, DataError or ModelError if that cannot be done, such as resuming
-    a run with other minutes.
+    Raises ConfigError, DataError or ModelError if that cannot be done.
     """
     name = name or _model_name(path)
     check_name(name)

@@ -34,9 +34,9 @@ def download(directory: Path) -> None:
 
 
 def fetch(name: str, directory: Path, sources: Sources | None = None) -> bool:
-    """Download a data set into a directory that does not exist yet, and return True. If
-    the directory was made by an earlier download of it, do nothing and return False.
-    Another process that downloads into it is waited for.
+    """Download a data set into a directory that does not exist yet, and return True.
+    Return False if this data set is there already. Waits if another process downloads
+    it.
 
     name: a key of `sources`.
     sources: the known data sets. Default: `read_sources()`.
@@ -44,9 +44,7 @@ def fetch(name: str, directory: Path, sources: Sources | None = None) -> bool:
     Every file is checked against its known length and SHA-256; archives are unpacked. A
     file SOURCE.json in the directory says where it is from.
 
-    Raises DataError, and leaves nothing behind, for an unknown name, a directory that
-    was made in another way or cannot be written, or if no address gives the published
-    files.
+    Raises DataError, and leaves nothing behind, if that fails.
     """
     sources = sources or read_sources()
     if name not in sources:

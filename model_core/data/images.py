@@ -91,8 +91,8 @@ def read_nearest(
     field: bool = False,
 ) -> tuple[npt.NDArray[np.uint8], int]:
     """Return an image file as a network's values, uint8 (C, H, W), 0..V-1, and the
-    number of pixels whose colour was changed to the nearest one that has a value: of
-    the palette, or without a palette of the network's V evenly spaced levels.
+    number of pixels whose colour was changed to the nearest one that has a value.
+    Colours with values are those of the palette, or V evenly spaced levels.
 
     config: of the network. For a network of one colour, colours are converted to grey;
         transparency is blended away (`opaque`), unless there is a palette.
@@ -235,14 +235,11 @@ def read_keep(
 
     alpha: the file is the picture itself, and its transparent pixels (opacity below
         128) are filled.
-    resize: stretch a mask of another size to the network's. This averages the mask, so
-        a small spot may get lost.
+    resize: stretch a mask of another size to the network's. Small spots may get lost.
     palette: that of the model; it only matters for `alpha`.
     may_keep_all: accept a mask that leaves nothing to fill.
 
-    Raises DataError if the file cannot be read as an image, if it has another size
-    without `resize`, if nothing is to be filled without `may_keep_all`, or if `alpha`
-    is True and a colour of the palette has an opacity below 128.
+    Raises DataError if the mask cannot be used.
     """
     if alpha and has_transparent(palette):
         raise DataError(

@@ -119,17 +119,13 @@ def check_gpu(
     disables TF32 in this process.
 
     First the programs run on the CPU, and the shipped GPU code of each kind of network
-    is checked and, if this llvmlite has made it, compiled again. Then the programs run
-    on the GPU, if it can be used, and are timed.
+    is checked. Then the programs run on the GPU, if it can be used, and are timed.
 
     names: names of models, or paths of their directories.
     models_dir: the models directory; None: the default one.
     device: of the GPU, such as `cuda` or `cuda:1`.
     say: called with each line of the report as soon as it is known.
     open_driver: opens the GPU; tests pass another one.
-
-    Raises ModelError for a model that cannot be loaded, ConfigError for a device that
-    is not a GPU.
     """
     if device_of(device).type != "cuda":
         raise ConfigError(f"{device!r} is no GPU: expected cuda or cuda:1")

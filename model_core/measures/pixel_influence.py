@@ -27,25 +27,18 @@ def pixel_influence(
     """Return the derivative of the expected brightness at (y, x) with respect to the
     brightness of each earlier pixel, (H, W), upright.
 
-    Brightness goes from 0 (black) to 1 (white). The expected brightness is sum_v p(v) v
-    / (V - 1), averaged over the colours, and the colours of an earlier pixel change
-    together. With two values this is the slope of p(white). The network reads values as
-    real numbers, so this is a gradient at the picture's values, not a difference
-    between two pictures.
+    Brightness goes from 0 (black) to 1 (white); the expected one is sum_v p(v) v / (V -
+    1), averaged over the colours, and the colours of an earlier pixel change together.
+    The network reads values as real numbers, so this is a gradient at the picture's
+    values, not a difference between two pictures. It is exactly 0 for pixels that the
+    network does not see: those outside its receptive field, the pixel itself, and all
+    that are drawn after it.
 
-    values, y, x, orientation, label: as for `pixel_belief`, and the component is chosen
-        in the same way.
+    For categories, which have no brightness, it is the derivative of the probability of
+    the category at (y, x) as an earlier pixel changes from an even mixture of all
+    categories to its own.
 
-    The result is exactly 0 for pixels that the network does not see: those outside its
-    receptive field, the pixel itself, and all that are drawn after it. In a Multi-Scale
-    model the network that draws the pixel is used; the small image comes before
-    everything else.
-
-    Categories, which are values without an order, have no brightness. For them the
-    result is the derivative of the probability of the category at (y, x) as an earlier
-    pixel changes from an even mixture of all categories to its own.
-
-    Raises FloatingPointError if the network gives a number that is not finite.
+    values, y, x, orientation, label: as for `pixel_belief`.
     """
     component = component_for(model, orientation, label)
     row, column = place_of(component.orientation, values.shape, y, x)

@@ -93,12 +93,11 @@ def measure(
     peak_gflops       measured rate of a large matrix product, in as many threads
     efficiency        gflops / peak_gflops
 
-    With several threads it starts as many processes. Torch's number of threads is 1
+    With several threads, as many processes share the passes. Torch's thread count is 1
     meanwhile.
 
-    Raises ConfigError if the processes cannot share the batch evenly, if several
-    threads are given for a GPU, or if there is no such device or preset;
-    FloatingPointError if logits are not finite.
+    Raises ConfigError for an unknown device or preset, for a batch that the processes
+    cannot share evenly, or for several threads on a GPU.
     """
     check_device(device)
     if device != "cpu" and threads > 1:

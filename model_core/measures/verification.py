@@ -21,9 +21,8 @@ def changed_pixels(
     labels: Sequence[int | None] = (),
 ) -> NDArray[np.bool_]:
     """Draw pictures again, and return which of their pixels differ from the result,
-    bool (n, H, W). A pixel that was edited later is True; a picture of another seed has
-    many. The result means something only for pictures that were drawn with this model's
-    `numerics`.
+    bool (n, H, W). The result means something only for pictures that were drawn with
+    this model's `numerics`.
 
     pixels: bytes 0..255, (n, C, H, W), as a picture file has them, of images or of
         fields (larger pictures).

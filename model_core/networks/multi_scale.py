@@ -30,8 +30,8 @@ class MultiScaleNetwork(nn.Module):
     drawn before.
 
     In a network with labels (not in the paper) both networks are conditioned on the
-    label; `label` is then the result of `of_labels`, (B, K, 1, 1). A network with
-    labels raises ConfigError if it is None; one without labels ignores it.
+    label; `label` is then the result of `of_labels`, (B, K, 1, 1). It must not be None
+    then.
     """
 
     def __init__(self, config: NetworkConfig) -> None:

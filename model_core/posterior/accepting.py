@@ -78,17 +78,16 @@ class Candidates:
 
 class Accepting:
     """Draws the images of one completion of a mixture without labels, by rejection:
-    draws of one member, k, are tried until one is accepted. If none of about `size` is,
-    one of those that were tried is chosen by its weight.
+    draws of one member, k, are tried until one is accepted. If none of about `size`
+    draws is, one of them is chosen by its weight.
 
-    Run `begin` to its end first: it draws the pool, draws of member k that show how the
-    model's p differs from p_k. Then, if `suffices` is True, `steps` draws an image.
+    First run `begin` to its end, which draws the pool: draws of member k that show how
+    the model's p differs from p_k. Then, if `suffices` is True, `steps` draws an image.
 
     member: k, the index of the member, in whose order no given pixel comes after the
         hole's first pixel.
-    size: number of draws in the pool, and about the maximum that are tried for an
-        image.
-    pool: the pool; None until `begin` has drawn it.
+    size: number of draws in the pool, and about the most that are tried for an image.
+    pool: None until `begin` has drawn it.
     nats: -ln p of each image that was drawn, in the order of drawing, under the whole
         model at the temperature of the completion.
     """

@@ -107,9 +107,8 @@ class Chain:
     with weights, through a part of the hole, and chooses one by its weight; the current
     image takes part as one of them, except in `begin`.
 
-    Methods that draw are generators: they do nothing until they are iterated, and yield
-    how much is done, 0 to 1. They raise ImpossibleError if the network that draws gives
-    the given pixels no probability.
+    Methods that draw are generators, which yield how much is done, 0 to 1. They raise
+    ImpossibleError if the given pixels have no probability.
 
     began_with: number of particles of each proposer at the last attempt of `begin`.
     """

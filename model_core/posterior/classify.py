@@ -97,8 +97,7 @@ def classify(
 ) -> Classification:
     """Return the classification of pictures: p(label | given) of each.
 
-    values: (B, C, H, W), or (C, H, W) for one (B = 1), integers 0..V-1, which are not
-        checked; in main memory.
+    values: (B, C, H, W), or (C, H, W) for one (B = 1), integers 0..V-1, in main memory.
     keep: bool (H, W), the pixels that are given in all of them; in main memory.
         Default: all.
     seed: of the noise of particles, 0 to 2^64 - 1.
@@ -106,10 +105,9 @@ def classify(
         draws, for each of the one or two networks that draw. Each of the two estimates
         uses half of them, at least 2.
 
-    Raises ConfigError for a model without labels or conditioned on one, and for a
-    Multi-Scale model if `keep` leaves out pixels; DataError for other shapes and for no
-    picture (B = 0); ImpossibleError if a network that draws particles gives the given
-    pixels no probability.
+    Raises ConfigError for a model without labels, and for a Multi-Scale model if `keep`
+    leaves out pixels; DataError for other shapes; ImpossibleError if the given pixels
+    have no probability.
     """
     _check(model, values, keep)
     pictures = values if values.ndim == 4 else values[None]

@@ -86,40 +86,34 @@ def complete(
     """Draw n images that agree with the given pixels, and return them with their
     receipt and with what is expected of each pixel.
 
-    known, keep: values (C, H, W), integers 0..V-1, which are not checked, and bool (H,
-        W), True for given pixels; both in main memory. The hole is where keep is False.
+    known, keep: values (C, H, W), integers 0..V-1, and bool (H, W), True for given
+        pixels; both in main memory. The hole is where keep is False.
     n: number of images. 0, with the method `posterior` only: no image, but the receipt,
         mean and entropy of one.
     seed, first: the images are those of the seed with the numbers first, first + 1,
         ...; 0 to 2^64 - 1.
-    temperature: divides the logits, above 0; 1 is the model's own distribution. It is
-        not checked.
+    temperature: divides the logits, above 0; 1 is the model's own distribution.
     method: `posterior` draws from p(hole | all given pixels) of the model. `clamp` lets
         the first member draw each pixel of the hole given what comes before it in its
-        order, and ignores later given pixels; a Multi-Scale model draws its small image
-        first.
-    particles: for each image, shared by its two chains; 1 to 256. A chain draws at
-        least two of each proposer (a member, or a guide that only proposes), and a
-        mixture may begin again with more.
+        order, and ignores later given pixels.
+    particles: for each image, shared by its two chains; 1 to 256.
     sweeps: maximum number of rounds of a chain; 0 to 16.
     on_share: called with how much is done, 0 to 1.
-    label: name or index of the label of the images; default: in a model with labels it
-        is drawn, too, from p(label | given), or with `clamp` from p(label | the given
-        pixels before the hole).
-    most_scores: maximum number of scores (fillings of the hole times the model's
-        components) for which every filling is scored, so that draws, mean, entropy and
-        evidence are exact. Default: as many as take about two seconds. 256 draws as
-        version 0.4 did; 0 as version 0.3, always by chains for a mixture.
+    label: name or index of the label of the images. Default: in a model with labels it
+        is drawn, too.
+    most_scores: a hole is enumerated, so that draws, mean, entropy and evidence are
+        exact, if its fillings times the model's components are at most this many.
+        Default: as many as take about two seconds. 256 draws as version 0.4 did, 0 as
+        version 0.3.
 
-    With `posterior`, one network draws each image exactly if no given pixel comes after
-    the hole's first pixel in its order; mean and entropy are then estimated from at
-    least 8 draws. For a mixture the same holds if it is so for every member. All other
-    holes are drawn by chains or by rejection (islands.py), and the receipt says how
-    good the images are.
+    With `posterior`, an image is one exact draw if no given pixel comes after the
+    hole's first pixel in the order of each member. All other holes are enumerated, or
+    drawn by chains or by rejection (islands.py); the receipt says how good the images
+    are.
 
     Raises DataError or ConfigError for arguments that do not fit, also for a
-    Multi-Scale model with `posterior`; ImpossibleError if the network that draws gives
-    the given pixels no probability; OverflowError for a seed or number out of bounds.
+    Multi-Scale model with `posterior`; ImpossibleError if the given pixels have no
+    probability.
     """
     _check(model, known, keep, n, method, particles, sweeps)
     model = model.given(label)
@@ -185,19 +179,12 @@ def drawn_receipt_steps(
     target: Target, values: NDArray[np.integer], seed: int, first: int = 0
 ) -> Iterator[tuple[Receipt, Marginals] | None]:
     """Make the receipt and the marginals of exact draws, in steps: yield None after
-    each step except the last, and then both. A step is a pass over at most DRAWS (8)
-    images, or over one image with so many labels. Nothing is done until it is iterated.
+    each step except the last, and then both.
 
     target: what is completed; `needs_particles` is False for it.
     values: the draws, (n, C, H, W), upright: images first, first + 1, ... of the seed.
-        n may be 0; then `nats` and `qualities` of the receipt are empty.
+        With fewer than DRAWS (8), more are drawn for the marginals.
     seed, first: number of the seed, and of the first image.
-
-    If there are fewer than DRAWS, more are made for the marginals and not returned.
-
-    Raises FloatingPointError if logits are not finite, ValueError for a target with
-    several members. For weights on a GPU: torch.AcceleratorError or RuntimeError if the
-    GPU fails.
     """
     (components,) = target.of_members
     way = way_of(components, DRAWS, Stages().of)

@@ -400,7 +400,7 @@ def mixture_and_starts(
 
     size: particles that each network draws side by side.
     stage_of: stage_of(network, size) returns what draws up to `size` particles of a
-        network; it is not called before something is drawn.
+        network.
 
     A guide that is no member begins a chain only if its order suits the hole far better
     than the members', or if it draws most of the hole after all given pixels. With

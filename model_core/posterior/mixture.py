@@ -118,7 +118,7 @@ class Way:
         given: the given pixels and the noise.
         size: number of particles; with an image at least 2, since alone that image
             would be the result.
-        number: of the sweep among those of the image; it determines the noise.
+        number: index of the sweep among those of the image; it determines the noise.
         hole: bool (H, W), the pixels that are drawn.
         image: (C, H, W): all pixels outside the hole are taken from it, and it takes
             part as the first particle, which is always kept. None: pixels outside the

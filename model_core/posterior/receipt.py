@@ -221,8 +221,7 @@ def quality_of(
     MANY_VALUES values and the effective sample size is below LEAST_ESS. It is `good` if
     the images are at most GOOD_APART nats apart, the chains' estimates of ln p(given)
     have a standard deviation of at most GOOD_SD nats, and the effective sample size is
-    at least GOOD_ESS. Otherwise it is `rough`, or `poor` if strange_nats is None, so
-    that nothing could tell that the given pixels are improbable.
+    at least GOOD_ESS. Otherwise it is `rough`, or `poor` if strange_nats is None.
     """
     nats = island.nats if island.nats_at_one is None else island.nats_at_one
     is_missed = values >= MANY_VALUES and island.ess < LEAST_ESS

@@ -57,16 +57,15 @@ def sample(
         where keep, bool (H, W) or (n, H, W), is True; in main memory.
     on_row: on_row(i, y, values) is called when row y of image i has become final;
         values (C, W).
-    member: index of the member of a mixture that draws a completion. Images without
-        given pixels are drawn by members that their noise chooses.
+    member: index of the member of a mixture that draws a completion. Default: the noise
+        of each image chooses one.
     label: name or index of the label of all images, or a sequence of one for each.
         Default: the model's label if it is conditioned on one; otherwise, in a model
         with labels, the noise of each image chooses one, with the priors, or with
         p(label | the given pixels before the first hole).
     size: (W, H) of fields, pictures that are larger than the model's images; the result
         then has this size.
-    log_p: float array (n,) that receives ln p of each image, as `draw_weighed` returns
-        it. It is left as it is if `known` is given.
+    log_p: float array (n,) that receives ln p of each image; only without `known`.
 
     Raises DataError for arguments that do not fit each other, ConfigError for a label
     or a size that the model does not have.

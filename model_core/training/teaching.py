@@ -127,13 +127,12 @@ def lesson(
     then dropped.
 
     path: the pictures: a folder, or a file of arrays.
-    minutes: counted from the first update on, but what it takes to time and start
-        several processes counts too; the preparation may take as long again the first
-        time.
+    minutes: counted from the first update on, with the time that several processes need
+        to start.
     directory, cache: the run's directory, and that of decoded images.
     changes: the user's, such as "training.batch=4".
     channels, values: replace those that the pictures need.
-    say: called with a line on what is being done, if that takes longer than a moment.
+    say: called with a line about what is being done.
     is_hasty: True to take float32 if bf16 is not compiled yet, so that the first update
         comes sooner; `other_update` then says what is missing.
     limits: the processes that the training may have.
