@@ -182,9 +182,12 @@ class Worker:
             part.start()
 
     def take(self) -> TakenJob | None:
+        """Return the next job as soon as there is one and room for it; None once the
+        worker stops."""
         return self._taking.next()
 
     def begin(self, taken: TakenJob) -> None:
+        """Begin a job that `take` returned."""
         self._beginning.begin(taken)
 
     def stop(self) -> None:

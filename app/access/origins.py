@@ -10,8 +10,8 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\sA-Z]+")
 
 def check_origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     """Return `origins` unchanged. Raise ValueError unless each is `*` or looks like an
-    origin: lower-case scheme, `://` and host, without a path, query, fragment or
-        space."""
+    origin, which has a scheme in lower case, `://` and a host, but no path, query,
+    fragment or space."""
     for origin in origins:
         if origin != ANY and not _ORIGIN.fullmatch(origin):
             raise ValueError(

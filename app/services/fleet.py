@@ -215,11 +215,8 @@ def _able_worker(spec: JobSpec, workers: list[WorkerInfo]) -> str:
 
 
 class FleetWatch:
-    """Reads the fleet now and then, and shares the result among requests.
-
-    A new read begins before the last result is too old, so that few requests have to
-    wait, and those that do wait for the same read.
-    """
+    """Reads the fleet at intervals, and shares the result among requests. It reads
+    again before the last result is too old, so that few requests have to wait."""
 
     def __init__(self, store: Store, age_s: float) -> None:
         """store: where the fleet is read.

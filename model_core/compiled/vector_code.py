@@ -22,7 +22,10 @@ from numba.core import config as numba_config
 
 def has_feature(name: str) -> bool:
     """Return True if the CPU for which code is compiled has a feature. That CPU is this
-    one, or has the features in NUMBA_CPU_FEATURES. name: LLVM's."""
+    one, or has the features in NUMBA_CPU_FEATURES.
+
+    name: the feature's name in LLVM.
+    """
     named = numba_config.CPU_FEATURES  # pyright: ignore[reportAttributeAccessIssue]
     return (
         binding.get_host_cpu_features().get(name, False)

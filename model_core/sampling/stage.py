@@ -119,18 +119,22 @@ class ByOneSlot:
     def open_all(
         self: "Stage", slots: Sequence[int], drawings: Sequence[Drawing]
     ) -> None:
+        """Open several slots, one after the other."""
         for slot, drawing in zip(slots, drawings, strict=True):
             self.open(slot, drawing)
 
     def fork_all(
         self: "Stage", source: int, targets: Sequence[int], drawings: Sequence[Drawing]
     ) -> None:
+        """Fork one slot into several, one after the other."""
         for target, drawing in zip(targets, drawings, strict=True):
             self.fork(source, target, drawing)
 
     def advance(
         self: "Stage", slots: Sequence[int], y: int, x: int
     ) -> NDArray[np.float64]:
+        """Hold these slots at (y, x), and draw until every image is held or complete.
+        Return `log_p` of these slots, (N, H)."""
         for slot in slots:
             self.hold(slot, y, x)
         while self.step():
@@ -138,6 +142,7 @@ class ByOneSlot:
         return np.stack([self.log_p(slot) for slot in slots])
 
     def images(self: "Stage", slots: Sequence[int]) -> NDArray[np.int64]:
+        """Return the images in these slots."""
         return np.stack([self.image(slot).numpy() for slot in slots])
 
 

@@ -27,8 +27,8 @@ def remembered(config: NetworkConfig, batch: int) -> str | None:
 
 
 def remember(config: NetworkConfig, batch: int, precision: str) -> None:
-    """Store the precision, float32 or bf16, that is faster for this network and batch
-    on this CPU; do nothing if it cannot be written."""
+    """Store on disk which precision, float32 or bf16, is faster for this network and
+    batch on this CPU. Do nothing if that fails."""
     if not keeping.KEEP:
         return
     path = _path()

@@ -250,8 +250,8 @@ def parked_ids(queue: str) -> str:
 
 
 def turns(queue: str) -> str:
-    """Return the key of a sorted set: `PRIORITY:CLIENT`, a line of this queue -> turn
-    of its newest job; and `now` -> the last turn taken.
+    """Return the key of a sorted set of numbers: for each line of this queue
+    (`PRIORITY:CLIENT`) the turn of its newest job, and as `now` the last turn taken.
 
     Waiting jobs are ordered by their turns. Jobs that were taken and returned stand in
     front.

@@ -131,8 +131,8 @@ class Gathering:
         self._outlet.progress(job, share, estimate)
 
     def end(self, token: str, outcome: Outcome) -> None:
-        """Forward an end; that of a picture ends its job if it is the last one, or the
-        first that fails."""
+        """Forward the end of a job. The end of a picture ends its job if it is the last
+        picture, or the first that fails."""
         job, part = _job_and_part(token)
         if part is None:
             self._outlet.end(job, outcome)

@@ -153,6 +153,7 @@ class CompiledStage:
         self.open_all([slot], [drawing])
 
     def open_all(self, slots: Sequence[int], drawings: Sequence[Drawing]) -> None:
+        """Open several slots at once."""
         at = _index_of(slots)
         self._take_up(slots, drawings, first_row=0)
         state = self._state
@@ -170,6 +171,7 @@ class CompiledStage:
     def fork_all(
         self, source: int, targets: Sequence[int], drawings: Sequence[Drawing]
     ) -> None:
+        """Fork one slot into several at once."""
         self.fork_from(self, source, targets, drawings)
 
     def fork_from(
@@ -227,6 +229,7 @@ class CompiledStage:
         self._front.stop[slot] = self._stop(y, x)
 
     def hold_all(self, slots: Slots, y: int, x: int) -> None:
+        """Let the images in these slots pause before (y, x)."""
         self._front.stop[slots] = self._stop(y, x)
 
     def _stop(self, y: int, x: int) -> tuple[int, int]:
@@ -242,6 +245,8 @@ class CompiledStage:
         return bool(((rows < ys) | ((rows == ys) & (front.done[slots, ys] < xs))).any())
 
     def advance(self, slots: Slots, y: int, x: int) -> NDArray[np.float64]:
+        """Hold these slots at (y, x), and draw until every image is held or complete.
+        Return `log_p` of these slots, (N, H)."""
         self.hold_all(slots, y, x)
         # Rows are not returned: to make them takes as long as to draw small images.
         if self.goes_on:
@@ -263,6 +268,7 @@ class CompiledStage:
         return self._state.log_p[slot].copy()
 
     def log_p_of(self, slots: Slots) -> NDArray[np.float64]:
+        """Return `log_p` of several slots, (n,)."""
         return self._state.log_p[slots]
 
     def coder(self, slot: int) -> Coder:
@@ -406,6 +412,7 @@ class CompiledStage:
         return torch.from_numpy(self._state.images[slot])
 
     def images(self, slots: Slots) -> NDArray[np.int64]:
+        """Return the images in these slots."""
         return self._state.images[slots]
 
     def step(self) -> list[SlotRow]:

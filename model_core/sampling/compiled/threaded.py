@@ -124,6 +124,7 @@ class ThreadedStage:
         self.open_all([slot], [drawing])
 
     def open_all(self, slots: Sequence[int], drawings: Sequence[Drawing]) -> None:
+        """Open several slots, divided among the threads."""
         for stage, inner, its in self._take_places(slots, drawings):
             stage.open_all(inner, its)
 
@@ -133,6 +134,7 @@ class ThreadedStage:
     def fork_all(
         self, source: int, targets: Sequence[int], drawings: Sequence[Drawing]
     ) -> None:
+        """Fork one slot into several."""
         place = self._places[source]
         of_source = self._stages[place.stage]
         for stage, inner, its in self._take_places(targets, drawings):
@@ -176,6 +178,7 @@ class ThreadedStage:
         return self._stages[stage].image(inner)
 
     def images(self, slots: Sequence[int]) -> NDArray[np.int64]:
+        """Return the images in these slots."""
         config = self._config
         shape = config.channels, config.height, config.width
         found = np.empty((len(slots), *shape), np.int64)
@@ -207,6 +210,8 @@ class ThreadedStage:
         return rows
 
     def advance(self, slots: Sequence[int], y: int, x: int) -> NDArray[np.float64]:
+        """Hold these slots at (y, x), and draw until every image is held or complete.
+        Return `log_p` of these slots, (N, H)."""
         groups = self._by_stage(slots)
         for stage, inner, _ in groups:
             stage.hold_all(inner, y, x)

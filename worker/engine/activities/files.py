@@ -41,6 +41,7 @@ class Files:
         return [CODING] if self._waiting else []
 
     def accept(self, order: FileOrder) -> None:
+        """Queue an order."""
         self._waiting[order.claim.token] = order
 
     def orders_under(self, name: str) -> list[FileOrder]:
@@ -52,6 +53,7 @@ class Files:
         return {order.model for order in self._waiting.values()}
 
     def forget(self, token: str) -> None:
+        """Drop the order of this claim, begun or not."""
         if token == next(iter(self._waiting), None):
             self._steps = None
             self._images = 0

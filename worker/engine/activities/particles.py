@@ -103,6 +103,7 @@ class ByParticles:
         return sorted({PARTICLES_OF + job.order.model for job in self._jobs.values()})
 
     def accept(self, order: ParticleOrder) -> None:
+        """Queue the images of an order."""
         token = order.claim.token
         self._jobs[token] = _Job(order)
         self._scheduler.add(
@@ -122,6 +123,7 @@ class ByParticles:
         return {job.order.model for job in self._jobs.values()}
 
     def forget(self, token: str) -> None:
+        """Drop the job of this claim, and free its particles."""
         job = self._jobs.pop(token, None)
         if job is None:
             return

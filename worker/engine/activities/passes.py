@@ -51,6 +51,7 @@ class Passes:
         return [SCORING] if self._waiting else []
 
     def accept(self, order: Pass) -> None:
+        """Queue an order."""
         self._waiting[order.claim.token] = order
 
     def orders_under(self, name: str) -> list[Pass]:
@@ -67,6 +68,7 @@ class Passes:
         return found - {""}
 
     def forget(self, token: str) -> None:
+        """Drop the order of this claim, begun or not."""
         self._waiting.pop(token, None)
 
     def turn(self, name: str) -> None:

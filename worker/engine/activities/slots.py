@@ -175,6 +175,7 @@ class Slots:
         return {order.model for order in (*begun, *self._later)}
 
     def forget(self, token: str) -> None:
+        """Drop the job of this claim, and free its slots."""
         self._later = [order for order in self._later if order.claim.token != token]
         job = self._jobs.pop(token, None)
         if job is not None:

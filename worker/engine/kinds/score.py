@@ -32,8 +32,8 @@ SLOPE_DIGITS = 4
 def score(
     order: PictureOrder, model: Model, second: Model | None = None
 ) -> Outcome | Iterator[float | Outcome]:
-    """Return the outcome of a score; for a field, whose windows are passes of their
-    own, its steps.
+    """Return the outcome of a score. A field is scored in steps: then return an
+    iterator over the progress, 0 to 1, and at last the outcome.
 
     second: the model to compare with, if the job names one.
     """
