@@ -12,7 +12,7 @@
 BIN := .venv/bin
 PORT ?= 8000
 
-.PHONY: run bundle port doctor release test suite loops quick page weekly weekly-page check lint types bench weights clean
+.PHONY: run bundle port doctor release test suite loops quick page weekly weekly-page weekly-rq check lint types bench weights clean
 
 run: port .venv/installed-all bundle
 	$(BIN)/pixelrnn up --port $(PORT)
@@ -43,7 +43,7 @@ suite: loops
 loops: .venv/installed-dev
 	$(BIN)/python -m tests.compile_loops
 
-weekly: loops weekly-page
+weekly: loops weekly-page weekly-rq
 	$(BIN)/python -m pytest -m weekly
 	mkdir -p build
 	$(BIN)/python -m tests.storm --hours 1 --counts build/storm.json
@@ -52,6 +52,11 @@ weekly: loops weekly-page
 weekly-page: loops tests/browser/node_modules
 	node deploy/release/bundle_page.mjs build/page
 	$(BIN)/python -m pytest tests/browser
+
+# What we take over from RQ, in its newest version: pyproject.toml has the one that is used.
+weekly-rq: .venv/installed-dev
+	$(BIN)/pip install --quiet --no-deps --upgrade --target build/newest-rq rq
+	PYTHONPATH=build/newest-rq $(BIN)/python -m pytest tests/worker/queue
 
 quick: check
 	$(BIN)/python -m pytest -m 'not slow and not weekly' $(QUICK)
