@@ -272,8 +272,8 @@ class Store:
     async def beyond_allowance(
         self, allowance: Allowance
     ) -> tuple[SubmissionAnswer, list[bytes | int]] | None:
-        """Return why the client may not submit a job now, like `submit`; None if it
-        may. Its allowance does not change."""
+        """Return why the client may not submit a job now; None if it may. Nothing is
+        submitted, and its allowance does not change."""
         bucket = keys.allowance(allowance.client)
         answer = await self._eval(
             _BEYOND_ALLOWANCE, [bucket], [allowance.model_dump_json()]

@@ -300,7 +300,7 @@ def load_by_digest(
 
     models_dir: the models directory. Default: `default_models_dir()`.
 
-    Raises ModelError if there is none, and otherwise like `load_model`.
+    Raises ModelError if there is none, or if it cannot be loaded.
     """
     directory, _ = models_in(models_dir)
     found: dict[str, Path] = {}
@@ -367,7 +367,7 @@ def device_of(name: str, setting: str = "") -> torch.device:
 
 def check_device(name: str) -> None:
     """Raise ConfigError, which says what is missing, if the device of this name cannot
-    be used or the name is invalid. Disables TF32 like `device_of`."""
+    be used or the name is invalid. Disables TF32 in this process."""
     device = device_of(name)
     if device.type != "cuda":
         return

@@ -253,8 +253,6 @@ def filled_canvas(spec: JobSpec, upload: bytes, keep: bytes, parts: Canvas) -> C
     upload: the picture's file.
     keep: masks of the cut-outs, H*W bytes each, 1 = given.
     parts: what is drawn of the cut-outs.
-
-    Raises what `decode` raises for the file.
     """
     picture = decode(upload, "image").image
     count = len(spec.options.places)

@@ -214,7 +214,7 @@ def limited(
     """Return the ASGI `receive` of a request, with a limit on the bytes of its body.
 
     It raises TooLargeError at the first byte above the limit, HTTPException (400) if
-    the client leaves before the end, and what `expect` raises. A declared length is
+    the client leaves before the end, and TooManyBytesError. A declared length is
     checked at once.
 
     expect: called with the bytes so far; it raises TooManyBytesError if this process

@@ -41,7 +41,7 @@ def _granted_s(value: str) -> int:
 
 
 def applied_header(seconds: float) -> dict[str, str]:
-    """Return the header that confirms a wait of so many seconds."""
+    """Return the header `Preference-Applied` for a wait of this length."""
     return {"Preference-Applied": f"wait={seconds:g}"}
 
 

@@ -197,8 +197,8 @@ class Models:
         model: the first model.
         name: of the second one.
 
-        Raises what `find_for` raises, BadParameterError if its pictures have another
-        size or other values, and NoWorkerError while it is being made ready.
+        Raises BadParameterError if its pictures have another size or other values, and
+        NoWorkerError while it is not ready.
         """
         other = await self.find_for(kind, name, caller)
         sizes = "height", "width", "channels", "values", "palette"

@@ -87,8 +87,10 @@ class Pictures:
                 return await run_sync(file_of, await self._canvas(record, stage))
 
     async def half_preview(self, record: JobRecord, *words: str) -> bytes:
-        """Return the preview of a sample's first image, half covered, with words other
-        than the usual ones if given. Raises what `picture` raises."""
+        """Return the preview of a sample's first image, half covered.
+
+        words: the words beside it. Default: the usual ones.
+        """
         canvas = await self._canvas(record, Stage.FINAL)
         return await run_sync(half_preview_of, canvas, *words, limiter=self._imaging)
 

@@ -63,7 +63,7 @@ def response_to(error: RefusedError, path: str) -> JSONResponse:
 def response_to_bug(error: Exception, path: str) -> JSONResponse:
     """Log an unexpected error, and return the response to it (500).
 
-    path: as for `response_to`.
+    path: of the request.
     """
     _log.error("request failed", path=path, exc_info=error)
     detail = "this is a fault of the server, and was logged"

@@ -77,8 +77,7 @@ def encode(
 
 
 def encoding(model: Model, values: Tensor) -> Steps[bytes]:
-    """Return `encode` as a computation that can be paused. Its first step raises the
-    errors of `encode`."""
+    """Return `encode` as a computation that can be paused."""
     _check_model(model)
     images = _values_as_bytes(model, values)
     files: list[bytes] = []
@@ -159,16 +158,15 @@ def decode_stripes(
     """Return an iterator over the images of a file's bytes, stripe by stripe: (n, C, H,
     W), uint8.
 
-    Raises the errors of `decode` before the first stripe, except the DataError for a
-    file with too many images. A stripe that does not decode to the images that were
-    encoded raises DataError when its turn comes.
+    Raises ConfigError or DataError before the first stripe if the file cannot be
+    decoded, and DataError at a stripe that is damaged.
     """
     return (finished(steps, on_images) for steps in decoding(model, data))
 
 
 def decoding(model: Model, data: bytes) -> Iterator[Steps[Values]]:
-    """Return an iterator over the computations that decode each stripe; they can be
-    paused. Raises as `decode_stripes`."""
+    """Return `decode_stripes` as computations that can be paused, one for each
+    stripe."""
     header, stripes = unpack(data)
     _check_model(model)
     if header.sha256 != (model.card.sha256 or _NO_DIGEST):

@@ -42,7 +42,9 @@ def draw_value(logits, values, noise, temperature, weights):
 def log_p_of_value(logits, values, value, temperature, weights):
     """Return ln p of `value`, 0..V-1, float64; NaN if a logit is not finite.
 
-    logits, values, temperature, weights: as for `draw_value`.
+    logits: float32, at least `values` (V) of them.
+    temperature: divides the logits.
+    weights: float32 scratch, V padded to whole vectors of 16; overwritten.
     """
     top, total = exponentiate(logits, values, temperature, weights)
     return (np.float64(logits[value]) - np.float64(top)) / temperature - logarithm(

@@ -190,8 +190,8 @@ def begin_skips(count, shared, state):
 @njit(inline="always")
 def begin_ahead(slots, front, shared, state, places, layers, streams):
     """List in front.work the pixels for which the row above is to be summed now, find
-    their cells in `places`, and return their number with the padding. The arguments are
-    those of `begin_step`."""
+    their cells in `places`, and return their number with the padding. Arguments as for
+    `begin_step`."""
     work = front.work
     front_of = front.first_row, front.done, front.stop, front.lag
     real = collect_above(slots, *front_of, state.summed, layers.few, work)

@@ -65,9 +65,8 @@ def input_from_before(count, shared, state, places):
 
 @njit(**LEAN)
 def look_up_before(count, shared, state, places):
-    """Do the same as `input_from_before` for categories (values without an order): each
-    value of a cell has a column of weights of its own, and cells outside the image add
-    nothing."""
+    """Do `input_from_before` for categories: each value of a cell has a column of
+    weights of its own, and cells outside the image add nothing."""
     ring, features = shared.width + 2 * SIDE, shared.features[-1]
     for m in range(count):
         out = state.streams[0, places.stream[m]]

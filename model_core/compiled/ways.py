@@ -157,7 +157,7 @@ def add_own_gradient(x, d_out, product):
 
 @njit(nogil=True, cache=KEEP)
 def forward_ways(hidden, stream, out, skips, up, skip, residual):
-    """Do `go_on` for all rows, some at a time. The arguments are those of `go_on`."""
+    """Do `go_on` for all rows, in parts. Arguments as for `go_on`."""
     for first in range(0, len(hidden), CHUNK):
         go_on(
             hidden,

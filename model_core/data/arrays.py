@@ -150,8 +150,8 @@ class ArrayFile:
     def read_labelled(
         self, split: Split, config: NetworkConfig
     ) -> tuple[Values, Labels]:
-        """Return the images of a split like `read`, and their labels. Raises DataError
-        also if the archive does not have one label for each image."""
+        """Return the images of a split, uint8 (N, C, H, W) in 0..V-1, and their labels.
+        Raises DataError if the archive does not have one label for each image."""
         return self.read(split, config), self._labels(split)
 
     def _labels(self, split: Split) -> Labels:

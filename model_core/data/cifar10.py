@@ -67,8 +67,8 @@ class Cifar10:
     def read_labelled(
         self, split: Split, config: NetworkConfig
     ) -> tuple[Values, Labels]:
-        """Return the images of a split like `read`, and their labels. Raises DataError
-        if a batch is missing or damaged, or does not have one label for each image."""
+        """Return the images of a split, uint8 (N, C, H, W) in 0..V-1, and their labels.
+        Raises DataError if a batch is missing or damaged."""
         images, numbers = self._images_and_numbers(split)
         labels = Labels.from_numbers(numbers, _NAMES, self.directory)
         return quantise(images, config.values), labels

@@ -142,7 +142,9 @@ def read_labelled(
 ) -> tuple[Values, Labels]:
     """Return the images of one split, uint8 (N, C, H, W) in 0..V-1, and their labels.
 
-    path, split, config, options: as for `read_dataset`.
+    path: directory or file of the data set.
+    config: whose image size and V the images must have or are converted to.
+    options: how images are read.
     originals: grey pictures with labels from which the binary images were drawn, if the
         data set itself has no labels. An image then has the label of the original under
         which it is likeliest (originals.py). Originals of test images are searched
@@ -183,7 +185,7 @@ def read_greys(
         values does not matter.
     options: how images are read. Default: `ReadOptions()`.
 
-    Raises DataError like `read_dataset`.
+    Raises DataError if a split cannot be read.
     """
     greys = config.with_overrides(values=256)
     return np.concatenate(
@@ -197,8 +199,9 @@ def read_labelled_greys(
     config: NetworkConfig,
     options: ReadOptions | None = None,
 ) -> tuple[Pixels, Labels]:
-    """Return the pictures of several splits like `read_greys`, and their labels. Raises
-    DataError also if there are none."""
+    """Return the pictures of several splits as bytes 0..255, (M, C, H, W), one split
+    after the other, and their labels. Arguments as for `read_greys`. Raises DataError
+    if there are no labels."""
     greys = config.with_overrides(values=256)
     parts = [read_labelled(path, split, greys, options) for split in splits]
     # A split may lack images of the last labels.

@@ -155,10 +155,10 @@ class PictureFolder:
     def read_labelled(
         self, split: Split, config: NetworkConfig
     ) -> tuple[Values, Labels]:
-        """Return the images of a split like `read`, and their labels: a picture's label
-        is the name of the subfolder of this folder that contains it, at any depth.
-        Raises DataError also with the option `crops`, since crops have no labels, and
-        if a picture is in no subfolder."""
+        """Return the images of a split, uint8 (N, C, H, W) in 0..V-1, and their labels:
+        a picture's label is the name of the subfolder that contains it, at any depth.
+        Raises DataError with the option `crops`, and if a picture is in no
+        subfolder."""
         if self.options.crops:
             # Else parts of pictures would get into the cache in place of images.
             raise DataError(

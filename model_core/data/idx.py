@@ -78,9 +78,9 @@ class IdxFiles:
     def read_labelled(
         self, split: Split, config: NetworkConfig
     ) -> tuple[Values, Labels]:
-        """Return the images of a split like `read`, and their labels, which only a
-        directory can have. Raises DataError also if the file of labels is missing or
-        damaged, or does not have one for each image."""
+        """Return the images of a split, uint8 (N, C, H, W) in 0..V-1, and their labels,
+        which only a directory can have. Raises DataError if it does not have one for
+        each image."""
         images = self._file(split)
         path = _find(self.path, _LABELS[split]) if self.path.is_dir() else None
         if path is None:

@@ -295,7 +295,13 @@ def write_grid(
     """Write images (N, C, H, W), integers 0..V-1, to a file as one picture, in a table
     as `grid` makes it.
 
-    scale, palette: as for `grid`. path, text, and errors: as for `save_picture`.
+    scale: pixels per side of each pixel.
+    path: the file, whose suffix names the format; STDOUT for a PNG to stdout.
+    text: text chunks of a PNG, by keyword.
+    palette: the colours of the values, if they are categories.
+
+    Raises DataError for an unknown suffix or a picture that is too large for the
+    format, OSError if the file cannot be written.
     """
     save_picture(grid(values, config, scale, palette), path, text)
 

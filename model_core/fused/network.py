@@ -38,8 +38,8 @@ class FusedNetwork:
 
     def suits(self, network: PixelNetwork, x: Tensor) -> bool:
         """Return True if this pass can be used for the first map x (B, 2h, H, W) and is
-        faster: if it is on a CPU, is float32 (or bfloat16 under torch.autocast, on a
-            CPU with such products), and if the network fits."""
+        faster: the network fits, and x is on a CPU and float32 (or bfloat16 under
+        torch.autocast, if the CPU has such products)."""
         dtypes = (
             (torch.float32, torch.bfloat16)
             if HAS_BF16 and _is_autocast()
@@ -76,7 +76,8 @@ class FusedNetwork:
         """Return -ln p of every variable, (B, C, H, W), without storing the logits if
         the head allows it.
 
-        x, condition: as for `logits`.
+        x: output of the first convolution.
+        condition: the conditioning map or labels, or None.
         values: int64 (B, C, H, W), the images from which x was computed.
         """
         # Without gradients, images are scored in parts that bound the memory; with

@@ -212,7 +212,8 @@ def product_back(
     """Return d_out @ weight, (M, I), of `dtype`: the gradient of x in `product`.
 
     d_out: (M, O), with space in its rows (`roomy`).
-    weight, bounds: as for `product`.
+    weight: (O, I).
+    bounds: of the convolution (`bounds_of`).
     """
     O, I = weight.shape  # noqa: E741
     out = torch.empty(len(d_out), room(I), dtype=dtype)

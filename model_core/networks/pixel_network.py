@@ -96,7 +96,8 @@ class FusedPass(Protocol):
         """Return -ln p of each variable of the images `values`, (B, C, H, W); `suits`
         is True for x.
 
-        x, condition: as for `logits`.
+        x: output of the first convolution.
+        condition: the conditioning map or labels, or None.
         values: int64 (B, C, H, W), 0..V-1, the images from which x was computed.
         """
         ...
@@ -190,7 +191,7 @@ class PixelNetwork(nn.Module):
         the sum over an image is its -ln p.
 
         values: (B, C, H, W), integers 0..V-1.
-        condition: as for `forward`.
+        condition: the conditioning map or labels of a network that reads one.
         """
         values = values.long()
         x = self._first(values, condition)
@@ -235,7 +236,8 @@ class PixelNetwork(nn.Module):
         fast pass.
 
         x: output of the first convolution, (B, 2h, H, W).
-        condition: as for `forward`; not checked.
+        condition: the conditioning map or labels of a network that reads one; not
+            checked.
         """
         skips = None
         for block in self.blocks:

@@ -231,7 +231,8 @@ class Way:
     def log_p_before_steps(
         self, given: Given
     ) -> Generator[None, None, NDArray[np.float64]]:
-        """Compute the result of `log_p_before` in steps, like `log_p_steps`."""
+        """Compute the result of `log_p_before` in steps: yield after each group of
+        images."""
         keep = self.turned(given.keep)
         before = np.arange(keep.size).reshape(keep.shape) < first_hole(keep)
         if not before.any():

@@ -89,7 +89,8 @@ def compiled_stage(
     """Return a new stage of compiled code, for a network that `CompiledStage.can` draw.
 
     slots: number of images that it can draw side by side.
-    threads, spare: as for `new_stage`.
+    threads: maximum number of drawing threads.
+    spare: slots of each thread in addition to its share of all slots.
     """
     network = in_main_memory(network)
     threads = min(threads or threads_in_use(), slots)
@@ -167,7 +168,8 @@ def scratch_bytes(model: Model) -> int:
 
 
 def guide_scratch_bytes(model: Model) -> int:
-    """Return the same as `scratch_bytes` for the guides that are not members."""
+    """Return the bytes of arrays for each thread (`scratch_bytes`) of the guides that
+    are not members."""
     return sum(_scratch_bytes(network) for network in _guides_of(model))
 
 

@@ -99,8 +99,8 @@ def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """Return the facts of a checkpoint without its tensors. Raises ModelError like
-    `read_checkpoint`."""
+    """Return the facts of a checkpoint without its tensors. Raises ModelError if the
+    file is no checkpoint."""
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}

@@ -39,7 +39,7 @@ class ProcessLimits:
     most: maximum number of processes.
     wanted: the user's number, which is not questioned.
     memory: bytes for all of them together. Default: not limited.
-    divide_memory: called with a number of processes before so many are started, to give
+    divide_memory: called with the number of processes before they are started, to give
         each of them its part of the memory.
     """
 
@@ -49,7 +49,7 @@ class ProcessLimits:
     divide_memory: Callable[[int], None] = _divide_nothing
 
     def count_for(self, process_bytes: int) -> int:
-        """Return how many processes there may be if each needs so many bytes."""
+        """Return how many processes there may be if each needs this many bytes."""
         if self.memory is None or not process_bytes:
             return self.most
         return max(1, min(self.most, self.memory // (_SPARE_MEMORY * process_bytes)))

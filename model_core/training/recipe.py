@@ -235,10 +235,10 @@ class Recipe(_Section):
         """Return the recipe with the content of a recipe file, with changes applied.
 
         tree: the parsed TOML, which stays as it is.
-        changes: as for `load`.
+        changes: such as "training.batch=4".
         source: the file's name, for messages.
 
-        Raises ConfigError like `load`.
+        Raises ConfigError if they do not make a recipe.
         """
         changed = deepcopy(tree)
         for change in changes:

@@ -218,7 +218,8 @@ class Arrivals:
         self._log = structlog.get_logger("models")
 
     def follow(self, every_s: float) -> None:
-        """Look at the directories every so many seconds and handle changes, for ever."""
+        """Look at the directories every few seconds and handle changes. Never
+        returns."""
         while True:
             time.sleep(every_s)
             self._put("unload_resting")

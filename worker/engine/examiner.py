@@ -201,8 +201,8 @@ def bound_memory(further: int, held: int | None = None) -> None:
 
 
 def bound_processor(further_s: float) -> None:
-    """Let the kernel end this process by SIGXCPU once its threads have used so many
-    more CPU seconds together."""
+    """Let the kernel end this process by SIGXCPU when its threads together have used
+    this many further CPU seconds."""
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
     bound = math.ceil(time.process_time() + further_s)
     resource.setrlimit(

@@ -41,7 +41,7 @@ class Inbox:
         os.write(self._ring, b"\0")
 
     def next(self, timeout_s: float = 0.0) -> Message | None:
-        """Return the next message; None if none comes within so many seconds, or if the
+        """Return the next message; None if none comes within `timeout_s`, or if the
         connection is lost. Only one thread may call it."""
         ready = self._poll.poll(1000 * timeout_s)
         if not ready:

@@ -70,7 +70,7 @@ class SlotPlan:
     """Pictures that are scored at the same time."""
 
     def share(self, models: int) -> int:
-        """Return the bytes for the slots of each of so many models."""
+        """Return the bytes for the slots of each model, if there are this many."""
         return self.slot_memory_mib * MIB // models
 
     def fitted(

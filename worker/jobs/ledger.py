@@ -129,7 +129,7 @@ class Ledger:
     ) -> OpenedJob | Unclaimed:
         """Return what `open` returns, from the replies to `add_open_commands`.
 
-        deaths: as in Claim.
+        deaths: number of workers that died with the job in a row.
 
         Raises the RedisError that a reply contains.
         """

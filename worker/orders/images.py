@@ -86,7 +86,7 @@ def _shape(of: JobSpec | ModelCard) -> str:
 
 
 def whole_picture(spec: JobSpec, pixels: bytes) -> NDArray[np.uint8]:
-    """Do as `picture` for a picture of the job's size."""
+    """Return a picture of the job's size, (H, W, C), from its bytes."""
     return picture(spec, pixels, spec.height, spec.width)
 
 

@@ -181,7 +181,8 @@ class CompiledStage:
         targets: Sequence[int],
         drawings: Sequence[Drawing],
     ) -> None:
-        """Do as `fork_all` with a slot of another stage of the same network."""
+        """Fork one slot of another stage of the same network into several slots of this
+        one."""
         self._take_up(targets, drawings, drawings[0].given_rows)
         self._copy_kept(other, source, _index_of(targets))
 
@@ -326,7 +327,7 @@ class CompiledStage:
         self.copy_from(self, sources, targets)
 
     def copy_from(self, other: "CompiledStage", sources: Slots, targets: Slots) -> None:
-        """Do as `copy` with slots of another stage of the same network."""
+        """Copy slots of another stage of the same network into slots of this one."""
         front, own, its = self._front, self._state, other._state
         y, x = other._front.stop[sources[0]].tolist()
         assert (other._front.stop[sources] == (y, x)).all()
@@ -477,8 +478,8 @@ class CompiledStage:
     def settle(
         self, work: StepWork, completed: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Do as `end_step`, but return the slots and row numbers y of the complete
-        rows: two arrays int64 (rows,)."""
+        """End a step: return the slots and the row numbers y of the complete rows, two
+        arrays int64 (rows,)."""
         if completed < 0:
             raise FloatingPointError(NOT_FINITE)
         slots, ys = self._front.finished[: completed if len(work.drawn) else 0].T
