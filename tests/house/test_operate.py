@@ -17,12 +17,6 @@ from worker.contract.keys import LEASE_S
 from worker.queue import recovery
 
 ROOT = Path(__file__).parents[2]
-OF_COMPOSE_ALONE = {
-    "PIXELRNN_PUBLISH",
-    "PIXELRNN_REDIS_PASSWORD",
-    "PIXELRNN_REDIS_MEMORY_MIB",
-    "PIXELRNN_GPU_",  # and the number of a service in deploy/gpus.yml
-}
 PAGES = [
     PAGE.with_name(f"{name}.md")
     for name in (
@@ -50,18 +44,27 @@ def test_the_table_of_settings_is_current() -> None:
 
 
 def test_every_variable_is_a_setting(subtests: pytest.Subtests) -> None:
-    """A misspelt variable would be ignored in silence."""
+    """A misspelt variable would be ignored in silence. Those of Compose and of the
+    command are on the page of settings, too."""
+    verbs = [*(ROOT / "pixelrnn").glob("*.py"), *(ROOT / "model_core").rglob("*.py")]
+    sources = "".join(path.read_text(encoding="utf-8") for path in [*MANIFESTS, *verbs])
+    expected = {
+        *re.findall(r"[^$]\$\{([A-Z_]+)", sources),
+        *re.findall(r'envvar="([A-Z_]+)"', sources),
+    }
+    known = set(re.findall(r"`([A-Z_]+)[0-7]?`", PAGE.read_text(encoding="utf-8")))
+    assert expected <= known
+    fields = {
+        *app.settings.Settings.model_fields,
+        *worker.settings.Settings.model_fields,
+    }
+    of_processes = {f"PIXELRNN_{name.upper()}" for name in fields}
+    for name in known - of_processes:
+        assert name in sources
     for path in [*MANIFESTS, *PAGES]:
         with subtests.test(path=path):
-            fields = [
-                *app.settings.Settings.model_fields,
-                *worker.settings.Settings.model_fields,
-            ]
-            known = {f"PIXELRNN_{name.upper()}" for name in fields} | OF_COMPOSE_ALONE
-            assert (
-                set(re.findall(r"\bPIXELRNN_[A-Z_]+", path.read_text(encoding="utf-8")))
-                <= known
-            )
+            text = path.read_text(encoding="utf-8")
+            assert set(re.findall(r"\bPIXELRNN_[A-Z_]+", text)) <= known
 
 
 @pytest.mark.parametrize(
