@@ -69,10 +69,9 @@ class StatusLines:
 
 
 class Readiness:
-    """Reads from Redis, at each call of `look()`, what workers announce, and prints
-    what is new: models that are refused and, if stderr is no terminal, models that have
-    become ready since the first call, with a line at least once a minute. At a terminal
-    the lower line shows how many models are ready."""
+    """Reads what workers announce at each call of `look()`, and prints what is new:
+    models that are refused and, if stderr is no terminal, models that have become
+    ready. At a terminal the lower line shows how many models are ready."""
 
     def __init__(self, redis_url: str, status: StatusLines) -> None:
         """redis_url: where the workers announce models.

@@ -68,8 +68,8 @@ def _files(path: Path) -> list[Path]:
 def check(draws: bool, options: Facts, how: How) -> None:
     """Check the options of a verb for several pictures, before anything is done. Raise
     typer.BadParameter for options that only one picture can have, and for an `out` that
-    is a file or the folder of the given pictures, which would be overwritten; DataError
-    if the folder or the table could not be written.
+    would overwrite the given pictures or is a file. Raise DataError if the results
+    could not be written.
 
     draws: True if the verb draws pictures, which then go into a folder.
     options: of the verb, by name.

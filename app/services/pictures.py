@@ -67,10 +67,9 @@ class Pictures:
         sample: index of the image; None for all images in a grid.
         scale: side of the square that each pixel becomes.
 
-        Raises BadParameterError for a stage or sample that the job does not have, or
-        too large a scale; NoRowsYetError, NoScoreYetError or NoMarginalsYetError if
-        there is nothing to show yet; and NoPictureError, NoScoreError or
-        NoMarginalsError if there never will be.
+        Raises BadParameterError for parameters that do not suit the job, and a
+        RefusedError whose name says what is missing, such as NoRowsYetError (not yet)
+        or NoPictureError (never).
         """
 
         def file_of(canvas: Canvas) -> bytes:

@@ -137,9 +137,8 @@ def decode(
 
     on_images: called with the number of images that were decoded since the last call.
 
-    Raises DataError for bytes that are no file of coded images, damaged, of more than
-    DECODE_VALUES values, or encoded by a machine that computes other bits; ModelError
-    for a file of another model; ConfigError for a model that has no codec.
+    Raises DataError for bytes that cannot be decoded here, ModelError for a file of
+    another model, ConfigError for a model that has no codec.
     """
     header, _ = unpack(data)
     if header.images * model.config.dimensions > DECODE_VALUES:

@@ -70,8 +70,8 @@ def compile_loop(kind: str, function: str, niceness: int = 0) -> float:
         higher.
 
     If another process is compiling the same function, this waits for it and loads the
-    result, unless that one is stopped or has a lower priority: then it waits for ten
-    seconds at most, and compiles the function too. If it cannot be kept on disk, it is
+    result. If that one is stopped or has a lower priority, it waits for ten seconds at
+    most, and then compiles the function too. If it cannot be kept on disk, it is
     compiled in memory.
     """
     before_s = time.process_time()

@@ -296,9 +296,9 @@ def multiply_rows(
         next.
     finish: four integers, what is done to a sum before it is stored. (1, 0, 0, 0)
         replaces negative sums by zero. (0, gate, bytes, adds) replaces a sum by zero
-        where the number of the map at `gate`, of the type of `like` and with rows
-        `bytes` bytes apart, is not above zero; and adds what is in out, float32 then,
-        if adds is 1. AS_IT_IS does nothing.
+        where the map at address `gate`, whose rows are `bytes` bytes apart, is not
+        above zero. With adds = 1 it also adds what is in out, which is float32 then.
+        AS_IT_IS does nothing.
     """
     rectify, gate, gate_bytes, adds = finish
     for vector in range(0, vectors, VECTORS):

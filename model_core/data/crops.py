@@ -49,9 +49,9 @@ class Crops:
     def at_random(
         self, chosen: npt.NDArray[np.int64], generator: np.random.Generator
     ) -> Values:
-        """Return one crop for each index, (B, C, h, w), each at a random place of the
-        area to which the crop with this index belongs, so that areas are chosen in
-        proportion to their size.
+        """Return one crop for each index, (B, C, h, w), at a random place of the area
+        that has the crop with this index. So areas are chosen in proportion to their
+        size.
 
         chosen: (B,), at least one, in 0..N-1.
         generator: chooses the places.

@@ -153,9 +153,8 @@ def read_exact_values(
 
     palette, nearest: as for `read_nearest`; with `nearest` the picture may differ.
 
-    Raises DataError if the file cannot be read as an image, has another size than the
-    network's, a colour that no value has, more than eight bits per colour, or several
-    frames; and without a palette also for transparency.
+    Raises DataError if the file cannot be read as an image, or if the same picture
+    could not be made again.
     """
     opened = _open(path)
     if opened.size != (config.width, config.height):

@@ -6,14 +6,13 @@ from PIL import Image, ImageOps
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Return a picture as a person sees it: turned by the orientation in its
-    EXIF data, and with 8 bits per colour. Of 16 bits the upper 8 are kept.
+    """Return a picture as a person sees it: turned by the orientation in its EXIF data,
+    and with 8 bits per colour. Of 16 bits the upper 8 are kept.
 
     image: opened by Pillow; it is decoded and turned too, and loses its EXIF data.
 
-    Raises ValueError for a picture with 32 bits per colour, because its file does not
-    say which numbers are black and white, and for one with 16 bits and a transparent
-    colour; and the errors of Pillow's decoders (PICTURE_ERRORS).
+    Raises ValueError for 32 bits per colour, whose black and white are not known, and
+    PICTURE_ERRORS of Pillow's decoders.
     """
     # Pillow reads colours of 16 bits in a mode of 8; `tile` shows it until they are
     # decoded. The transparent colour keeps its 16 bits, so that other pixels would be

@@ -59,10 +59,10 @@ def log_likelihood(
 
 
 def scoring_model(model: Model, values: Tensor) -> tuple[Model, Windows | None]:
-    """Return the model that scores pictures of the size of values (..., H, W), and the
-    windows if the size is that of a field: at least that of the model's images in both
-    directions and larger in one. For every other size, return the model itself and
-    None. Raises ConfigError if the model cannot draw fields."""
+    """Return the model that scores pictures of the size of values (..., H, W), and
+    their windows if they are fields: larger than the model's images in one direction at
+    least, and smaller in none. For every other size, return the model itself and None.
+    Raises ConfigError if the model cannot draw fields."""
     height, width = values.shape[-2:]
     config = model.config
     contains_image = height >= config.height and width >= config.width

@@ -71,8 +71,7 @@ class FusedPass(Protocol):
 
     def suits(self, network: "PixelNetwork", x: Tensor) -> bool:
         """Return True if this pass can compute the network for the first map x (B, 2h,
-        H, W), with its shape, device, dtype and need of gradients, and is expected to
-        be faster than the plain modules."""
+        H, W), and is expected to be faster than the plain modules."""
         ...
 
     def logits(
@@ -215,9 +214,8 @@ class PixelNetwork(nn.Module):
         return values.to(dtype) * (2.0 / (V - 1)) - 1.0
 
     def weight_versions(self) -> WeightVersions | None:
-        """Return a value by which a cache of something computed from the weights can
-        tell whether it is still valid: it changes when a parameter is written to, or
-        replaced by one at another address in memory.
+        """Return a value that changes when a parameter is written to or replaced.
+        Caches of results that depend on the weights compare it.
 
         Some changes are missed: torch does not count writes through `.data`; and a
         parameter may be replaced by a new one at the same address, after the memory of

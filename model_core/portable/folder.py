@@ -95,10 +95,9 @@ def check_exportable(models: Sequence[Model]) -> None:
 
 
 def left_out(models: Mapping[str, Model], models_dir: Path) -> dict[str, str]:
-    """Return why some models are not exported unless a user names them, as name ->
-    sentence for that user: the model cannot be exported (also if it is named), its card
-    has the name of another of the models, or its weights are large (sizes.py). All
-    other models are missing from the result.
+    """Return why some models are not exported by default, as name -> sentence for a
+    user: the model cannot be exported, its card has the name of another model, or its
+    weights are large (sizes.py). All other models are missing from the result.
 
     models: by the names of their directories in `models_dir`, from which the names in
         their cards may differ.

@@ -69,9 +69,8 @@ class Start:
     images: Images
     """(N, C, H, W): the candidates, upright."""
     components: Sequence[int]
-    """Index of a component for each candidate: of those of the member that drew it, the
-    one under which it is the likeliest; for a draw of a guide that is no member, of all
-    components."""
+    """Index of a component for each candidate: the one under which it is the likeliest,
+    among those of the member that drew it, or among all if a guide drew it."""
     log_p: NDArray[np.float64]
     """(K, N): for each component ln of its label's prior times its p of each
     candidate."""

@@ -77,10 +77,9 @@ class Classification:
     """(B, K): standard deviation of the two estimates of p(label | given); None if
     these are exact."""
     quality: Quality = "exact"
-    """`exact`; or, of estimates, `good`, `rough` or `poor`, by how much the two
-    estimates of any label's probability differ, and by the effective sample size of the
-    likeliest label's particles, or of all particles if a guide draws them. Of several
-    pictures the worst."""
+    """`exact`, or for estimates `good`, `rough` or `poor`: by how much the two
+    estimates of any label's probability differ, and by the effective sample size. Of
+    several pictures the worst."""
 
     @property
     def exact(self) -> bool:

@@ -173,9 +173,9 @@ def run_of(
     most_scores: int | None = None,
 ) -> IslandsRun | EnumeratedRun | ExactRun:
     """Return what draws the images of a completion for which `target.needs_particles`
-    is True: an EnumeratedRun if the hole has few fillings; else an ExactRun if several
-    members all draw the hole after the given pixels; else an EnumeratedRun if the limit
-    allows it, else an IslandsRun. Nothing is drawn yet.
+    is True. That is the first that suits: an EnumeratedRun for a hole with few
+    fillings; an ExactRun if all of several members draw the hole last; an EnumeratedRun
+    if the limit allows it; an IslandsRun. Nothing is drawn yet.
 
     most_scores: the limit. 0: always an IslandsRun. Default: the target's.
     seed, particles, sweeps, stages: as for IslandsRun.

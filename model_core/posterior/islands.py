@@ -271,10 +271,10 @@ class IslandsRun:
                 return
 
     def expected_so_far(self) -> NDArray[np.float64] | None:
-        """Return the expected value (C, H, W) of each variable by what has been drawn
-        so far, of categories the likeliest one, and of given pixels their value; None
-        if nothing has changed since the last call. Call it between two steps. It does
-        not influence the images."""
+        """Return the expected value (C, H, W) of each variable so far (of categories
+        the likeliest one), or None if nothing has changed since the last call. Given
+        pixels have their value. Call it between two steps. It does not influence the
+        images."""
         return self._so_far.news()
 
     def _predicting(self, chain: Chain) -> Iterator[Component]:
@@ -352,9 +352,8 @@ def stepped(
     with one entry per chain: its last share, 0 if it has not begun, None if it has
     ended.
 
-    at_once: True to take a step of each chain at the same time, the first in this
-        thread and each other one in a thread of its own; False to take all steps of a
-        chain before the next begins.
+    at_once: True to take a step of each chain at the same time, in one thread each;
+        False to take all steps of a chain before the next begins.
 
     If a step raises, the exception is raised here after the other threads' steps; if
     several do, the first chain's.

@@ -72,8 +72,8 @@ def window_size(height: int, width: int) -> tuple[int, int]:
 
 
 def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:
-    """Return the stops at which the weights of particles, images that are drawn side by
-    side through a hole, are compared, in raster order; an empty list if no given pixel
+    """Return the stops at which the weights of particles (images that are drawn side by
+    side through a hole) are compared, in raster order. There are none if no given pixel
     comes after the hole's first pixel.
 
     keep: bool (H, W), True for given pixels.
@@ -82,10 +82,10 @@ def stops(keep: NDArray[np.bool_], within_rows: bool = True) -> list[Stop]:
 
     Given pixels change the weights if they come after the hole's first pixel. There is
     a stop at the end of each row that has such pixels since the row's last stop. With
-    within_rows there is also a stop before a hole pixel if at least
-    COLUMNS_BETWEEN_STOPS (4) columns have passed in the row since its beginning or its
-    last stop, and these contain both such given pixels and hole pixels: weights that
-    grow over a whole row of scattered pixels would leave one particle with all the
+    within_rows there may also be a stop before a hole pixel, at least
+    COLUMNS_BETWEEN_STOPS (4) columns after the row's beginning or last stop, if the
+    columns since then contain both such given pixels and hole pixels. Otherwise weights
+    that grow over a whole row of scattered pixels would leave one particle with all the
     weight.
     """
     W = keep.shape[1]

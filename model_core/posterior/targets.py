@@ -84,10 +84,10 @@ class Target:
 
     @property
     def needs_particles(self) -> bool:
-        """True if one draw is not exact: if a given pixel comes after the hole's first
-        pixel in the order in which the member draws, or if there are several members,
-        each of which would draw from another distribution. Labels do not matter, since
-        one is drawn before the image."""
+        """True if one draw is not exact: a given pixel comes after the hole's first
+        pixel in the member's order, or there are several members, each with a
+        distribution of its own. Labels do not matter, since one is drawn before the
+        image."""
         orientation = self.components[0].orientation
         return (
             len(self.of_members) > 1 or given_behind(turn(self.keep, orientation)) > 0

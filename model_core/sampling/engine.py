@@ -281,10 +281,10 @@ class Engine:
         an image leaves, and its slot is free. The list may be empty.
 
         The last row of an image that was requested with `weighed` carries ln p of the
-        whole image, at the temperature of the request, under the mixture of all members
-        and labels that the request and the model leave open. It comes later than the
+        whole image, at the request's temperature, summed over all members and labels
+        that the request leaves open. It comes later than the
         others: every component that did not draw the image scores it first, one step at
-        a time.
+            a time.
 
         After FloatingPointError, raised if logits are not finite, the engine cannot be
         used any more.

@@ -60,9 +60,9 @@ def sample(
     member: index of the member of a mixture that draws a completion. Default: the noise
         of each image chooses one.
     label: name or index of the label of all images, or a sequence of one for each.
-        Default: the model's label if it is conditioned on one; otherwise, in a model
-        with labels, the noise of each image chooses one, with the priors, or with
-        p(label | the given pixels before the first hole).
+        Default: the label on which the model is conditioned; otherwise the noise of
+        each image chooses one, by the priors or by the given pixels before the first
+        hole.
     size: (W, H) of fields, pictures that are larger than the model's images; the result
         then has this size.
     log_p: float array (n,) that receives ln p of each image; only without `known`.
@@ -172,9 +172,9 @@ def draw_weighed(
     whole image, given pixels included, float64 (n,). Both are in the order of the
     requests.
 
-    ln p is that of the distribution that drew the image: at its temperature, under the
-    mixture of all members unless the request names one, given the label that the
-    request or the model names, and given the small image if the request has one.
+    ln p is that of the distribution that drew the image, at its temperature: under the
+    mixture of all members unless the request names one, and given the label and the
+    small image that the request names.
     """
     weighed = [replace(request, weighed=True) for request in requests]
     log_p = np.zeros(len(requests))

@@ -29,9 +29,8 @@ def categories_of(recipe: Recipe) -> Categories:
     colours; the same recipe if neither the data section nor the network asks for
     categories.
 
-    Raises DataError if the data cannot be read, if the recipe asks for a palette and
-    the data has none, or if the data has another number of colours than the network;
-    ConfigError for an invalid network.
+    Raises DataError if the data cannot be read or does not suit the recipe, ConfigError
+    for an invalid network.
     """
     section = recipe.data
     network = recipe.network

@@ -17,9 +17,8 @@ class DiskError(PixelRNNError):
 
 @contextmanager
 def explained_disk(directory: Path) -> Iterator[None]:
-    """Context manager that turns an OSError of a full or broken disk (no space, no
-    quota, a file that is too big, a read-only file system, an I/O error) into a
-    DiskError that says how to continue the run. Other exceptions are not changed.
+    """Context manager that turns an OSError of a full or broken disk into a DiskError
+    that says how to continue the run. Other exceptions are not changed.
 
     directory: the run's.
     """

@@ -217,9 +217,8 @@ def resume(paths: RunPaths, learner: Learner, next_facts: dict[str, Any]) -> Tra
 
     next_facts: what the next checkpoint will contain besides tensors and state.
 
-    Raises ConfigError if there is no checkpoint, or if its tensors have another meaning
-    than those of the next one (another network, batch, data set ...); ModelError if it
-    is damaged or does not fit the learner.
+    Raises ConfigError if there is no checkpoint, or if it is of another network, batch
+    or data set; ModelError if it is damaged.
     """
     if not paths.last.exists():
         raise ConfigError(f"nothing to resume: there is no {paths.last}")

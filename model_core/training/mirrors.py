@@ -120,9 +120,9 @@ class Mirrors:
 def publish_mirrored(
     directory: Path, recipe: Recipe, run: Path, updates: int, cache: Path | None = None
 ) -> Mirrors | None:
-    """Try the model in `directory` as a mixture with each of its mirror images, and
-    write the best one in its place if it is clearly better, the images are symmetric,
-    and the mixture completes the same holes of whole rows exactly. Return the scores.
+    """Try the model in `directory` as a mixture with each of its mirror images. Write
+    the best one in its place if it is clearly better, the images are symmetric, and the
+    same holes of whole rows are completed exactly. Return the scores.
 
     Return None, and change nothing, if there is nothing to try: the network is
     Multi-Scale or was trained on turned images or in fewer than LEAST_UPDATES (1000)

@@ -166,8 +166,8 @@ def prepare(
     request: RunRequest, ranks: Ranks, device: str = "cpu"
 ) -> tuple[Loop, RunFiles | None]:
     """Read the data, make the directory and the log, and return a loop that is ready to
-    run, from the last checkpoint if `request.resume`, and the files that it writes
-    (None in processes that do not lead), which the caller closes with
+    run, from the last checkpoint if `request.resume`. Also return the files that it
+    writes (None in processes that do not lead), which the caller closes with
     `files.journal.close()`. Seeds torch's global generator.
 
     ranks: the group of processes.

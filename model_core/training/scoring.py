@@ -91,9 +91,9 @@ def _labelled_images(
 
 
 def expect_as_they_are(model: Model, data: Path) -> None:
-    """Raise DataError if `data` is a folder of pictures that would have to be converted
-    for this model, unless the model was trained on pictures that were converted in the
-    same way; and if there is no data set."""
+    """Raise DataError if there is no data set, or if `data` is a folder of pictures
+    that would have to be converted for this model, unless the model was trained on
+    pictures converted in the same way."""
     dataset = open_dataset(data, _options(model))
     if not isinstance(dataset, PictureFolder):
         return

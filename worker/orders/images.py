@@ -150,9 +150,9 @@ def any_member(members: Sequence[str]) -> Drawer:
 
 
 def exact_drawer(members: Sequence[str], keep: NDArray[np.bool_]) -> Drawer | None:
-    """Return the drawer whose images are exact draws of p(hole | given pixels), or None
-    if particles are needed: if the model has several networks, or if a given pixel lies
-    behind the hole's first pixel in the network's drawing order.
+    """Return the drawer whose images are exact draws of p(hole | given pixels). Return
+    None if particles are needed: if the model has several networks, or if a given pixel
+    follows the hole's first pixel in drawing order.
 
     members: orientations of the model's networks.
     keep: (H, W), True = given.

@@ -37,10 +37,11 @@ def of_each(
     build: Callable[[JobSpec, ModelCard, Material], Order],
 ) -> SeveralOrder:
     """Return an order that contains, for each picture, the order that `build` makes
-    from its part of the input and rows; of a picture with cut-outs it contains a
-    CutoutOrder each, which begins after the one before.
+    from its part of the input and rows. For a picture with cut-outs it contains a
+    CutoutOrder for each of them.
 
-    Raises ValueError if the input has another length than the pictures need."""
+    Raises ValueError if the input has another length than the pictures need.
+    """
     count = spec.options.picture_count
     n = spec.n // count
     area = spec.height * spec.width

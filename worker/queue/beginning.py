@@ -39,9 +39,8 @@ class Beginning:
         """Begin the job and return; raises nothing. Later another thread calls
         `Ending.finish` for it.
 
-        If the worker is stopping, the entry is put back; a second entry of a running
-        job is dropped; a job that this worker cannot do is parked; an invalid entry or
-        job is ended as failed.
+        If it cannot begin, the entry is put back (the worker stops), dropped (the job runs
+        already), parked (this worker cannot do it) or ended as failed (it is invalid).
         """
         job = taken.job
         try:
