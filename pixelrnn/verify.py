@@ -29,14 +29,15 @@ _NAMED = 16
 
 def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str, Any]:
     """Draw the images of a picture again with the model, seed and options that its file
-    names, compare every pixel, and return the verdict as facts: model, card_changed,
-    seed, samples and
+    names, compare every pixel, and return the verdict as facts:
 
-    - verified: True if no pixel differs;
-    - changed_pixels: number of pixels that do;
-    - changed: the first 16 of them, each with its sample and its place in that. A pixel
-    outside the images of a sheet has the sample None and its place in the sheet,
-    without enlargement.
+    model, card_changed, seed, samples: of the picture.
+    verified: True if no pixel differs.
+    changed_pixels: number of pixels that do.
+    changed: the first 16 of them, with sample and place; outside the images of a sheet
+        the sample is None, and the place is that in the sheet, without enlargement.
+
+    Arguments:
 
     picture: a PNG of a sample, or of a sheet of several, as `sample` writes it.
     models_dir: where to look for a model with these weights; None: the usual directory.

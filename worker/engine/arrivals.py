@@ -163,9 +163,13 @@ def _fingerprint(directory: Path) -> Fingerprint:
 def refused_model(
     name: str, reason: str, place: Path, repeats: Repeats
 ) -> RefusedModel:
-    """Return what the worker announces about a model that it does not serve. `job` and
-    `identity` are empty while it will be examined again: a job that added it waits for
-    the final result."""
+    """Return what the worker announces about a model that it does not serve.
+
+    reason: a sentence.
+    place: the model's directory.
+    repeats: whether it will be examined again; then `job` and `identity` are empty,
+        because a job that added it waits for the final result.
+    """
     origin = announced_origin(place)
     identity = ""
     if repeats.will_come(name):

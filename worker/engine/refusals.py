@@ -23,8 +23,8 @@ _FILE_ADDRESS = re.compile(r"\bfile:/+")
 
 
 def reason_of(error: Exception) -> str:
-    """Return the reason as text that any JSON encoder accepts. It may contain the path
-    of the model's directory; of an OSError's file it has only the name."""
+    """Return the reason as text for JSON. It may contain the path of the model's
+    directory, but of a file that an OSError names only the file name."""
     if is_out_of_memory(error):
         reason = "there is not enough memory for it"
     elif isinstance(error, OSError) and error.strerror:

@@ -108,8 +108,8 @@ class Announcement:
                     self._health_file.touch()
 
     def add_kept(self, card: ModelCard) -> None:
-        """Announce that weights are in memory which were exchanged or unloaded
-        before."""
+        """Announce weights that are in memory again, or that are kept for jobs accepted
+        earlier."""
         self._change(lambda info: info.with_kept(card))
 
     def mark_unloaded(self, card: ModelCard) -> None:

@@ -39,8 +39,9 @@ class Beginning:
         """Begin the job and return; raises nothing. Later another thread calls
         `Ending.finish` for it.
 
-        If it cannot begin, the entry is put back (the worker stops), dropped (the job runs
-        already), parked (this worker cannot do it) or ended as failed (it is invalid).
+        If the job cannot begin, its entry is put back (the worker stops), dropped (the
+        job runs already), parked (this worker cannot do it) or ended as failed (it is
+        invalid).
         """
         job = taken.job
         try:

@@ -245,8 +245,7 @@ class Recovery:
             self._redis.zremrangebyscore(registry.key, 0, now)
 
     def forget_dead_workers(self) -> None:
-        """Remove the names of workers whose announcement or record has expired: those
-        that no supervisor saw die."""
+        """Remove the names of workers whose announcement or record has expired."""
         queue = WORKERS_BY_QUEUE_KEY % self._queue.name
         sets = keys.WORKERS, REDIS_WORKER_KEYS, queue
         self._redis.eval(FORGET_WORKERS, len(sets), *sets, keys.worker(""))
