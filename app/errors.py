@@ -16,6 +16,7 @@
           NotPortableError
           NoAddingError
           UnknownModelError
+          UnknownWorkerError
           UnknownJobError
           NoPictureError
           NoScoreError
@@ -186,6 +187,12 @@ class UnknownModelError(RefusedError):
     """No worker holds a model of this name."""
 
     problem = ProblemKind(404, "unknown-model", "No such model")
+
+
+class UnknownWorkerError(RefusedError):
+    """No live worker has this name."""
+
+    problem = ProblemKind(404, "unknown-worker", "No such worker")
 
 
 class UnknownJobError(RefusedError):

@@ -199,7 +199,11 @@ class _FleetCollector:
                 "Values drawn lately.",
                 self._fleet.estimates.drained_per_s or 0.0,
             ),
-            ("pixelrnn_workers", "Live workers.", len(self._fleet.workers)),
+            (
+                "pixelrnn_workers",
+                "Live workers that take jobs.",
+                len(self._fleet.workers),
+            ),
             (
                 "pixelrnn_models_refused",
                 "Models that a worker was given and does not serve.",

@@ -521,6 +521,16 @@ class Store:
             )
         return sorted(workers, key=lambda worker: -worker.started_at)
 
+    async def drain(self, name: str, started_at: float) -> None:
+        """Ask a worker to take no more jobs until `undrain`. A later worker of this
+        name is not asked."""
+        await self._ask(
+            "SET", keys.drain(name), repr(started_at), "EX", keys.ACTIVE_TTL_S
+        )
+
+    async def undrain(self, name: str) -> None:
+        await self._ask("DEL", keys.drain(name))
+
     async def held(self, queues: Iterable[str]) -> dict[str, list[int]]:
         """Return the jobs that workers hold: the values that each still has to draw, by
         the worker's name.

@@ -1,18 +1,20 @@
-"""The verb of operators, `pixelrnn workers`, which asks a running service."""
+"""The verbs of operators, `pixelrnn workers` and `pixelrnn drain`, which ask a running
+service."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from model_core.cli.options import Json, print_json
+from model_core.cli.options import Json, print_json, say
 from model_core.cli.tables import print_table
 from pixelrnn.kind_verbs import HERE, Key, Url
 from pixelrnn.remote_job import Service, client_of
 
 
 def register(app: typer.Typer) -> None:
-    """Add `workers` to `app`."""
+    """Add both verbs to `app`."""
     app.command("workers")(remote_workers)
+    app.command("drain")(remote_drain)
 
 
 def _answer(method: str, path: str, place: Service) -> Any:
@@ -37,3 +39,22 @@ def remote_workers(url: Url = HERE, key: Key = None, json_: Json = False) -> Non
         ("worker", "host", "version", "device", "state", "jobs", "values", "models"),
         rows,
     )
+
+
+def remote_drain(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A worker's name.")],
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Let it take jobs again.")
+    ] = False,
+    url: Url = HERE,
+    key: Key = None,
+) -> None:
+    """Let a worker take no more jobs, as the service's operator. It ends those that it holds, or gives them back."""
+    from pixelrnn.client.calls import resource
+
+    method = "DELETE" if undo else "POST"
+    _answer(method, resource("workers", name, "drain"), Service(url, key))
+    if undo:
+        say(f"{name}: takes jobs again")
+    else:
+        say(f"{name}: takes no more jobs; `pixelrnn workers` says when it holds none")

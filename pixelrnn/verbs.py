@@ -35,7 +35,7 @@ _PANELS = {
     "Run": "up api worker trainer",
     "Draw and ask": " ".join([*KINDS, "remote models export"]),
     "Train": "train publish mix guide evaluate calibrate entropy data",
-    "Operate": "workers key keys health doctor bench gpu",
+    "Operate": "workers drain key keys health doctor bench gpu",
 }
 """The groups of verbs that `--help` shows, in this order. A verb that is in none of
 them raises a KeyError when this module is imported."""

@@ -28,6 +28,7 @@ from worker.engine_link import EngineLink, EngineLostError, RefusedError
 from worker.jobs.admission import Admission
 from worker.jobs.announcement import Announcement, ReservedNames, live_workers
 from worker.jobs.cancellation import Cancellation
+from worker.jobs.drain import Drain
 from worker.jobs.heartbeat import Heartbeat
 from worker.jobs.ledger import Ledger
 from worker.jobs.portable_folder import PortableFolder
@@ -36,7 +37,7 @@ from worker.jobs.spans import JobSpans
 from worker.jobs.watch import Watch
 from worker.metrics import MetricsPortError, UsageCollector, serve
 from worker.orders.catalogue import Catalogue
-from worker.orders.claims import Claim, Outcome
+from worker.orders.claims import GIVEN_BACK, Claim, Outcome
 from worker.process import crash, processors
 from worker.process.backoff import Backoff
 from worker.process.crash import EXIT_CRASHED
@@ -107,7 +108,10 @@ class Worker:
             settings.added_dir,
             unload=engine.unload,
         )
-        self._taking = Taking(self._rq, self._held, self._admission)
+        drain = Drain(
+            announcement, self._held.tokens, self._give_back, settings.drain_grace_s
+        )
+        self._taking = Taking(self._rq, self._held, self._admission, drain.turn)
         self._beginning = Beginning(self._rq, self._held, self._ending, self._admission)
 
         watch = Watch(engine.is_hung, self._held.beat, engine.kill)
@@ -258,6 +262,11 @@ class Worker:
         self._engine.closed(claim, outcome)
         self._finisher.put(claim, outcome)
         self._spans.end(claim, outcome)
+
+    def _give_back(self, token: str) -> None:
+        # First, so that a training has stopped before another trainer continues it.
+        self._engine.withdraw(token)
+        self._publisher.end(token, GIVEN_BACK)
 
     def _end(self, token: str, outcome: Outcome) -> None:
         self._publisher.end(token, outcome)

@@ -335,8 +335,9 @@ class Worker(Described):
     """The queue that it takes jobs from; `pixelrnn-train` is that of trainers."""
     started_at: datetime
     """Time of its start."""
-    state: Literal["starting", "idle", "working"]
-    """starting: no model is ready."""
+    state: Literal["starting", "idle", "working", "draining", "drained"]
+    """starting: no model is ready. draining: it takes no more jobs, and still holds
+    some. drained: it holds none, and stays until it is stopped."""
     jobs: int
     """Number of jobs that it holds."""
     load: Int64

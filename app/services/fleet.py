@@ -91,7 +91,7 @@ class Fleet:
     """The live workers, the load and the server, as read at one moment."""
 
     workers: list[WorkerInfo]
-    """The live workers that draw."""
+    """The live workers that draw, without drained ones."""
     load: Load
     redis: ServerState
     has_trainer: bool = False
@@ -254,8 +254,10 @@ class FleetWatch:
         workers, load, server = await asyncio.gather(
             self._store.workers(), self._store.load(), self._store.server()
         )
-        drawing = [worker for worker in workers if not worker.is_trainer]
-        seen = Fleet(drawing, load, server, len(drawing) < len(workers))
+        # Drained workers take no jobs.
+        taking = [worker for worker in workers if not worker.drained]
+        drawing = [worker for worker in taking if not worker.is_trainer]
+        seen = Fleet(drawing, load, server, len(drawing) < len(taking))
         if self._seen is None or server.weaknesses != self._seen.redis.weaknesses:
             for weakness in server.weaknesses:
                 _log.warning("redis_may_lose_jobs", reason=weakness)

@@ -1,14 +1,15 @@
-"""What operators see and do: workers."""
+"""What operators see and do: workers, and draining them."""
 
 from datetime import UTC, datetime
 
+from app.errors import UnknownWorkerError
 from app.schema.answers import Worker, WorkerModel
 from app.store import Store
 from worker.contract.cards import ModelCard, WorkerInfo
 
 
 class Operating:
-    """Shows the live workers."""
+    """Shows and drains the live workers."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -19,12 +20,30 @@ class Operating:
         held = await self._store.held({worker.queue for worker in announced})
         return [_worker(info, held.get(info.name, [])) for info in announced]
 
+    async def drain(self, name: str, undo: bool) -> Worker:
+        """Ask a worker to take no more jobs, or with `undo` to take some again. Return
+        it as it is now: it follows within a second. Raises UnknownWorkerError if it is
+        not there."""
+        announced = {worker.name: worker for worker in await self._store.workers()}
+        if name not in announced:
+            raise UnknownWorkerError(
+                "no live worker has this name; GET /workers lists them"
+            )
+        if undo:
+            await self._store.undrain(name)
+        else:
+            await self._store.drain(name, announced[name].started_at)
+        held = await self._store.held([announced[name].queue])
+        return _worker(announced[name], held.get(name, []))
+
 
 def _worker(info: WorkerInfo, held: list[int]) -> Worker:
     """held: values that each of its jobs still has to draw."""
     state = "working" if held else "idle"
     if not (info.ready or info.is_trainer):
         state = "starting"
+    if info.drained:
+        state = "draining" if held else "drained"
     return Worker(
         name=info.name,
         host=info.host,

@@ -58,6 +58,7 @@ class HandWorker:
         version: int = VERSION,
         refused: Sequence[RefusedModel] = (),
         drafts: Sequence[ExaminedDraft] = (),
+        drained: bool = False,
     ) -> None:
         info = WorkerInfo(
             name=self.name,
@@ -69,6 +70,7 @@ class HandWorker:
             version=version,
             refused=tuple(refused),
             drafts=tuple(drafts),
+            drained=drained,
         )
         self.redis.sadd(keys.WORKERS, self.name)
         self.redis.set(

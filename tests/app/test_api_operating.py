@@ -6,8 +6,9 @@ import structlog
 from app.access.api_keys import KeyEntry, digest_of
 from tests.app.answers import is_problem
 from tests.app.hand_worker import HandWorker
-from tests.app.holders import ALICE, KEYS, settings
+from tests.app.holders import ALICE, KEYS, SAMPLE, settings
 from tests.app.live import serving
+from worker.contract import keys
 
 OPERATOR = {"X-API-Key": "op-key"}
 WITH_OPERATOR = (
@@ -38,3 +39,19 @@ def test_without_keys_operators_are_on_this_machine(
     assert client.get("/workers").status_code == 200
     for header in ("X-Forwarded-For", "Forwarded", "Via"):
         is_problem(client.get("/workers", headers={header: "127.0.0.1"}), 403)
+
+
+def test_drained_worker_stays_and_gets_no_jobs(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    """It is asked by the time of its start, so that its successor is not. A worker that
+    has gone is a problem."""
+    answer = client.post("/workers/w1/drain")
+    assert (answer.status_code, answer.json()["state"]) == (202, "idle")
+    assert worker.redis.get(keys.drain("w1")) == b"1.0"
+    worker.announce(drained=True)
+    assert client.get("/workers").json()["workers"][0]["state"] == "drained"
+    is_problem(client.post("/sample", json=SAMPLE), 503)
+    assert client.delete("/workers/w1/drain").status_code == 202
+    assert not worker.redis.exists(keys.drain("w1"))
+    is_problem(client.post("/workers/w2/drain"), 404)

@@ -221,6 +221,40 @@ def test_running_job_is_finished_when_the_grace_is_long_enough(
     assert client.leftovers() == {"queue": 1, "intermediate": 0, "started": 0}
 
 
+def test_drained_worker_gives_back_what_it_draws_and_stays(
+    client: Client, start_worker: StartWorker
+) -> None:
+    """The rows that it has drawn are kept, the next worker draws the others, and nothing
+    is taken until the drain is undone."""
+    drained = start_worker(step_delay_s=SLOW, slots=2, drain_grace_s=0.3)
+    spec = client.submit(n=40)
+    client.wait_rows(spec.id, 3)
+    name = keys.worker(drained.name)
+
+    def info() -> WorkerInfo:
+        return WorkerInfo.model_validate_json(client.redis.get(name))
+
+    client.redis.set(keys.drain(drained.name), repr(info().started_at))
+    wait_for(lambda: client.status(spec.id) is JobStatus.QUEUED, "the job's return")
+    wait_for(lambda: client.leftovers()["started"] == 0, "the end of its lease")
+    assert info().drained
+    rows = len(client.rows(spec.id))
+    assert 3 <= rows < spec.rows_total
+    later = client.submit()
+    assert client.leftovers() == {"queue": 2, "intermediate": 0, "started": 0}
+    other = start_worker()
+    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    assert client.wait_end(later.id).status is JobStatus.SUCCEEDED
+    np.testing.assert_array_equal(client.images(spec), undisturbed(client, spec))
+    other.terminate()
+    assert other.wait() == 0
+
+    waiting = client.submit()
+    client.redis.delete(keys.drain(drained.name))
+    assert client.wait_end(waiting.id).status is JobStatus.SUCCEEDED
+    assert not info().drained
+
+
 def test_second_signal_ends_the_worker_when_it_is_draining(
     client: Client, start_worker: StartWorker
 ) -> None:

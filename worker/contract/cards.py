@@ -237,6 +237,8 @@ class WorkerInfo(Record):
     """Name of its machine or container; empty in announcements of 0.4.0."""
     release: str = ""
     """Version of its software, likewise."""
+    drained: bool = False
+    """True if an operator drains it: it takes no more jobs, but may still hold some."""
     kept: Annotated[tuple[ModelCard, ...], BeforeValidator(_readable_cards)] = ()
     """Replaced weights that it still holds for jobs accepted earlier; new jobs are not
     accepted for them."""

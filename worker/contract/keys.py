@@ -303,6 +303,13 @@ def worker(name: str) -> str:
     return f"px:worker:{name}"
 
 
+def drain(name: str) -> str:
+    """Return the key of a value that tells a worker to take no more jobs: its
+    `started_at`, so that a later worker of this name takes some. The worker renews its
+    lifetime, and deletes it when it stops."""
+    return f"px:drain:{name}"
+
+
 def listed_ids(client: str) -> str:
     """Return the key of a sorted set: ids of the jobs that this client may list, by
     time of acceptance."""

@@ -84,19 +84,22 @@ class Announcement:
         self._change(lambda info: info.without_draft(job))
 
     def beat(self, redis: Redis) -> None:
-        """Renew the announcement, written anew if it has changed or Redis has lost it,
-        and the health file. Do nothing after `end`. Raises RedisError."""
+        """Look whether an operator drains the worker. Renew the announcement, written
+        anew if it has changed or Redis has lost it, and the health file. Do nothing
+        after `end`. Raises RedisError."""
         with self._writing:
             if self._ended:
                 return
-            info = self.info
-            key = keys.worker(info.name)
-            text = info.entry()
-            is_due = text != self._written or time.monotonic() >= self._rewrite_at
+            name = self.info.name
+            key = keys.worker(name)
             with redis.pipeline() as pipeline:
                 pipeline.expire(key, keys.ANNOUNCE_TTL_S)
-                pipeline.sadd(keys.WORKERS, info.name)
-                is_there, _ = pipeline.execute()
+                pipeline.sadd(keys.WORKERS, name)
+                pipeline.getex(keys.drain(name), ex=keys.ACTIVE_TTL_S)
+                is_there, _, drained = pipeline.execute()
+                self._mark_drained(drained == repr(self.info.started_at).encode())
+                text = self.info.entry()
+                is_due = text != self._written or time.monotonic() >= self._rewrite_at
                 if is_due or not is_there:
                     pipeline.set(key, text, ex=keys.ANNOUNCE_TTL_S)
                     pipeline.execute()
@@ -106,6 +109,10 @@ class Announcement:
                 # On a full disk it is not renewed, which health probes notice.
                 with suppress(OSError):
                     self._health_file.touch()
+
+    def _mark_drained(self, drained: bool) -> None:
+        if drained != self.info.drained:
+            self._change(lambda info: info.model_copy(update={"drained": drained}))
 
     def add_kept(self, card: ModelCard) -> None:
         """Announce weights that are in memory again, or that are kept for jobs accepted
@@ -141,7 +148,7 @@ def live_workers(redis: Redis) -> list[WorkerInfo]:
 def withdraw(redis: Redis, name: str) -> None:
     """Delete the announcement of the worker of this name. Raises RedisError."""
     with redis.pipeline() as pipeline:
-        pipeline.delete(keys.worker(name))
+        pipeline.delete(keys.worker(name), keys.drain(name))
         pipeline.srem(keys.WORKERS, name)
         pipeline.execute()
 

@@ -61,6 +61,8 @@ ROWS_GONE = Outcome(None, returns_to_queue=True)
 """Confirmed rows are missing from Redis: the job continues from those that are left."""
 RETRY = Outcome(None, returns_to_queue=True)
 """The attempt failed: the job returns to the queue for another attempt."""
+GIVEN_BACK = Outcome(None, returns_to_queue=True)
+"""The worker is drained: another one continues the job."""
 
 
 def failed(error: JobError) -> Outcome:

@@ -52,6 +52,9 @@ class HeldJobs:
     def all(self) -> list[Execution]:
         return list(self._executions.values())
 
+    def tokens(self) -> list[str]:
+        return list(self._executions)
+
     def get(self, token: str) -> Execution | None:
         return self._executions.get(token)
 

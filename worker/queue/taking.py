@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -37,11 +38,20 @@ the next ones."""
 class Taking:
     """Takes jobs for this worker. Only the thread of RQ's loop uses it."""
 
-    def __init__(self, rq: RqWorker, held: HeldJobs, admission: Admission) -> None:
-        """admission: decides which jobs this worker can do, and ends invalid ones."""
+    def __init__(
+        self,
+        rq: RqWorker,
+        held: HeldJobs,
+        admission: Admission,
+        is_drained: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """admission: decides which jobs this worker can do, and ends invalid ones.
+        is_drained(): returns True while no jobs must be taken; called several times per
+            second."""
         self._rq = rq
         self._held = held
         self._admission = admission
+        self._is_drained = is_drained
         self._pending: deque[TakenJob] = deque()
         self._parked = keys.parked_ids(rq.queue.name)
         self._look_at_parked_at = 0.0
@@ -56,12 +66,16 @@ class Taking:
         backoff = Backoff()
         while not self._rq.stopping:
             self._admission.unload_proposed_models()
-            if self._pending:
+            is_drained = self._is_drained()
+            if self._pending and not is_drained:
                 return self._pending.popleft()
             is_ready = self._admission.wait_until_ready(LOOK_S)
             room = is_ready and self._held.wait_for_room()
             try:
-                if room:
+                if is_drained:
+                    self.put_back()
+                    time.sleep(LOOK_S)
+                elif room:
                     self._take(min(room, AT_ONCE))
                 elif is_ready and self._may_take_newcomer():
                     self._take_newcomer()
@@ -82,9 +96,12 @@ class Taking:
 
     def put_back(self) -> None:
         """Move jobs that were taken and will not be begun to the front of the queue."""
-        if self._pending:
-            self._rq.put_back([taken.job.id for taken in self._pending])
-            self._pending.clear()
+        job_ids = [taken.job.id for taken in self._pending]
+        # First, so that nothing is put back twice: what a lost connection leaves in the
+        # intermediate list, the recovery finds.
+        self._pending.clear()
+        if job_ids:
+            self._rq.put_back(job_ids)
 
     def _take(self, room: int) -> None:
         if self._is_suspended():
