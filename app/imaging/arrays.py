@@ -65,9 +65,8 @@ def count_of(file: bytes) -> int:
 def size_of(file: bytes) -> str:
     """Return the size of a file's pictures as WIDTHxHEIGHT.
 
-    Raises WrongSizeError if a side is 0 or exceeds MAX_SIDE, or an array has less than
-    two dimensions; BadUploadError, TooLargeError or UnusableImageError if the file
-    cannot be read.
+    Raises WrongSizeError if a side is 0 or exceeds MAX_SIDE, and another RefusedError
+    if the file cannot be read.
     """
     if is_array(file):
         shape = read_array(file).shape
@@ -90,15 +89,15 @@ def pictures_of(
     file: bytes, role: Role, shape: Shape, may_have_holes: bool = False
 ) -> Iterator[Decoded]:
     """Yield the pictures of an image file, or of an array of the shape's values, one at
-    a time. An array of uint8 may also have pixels, 0 to 255, unless values are
-    categories. It is taken for one if a number exceeds 127 and is no value.
+    a time. An array of uint8 counts as pixels, 0 to 255, if a number exceeds 127 and is
+    no value, unless values are categories.
 
     role: what messages call the file.
     may_have_holes: True if an array may contain negative numbers; these pixels become
         transparent.
 
-    Raises WrongSizeError for an array of another shape, and BadUploadError,
-    TooLargeError or UnusableImageError for a file that cannot be read or used.
+    Raises WrongSizeError for an array of another shape, and another RefusedError for a
+    file that cannot be used.
     """
     if not is_array(file):
         yield decode(file, role)

@@ -189,7 +189,7 @@ def files_in(
         it raises RefusedError if there is no room.
 
     Raises BadUploadError for a zip that cannot be read, TooLargeError for one with too
-    many entries or bytes, and UnusableImageError as `Archive` does.
+    many entries or bytes.
     """
     files: list[bytes] = []
     for data in sent:

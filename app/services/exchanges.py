@@ -172,10 +172,9 @@ def take_name(files: JobFiles, written: Path, place: Path) -> None:
 
 
 def wait_as_draft(files: JobFiles) -> None:
-    """Rename the directory of the written files, so that it is a complete draft, and
-    return at once. A worker examines it later; it gets the model's name if it is good
-    and its job is open, and is deleted otherwise. Raises OSError if it cannot be
-    renamed.
+    """Make a complete draft of the written files, by renaming their directory, and
+    return at once. A worker examines it later. It gets the model's name if it is good
+    and its job is open, and is deleted otherwise.
 
     files: those of one job, of which `part` must be written completely.
     """

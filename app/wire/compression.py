@@ -22,8 +22,8 @@ _NO_GZIP = re.compile(r"gzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 
 
 def takes_gzip(accept_encoding: str) -> bool:
-    """Return True if an Accept-Encoding header lists `gzip`, in lower case as clients
-    send it, without `q=0`. The wildcard `*` is not considered."""
+    """Return True if an Accept-Encoding header lists `gzip` without `q=0`. The wildcard
+    `*` does not count."""
     return "gzip" in accept_encoding and not _NO_GZIP.search(accept_encoding)
 
 

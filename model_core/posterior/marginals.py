@@ -306,9 +306,9 @@ class SoFar:
     def add(
         self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0
     ) -> None:
-        """Add the particles of a move that drew the pixels `where`, bool (H, W). The
-        first move that is added must be of the whole hole, because the average of a
-        pixel without draws is not defined.
+        """Add the particles of a move (a sweep of a chain) that drew the pixels
+        `where`, bool (H, W). The first one must be of the whole hole, because the
+        average of a pixel without draws is not defined.
 
         times: number of moves as which they count.
         """

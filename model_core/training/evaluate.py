@@ -105,7 +105,11 @@ def evaluate_components(
     values: uint8 (N, C, H, W), 0..V-1, N at least 1, upright.
     labels: (N,), the index of the true label of each image, if it is known; then the
         score has label_nats and label_errors.
-    batch, ranks, stop, on_images: as for `evaluate`.
+    batch: images that are scored at once.
+    ranks: the group of processes that divides the images. Default: this process alone.
+    stop: called before each batch.
+    on_images: called with the number of images that were scored since the last call, by
+        all processes.
 
     Raises EvaluationStoppedError, in all processes, once stop() is true in one, and
     DataError for another number of labels than images.

@@ -96,7 +96,7 @@ class Task:
         return request.directory
 
     def carry_out(self) -> None:
-        """Do it, as one process of the group that the environment variables
+        """Train or time, as one process of the group that the environment variables
         describe."""
         if self.train is not None:
             train(self.train)

@@ -115,8 +115,8 @@ def train(
     is_over: called before each update.
 
     Changes this process: meanwhile SIGINT and SIGTERM only stop the training; settings
-    of memory, threads and tiny numbers are changed (`make_process_fit`); and torch's
-    global generator is seeded.
+    of memory, threads and denormal numbers are changed; and torch's global generator is
+    seeded.
 
     Raises ConfigError, DataError or ModelError if the request cannot be trained. Raises
     DivergedError if the loss is no longer finite, OutOfMemoryError, or DiskError if the

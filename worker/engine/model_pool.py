@@ -370,8 +370,8 @@ class ModelPool:
         return self._loaded[name].model
 
     def loops(self, name: str) -> str | None:
-        """Return the name of the loops that are compiled before the model first draws;
-        None if it needs none."""
+        """Return the name of the loops (compiled drawing code) that the model needs
+        before it first draws; None if it needs none."""
         return compiled_loops(self.model(name))
 
     def is_cold(self, name: str) -> bool:

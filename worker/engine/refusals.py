@@ -53,9 +53,8 @@ def log_refusal(name: str, error: Exception, place: Path) -> str:
 
 
 def without_places(reason: str, place: Path) -> str:
-    """Return a text for clients, whose paths have lost their folders: files of the
-    directory `place` are relative to it. What follows the first space of an unknown
-    absolute path stays."""
+    """Return a text for clients, in which paths have lost their folders. Files of the
+    directory `place` are shown relative to it."""
     for directory in (place, place.absolute(), place.resolve()):
         reason = reason.replace(f"{directory}/", "").replace(str(directory), "it")
     reason = _FILE_ADDRESS.sub("/", reason)

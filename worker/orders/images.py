@@ -58,7 +58,7 @@ class GivenImage:
     """Upsampling: values of the small image (C, s, s)."""
 
     def label_from(self, spec: JobSpec) -> NDArray[np.bool_] | None:
-        """Return the mask (H, W) of the places that say something about the label: that
+        """Return the mask (H, W) of the given pixels that decide about the label: those
         of a completion, or all for an upsampling."""
         if self.small is None:
             return self.keep

@@ -306,7 +306,7 @@ def recover(
     """Return the jobs of a dead worker to the queue now, without waiting for its leases
     to expire. Call it only if the worker's process has ended.
 
-    patience_s: seconds for which another worker's recovery pass is waited for.
+    patience_s: seconds to wait while another worker recovers jobs.
     """
     recovery = Recovery(redis, queue)
     recovery.expire_worker(name)

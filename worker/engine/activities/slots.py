@@ -82,8 +82,8 @@ class Slots:
         """The jobs that are being drawn, by their claims' tokens."""
 
     def busy(self) -> list[str]:
-        """Return the names of the cohorts that have work, after cohorts of fields were
-        exchanged: those that draw nothing are removed, and waiting jobs get theirs."""
+        """Return the names of the cohorts that have work. First remove cohorts of
+        fields that draw nothing, and make those for which jobs wait."""
         if self._widths:
             self._exchange_widths()
         return [name for name in self._cohorts if self._is_busy(name)]

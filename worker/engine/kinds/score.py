@@ -110,9 +110,13 @@ def predict_pixel(
     member: Orientation,
     label: int | None,
 ) -> PixelBelief | None:
-    """Return the prediction of the pixel that the job names, or None if it names none:
-    that of the network of this orientation, given the label. It takes another pass, and
-    its influence map one pass forward and backward."""
+    """Return the prediction of the pixel that the job names, or None if it names none.
+    It takes another pass over the picture, and its influence map one forward and
+    backward.
+
+    values: of the picture.
+    member, label: the component of the model that predicts.
+    """
     pixel = options.pixel
     if pixel is None:
         return None
