@@ -64,6 +64,7 @@
       503 Service Unavailable
           AddedFullError
           QueueFullError
+          ClosedError
           StoreFullError
           NoWorkerError
           TooManyStreamsError
@@ -420,6 +421,12 @@ class QueueFullError(RefusedError):
     """The queue holds as many jobs as it may."""
 
     problem = ProblemKind(503, "queue-full", "The queue is full", retry_after_s=5)
+
+
+class ClosedError(RefusedError):
+    """An operator has stopped new jobs."""
+
+    problem = ProblemKind(503, "closed", "No new jobs now", retry_after_s=30)
 
 
 class StoreFullError(RefusedError):

@@ -208,7 +208,7 @@ def _services(
         fleet=fleet,
         metrics=metrics,
         models=models,
-        operating=Operating(store),
+        operating=Operating(store, fleet, jobs),
         jobs=jobs,
         links=SigningLinks(links, jobs, settings.root_path),
         submission=submission,

@@ -163,6 +163,8 @@ class Load:
     """Number of ended jobs, by `kind:status`."""
     trained: dict[str, int]
     """What all trainings did, by `keys.TRAINED_FIELDS`."""
+    closed: bool = False
+    """True if an operator has stopped new jobs."""
 
     @property
     def queue(self) -> int:
@@ -521,6 +523,18 @@ class Store:
             )
         return sorted(workers, key=lambda worker: -worker.started_at)
 
+    async def open_jobs(self, count: int) -> list[JobRead]:
+        """Return up to `count` open jobs of all owners, the oldest first."""
+        tickets = await self._ask("ZRANGE", keys.OPEN, 0, count - 1)
+        return await self.records([ticket.decode().split(":")[1] for ticket in tickets])
+
+    async def close_queue(self) -> None:
+        """Stop new jobs, until `reopen_queue`."""
+        await self._ask("SET", keys.CLOSED, 1, "EX", keys.ACTIVE_TTL_S)
+
+    async def reopen_queue(self) -> None:
+        await self._ask("DEL", keys.CLOSED)
+
     async def drain(self, name: str, started_at: float) -> None:
         """Ask a worker to take no more jobs until `undrain`. A later worker of this
         name is not asked."""
@@ -584,9 +598,16 @@ class Store:
 
     async def load(self) -> Load:
         """Read all counters at one moment."""
-        now, depths, since, parked, open_jobs, counts, *hashes = await self._eval(
-            _FLEET, [QUEUES_KEY], []
-        )
+        (
+            now,
+            depths,
+            since,
+            parked,
+            open_jobs,
+            closed,
+            counts,
+            *hashes,
+        ) = await self._eval(_FLEET, [QUEUES_KEY], [])
         work, accepted, room, written = counts
         drawn, busy, took, first_rows, totals, trained = (
             {k.decode(): v for k, v in zip(h[::2], h[1::2], strict=True)}
@@ -611,6 +632,7 @@ class Store:
             first_rows={power: float(number) for power, number in first_rows.items()},
             totals={name: int(count) for name, count in totals.items()},
             trained={what: int(count) for what, count in trained.items()},
+            closed=bool(closed),
         )
 
     async def refusal(self) -> str:

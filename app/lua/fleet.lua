@@ -1,6 +1,6 @@
 --!include names
 -- KEYS: set of queues; that of trainings, which wait for each other, is left out. Returns seconds now, each queue and its
--- length, creation of the oldest of their next jobs, parked jobs, open jobs, load, drawn, busy, took, first rows, totals, trained.
+-- length, creation of the oldest of their next jobs, parked jobs, open jobs, whether new jobs are stopped, load, drawn, busy, took, first rows, totals, trained.
 local depths, since, parked = {}, false, 0
 for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
   if queue ~= keys.RQ_QUEUE .. keys.TRAIN_QUEUE then
@@ -15,6 +15,7 @@ for _, queue in ipairs(redis.call('SMEMBERS', KEYS[1])) do
 end
 since = since and string.format('%.6f', since)
 return {redis.call('TIME')[1], depths, since, parked, redis.call('ZCARD', keys.OPEN),
+        redis.call('EXISTS', keys.CLOSED),
         redis.call('HMGET', keys.LOAD, 'work', 'accepted', 'room', 'written'), redis.call('HGETALL', keys.DRAWN),
         redis.call('HGETALL', keys.BUSY), redis.call('HGETALL', keys.TOOK),
         redis.call('HGETALL', keys.FIRST_ROWS), redis.call('HGETALL', keys.TOTALS),

@@ -353,6 +353,38 @@ class WorkerList(Described):
     """Latest started first."""
 
 
+class OpenJob(Described):
+    """An open job of any owner, as operators see it: without its input."""
+
+    id: str
+    """Its id."""
+    owner: str
+    """Name of the key that made it; `anyone` without keys."""
+    kind: JobKind
+    """Kind of the job."""
+    model: str
+    """Name of its model."""
+    n: int
+    """Number of its images."""
+    status: JobStatus
+    """Its status."""
+    progress: float
+    """Part of its work that is done, 0 to 1."""
+    created_at: datetime
+    """Time at which it was accepted."""
+
+
+class QueueState(Described):
+    """The open jobs of all owners."""
+
+    closed: bool
+    """True if new jobs are stopped."""
+    open: int
+    """Number of all open jobs."""
+    jobs: list[OpenJob]
+    """The oldest ones first."""
+
+
 def _without_defaults(schema: dict[str, Any]) -> None:
     for field in schema["properties"].values():
         field.pop("default", None)
@@ -453,7 +485,8 @@ class Ready(Described):
     weaknesses: list[str]
     """How it may lose accepted jobs, a sentence for each."""
     accepts: bool
-    """True if Redis accepts writes and has memory for another job."""
+    """True if Redis accepts writes and has memory for another job, and no operator has
+    stopped new ones."""
     refusal: str | None
     """Why no job is accepted, in Redis's own words if it accepts no writes: it is a
     replica, or cannot write its file. Else null."""

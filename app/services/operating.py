@@ -1,18 +1,24 @@
-"""What operators see and do: workers, and draining them."""
+"""What operators see and do: workers, and the jobs of all owners."""
 
 from datetime import UTC, datetime
 
+from app.access.callers import ANYONE
 from app.errors import UnknownWorkerError
-from app.schema.answers import Worker, WorkerModel
+from app.schema.answers import Job, JobKind, OpenJob, QueueState, Worker, WorkerModel
+from app.services.fleet import FleetWatch
+from app.services.jobs import Jobs
 from app.store import Store
 from worker.contract.cards import ModelCard, WorkerInfo
+from worker.contract.jobs import JobRecord
 
 
 class Operating:
-    """Shows and drains the live workers."""
+    """Shows and drains the live workers, shows the open jobs, and stops new ones."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, fleet: FleetWatch, jobs: Jobs) -> None:
         self._store = store
+        self._fleet = fleet
+        self._jobs = jobs
 
     async def workers(self) -> list[Worker]:
         """Return all live workers, trainers too, latest started first."""
@@ -35,6 +41,43 @@ class Operating:
             await self._store.drain(name, announced[name].started_at)
         held = await self._store.held([announced[name].queue])
         return _worker(announced[name], held.get(name, []))
+
+    async def queue(self, limit: int) -> QueueState:
+        """Return up to `limit` open jobs, the oldest first."""
+        reads = await self._store.open_jobs(limit)
+        load = (await self._fleet.fresh()).load
+        return QueueState(
+            closed=load.closed,
+            open=load.open_jobs,
+            jobs=[_open_job(read.record) for read in reads if read.record],
+        )
+
+    async def cancel(self, job_id: str) -> tuple[Job, OpenJob]:
+        """Ask a job of any owner to stop. Return it, and what an operator may see of
+        it. Raises as all methods of `Jobs` for one job."""
+        job, _ = await self._jobs.cancel(job_id, ANYONE)
+        return job, _open_job(await self._jobs.record(job_id))
+
+    async def close(self, undo: bool) -> None:
+        """Stop new jobs, or with `undo` take them again."""
+        if undo:
+            await self._store.reopen_queue()
+        else:
+            await self._store.close_queue()
+
+
+def _open_job(record: JobRecord) -> OpenJob:
+    spec = record.spec
+    return OpenJob(
+        id=spec.id,
+        owner=record.client,
+        kind=JobKind(spec.kind),
+        model=spec.model,
+        n=spec.images,
+        status=record.status,
+        progress=record.progress,
+        created_at=datetime.fromtimestamp(record.created_at, UTC),
+    )
 
 
 def _worker(info: WorkerInfo, held: list[int]) -> Worker:

@@ -12,6 +12,7 @@ from typing import Any
 from app.access.callers import Caller
 from app.errors import (
     BadParameterError,
+    ClosedError,
     NoWorkerError,
     QueueFullError,
     RefusedError,
@@ -38,6 +39,7 @@ _NO_MEMORY = (
     "Redis has memory for the accepted jobs only; "
     "finished ones make room as they expire"
 )
+_CLOSED = "the operator has stopped new jobs; those that are open will end"
 
 
 @dataclass(frozen=True)
@@ -176,10 +178,11 @@ class Submission:
             await self._store.spend(self._allowance(request.caller))
 
     async def expect_room(self) -> None:
-        """Check memory and queues before anything costly is done. Raises
+        """Check memory and queues before anything costly is done. Raises ClosedError,
         StoreFullError, and QueueFullError if the queue of every live worker is full:
         which one the job would wait in is not known yet."""
         fleet = await self._fleet.now()
+        self._expect_open(fleet)
         if fleet.is_full(self._settings.redis_share):
             raise self._no_memory()
         depths = fleet.depths_of_workers()
@@ -193,7 +196,12 @@ class Submission:
         refused = await self._store.refusal()
         if not refused and fleet.is_full(self._settings.redis_share):
             return _NO_MEMORY
-        return refused
+        return refused or (_CLOSED if fleet.load.closed else "")
+
+    def _expect_open(self, fleet: Fleet) -> None:
+        if fleet.load.closed:
+            self._rejected("closed")
+            raise ClosedError(_CLOSED)
 
     async def any_queue(self) -> str:
         """Return the name of the queue of some live worker, or of the default one."""
@@ -215,6 +223,7 @@ class Submission:
         Raises RefusedError if the job is not accepted.
         """
         fleet = await self._fleet.now()
+        self._expect_open(fleet)
         if queue is None:
             queue = fleet.queue_for(spec)
         allowance = self._allowance(request.caller)

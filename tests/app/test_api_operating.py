@@ -55,3 +55,38 @@ def test_drained_worker_stays_and_gets_no_jobs(
     assert client.delete("/workers/w1/drain").status_code == 202
     assert not worker.redis.exists(keys.drain("w1"))
     is_problem(client.post("/workers/w2/drain"), 404)
+
+
+def test_operator_cancels_jobs_of_others_and_sees_no_input(
+    redis_url: str, worker: HandWorker
+) -> None:
+    with (
+        serving(settings(redis_url, api_keys=WITH_OPERATOR)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        job = client.post("/sample", json=SAMPLE, headers=ALICE).json()["id"]
+        is_problem(client.get("/queue", headers=ALICE), 403)
+        is_problem(client.post(f"/queue/{job}/cancel", headers=ALICE), 403)
+        is_problem(client.get(f"/jobs/{job}/image", headers=OPERATOR), 404)
+        queue = client.get("/queue", headers=OPERATOR).json()
+        (shown,) = queue["jobs"]
+        assert (queue["open"], shown["id"], shown["owner"]) == (1, job, "alice")
+        assert not {"seed", "links", "result"} & set(shown)
+        canceled = client.post(f"/queue/{job}/cancel", headers=OPERATOR)
+        assert (canceled.status_code, canceled.json()["status"]) == (202, "canceled")
+        assert client.get("/queue", headers=OPERATOR).json()["jobs"] == []
+
+
+def test_new_jobs_are_stopped_and_open_ones_are_not(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    job = client.post("/sample", json=SAMPLE).json()["id"]
+    assert client.post("/queue/close").status_code == 204
+    refused = client.post("/sample", json=SAMPLE)
+    is_problem(refused, 503)
+    assert refused.json()["type"].endswith(":closed")
+    assert refused.headers["retry-after"] == "30"
+    assert client.get("/readyz").json()["accepts"] is False
+    assert client.get(f"/jobs/{job}").json()["status"] == "queued"
+    assert client.delete("/queue/close").status_code == 204
+    assert client.post("/sample", json=SAMPLE).status_code == 202

@@ -76,6 +76,9 @@ OPEN = "px:open"
 """Sorted set of the tickets (`work:job:client`) of all open jobs, by time of
 acceptance."""
 
+CLOSED = "px:closed"
+"""Exists while an operator has stopped new jobs."""
+
 LOAD = "px:load"
 """Hash: `work` = values that open jobs still have to draw, `accepted` = values ever
 accepted, `of:CLIENT` = open jobs of a client, `room` = bytes that open jobs will still
