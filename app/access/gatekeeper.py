@@ -37,7 +37,7 @@ from app.errors import (
 from app.quotas import Quota
 
 _OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/info", "/docs", "/openapi.json"})
-_OPEN_PREFIXES = ("/playground/", "/docs/", "/portable/")
+_OPEN_PREFIXES = ("/playground/", "/docs/", "/portable/", "/clients/")
 """Paths below these need no key: the files of the pages, and models for browsers if the
 operator offers them to everybody."""
 _UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})

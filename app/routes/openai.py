@@ -39,8 +39,11 @@ from app.schema.openai import (
     EditForm,
     GenerationRequest,
     ImageRequest,
+    OpenAIError,
+    OpenAIImages,
+    OpenAIModel,
+    OpenAIModelList,
     error_of,
-    model_of,
 )
 from app.schema.preference_headers import Media
 from app.schema.request_bodies import FORMS
@@ -57,27 +60,27 @@ PATIENCE_S = 300.0
 _LINKS_S = 3600
 """Seconds for which the addresses of images work, as in OpenAI's API."""
 
-router = APIRouter(prefix="/v1", include_in_schema=False)
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": OpenAIError, "description": "The request is refused"},
+    "5XX": {"model": OpenAIError, "description": "Try again later"},
+}
+
+router = APIRouter(prefix="/v1", tags=["openai"], responses=_ERRORS)
 bodies = APIRouter(route_class=BodyRoute)
 reading = APIRouter(route_class=KnownQueryRoute)
 
 
-@reading.get("/models")
-async def list_models(services: ServicesDep, caller: CallerDep) -> dict[str, Any]:
-    """Return the models that the caller sees, by name, as OpenAI's list of models."""
-    return {
-        "object": "list",
-        "data": [model_of(model.name) for model in await services.models.all(caller)],
-    }
+@reading.get("/models", operation_id="list_openai_models")
+async def list_models(services: ServicesDep, caller: CallerDep) -> OpenAIModelList:
+    """The models by name, in OpenAI's form."""
+    models = await services.models.all(caller)
+    return OpenAIModelList(data=[OpenAIModel(id=model.name) for model in models])
 
 
-@reading.get("/models/{name}")
-async def get_model(
-    name: str, services: ServicesDep, caller: CallerDep
-) -> dict[str, Any]:
-    """Return one model in OpenAI's form. Raises UnknownModelError if the caller sees
-    none of this name."""
-    return model_of((await services.models.find(name, caller)).name)
+@reading.get("/models/{name}", operation_id="get_openai_model")
+async def get_model(name: str, services: ServicesDep, caller: CallerDep) -> OpenAIModel:
+    """One model in OpenAI's form."""
+    return OpenAIModel(id=(await services.models.find(name, caller)).name)
 
 
 @dataclass(frozen=True)
@@ -98,25 +101,32 @@ class _Look:
         }
 
 
-@bodies.post("/images/generations", response_model=None)
+@bodies.post(
+    "/images/generations",
+    operation_id="create_openai_image",
+    response_model=OpenAIImages,
+    response_model_exclude_defaults=True,
+)
 async def generate(
     body: GenerationRequest, request: Request
 ) -> dict[str, Any] | Response:
-    """Draw new images. Return them in OpenAI's form, or as a stream of events."""
+    """New images in OpenAI's form. `stream` asks for server-sent events."""
     more: dict[str, Any] = {"size": body.field} if body.field else {}
     return await _images_answer(KINDS["sample"], body, {}, request, more)
 
 
 @bodies.post(
     "/images/edits",
-    response_model=None,
+    operation_id="create_openai_edit",
+    response_model=OpenAIImages,
+    response_model_exclude_defaults=True,
     form_limits={"max_files": 4, "max_fields": 32, "max_part_size": 64 * 1024},  # type: ignore[call-arg]
 )
 async def edit(
     form: Annotated[EditForm, Form(media_type="multipart/form-data")], request: Request
 ) -> dict[str, Any] | Response:
-    """Draw the transparent pixels of the mask, or without a mask those of the picture.
-    Return the images in OpenAI's form, or as a stream of events."""
+    """The picture with new pixels where the mask, or without one the picture, is
+    transparent. `stream` asks for server-sent events."""
     services: Services = request.app.state.services
     limit = services.settings.max_upload_bytes
     picture = form.picture

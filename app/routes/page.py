@@ -1,5 +1,5 @@
 """GET / and /playground/...: the page and its files; GET /docs and /openapi.json: the
-description of the API. No page loads anything from another server."""
+description of the API; GET /clients/...: options to generate a client. No page loads anything from another server."""
 
 import base64
 import hashlib
@@ -45,6 +45,15 @@ _DOCS_POLICY = (
 )
 """Allows inline styles, because Swagger UI writes some."""
 
+_PYTHON_CLIENT = """\
+# openapi-python-client knows bytes by one type only.
+content_type_overrides:
+  image/png: application/octet-stream
+  text/event-stream: application/octet-stream
+  application/vnd.pixelrnn: application/octet-stream
+  application/zip: application/octet-stream
+"""
+
 AcceptEncoding = Annotated[str, Header()]
 
 
@@ -86,6 +95,12 @@ async def schema(request: Request) -> Response:
         await run_sync(lambda: json.dumps(request.app.openapi())),
         media_type="application/json",
     )
+
+
+@router.get("/clients/openapi-python-client.yml")
+async def python_client_options() -> Response:
+    """Return the options with which openapi-python-client reads the schema."""
+    return Response(_PYTHON_CLIENT, media_type="application/yaml")
 
 
 def _answer(path: str, seen_tags: str | None, encodings: str) -> Response:

@@ -7,10 +7,12 @@ from typing import Any, Literal
 
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from app.errors import BadParameterError
 from app.schema.answers import Problem
 from worker.contract.jobs import MAX_SEED
+from worker.contract.record import Int64
 from worker.contract.size import PATTERN
 
 PREFIX = "/v1/"
@@ -36,7 +38,9 @@ class ImageRequest(BaseModel):
     """The fields of both calls. Fields in _WITHOUT_MEANING are accepted if their value
     asks for nothing."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", populate_by_name=True, use_attribute_docstrings=True
+    )
     model: str = Field(min_length=1, max_length=64)
     """Name of the model."""
     prompt: str = Field(default="", max_length=32_000)
@@ -52,14 +56,14 @@ class ImageRequest(BaseModel):
     """File format of the pictures."""
     user: str | None = Field(default=None, max_length=1024)
     """Accepted and ignored."""
-    seed: int | None = Field(default=None, ge=0, le=MAX_SEED)
+    seed: Int64 | None = Field(default=None, ge=0, le=MAX_SEED)
     """Seed of the noise; None for a random one. OpenAI has no such field."""
-    quality: Any = None
-    style: Any = None
-    background: Any = None
-    moderation: Any = None
-    output_compression: Any = None
-    input_fidelity: Any = None
+    quality: SkipJsonSchema[Any] = None
+    style: SkipJsonSchema[Any] = None
+    background: SkipJsonSchema[Any] = None
+    moderation: SkipJsonSchema[Any] = None
+    output_compression: SkipJsonSchema[Any] = None
+    input_fidelity: SkipJsonSchema[Any] = None
     """This field and those above it, from `quality` on, may only ask for nothing."""
     stream: bool | None = None
     """True for an event stream."""
@@ -147,7 +151,9 @@ class EditForm(ImageRequest):
 
     image: UploadFile | None = None
     """The picture."""
-    images: list[UploadFile] = Field(default_factory=list, alias="image[]")
+    images: SkipJsonSchema[list[UploadFile]] = Field(
+        default_factory=list, alias="image[]"
+    )
     """The picture, under its other name."""
     mask: UploadFile | None = None
     """Transparent pixels of the mask are filled."""
@@ -189,6 +195,51 @@ def error_of(problem: Problem) -> tuple[int, dict[str, Any]]:
     }
 
 
-def model_of(name: str) -> dict[str, Any]:
-    """Return the entry of a model in OpenAI's list of models."""
-    return {"id": name, "object": "model", "created": 0, "owned_by": "pixelrnn"}
+class OpenAIModel(BaseModel):
+    """A model in OpenAI's form."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int = 0
+    owned_by: str = "pixelrnn"
+
+
+class OpenAIModelList(BaseModel):
+    """Answer of GET /v1/models."""
+
+    object: Literal["list"] = "list"
+    data: list[OpenAIModel]
+
+
+class OpenAIImage(BaseModel):
+    """A picture or its address, as `response_format` asks."""
+
+    b64_json: str = ""
+    url: str = ""
+
+
+class OpenAIImages(BaseModel):
+    """Answer of the calls that draw, unless `stream` asks for events."""
+
+    created: Int64
+    data: list[OpenAIImage]
+    output_format: Literal["png", "webp", "jpeg"]
+    size: str
+    seed: Int64
+    job: str
+    """Id of the job that drew the pictures."""
+
+
+class OpenAIErrorBody(BaseModel):
+    """What went wrong."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class OpenAIError(BaseModel):
+    """Body of every error under /v1."""
+
+    error: OpenAIErrorBody

@@ -11,7 +11,6 @@ from app import quotas
 from app.schema import examples
 from app.schema.answers import PROBLEM_TYPE, Job, MarginalMap, Problem
 from app.schema.event_data import EventData
-from app.schema.preference_headers import PICTURES
 from worker.contract.coded_file import MEDIA_TYPE as CODED_FILE
 
 _REFERENCE = "#/components/schemas/{model}"
@@ -42,6 +41,10 @@ _TAGS = [
     },
     {"name": "models", "description": "Models that draw."},
     {"name": "operating", "description": "Calls of operators only."},
+    {
+        "name": "openai",
+        "description": "Images and models for programs written for OpenAI's API.",
+    },
     {
         "name": "server",
         "description": "The server's health, features and limits.",
@@ -119,7 +122,8 @@ def events_content() -> dict[str, Any]:
 
 def job_responses(has_picture: bool = True) -> dict[int | str, dict[str, Any]]:
     """Return the argument `responses` of a request that makes a job: the answers if
-    nothing goes wrong.
+    nothing goes wrong. Only the job is declared, because generated clients type an
+    answer of several media types as any of them.
 
     has_picture: whether the job's picture may be the answer.
     """
@@ -127,11 +131,6 @@ def job_responses(has_picture: bool = True) -> dict[int | str, dict[str, Any]]:
         "Location": {"description": "The job", "schema": {"type": "string"}},
         **quotas.DESCRIBED,
     }
-    picture = (
-        {media.value: {"schema": dict(_BINARY)} for media in PICTURES}
-        if has_picture
-        else {}
-    )
     or_picture = (
         ", and with `Accept: image/png`, `image/webp`, `image/jpeg` or "
         "`application/x-npy` for its picture (a grid of several samples, or an array "
@@ -143,11 +142,7 @@ def job_responses(has_picture: bool = True) -> dict[int | str, dict[str, Any]]:
         "sends them"
     )
     return {
-        200: {
-            "description": description,
-            "content": {**json_content(Job), **events_content(), **picture},
-            "headers": location,
-        },
+        200: {"description": description, "model": Job, "headers": location},
         202: {
             "description": "The job, queued, or not ended within the time asked for",
             "headers": location,

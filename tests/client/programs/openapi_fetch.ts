@@ -16,13 +16,6 @@ function good<T>({ data, error }: { data?: T; error?: unknown }): T {
   return data;
 }
 
-/** A POST answers a job, unless events or a picture are asked for. */
-function made(answer: { data?: Job | string; error?: unknown }): Job {
-  const job = good(answer);
-  if (typeof job === "string") throw new Error(job);
-  return job;
-}
-
 async function ended({ id }: Job): Promise<Job> {
   return good(await client.GET("/jobs/{job_id}", { params: { path: { job_id: id }, query: { wait: 30 } } }));
 }
@@ -40,7 +33,7 @@ async function file(path: string): Promise<string> {
 
 console.log("models:", good(await client.GET("/models")).models.map(({ name }) => name).join(" "));
 const seed = Number.MAX_SAFE_INTEGER;
-const sampled = await ended(made(await client.POST("/sample", { body: { model: "tiny-rgb", n: 2, seed } })));
+const sampled = await ended(good(await client.POST("/sample", { body: { model: "tiny-rgb", n: 2, seed } })));
 if (sampled.result?.type !== "images") throw new Error("no images");
 console.log("sample:", sampled.status, sampled.seed, sampled.result.images.length);
 // @ts-expect-error: a Job has no such field, so the types say something
@@ -59,19 +52,19 @@ console.log("events:", data[0]?.type, rows.length, data.at(-1)?.type);
 const picture = await file(image);
 const hole = { model: "tiny-cnn", image: [picture], mask: [picture] };
 const filled = await client.POST("/complete", { body: hole, bodySerializer: form });
-console.log("complete:", (await ended(made(filled))).filled_pixels);
+console.log("complete:", (await ended(good(filled))).filled_pixels);
 const larger = await client.POST("/upsample", {
   body: { model: "tiny-scales", image: await file(small), n: 2 },
   bodySerializer: form,
 });
-console.log("upsample:", (await ended(made(larger))).rows_done);
+console.log("upsample:", (await ended(good(larger))).rows_done);
 
 const asked = await client.POST("/score", { body: { model: "tiny-cnn", image: [picture] }, bodySerializer: form });
-const { result } = await ended(made(asked));
+const { result } = await ended(good(asked));
 if (result?.type !== "score") throw new Error("no score");
 console.log("score:", result.nats.toFixed(3));
 
-const long = made(await client.POST("/sample", { body: { model: "tiny-diagonal", n: 64 } }));
+const long = good(await client.POST("/sample", { body: { model: "tiny-diagonal", n: 64 } }));
 const its = { params: { path: { job_id: long.id } } };
 good(await client.POST("/jobs/{job_id}/cancel", its));
 console.log("cancel:", (await ended(long)).status);
