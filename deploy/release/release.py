@@ -4,7 +4,7 @@
     make test weekly                          all checks
     python deploy/release/release.py write VERSION    write the version wherever it stands, and the changelog
     (files that are made from the version are made again)
-    python deploy/release/release.py tag VERSION      commit, build wheel and sdist into dist/, and tag
+    python deploy/release/release.py tag VERSION      commit, build wheels and sdist into dist/, and tag
 
 Nothing is published.
 """
@@ -63,14 +63,17 @@ def write(version: Version, root: Root = ROOT) -> None:
 
 @app.command()
 def tag(version: Version, root: Root = ROOT) -> None:
-    """Commit what `write` changed, build wheel and sdist into dist/, and tag the commit."""
+    """Commit what `write` changed, build the wheels, that of the client alone among
+    them, and the sdist into dist/, and tag the commit."""
     _git(root, "add", "--all")
     _git(root, "commit", "--message", f"Release {version}")
-    build = [sys.executable, "-m", "hatchling", "build", "-d", "dist"]
-    if subprocess.run(build, cwd=root, check=False).returncode:
-        _refuse("the build failed; the release is committed, and not tagged")
+    whole = [sys.executable, "-m", "hatchling", "build", "-d", "dist"]
+    client = [sys.executable, "deploy/release/client.py", "dist"]
+    for build in (whole, client):
+        if subprocess.run(build, cwd=root, check=False).returncode:
+            _refuse("the build failed; the release is committed, and not tagged")
     _git(root, "tag", "--annotate", f"v{version}", "--message", f"Release {version}")
-    typer.echo(f"v{version} is tagged; dist/ has its wheel and sdist")
+    typer.echo(f"v{version} is tagged; dist/ has its wheels and sdist")
 
 
 def present_version(root: Path) -> str:

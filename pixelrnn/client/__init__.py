@@ -16,8 +16,7 @@ try:
     import httpx as _needed  # noqa: F401
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        "pixelrnn.client needs httpx: pip install '.[client]' in the checkout, or the "
-        "wheel's file in place of the dot",
+        "pixelrnn.client needs httpx: pip install httpx",
         name="httpx",
     ) from error
 

@@ -3,7 +3,10 @@
 import asyncio
 import io
 import json
+import subprocess
+import sys
 import time
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -26,6 +29,8 @@ from pixelrnn.client import (
 )
 from tests.client.by_command import png_of
 from tests.client.flaky import Answer, flaky
+from tests.client.tools import ROOT
+from tests.house.packages import make_environment, site_packages, usual
 
 JOB = {"id": "a", "status": "running"}
 
@@ -390,6 +395,36 @@ def test_a_post_is_repeated_with_its_key_after_the_pause_that_was_asked_for() ->
         assert time.monotonic() - begun >= 1.0
     assert len({headers["Idempotency-Key"] for headers in seen}) == 1
     assert len(seen) == 3
+
+
+def test_the_client_alone_is_a_small_wheel(service: str, tmp_path: Path) -> None:
+    """Without the rest of the project, under a name of its own, of which the whole package has no file."""
+    subprocess.run(
+        [sys.executable, "deploy/release/client.py", tmp_path], cwd=ROOT, check=True
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size < 200_000
+    with zipfile.ZipFile(wheel) as held:
+        tops = {name.partition("/")[0].partition("-")[0] for name in held.namelist()}
+    assert tops == {"pixelrnn_client"}
+    place = tmp_path / "environment"
+    make_environment(place, site_packages())  # httpx is there
+    pip = [sys.executable, "-m", "pip", "--python", place, "install", "--quiet"]
+    subprocess.run([*pip, "--no-deps", "--no-index", wheel], check=True)
+    program = f"""
+import sys
+from pixelrnn_client import Client
+with Client({service!r}) as client:
+    print(client.sample("tiny-cnn").result()["type"], "pixelrnn" in sys.modules)
+"""
+    ended = subprocess.run(
+        [place / "bin" / "python", "-c", program],
+        cwd=tmp_path,
+        env=usual(),
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.stdout, ended.stderr) == ("images False\n", "")
 
 
 def test_a_broken_stream_goes_on_behind_the_last_row() -> None:
