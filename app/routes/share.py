@@ -2,6 +2,7 @@
 
     GET /s?...             leads to the page, which draws the picture of the link again
     GET /s/bet?...         the same for pixels on which somebody has bet
+    GET /s/real?...        the same for characters among which somebody found the invented
     GET /s/preview.png?... the preview: made from files of the page, or from stored rows
 
 Nothing is drawn for a preview, whatever a link says. There are no such links if the
@@ -124,13 +125,18 @@ async def shared(
     )
 
 
-class Bets(BaseModel):
-    """The fields of a link to the pixels that somebody has bet on."""
+class _Set(BaseModel):
+    """The fields of a link to a set of a game."""
 
     model_config = ConfigDict(extra="ignore")
     model: str = Field(min_length=1, max_length=128)
-    """The model that drew the picture."""
+    """The model that drew the set."""
     seed: int = Field(ge=0, le=MAX_SEED)
+
+
+class Bets(_Set):
+    """The fields of a link to the pixels that somebody has bet on."""
+
     of: int = Field(ge=1, le=20)
     """Number of pixels to bet on."""
     away: float | None = Field(default=None, ge=0, le=100)
@@ -139,6 +145,32 @@ class Bets(BaseModel):
     job: str = Field(default="", pattern=r"^[A-Za-z0-9_-]{0,64}$")
     """The job that drew the picture, for the preview; the service deletes it after a
     while."""
+
+
+class Finds(_Set):
+    """The fields of a link to characters of which six were invented."""
+
+    found: int = Field(ge=0, le=6)
+    """How many of them the sender found."""
+
+
+@router.get("/s/real")
+async def shared_finds(
+    finds: Annotated[Finds, Query()], services: ServicesDep, request: Request
+) -> Response:
+    """Return the page of a link to the same characters. Its preview shows none of them,
+    which would give it away."""
+    query = urllib.parse.urlencode(finds.model_dump())
+    shown = finds.model_dump(include={"model", "found"})
+    [said] = _words(None, finds.found)
+    return _page_with_preview(
+        _base(services, request),
+        title="Six of these characters do not exist. Which?",
+        description=f"{said} A neural network invented them.",
+        address=f"/s/real?{query}",
+        page=f"{services.settings.root_path}/#real/{query}",
+        preview=f"/s/preview.png?{urllib.parse.urlencode(shown)}",
+    )
 
 
 @router.get("/s/bet")
@@ -161,8 +193,10 @@ async def shared_bets(
     )
 
 
-def _words(away: float | None) -> tuple[str, ...]:
-    """Return what the sender of a link to bets says, if the link has a result."""
+def _words(away: float | None, found: int | None = None) -> tuple[str, ...]:
+    """Return what the sender of a link to a game says, if the link has a result."""
+    if found is not None:
+        return (f"I found {found} of 6. You?",)
     if away is None:
         return ()
     return (f"I was {away:.1f} points away from the network. You?",)
@@ -203,14 +237,16 @@ async def preview(
     caller: CallerDep,
     job: Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{0,64}$")] = "",
     away: Annotated[float | None, Query(ge=0, le=100)] = None,
+    found: Annotated[int | None, Query(ge=0, le=6)] = None,
 ) -> Response:
     """Return the preview of a model as PNG: a picture of what it draws, or the
     project's sign if the page has no such picture, beside a few words.
 
     job: a job of kind sample whose first image is shown instead, half drawn, if the
-    caller may see it and it is still kept. away: as in `Bets`, for the words.
+    caller may see it and it is still kept. away, found: as in `Bets` and `Finds`, for
+    the words.
     """
-    words = _words(away)
+    words = _words(away, found)
     # With keys the picture is its owner's, and no cache between may show it to others.
     kept = "no-store" if services.settings.needs_key else _KEPT_A_DAY
     headers = {**_POLICY, "Cache-Control": kept}

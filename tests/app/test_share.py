@@ -104,6 +104,19 @@ def test_link_to_bets_shows_their_picture_half_drawn(
     assert client.get("/s/bet", params={**bets, "job": "../x"}).status_code == 422
 
 
+def test_link_to_invented_characters_says_how_many_were_found(
+    client: httpx.Client,
+) -> None:
+    """In words and on the preview, which shows no character of the set."""
+    finds = {"model": "grey", "seed": 20260119, "found": 5}
+    said = Faces(client.get("/s/real", params=finds).text).said
+    assert said["refresh"] == "0; url=/#real/model=grey&seed=20260119&found=5"
+    assert "I found 5 of 6. You?" in said["og:description"]
+    plain = client.get("/s/preview.png?model=grey").content
+    assert client.get(said["og:image"]).content != plain
+    assert client.get("/s/real", params={**finds, "found": 7}).status_code == 422
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("size", ["4096x1", "1x4096"])
 def test_preview_of_a_long_field_takes_little_memory(

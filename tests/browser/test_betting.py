@@ -67,9 +67,8 @@ def test_friend_has_the_same_bets(site: Site) -> None:
     away = re.findall(
         r"you were ([\d.]+) points", site.view.locator(".question").inner_text()
     )[0]
-    with site.elsewhere(
-        site.copied_link("The same pixels for a friend"), reduced_motion="reduce"
-    ) as other:
+    link = site.copied_link("Copy result and link").split("\n")[-1]
+    with site.elsewhere(link, reduced_motion="reduce") as other:
         other.view.get_by_text(re.compile(r"Pixel 1 of \d+")).wait_for()
         said = other.view.locator(".standing").inner_text()
         assert f"A friend was {away} points away" in said
@@ -117,7 +116,7 @@ def test_ten_of_today_are_the_same_for_everybody(site: Site) -> None:
     marks = site.view.locator(".marks span").evaluate_all(MARKS)
     assert len(marks) == 10
     assert f"at {marks.count('true')} of 10 pixels" in said
-    day, squares, points, link = site.copied_link("Copy the result").split("\n")
+    day, squares, points, link = site.copied_link("Copy result and link").split("\n")
     assert day == "pixelrnn 2026-01-19"
     assert squares == "".join("🟩" if mark == "true" else "🟥" for mark in marks)
     assert points == f"{away} points away from the network"
@@ -125,9 +124,7 @@ def test_ten_of_today_are_the_same_for_everybody(site: Site) -> None:
     assert 'property="og:image"' in shared
     assert "#bet/model=" in shared
     assert f"seed=20260119&amp;of=10&amp;away={away}" in shared
-    with site.elsewhere(
-        site.copied_link("The same pixels for a friend"), reduced_motion="reduce"
-    ) as other:
+    with site.elsewhere(link, reduced_motion="reduce") as other:
         other.view.get_by_text(
             f"A friend was {away} points away at these 10 pixels. Go."
         ).wait_for()

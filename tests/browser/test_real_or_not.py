@@ -21,8 +21,9 @@ def _of_characters(route: Any) -> None:
 
 
 def test_characters_are_ticked_and_turned_by_keyboard(site: Site) -> None:
-    """Six are drawn with one seed; turned over each says what it is, and the right ones are counted; its surprise is
-    the score's. Others come with the next press."""
+    """Six are drawn with one seed, today's; turned over each says what it is, and the
+    found ones are counted; its surprise is the score's. The result is text with a link to
+    the same twelve. Others come with the next press."""
     answers: list[Any] = []
     site.page.on(
         "response",
@@ -31,10 +32,14 @@ def test_characters_are_ticked_and_turned_by_keyboard(site: Site) -> None:
         ),
     )
     site.page.route(re.compile("/models$"), _of_characters)
+    site.page.clock.set_fixed_time("2026-01-19T12:00:00")
+    site.page.goto("/#real")
+    site.view.get_by_text("0 of 6 ticked.").wait_for()
     with site.page.expect_response("**/sample") as drawn:
-        site.page.goto("/#real")
-    assert drawn.value.json()["n"] == 6
-    site.view.get_by_text("0 ticked; 6 of them exist.").wait_for()
+        site.view.get_by_role("link", name="Today's twelve").click()
+    job = drawn.value.json()
+    assert (job["n"], job["seed"]) == (6, 20260119)
+    site.view.get_by_text("0 of 6 ticked.").wait_for()
     boxes = site.view.get_by_role("checkbox")
     assert boxes.count() == 12
     # They are large on a laptop, and the button below them is still on the screen.
@@ -43,20 +48,31 @@ def test_characters_are_ticked_and_turned_by_keyboard(site: Site) -> None:
     assert glyph["width"] > 120
     button = site.view.get_by_role("button", name="Turn them over").bounding_box()
     assert button["y"] + button["height"] <= 768
-    for place in (0, 1, 2):
+    for place in range(6):
+        assert site.view.get_by_role("button", name="Turn them over").is_disabled()
         boxes.nth(place).focus()
         site.page.keyboard.press("Space")
-    site.view.get_by_text("3 ticked; 6 of them exist.").wait_for()
+    site.view.get_by_text("6 of 6 ticked.").wait_for()
     site.page.keyboard.press("Enter")
     site.view.get_by_text("On average the real ones surprise").wait_for()
     captions = site.view.locator(".caption").all_inner_texts()
     real = [text.startswith("Exists: ") for text in captions]
-    right = [is_real == (place < 3) for place, is_real in enumerate(real)]
+    right = [is_real == (place >= 6) for place, is_real in enumerate(real)]
     assert sum(real) == 6
     assert ["You were right." in text for text in captions] == right
-    assert site.view.get_by_text(
-        f"You were right about {sum(right)} of 12."
-    ).is_visible()
+    found = real[:6].count(False)
+    assert site.view.get_by_text(f"You found {found} of 6.").is_visible()
+    day, squares, words, link = site.copied_link("Copy result and link").split("\n")
+    assert day == "pixelrnn 2026-01-19"
+    assert squares == "".join("🟩" if is_right else "🟥" for is_right in right)
+    assert words == f"{found} of 6 invented characters found"
+    site.context.route(re.compile("/models$"), _of_characters)
+    other = site.context.new_page()
+    other.goto(link)
+    other.get_by_text(f"0 of 6 ticked. A friend found {found} of 6.").wait_for()
+    pictures = """() => [...document.querySelectorAll(".glyph canvas")].map(c => c.toDataURL())"""
+    assert other.evaluate(pictures) == site.page.evaluate(pictures)
+    other.close()
     scores = [
         site.service.get(f"/jobs/{answer.json()['id']}")["result"]["nats"]
         for answer in answers
@@ -70,4 +86,4 @@ def test_characters_are_ticked_and_turned_by_keyboard(site: Site) -> None:
     assert re.fullmatch(r"(White|Black) had .*% here: [\d.]+ bits", note)
     with site.page.expect_response("**/sample"):
         site.view.get_by_role("button", name="Twelve others").click()
-    site.view.get_by_text("0 ticked; 6 of them exist.").wait_for()
+    site.view.get_by_text("0 of 6 ticked.").wait_for()

@@ -230,7 +230,7 @@ async function route() {
     return;
   }
   const recipe = query ? recipeFrom(name, query) : null;
-  const seed = new URLSearchParams(wanted === "bet" ? jobId : "").get("seed") ?? "0";
+  const seed = new URLSearchParams(GAME.some(({ place }) => place === wanted) ? jobId : "").get("seed") ?? "0";
   const isUnknown = name !== "" && !viewAt(name);
   if (recipe) view?.follow?.(recipe);
   else if (query !== undefined || isUnknown || !Number.isSafeInteger(Number(seed))) {

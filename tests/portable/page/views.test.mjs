@@ -65,8 +65,8 @@ alone(import.meta.url, "friend guessed only at pixels of the same model", async 
   }
 });
 
-/** Real or not: the reader asked for twelve others, left, and returned. */
-alone(import.meta.url, "others that nobody waited for are not announced for ever", async () => {
+/** Real or not: the address named twelve others, and the reader left before they came. */
+alone(import.meta.url, "others that nobody waited for are drawn when the reader is back", async () => {
   const { models, sharedWith } = await shared();
   const { RealView } = await page("views/real_view");
   decodeAtOnce();
@@ -79,20 +79,19 @@ alone(import.meta.url, "others that nobody waited for are not announced for ever
   };
   const element = document.createElement("section");
   const view = new RealView(element, sharedWith({ backend }));
-  const submit = element.querySelector("form button") && (() => element.querySelector("form").requestSubmit());
-  await settle();
-  submit();
-  await settle();
-  isSlow = true;
-  submit();
   const standing = () => element.querySelector(".standing").textContent;
-  const drawing = standing();
-  view.leave();
-  view.open();
   await settle();
-  const back = standing();
-  assert.deepEqual(drawing, "The network draws…");
-  assert.ok(back.startsWith("You were right about"));
+  element.querySelector("form").requestSubmit();
+  await settle();
+  assert.ok(standing().startsWith("You found"));
+  isSlow = true;
+  view.open("seed=2");
+  assert.equal(standing(), "The network draws…");
+  view.leave();
+  isSlow = false;
+  view.open("seed=2");
+  await settle();
+  assert.equal(standing().trim(), "0 of 6 ticked.");
 });
 
 /** A picture that this browser scores has no address; the address still names the score before. */
@@ -449,12 +448,7 @@ alone(import.meta.url, "copy is announced", async () => {
   const { element } = await bet();
   navigator.clipboard = { writeText: async () => {} };
   await settle();
-  const announced = [];
-  for (const name of ["friend", "result"]) {
-    document.querySelector("#announcer").textContent = "";
-    element.querySelector(`[data-act=${name}]`).click();
-    await settle();
-    announced.push(document.querySelector("#announcer").textContent);
-  }
-  assert.deepEqual(announced, ["Copied.", "Copied."]);
+  element.querySelector("[data-act=result]").click();
+  await settle();
+  assert.equal(document.querySelector("#announcer").textContent, "Copied.");
 });

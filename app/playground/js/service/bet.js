@@ -77,9 +77,4 @@ export class Bet {
   get away() {
     return (100 * this.distances.reduce((sum, distance) => sum + distance, 0)) / Math.max(1, this.distances.length);
   }
-
-  /** Return the marks as green and red squares, to be pasted. */
-  get squares() {
-    return this.marks.map((isClose) => (isClose ? "🟩" : "🟥")).join("");
-  }
 }

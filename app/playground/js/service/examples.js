@@ -83,33 +83,46 @@ export function examplesFor(model, size) {
 }
 
 /**
- * Return real characters, chosen at random, as a model sees them.
+ * Return the real characters of a seed, as a model sees them.
  *
  * @param {Model} model
  * @param {number} many - Number of characters, at most as many as the page has.
+ * @param {number} seed
  * @returns {Promise<Example[]>}
  */
-export async function someCharacters(model, many) {
-  const places = shuffle(CHARACTERS.names.map((_, place) => place)).slice(0, many);
+export async function someCharacters(model, many, seed) {
+  const all = CHARACTERS.names.map((_, place) => place);
+  const places = shuffle(all, seed).slice(0, many);
   const examples = await cut(CHARACTERS, places, model);
   for (const { picture } of examples) quantise(picture, model);
   return examples;
 }
 
 /**
- * Return the items in random order, as a new list. The order comes from the browser's
- * cryptographic generator.
+ * Return the items in the random order of a seed, the same everywhere, as a new list.
  *
  * @template T
  * @param {T[]} items
+ * @param {number} seed
  * @returns {T[]}
  */
-export function shuffle(items) {
-  const keys = crypto.getRandomValues(new Uint32Array(items.length));
+export function shuffle(items, seed) {
   return items
-    .map((item, i) => ({ item, key: keys[i] }))
+    .map((item, i) => ({ item, key: scattered(scattered(seed) + i) }))
     .sort((a, b) => a.key - b.key)
     .map(({ item }) => item);
+}
+
+/**
+ * Return a number that looks random and depends on another one only, from 0 to 2^32 - 1.
+ *
+ * @param {number} number
+ */
+function scattered(number) {
+  let bits = number;
+  // Multiplying by an odd number spreads low bits, the shift brings the high ones down.
+  for (let round = 0; round < 3; round += 1) bits = Math.imul(bits ^ (bits >>> 15), 0x2c1b3c6d);
+  return (bits ^ (bits >>> 15)) >>> 0;
 }
 
 /**

@@ -3,11 +3,11 @@
 import { Bet, ROUNDS } from "../service/bet.js";
 import { modelsFor } from "../service/choice.js";
 import { announce, el, find } from "../parts/dom.js";
+import { modelNamedIn, offerSets, setOf } from "../parts/sets.js";
 import { CurrentQuestion } from "../service/current_question.js";
 import { kindOf } from "../service/kinds.js";
 import { formatFixed, t } from "../lang.js";
 import { DrawingCanvas } from "../parts/drawing_canvas.js";
-import { friendlySeed } from "../service/requests.js";
 import { NO_MODEL, sureness } from "../service/words.js";
 import { drawPicture } from "../service/drawing.js";
 
@@ -48,17 +48,7 @@ export class BetView {
       find(element, "form").requestSubmit();
     });
     find(element, "form").addEventListener("submit", (/** @type {Event} */ event) => this.#press(event));
-    // The address names the new game, so that the link to today's leads back to it.
-    find(element, "[data-act=again]").addEventListener("click", () => shared.onJob(this.#otherGame()));
-    const today = find(element, "[data-act=today]");
-    const setToday = () => (today.href = `#bet/${todaysGame()}`);
-    setToday();
-    // The page may have been opened yesterday.
-    today.addEventListener("click", setToday);
-    this.#result = find(element, "[data-act=result]");
-    this.#result.addEventListener("click", () => this.#copyResult());
-    this.#link = find(element, "[data-act=friend]");
-    this.#link.addEventListener("click", () => this.#copyLink());
+    offerSets(element, shared, "bet", `&of=${OF_A_DAY}`, () => this.#result);
     this.#question = new CurrentQuestion(
       shared.isOnline,
       (text) => this.#say(text),
@@ -71,14 +61,12 @@ export class BetView {
   #shared;
   #canvas;
   #slider;
-  #link;
-  #result;
   #question;
   /** @type {Model[]} */
   #models = [];
   /** Game that the address names, as a query; "" for none. */
   #place = "";
-  /** @type {{model: Model, seed: number, rival: string, drawing: Drawing, bet: Bet} | null} */
+  /** @type {{model: Model, seed: number, friend: number | null, drawing: Drawing, bet: Bet} | null} */
   #game = null;
   /** Whether the present bet is settled, so that the button goes on to the next. */
   #isPaid = false;
@@ -97,28 +85,14 @@ export class BetView {
     if (this.#element.hidden) return;
     if (!isNew && this.#game) return this.#resume();
     if (!isNew && this.#question.isAsking) return;
-    const query = new URLSearchParams(place);
-    const seed = Number(query.get("seed") ?? NaN);
-    const of = Number(query.get("of"));
-    const most = Number.isInteger(of) && of > 0 ? Math.min(ROUNDS, of) : ROUNDS;
-    // The friend's result is of pixels of the friend's model, which may not be here.
-    const isTheirs = (query.get("model") ?? this.#model?.name) === this.#model?.name;
-    const rival = isTheirs ? (query.get("away") ?? "") : "";
-    this.#begin(Number.isSafeInteger(seed) ? seed : friendlySeed(), rival, most);
+    const of = Number(new URLSearchParams(place).get("of"));
+    this.#begin(Number.isInteger(of) && of > 0 ? Math.min(ROUNDS, of) : ROUNDS);
   }
 
   /** Cancel what is requested and stop drawing: the view is hidden. */
   leave() {
     this.#question.giveUp();
     cancelAnimationFrame(this.#frame);
-  }
-
-  /** Return a random game with the model that the address names, as a query. */
-  #otherGame() {
-    const query = new URLSearchParams({ seed: String(friendlySeed()) });
-    const model = new URLSearchParams(this.#place).get("model");
-    if (model) query.set("model", model);
-    return String(query);
   }
 
   /** Draw on up to the pixel of the bet if the view was left before it was reached. */
@@ -142,24 +116,21 @@ export class BetView {
    * address of the day's game has always meant, else any or null.
    */
   get #model() {
-    const name = new URLSearchParams(this.#place).get("model");
-    const named = this.#models.find((model) => model.name === name);
+    const named = modelNamedIn(this.#place, this.#models);
     return named ?? this.#models.find((model) => kindOf(model) === t("Digits")) ?? this.#models[0] ?? null;
   }
 
   /**
-   * Draw the picture of a seed and start a game.
+   * Draw the picture of the address and start a game.
    *
-   * @param {number} seed
-   * @param {string} rival - How many points somebody else was away at the same pixels;
-   *     "" for nobody.
    * @param {number} most - Number of bets, at most.
    */
-  #begin(seed, rival, most = ROUNDS) {
+  #begin(most) {
     const model = this.#model;
     if (!model) return;
     if (!this.#shared.backend.isReady("scoreMap", model)) return this.#say(t("The model is being made ready…"));
     this.#game = null;
+    const { seed, friend } = setOf(this.#place, model, "away");
     this.#say(t("Asking the model…"));
     this.#question.ask(async (signal) => {
       const drawing = await drawPicture(
@@ -170,20 +141,13 @@ export class BetView {
       );
       if (signal.aborted) return;
       const bet = new Bet(drawing, most);
-      this.#game = { model, seed, rival, drawing, bet };
+      this.#game = { model, seed, friend, drawing, bet };
       this.#at = 0;
       this.#isPaid = false;
-      const facts = { points: this.#rival, count: bet.rounds.length };
-      this.#say(this.#rival && t("A friend was {points} points away at these {count} pixels. Go.", facts));
+      const facts = { points: formatFixed(friend ?? 0, 1), count: bet.rounds.length };
+      this.#say(friend === null ? "" : t("A friend was {points} points away at these {count} pixels. Go.", facts));
       this.#go();
     });
-  }
-
-  /** Return how far somebody else was away, in the reader's language; "" if nobody was. */
-  get #rival() {
-    const text = this.#game?.rival ?? "";
-    const points = Number(text);
-    return text && Number.isFinite(points) ? formatFixed(points, 1) : "";
   }
 
   /** Draw up to the pixel of the next bet, or to the end. */
@@ -263,8 +227,10 @@ export class BetView {
       "On average you were {points} points away from the network, and within ten points at {count} of {all} pixels.",
       facts,
     );
-    const rival = this.#rival;
-    this.#tell(rival ? `${result} ${t("Your friend was {points} points away.", { points: rival })}` : result);
+    const friend = this.#game?.friend ?? null;
+    const theirs =
+      friend === null ? "" : t("Your friend was {points} points away.", { points: formatFixed(friend, 1) });
+    this.#tell(`${result} ${theirs}`.trim());
     this.#go();
   }
 
@@ -305,7 +271,6 @@ export class BetView {
     row.replaceChildren(
       ...(bet?.marks ?? []).map((isClose) => el("span", { "data-good": isClose, title: isClose ? CLOSE : FAR })),
     );
-    this.#result.hidden = !bet || Boolean(bet.next) || bet.rounds.length !== OF_A_DAY;
   }
 
   /** Show the probability that the slider names. */
@@ -327,56 +292,14 @@ export class BetView {
     find(this.#element, `${which} .chance span`).style.width = `${100 * share}%`;
   }
 
-  /** Copy a link with which somebody else plays the same game. */
-  async #copyLink() {
-    const game = this.#game;
-    if (!game) return;
-    const { model, seed, bet } = game;
-    const facts = {
-      model: model.name,
-      seed: String(seed),
-      away: bet.away.toFixed(1),
-      of: String(bet.rounds.length),
-    };
-    const link = `bet/${new URLSearchParams(facts)}`;
-    try {
-      await navigator.clipboard.writeText(new URL(`#${link}`, location.href).href);
-      this.#result.textContent = t("Copy the result");
-      this.#link.textContent = t("Copied.");
-      announce(t("Copied."));
-    } catch {
-      // The person can copy the link from the address then.
-      location.hash = link;
-    }
-  }
-
-  /** Copy the day's result as text with a link to the same game. */
-  async #copyResult() {
-    const game = this.#game;
-    if (!game) return;
-    const { bet, seed, model, drawing } = game;
-    const away = bet.away.toFixed(1);
-    const day = dayOf(seed);
-    const [, job] = drawing.address.split("/");
-    const facts = { model: model.name, seed: String(seed), of: String(bet.rounds.length), away };
-    const { hasService, hasKey } = this.#shared.api;
-    const query = new URLSearchParams(job ? { ...facts, job } : facts);
-    const link = hasService && !hasKey ? `s/bet?${query}` : `#bet/${new URLSearchParams(facts)}`;
-    const lines = [
-      day ? `pixelrnn ${day}` : "pixelrnn",
-      bet.squares,
-      t("{points} points away from the network", { points: formatFixed(bet.away, 1) }),
-      new URL(link, location.href).href,
-    ];
-    try {
-      await navigator.clipboard.writeText(lines.join("\n"));
-      this.#link.textContent = t("The same pixels for a friend");
-      this.#result.textContent = t("Copied.");
-      announce(t("Copied."));
-    } catch {
-      // The person can copy the text from the page then.
-      this.#tell(lines.join(" · "));
-    }
+  /** Return the result of the game, to be sent to a friend; null without a game. */
+  get #result() {
+    if (!this.#game) return null;
+    const { bet, seed, model, drawing } = this.#game;
+    const [, job = ""] = drawing.address.split("/");
+    const facts = { of: String(bet.rounds.length), away: bet.away.toFixed(1), job };
+    const words = t("{points} points away from the network", { points: formatFixed(bet.away, 1) });
+    return { model, seed, facts, marks: bet.marks, words };
   }
 
   /**
@@ -398,26 +321,8 @@ export class BetView {
     if (text) this.#tell("");
     const model = this.#game?.model ?? this.#model;
     find(this.#element, ".origin").textContent = model ? kindOf(model) : "";
-    this.#link.textContent = t("The same pixels for a friend");
-    this.#result.textContent = t("Copy the result");
+    find(this.#element, "[data-act=result]").textContent = t("Copy result and link");
     this.#show();
     if (text && !this.#element.hidden) announce(text);
   }
-}
-
-/** Return the game of today, which is the same for everybody, as a query. */
-function todaysGame() {
-  // This locale writes 2016-01-19; the seed is 20160119.
-  const seed = new Date().toLocaleDateString("sv").replaceAll("-", "");
-  return `seed=${seed}&of=${OF_A_DAY}`;
-}
-
-/**
- * Return the day of a seed that is a date, such as 20160119; "" for other seeds.
- *
- * @param {number} seed
- */
-function dayOf(seed) {
-  const [whole, year, month, day] = /^(20\d\d)([01]\d)([0-3]\d)$/.exec(String(seed)) ?? [];
-  return whole ? `${year}-${month}-${day}` : "";
 }

@@ -1,17 +1,14 @@
-/**
- * The view "Real or not": half of twelve characters exist, and the network has just
- * drawn the others.
- */
+/** The view "Real or not": half of twelve characters exist, the network invented the others. */
 
 import { modelsFor } from "../service/choice.js";
 import { announce, el, find } from "../parts/dom.js";
+import { modelNamedIn, offerSets, setOf } from "../parts/sets.js";
 import { shuffle, someCharacters } from "../service/examples.js";
 import { CurrentQuestion } from "../service/current_question.js";
 import { PixelNote } from "../parts/pixel_note.js";
 import { kindOf } from "../service/kinds.js";
-import { formatFixed, formatNumber, t } from "../lang.js";
+import { formatFixed, t } from "../lang.js";
 import { canvasOf } from "../pixels/raster.js";
-import { friendlySeed } from "../service/requests.js";
 import { costOfPixel, NO_MODEL } from "../service/words.js";
 
 /** @import {Model, Shared} from "../types" */
@@ -22,20 +19,21 @@ import { costOfPixel, NO_MODEL } from "../service/words.js";
  * @typedef {object} Card
  * @property {ImageData} picture
  * @property {string} name - The character if it is real; "" if it was drawn.
- * @property {HTMLInputElement} box - Ticked if the reader thinks that it exists.
+ * @property {HTMLInputElement} box - Ticked if the reader thinks that it was invented.
  * @property {HTMLElement} caption
  * @property {number | null} nats - Its surprise; null until it is known.
  * @property {number[] | null} bits - Bits of each pixel; null until they are known.
  */
 
-/** Real characters, and drawn ones. */
+/** Real characters, and invented ones. */
 const HALF = 6;
 
 /**
  * The view at #real. rooms.js makes one when the view is first opened.
  *
- * `open()` shows twelve characters and requests what is missing; `leave()` cancels what
- * is requested. Errors are shown as sentences.
+ * `open(place)` shows the twelve characters that the address names, or random ones, and
+ * requests what is missing; `leave()` cancels what is requested. Errors are shown as
+ * sentences.
  */
 export class RealView {
   /**
@@ -48,14 +46,14 @@ export class RealView {
     this.#press = find(element, "form button");
     find(element, "form").addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
-      if (this.#isTurned) this.#begin();
-      else this.#turn();
+      this.#turn();
     });
     find(element, ".glyphs").addEventListener("change", () => this.#count());
+    offerSets(element, shared, "real", "", () => this.#result);
     this.#question = new CurrentQuestion(
       shared.isOnline,
       (text) => this.#say(this.#isTurned ? `${this.#found} ${text}` : text),
-      () => this.open(),
+      () => this.open(this.#place),
     );
     shared.models.watch((models) => models && this.#suit(models));
   }
@@ -64,18 +62,27 @@ export class RealView {
   #shared;
   #press;
   #question;
-  /** @type {Model | null} */
-  #model = null;
+  /** @type {Model[]} */
+  #models = [];
+  /** Set that the address names, as a query; "" for none. */
+  #place = "";
   /** @type {Card[]} */
   #cards = [];
-  /** Model that drew the cards. @type {Model | null} */
-  #drawer = null;
+  /** Model that drew the cards, their seed, and how many a friend found. @type {{model: Model, seed: number, friend: number | null} | null} */
+  #set = null;
   #isTurned = false;
 
-  /** Show the view. */
-  open() {
-    if (this.#element.hidden || this.#question.isAsking) return;
-    if (!this.#cards.length) this.#begin();
+  /**
+   * Show the view.
+   *
+   * @param {string} [place] - Set to show, as a query with seed, model and found.
+   *     Default: a random one.
+   */
+  open(place = "") {
+    const isNew = place !== this.#place;
+    this.#place = place;
+    if (this.#element.hidden || (!isNew && this.#question.isAsking)) return;
+    if (isNew || !this.#cards.length) this.#begin();
     // What is known already is not requested again, but its sentence is shown again: the
     // view may have been left while others were drawn.
     else if (this.#isTurned) this.#weigh();
@@ -89,29 +96,38 @@ export class RealView {
    * @param {Model[]} models
    */
   #suit(models) {
-    const able = modelsFor("guess", models);
-    this.#model = able.find((model) => this.#shared.backend.isReady("sample", model)) ?? able[0] ?? null;
-    find(this.#element, ".origin").textContent = this.#model ? kindOf(this.#model) : "";
+    this.#models = modelsFor("guess", models);
     if (!this.#cards.length) this.#say(this.#model ? "" : NO_MODEL);
-    this.open();
+    this.open(this.#place);
   }
 
-  /** Draw and choose twelve new characters. */
+  /** Return the model that the address names, else one that is ready, else any or null. */
+  get #model() {
+    const ready = this.#models.find((model) => this.#shared.backend.isReady("sample", model));
+    return modelNamedIn(this.#place, this.#models) ?? ready ?? this.#models[0] ?? null;
+  }
+
+  /** Draw and choose twelve characters. */
   #begin() {
     const model = this.#model;
+    this.#cards = [];
+    find(this.#element, "form").hidden = true;
+    find(this.#element, ".afterwards").hidden = true;
+    find(this.#element, ".origin").textContent = model ? kindOf(model) : "";
     if (!model) return;
     if (!this.#shared.backend.isReady("sample", model)) return this.#say(t("The model is being made ready…"));
+    const { seed, friend } = setOf(this.#place, model, "found");
     this.#say(t("The network draws…"));
     this.#question.ask(async (signal) => {
-      const wish = { n: HALF, seed: friendlySeed() };
+      const wish = { n: HALF, seed };
       const { images } = await this.#shared.backend.sample(model, wish, {
         signal,
         onWait: (words) => this.#say(words),
       });
-      const real = await someCharacters(model, HALF);
+      const real = await someCharacters(model, HALF, seed);
       if (signal.aborted) return;
-      this.#drawer = model;
-      this.#lay(shuffle([...images.map((picture) => ({ picture, name: "" })), ...real]));
+      this.#set = { model, seed, friend };
+      this.#lay(shuffle([...images.map((picture) => ({ picture, name: "" })), ...real], seed));
     });
   }
 
@@ -124,14 +140,14 @@ export class RealView {
     this.#isTurned = false;
     this.#cards = pictures.map(({ picture, name }, i) => {
       const box = el("input", { type: "checkbox" });
-      box.setAttribute("aria-label", t("Character {number} exists", { number: i + 1 }));
+      box.setAttribute("aria-label", t("Character {number} does not exist", { number: i + 1 }));
       const caption = el("span", { class: "caption" });
       return { picture, name, box, caption, nats: null, bits: null };
     });
     const glyphs = this.#cards.map((card) => {
       const { picture, box, caption } = card;
       const canvas = canvasOf(picture);
-      const glyph = el("div", { class: "glyph" }, el("label", {}, canvas, box, t("exists")), caption);
+      const glyph = el("div", { class: "glyph" }, el("label", {}, canvas, box, t("invented")), caption);
       new PixelNote(
         canvas,
         () => picture,
@@ -141,35 +157,54 @@ export class RealView {
     });
     find(this.#element, ".glyphs").replaceChildren(...glyphs);
     find(this.#element, "form").hidden = false;
-    this.#press.textContent = t("Turn them over");
+    this.#press.hidden = false;
+    find(this.#element, "[data-act=result]").textContent = t("Copy result and link");
     this.#count();
   }
 
   /** Show how many are ticked. */
   #count() {
-    const ticked = this.#cards.filter(({ box }) => box.checked).length;
-    if (!this.#isTurned) this.#say(t("{count} ticked; {half} of them exist.", { count: ticked, half: HALF }));
+    if (this.#isTurned) return;
+    const count = this.#cards.filter(({ box }) => box.checked).length;
+    this.#press.disabled = count !== HALF;
+    this.#say(`${t("{count} of {half} ticked.", { count, half: HALF })} ${this.#rival}`);
   }
 
   /** Turn the characters over: show which exist. */
   #turn() {
     this.#isTurned = true;
     for (const card of this.#cards) show(card);
-    this.#press.textContent = t("Twelve others");
+    this.#press.hidden = true;
+    find(this.#element, ".afterwards").hidden = false;
+    find(this.#element, "[data-act=again]").focus();
     announce(this.#found);
     this.#weigh();
   }
 
-  /** Return how many answers were right, in words. */
+  /** Return how many a friend found at the same characters, in words; "" if nobody did. */
+  get #rival() {
+    const count = this.#set?.friend ?? null;
+    return count === null ? "" : t("A friend found {count} of {half}.", { count, half: HALF });
+  }
+
+  /** Return how many of the invented ones were found, in words. */
   get #found() {
-    const facts = { count: formatNumber(this.#cards.filter(isRight).length), all: formatNumber(this.#cards.length) };
-    return t("You were right about {count} of {all}.", facts);
+    const facts = { count: this.#cards.filter(isFound).length, half: HALF };
+    return `${t("You found {count} of {half}.", facts)} ${this.#rival}`.trim();
+  }
+
+  /** Return the result, to be sent to a friend; null before there is one. */
+  get #result() {
+    if (!this.#set || !this.#isTurned) return null;
+    const found = this.#cards.filter(isFound).length;
+    const words = t("{count} of {half} invented characters found", { count: found, half: HALF });
+    return { ...this.#set, facts: { found: String(found) }, marks: this.#cards.map(isRight), words };
   }
 
   /** Request the surprise of each character. */
   #weigh() {
     // A better model may have been loaded since; the cards were not drawn by it.
-    const [model, cards] = [this.#drawer, this.#cards];
+    const [model, cards] = [this.#set?.model, this.#cards];
     this.#say(this.#found);
     if (!model) return;
     this.#question.ask(async (signal) => {
@@ -209,7 +244,16 @@ export class RealView {
  * @param {Card} card
  */
 function isRight({ name, box }) {
-  return box.checked === Boolean(name);
+  return box.checked === !name;
+}
+
+/**
+ * Return true if a character was invented and the reader saw it.
+ *
+ * @param {Card} card
+ */
+function isFound(card) {
+  return !card.name && isRight(card);
 }
 
 /**
@@ -231,7 +275,7 @@ function show(card) {
   const { name, box, caption, nats } = card;
   box.disabled = true;
   const code = `U+${name.codePointAt(0)?.toString(16).toUpperCase()}`;
-  const what = name ? t("Exists: {code}", { code }) : t("Drawn just now");
+  const what = name ? t("Exists: {code}", { code }) : t("Invented");
   const surprise = nats === null ? "…" : t("{bits} bits", { bits: formatFixed(nats / Math.LN2, 1) });
   const mark = isRight(card) ? t("You were right.") : t("You were wrong.");
   caption.replaceChildren(el("strong", { title: name }, what), el("br"), surprise, el("br"), mark);
@@ -248,15 +292,14 @@ function verdict(cards) {
     some.reduce((sum, { nats }) => sum + (nats ?? 0), 0) / Math.LN2 / some.length;
   const real = cards.filter(({ name }) => name);
   const least = [...cards].sort((a, b) => (a.nats ?? 0) - (b.nats ?? 0)).slice(0, real.length);
-  const found = 2 * least.filter(({ name }) => name).length;
   const facts = {
     real: formatFixed(mean(real), 1),
     drawn: formatFixed(mean(cards.filter(({ name }) => !name)), 1),
-    count: formatNumber(found),
-    all: formatNumber(cards.length),
+    count: least.filter(({ name }) => name).length,
+    half: HALF,
   };
   return t(
-    "On average the real ones surprise the network by {real} bits, its own by {drawn}. To guess that the less surprising half is real is right about {count} of {all}.",
+    "On average the real ones surprise the network by {real} bits, its own by {drawn}. Whoever takes the more surprising half for invented finds {count} of {half}.",
     facts,
   );
 }
