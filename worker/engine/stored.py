@@ -15,8 +15,10 @@ from worker.orders.drawing import DrawOrder, Labelling
 
 
 def success(summary: Summary, **kept: bytes) -> Outcome:
-    """Return the outcome of a job that has succeeded. kept: bytes to store beside the
-    summary, by fields of `keys.image`."""
+    """Return the outcome of a job that has succeeded.
+
+    kept: bytes to store beside the summary, by fields of `keys.image`.
+    """
     # An API of an earlier version may not know every field.
     text = summary.model_dump_json(exclude_none=True)
     return Outcome(JobStatus.SUCCEEDED, result=StoredResult(text, kept))

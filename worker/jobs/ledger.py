@@ -36,7 +36,9 @@ class Answer(Enum):
 
     OK = "ok"
     CANCELING = "canceling"
+    """The job's cancellation was requested: stop, then settle it."""
     LOST = "lost"
+    """Another worker owns the job now, or it has ended."""
     BEHIND = "behind"
     """Rows that had been confirmed are missing: the server came back with an older
     state."""

@@ -118,10 +118,12 @@ class RqWorker(SimpleWorker):
 
     @property
     def queue(self) -> Queue:
+        """The only queue of this worker."""
         return self.queues[0]
 
     @property
     def stopping(self) -> bool:
+        """True once the worker shall take no more jobs."""
         return self._stop_requested
 
     def stop_soon(self) -> None:
