@@ -28,6 +28,7 @@ from app.services.portable import PortableModels
 from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
 from app.services.seats import Seats
+from app.services.sleep import Sleep
 from app.services.submission import Submission
 from app.services.trainings import Trainings
 from app.services.webhooks import Webhooks
@@ -61,6 +62,7 @@ class Services:
     portable: PortableModels
     added: AddedModels
     exchanges: Exchanges
+    sleep: Sleep
     trainings: Trainings
     row_reader: RowReader
     row_feed: RowFeed

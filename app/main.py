@@ -49,6 +49,7 @@ from app.services.portable import PortableModels
 from app.services.row_feed import RowFeed
 from app.services.row_reader import RowReader
 from app.services.seats import Seats
+from app.services.sleep import Sleep
 from app.services.submission import Submission
 from app.services.trainings import Trainings
 from app.services.webhooks import Webhooks
@@ -89,6 +90,7 @@ def create_app(settings: Settings) -> FastAPI:
             services.webhooks.run(),
             services.packing.run(),
             services.exchanges.run(),
+            *([services.sleep.run()] if settings.asleep else []),
         ]
         tasks = [
             asyncio.create_task(work)
@@ -173,7 +175,10 @@ def _services(
     settings: Settings, links: LinkSignatures, key_file: KeyFile | None
 ) -> Services:
     store = Store(settings.redis_url, settings.redis_budget_s)
-    fleet = FleetWatch(store, settings.fleet_age_s)
+    added = AddedModels(settings)
+    fleet = FleetWatch(
+        store, settings.fleet_age_s, added.is_there if settings.asleep else None
+    )
     jobs = Jobs(store, fleet, settings.root_path, settings.full_jobs)
     metrics = Metrics()
     row_reader = RowReader(store, settings.redis_url)
@@ -186,7 +191,6 @@ def _services(
     metrics.body_bytes.set_function(lambda: bodies.bytes_held)
     keys_unread_s = key_file.unread_s if key_file else float
     metrics.keys_unread.set_function(keys_unread_s)
-    added = AddedModels(settings)
     models = Models(fleet, store, added.is_added)
     exchanges = Exchanges(settings, store, fleet)
     submission = Submission(settings, store, jobs, fleet, metrics.rejected)
@@ -218,6 +222,7 @@ def _services(
         pictures=Pictures(store, imaging, settings.mark),
         added=added,
         exchanges=exchanges,
+        sleep=Sleep(store, fleet, settings.asleep_s),
         trainings=Trainings(settings, added, models, submission, jobs, exchanges),
         portable=PortableModels(
             settings.portable_dir if settings.offers_portable else None,

@@ -205,6 +205,11 @@ class _FleetCollector:
                 len(self._fleet.workers),
             ),
             (
+                "pixelrnn_asleep",
+                "1 = no worker runs, and jobs are accepted for workers to come.",
+                int(bool(self._fleet.known) and not self._fleet.workers),
+            ),
+            (
                 "pixelrnn_models_refused",
                 "Models that a worker was given and does not serve.",
                 len(_refused_models(self._fleet)),

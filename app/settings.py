@@ -203,6 +203,12 @@ class Settings(RedisSettings):
     """Part of Redis's maxmemory that may be used, or of its machine's memory if it has
     none. Memory for the results of accepted jobs is reserved, and a job that would
     exceed this part is refused."""
+    asleep: bool = False
+    """Accept jobs while no worker runs, for the models that workers served within the
+    last day: for workers that are started when jobs wait."""
+    asleep_s: float = Field(default=600.0, gt=0)
+    """Seconds after which a job that was accepted while no worker ran
+    (`PIXELRNN_ASLEEP`) fails if no worker for it has come."""
     fleet_age_s: float = Field(default=0.5, ge=0)
     """Seconds for which the state of workers and queues is cached for checking
     requests."""

@@ -33,7 +33,7 @@ from worker.contract.durability import (
     is_loading,
     weaknesses,
 )
-from worker.contract.jobs import JobRecord, JobSpec, JobStatus
+from worker.contract.jobs import JobError, JobRecord, JobSpec, JobStatus
 from worker.contract.loader import digest_of, load
 from worker.contract.record import UnreadableError
 from worker.contract.submission import Allowance, SubmissionAnswer, SubmissionTerms
@@ -49,6 +49,7 @@ _BEYOND_ALLOWANCE = load("app", "beyond_allowance")
 _SPEND = load("app", "spend")
 _READ = load("app", "read")
 _WITHDRAW = load("app", "withdraw")
+_FAIL_ASLEEP = load("app", "fail_asleep")
 _FORGET = load("app", "forget")
 _FLEET = load("app", "fleet")
 _PACKING_DUE = load("app", "packing_due")
@@ -234,6 +235,7 @@ class Store:
         budget_s: seconds that one command may take, with its wait for a connection."""
         self._budget_s = budget_s
         self._announcements = AnnouncementReader()
+        self._remembered = AnnouncementReader()
         self._turn = asyncio.Semaphore(redis_connections.MAX_COMMAND_CONNECTIONS)
         """Lets calls proceed in order: the pool itself may give a free connection to a
         later call."""
@@ -351,10 +353,66 @@ class Store:
             scripts.CANCEL, scripts.of(job_id), [secrets.token_hex(8)]
         )
         if result == b"canceled":
-            await self._eval(
-                _WITHDRAW, [keys.job(job_id), rq_job_key(job_id)], [job_id]
-            )
+            await self._withdraw(job_id)
         return result.decode()
+
+    async def _withdraw(self, job_id: str) -> None:
+        """Remove an ended job from its queue."""
+        await self._eval(_WITHDRAW, [keys.job(job_id), rq_job_key(job_id)], [job_id])
+
+    async def remember(self, queue: str, at: float, announcements: list[str]) -> None:
+        """Keep the announcements of a queue's workers for a day. `at` is the time when
+        they were seen, by Redis's clock."""
+        await self._ask(
+            "HSET", keys.REMEMBERED, queue, json.dumps([at, *announcements])
+        )
+        await self._ask("EXPIRE", keys.REMEMBERED, keys.REMEMBERED_TTL_S)
+
+    async def remembered(self) -> dict[str, list[WorkerInfo]]:
+        """Return the workers of each queue as they were last remembered, if that was
+        within a day."""
+        async with (
+            self._within_budget(),
+            self._redis.pipeline(transaction=False) as pipe,
+        ):
+            pipe.time()
+            pipe.hgetall(keys.REMEMBERED)
+            (now, _), found = await pipe.execute()
+        seen = {queue.decode(): json.loads(text) for queue, text in found.items()}
+        texts = {
+            queue: announcements
+            for queue, (at, *announcements) in seen.items()
+            if at > now - keys.REMEMBERED_TTL_S
+        }
+        workers = self._remembered.read(
+            text for announcements in texts.values() for text in announcements
+        )
+        return {
+            queue: [worker for worker in workers if worker.queue == queue]
+            for queue in texts
+        }
+
+    async def asleep(self) -> dict[str, float]:
+        """Return the jobs in `keys.ASLEEP`, the earliest to fail first: id and the time
+        at which it fails."""
+        found = await self._ask("ZRANGE", keys.ASLEEP, 0, -1, "WITHSCORES")
+        return {
+            job_id.decode(): float(at)
+            for job_id, at in zip(found[::2], found[1::2], strict=True)
+        }
+
+    async def wake(self, job_ids: Sequence[str]) -> None:
+        """Remove jobs from `keys.ASLEEP`."""
+        if job_ids:
+            await self._ask("ZREM", keys.ASLEEP, *job_ids)
+
+    async def fail_asleep(self, job_id: str, error: JobError) -> None:
+        """Fail a job in `keys.ASLEEP` that no worker has begun. It leaves the queue."""
+        await self._eval(
+            _FAIL_ASLEEP, scripts.of(job_id), [job_id, error.model_dump_json()]
+        )
+        await self._withdraw(job_id)
+        await self.wake([job_id])
 
     async def delete(self, job_id: str) -> bool:
         """Delete an ended job except for its tombstone. Returns False, and deletes

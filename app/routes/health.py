@@ -38,13 +38,16 @@ async def healthz() -> Alive:
 async def readyz(services: ServicesDep) -> Ready:
     """200 if Redis answers and at least one worker has a model that is ready, else 503.
 
+    With `PIXELRNN_ASLEEP` it is 200 and `asleep` while jobs wait for workers to start.
+
     It is 200, with `accepts` false, while Redis is full or accepts no writes, because
     existing jobs can be read. Workers cannot announce themselves then.
     """
     fleet = await services.fleet.fresh()
     refusal = await services.submission.refusal(fleet)
     workers = [worker for worker in fleet.workers if worker.ready]
-    if not workers and not refusal:
+    is_asleep = services.settings.asleep and bool(fleet.known) and not workers
+    if not workers and not refusal and not is_asleep:
         raise NoWorkerError(
             "the workers are still loading or compiling their models"
             if fleet.workers
@@ -53,6 +56,7 @@ async def readyz(services: ServicesDep) -> Ready:
     cards = [card for worker in workers for card in worker.models if not card.compiling]
     weaknesses = list(fleet.redis.weaknesses)
     return Ready(
+        status="asleep" if is_asleep else "ready",
         workers=len(workers),
         models=sorted({card.name for card in cards if not card.owner}),
         durable=not weaknesses,

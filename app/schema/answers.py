@@ -472,9 +472,9 @@ class Alive(Described):
 class Ready(Described):
     """The service has a model that is ready. `accepts` says whether it accepts jobs."""
 
-    status: Literal["ready"] = "ready"
-    """Redis answers, and at least one worker has a model that is ready or `accepts` is
-    false."""
+    status: Literal["ready", "asleep"] = "ready"
+    """`ready`: Redis answers, and at least one worker has a model that is ready or
+    `accepts` is false. `asleep`: no worker has; jobs are accepted and wait for one."""
     workers: int
     """Number of live workers that have a model ready."""
     models: list[str]

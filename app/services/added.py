@@ -61,6 +61,7 @@ from worker.contract.added import (
     owner_of,
     uploads_in,
 )
+from worker.contract.cards import ModelCard
 from worker.contract.fairness import Shares
 
 MOST_MODELS = 40
@@ -220,6 +221,13 @@ class AddedModels:
             return False
         place = self._models / name
         return (place / CARD).is_file() and is_seen_by(place, caller.owner)
+
+    def is_there(self, card: ModelCard) -> bool:
+        """Return True unless an announced model was added and then deleted or
+        replaced."""
+        if not card.job:
+            return True
+        return self._models is not None and self.job_of(card.name) == card.job
 
     def job_of(self, name: str) -> str:
         """Return the id of the job that made an added model; empty if none did, or if

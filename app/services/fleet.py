@@ -3,15 +3,18 @@ read in advance, and seldom."""
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import structlog
+from anyio.to_thread import run_sync
 
 from app.errors import NoWorkerError
 from app.queue_entry import queue_key
 from app.store import Load, ServerState, Store
 from worker.contract import keys
-from worker.contract.cards import WorkerInfo
+from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 from worker.contract.kinds.add import KIND as ADD
 from worker.contract.kinds.train import KIND as TRAIN
@@ -94,8 +97,29 @@ class Fleet:
     """The live workers that draw, without drained ones."""
     load: Load
     redis: ServerState
-    has_trainer: bool = False
-    """True if there is a live trainer."""
+    trainers: tuple[WorkerInfo, ...] = ()
+    """The live trainers."""
+    remembered: Mapping[str, list[WorkerInfo]] = field(default_factory=dict)
+    """The last workers of each queue, if jobs are accepted while none runs."""
+
+    @cached_property
+    def known(self) -> list[WorkerInfo]:
+        """The workers whose models may be asked for: live ones first, then the
+        remembered ones of sleeping queues."""
+        asleep = [
+            worker
+            for queue, workers in self.remembered.items()
+            if self.is_asleep(queue)
+            for worker in workers
+            if not worker.is_trainer
+        ]
+        return [*self.workers, *asleep] if asleep else self.workers
+
+    def is_asleep(self, queue: str) -> bool:
+        """Return True if no worker of this queue runs and the last ones are
+        remembered."""
+        live = (*self.workers, *self.trainers)
+        return queue in self.remembered and all(one.queue != queue for one in live)
 
     def memory_for_jobs(self, share: float) -> int | None:
         """Return the bytes that open jobs may still write, if jobs may use this share
@@ -127,10 +151,11 @@ class Fleet:
 
     def queue_for(self, spec: JobSpec) -> str:
         """Return the queue of the workers that can do the job; of several, the one with
-        the fewest waiting jobs. Raises NoWorkerError if no live worker can do it."""
-        queues = dict.fromkeys(
-            worker.queue for worker in self.workers if worker.takes(spec)
-        )
+        the fewest waiting jobs. A sleeping queue is chosen if no live worker can do it.
+        Raises NoWorkerError if there is none."""
+        able = [worker for worker in self.known if worker.takes(spec)]
+        awake = [worker for worker in able if not self.is_asleep(worker.queue)]
+        queues = dict.fromkeys(worker.queue for worker in awake or able)
         if not queues:
             raise NoWorkerError(self._nobody_for(spec))
         return min(queues, key=lambda queue: self.load.depths.get(queue_key(queue), 0))
@@ -151,9 +176,13 @@ class Fleet:
             return None
 
         if spec.kind == TRAIN.word:
-            return None if self.has_trainer else "a trainer: none is there"
-        if not self.workers:
+            if self.is_asleep(keys.TRAIN_QUEUE):
+                return "a trainer is being started"
+            return None if self.trainers else "a trainer: none is there"
+        if not self.known:
             return "a worker: none is there"
+        if not self.workers:
+            return "a worker is being started"
         if spec.kind == ADD.word:
             if all(worker.version < spec.version for worker in self.workers):
                 return "a worker of a later version to examine it"
@@ -164,12 +193,14 @@ class Fleet:
             return None
         if able:
             return _weights_of(spec, able)
+        if any(worker.takes(spec) for worker in self.known):
+            return "a worker is being started"
         return _able_worker(spec, self.workers)
 
     def depths_of_workers(self) -> list[int]:
-        """Return the number of waiting jobs in the queue of each live worker."""
+        """Return the number of waiting jobs in the queue of each known worker."""
         return [
-            self.load.depths.get(queue_key(worker.queue), 0) for worker in self.workers
+            self.load.depths.get(queue_key(worker.queue), 0) for worker in self.known
         ]
 
     def _nobody_for(self, spec: JobSpec) -> str:
@@ -218,10 +249,18 @@ class FleetWatch:
     """Reads the fleet at intervals, and shares the result among requests. It reads
     again before the last result is too old, so that few requests have to wait."""
 
-    def __init__(self, store: Store, age_s: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        age_s: float,
+        is_there: Callable[[ModelCard], bool] | None = None,
+    ) -> None:
         """store: where the fleet is read.
-        age_s: seconds for which a result is used."""
+        age_s: seconds for which a result is used.
+        is_there: returns False if a remembered model was deleted. It reads the disk, so
+            it is called in a thread. None if jobs are refused while no worker runs."""
         self._store = store
+        self._is_there = is_there
         self._age_s = age_s
         self._look: asyncio.Task[Fleet] | None = None
         self._seen: Fleet | None = None
@@ -257,10 +296,29 @@ class FleetWatch:
         # Drained workers take no jobs.
         taking = [worker for worker in workers if not worker.drained]
         drawing = [worker for worker in taking if not worker.is_trainer]
-        seen = Fleet(drawing, load, server, len(drawing) < len(taking))
+        trainers = tuple(worker for worker in taking if worker.is_trainer)
+        seen = Fleet(drawing, load, server, trainers, await self._remembered())
         if self._seen is None or server.weaknesses != self._seen.redis.weaknesses:
             for weakness in server.weaknesses:
                 _log.warning("redis_may_lose_jobs", reason=weakness)
         if at >= self._seen_at:
             self._seen, self._seen_at = seen, at
         return seen
+
+    async def _remembered(self) -> dict[str, list[WorkerInfo]]:
+        if self._is_there is None:
+            return {}
+        found = await self._store.remembered()
+        return await run_sync(_without_deleted, found, self._is_there)
+
+
+def _without_deleted(
+    found: dict[str, list[WorkerInfo]], is_there: Callable[[ModelCard], bool]
+) -> dict[str, list[WorkerInfo]]:
+    return {
+        queue: [
+            worker.model_copy(update={"models": tuple(filter(is_there, worker.models))})
+            for worker in workers
+        ]
+        for queue, workers in found.items()
+    }

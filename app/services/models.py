@@ -45,7 +45,7 @@ class Models:
     async def all(self, caller: Caller) -> list[Model]:
         """Return all models that the caller sees, by name. If workers hold different
         models under one name, the one that is listed first in the fleet counts."""
-        workers = (await self._fleet.fresh()).workers
+        workers = (await self._fleet.fresh()).known
         return [_merged(name, workers) for name in _names(workers, caller)]
 
     async def refused_models(self, caller: Caller) -> list[RefusedModel]:
@@ -71,10 +71,10 @@ class Models:
         Raises NoWorkerError if there is no worker, and UnknownModelError if none serves
         such a model that the caller sees.
         """
-        workers = (await self._fleet.now()).workers
+        workers = (await self._fleet.now()).known
         if not any(card.name == name for worker in workers for card in worker.models):
             # It may have come a moment ago.
-            workers = (await self._fleet.fresh()).workers
+            workers = (await self._fleet.fresh()).known
         if not workers:
             raise _nobody()
         if workers is not self._merged_from:
@@ -92,7 +92,7 @@ class Models:
     ) -> tuple[bool, str | None]:
         """Return True if a live worker holds a model of this name, and its identity if
         the caller sees it (else None)."""
-        workers = (await self._fleet.fresh()).workers
+        workers = (await self._fleet.fresh()).known
         if name not in _names(workers, None):
             return False, None
         is_seen = name in _names(workers, caller)
@@ -106,7 +106,7 @@ class Models:
         until it is deleted, which workers notice seconds later.
         """
         for look in (self._fleet.now, self._fleet.fresh):
-            workers = (await look()).workers
+            workers = (await look()).known
             if not workers:
                 raise _nobody()
             cards = (card for worker in workers for card in worker.models)
@@ -315,6 +315,7 @@ def _merged(name: str, workers: list[WorkerInfo]) -> Model:
             on_processors=card.on_processors or None,
         )
         for worker, card in holders
+        if worker.name  # remembered ones have none
     ]
     return _model([card for _, card in holders], places)
 

@@ -204,8 +204,8 @@ class Submission:
             raise ClosedError(_CLOSED)
 
     async def any_queue(self) -> str:
-        """Return the name of the queue of some live worker, or of the default one."""
-        workers = (await self._fleet.now()).workers
+        """Return the name of the queue of some known worker, or of the default one."""
+        workers = (await self._fleet.now()).known
         return next((worker.queue for worker in workers), keys.QUEUE)
 
     async def submit(
@@ -268,6 +268,7 @@ class Submission:
             body=request.body,
             retention=request.retention,
             webhook=request.webhook,
+            asleep_s=settings.asleep_s if fleet.is_asleep(queue) else 0,
         )
 
     async def _accepted_job(
@@ -342,7 +343,7 @@ class Submission:
         much is drawn that this job fits."""
         self._rejected("queue-full")
         fleet = await self._fleet.now()
-        if not fleet.workers:
+        if not fleet.known:
             return NoWorkerError("the queue is full, and no worker is there to draw")
         load = fleet.load
         excess = max(load.mean_work, load.work + work - self._settings.queue_work)

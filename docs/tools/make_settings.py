@@ -44,9 +44,9 @@ GROUPS = {
     "WORKER_NAME QUEUE",
     "What clients may ask for": "CLIENT_RATE CLIENT_JOBS QUEUE_JOBS QUEUE_WORK "
     "FIELD_PIXELS REDIS_SHARE MAX_STREAMS MAX_UPLOAD_BYTES PACK_AFTER_S "
-    "FULL_JOBS",
+    "FULL_JOBS ASLEEP",
     "How long things may take": "REDIS_BUDGET_S FLEET_AGE_S PING_S RECEIVE_S STALL_S "
-    "DRAIN_S DRAIN_GRACE_S",
+    "DRAIN_S DRAIN_GRACE_S ASLEEP_S",
     "Logs and health": "ACCESS_LOG LOG_LEVEL METRICS_PORT HEALTH_FILE STEP_DELAY_S",
 }
 """Title of each table -> the settings in it, in their order. Those of no group are in a

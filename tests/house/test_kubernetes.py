@@ -29,6 +29,7 @@ def test_there_is_an_overlay_for_each_component() -> None:
         "ingress",
         "keda",
         "monitoring",
+        "sleep",
         "training",
     ]
     assert sorted(path.name for path in (K8S / "components").iterdir()) == [
@@ -135,7 +136,9 @@ def test_two_never_fight_over_a_number_of_pods(directory: Path) -> None:
         for kind in ("ScaledObject", "HorizontalPodAutoscaler")
         for each in named(manifests, kind).values()
     }
-    assert scaled == ({"worker"} if directory.name in ("keda", "example") else set())
+    assert scaled == (
+        {"worker"} if directory.name in ("keda", "sleep", "example") else set()
+    )
     deployments = named(manifests, "Deployment")
     assert all("replicas" not in deployments[name]["spec"] for name in scaled)
 
@@ -230,13 +233,15 @@ def test_a_trainer_shares_the_directory_of_added_models() -> None:
 
 
 def test_keda_counts_the_queue_that_workers_take_from() -> None:
-    """RQ's list of that name."""
+    """RQ's list of that name, and the jobs that workers hold."""
     from worker.contract import keys
 
-    (trigger,) = named(built(K8S / "overlays" / "keda"), "ScaledObject")["worker"][
-        "spec"
-    ]["triggers"]
-    assert trigger["metadata"]["listName"] == f"rq:queue:{keys.QUEUE}"
+    scaler = named(built(K8S / "overlays" / "sleep"), "ScaledObject")["worker"]["spec"]
+    assert [trigger["metadata"]["listName"] for trigger in scaler["triggers"]] == [
+        keys.RQ_QUEUE + keys.QUEUE,
+        keys.RQ_STARTED + keys.QUEUE,
+    ]
+    assert (scaler["minReplicaCount"], scaler["maxReplicaCount"]) == (0, 20)
 
 
 @whole

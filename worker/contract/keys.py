@@ -162,6 +162,18 @@ announcement: all workers and trainers may be gone that long before a user can t
 a name."""
 
 
+REMEMBERED = "px:remembered"
+"""Hash: queue -> JSON `[time, announcement, ...]` of its workers when they were last
+seen. Written by APIs that accept jobs while no worker runs, and kept for
+REMEMBERED_TTL_S."""
+
+REMEMBERED_TTL_S = 24 * 3600
+
+ASLEEP = "px:asleep"
+"""Sorted set of the ids of jobs for which no worker has come since they were accepted,
+by the time at which they fail for that. Jobs that were accepted while workers of their
+queue were alive are not in it."""
+
 WAS_OF = "of:"
 """Prefix of a tombstone that names its job's owner; earlier versions write the job's
 last status."""

@@ -61,6 +61,8 @@ class SubmissionTerms(Allowance):
     """Seconds for which the results are kept after the job's end."""
     webhook: str = ""
     """Address to call when the job ends; empty for none."""
+    asleep_s: float = 0
+    """Seconds within which a worker must come, else the job fails; 0 for no limit."""
 
 
 class SubmissionAnswer(StrEnum):

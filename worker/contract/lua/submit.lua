@@ -146,6 +146,13 @@ local function remember_webhook(created)
   outlive(keys.WEBHOOKS, keys.ACTIVE_TTL_S + terms.retention)
 end
 
+-- Have an API end the job if no worker comes in time (keys.ASLEEP).
+local function remember_limit(created)
+  if terms.asleep_s == 0 then return end
+  redis.call('ZADD', keys.ASLEEP, string.format('%.6f', tonumber(created) + terms.asleep_s), facts.id)
+  redis.call('EXPIRE', keys.ASLEEP, keys.ACTIVE_TTL_S)
+end
+
 local answer = accepted_before() or known_key()
 if answer then return answer end
 local tokens = tokens_of(terms, facts.allowance_key, at)
@@ -160,4 +167,5 @@ local ahead = open_books(created, turn, behind)
 if facts.work > 0 then redis.call('PUBLISH', keys.WORK_CHANNEL, facts.id) end
 remember_key()
 remember_webhook(created)
+remember_limit(created)
 return {'accepted', created, before, ahead, string.format('%.6f', tokens - 1), open_jobs(terms)}
