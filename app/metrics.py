@@ -3,7 +3,7 @@
 Each application has a registry of its own, so that one process can hold several.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
 
@@ -23,6 +23,7 @@ from prometheus_client.core import (
 )
 
 from app.services.fleet import Fleet
+from app.store import OwnerUsage
 from worker.contract import keys, logs
 from worker.contract.jobs import JobStatus
 from worker.contract.kinds import ALL_KINDS
@@ -142,17 +143,18 @@ class Metrics:
         """Count bytes of a stream that were sent."""
         self._streamed.inc(size)
 
-    def text(self, fleet: Fleet | None) -> bytes:
+    def text(self, fleet: Fleet | None, used: Sequence[OwnerUsage] = ()) -> bytes:
         """Return all metrics in Prometheus's text format.
 
         fleet: None if Redis does not respond; the figures of the fleet are then left
             out.
+        used: the usage of today.
         """
         self._redis_answers.set(int(fleet is not None))
         registries = [self.registry]
         if fleet is not None:
             shown = CollectorRegistry()
-            shown.register(_FleetCollector(fleet))
+            shown.register(_FleetCollector(fleet, used))
             registries.append(shown)
         return b"".join(generate_latest(registry) for registry in registries)
 
@@ -170,8 +172,9 @@ class _FleetCollector:
     """Reports figures of all workers and jobs, which are the same in every API process,
     because they come from Redis."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, used: Sequence[OwnerUsage]) -> None:
         self._fleet = fleet
+        self._used = used
 
     def collect(self) -> Iterator[Metric]:
         load = self._fleet.load
@@ -253,6 +256,15 @@ class _FleetCollector:
                 f"pixelrnn_trained_{what}", f"Trainings' {what}.", number
             )
         yield _first_rows(load.first_rows)
+        for what in ("images", "values", "seconds"):
+            family = CounterMetricFamily(
+                f"pixelrnn_used_{what}",
+                f"{what.capitalize()} of jobs that ended today (UTC); 0 at midnight.",
+                labels=("owner",),
+            )
+            for one in self._used:
+                family.add_metric([one.owner], getattr(one, what))
+            yield family
 
 
 def _first_rows(counted: Mapping[str, float]) -> HistogramMetricFamily:

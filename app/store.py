@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -43,6 +44,7 @@ _log = structlog.get_logger("pixelrnn.api")
 BATCH = 256
 """Entries in one reply from a stream, at most. An entry may contain many rows."""
 
+_DAY_S = 24 * 3600
 _OPEN = (JobStatus.QUEUED.value.encode(), JobStatus.RUNNING.value.encode())
 
 _BEYOND_ALLOWANCE = load("app", "beyond_allowance")
@@ -176,6 +178,18 @@ class Load:
     def mean_work(self) -> float:
         """Values that an open job still has to draw, on average."""
         return self.work / max(1, self.open_jobs)
+
+
+@dataclass(frozen=True)
+class OwnerUsage:
+    """What an owner's jobs that ended on one day have used (`keys.USAGE`)."""
+
+    day: int
+    """Number of the day (UTC) since 1970."""
+    owner: str
+    images: int
+    values: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -592,6 +606,29 @@ class Store:
 
     async def reopen_queue(self) -> None:
         await self._ask("DEL", keys.CLOSED)
+
+    async def usage(self, days: int) -> list[OwnerUsage]:
+        """Return the usage of the last `days` days, today first, by owner."""
+        today = int(time.time()) // _DAY_S
+        async with (
+            self._within_budget(),
+            self._redis.pipeline(transaction=False) as pipe,
+        ):
+            for day in range(today, today - days, -1):
+                pipe.hgetall(f"{keys.USAGE}{day}")
+            hashes = await pipe.execute()
+        found: list[OwnerUsage] = []
+        for ago, counts in enumerate(hashes):
+            owners = {name.decode().partition(":")[2] for name in counts}
+            for owner in sorted(owners):
+                images, values, seconds = (
+                    float(counts.get(f"{what}:{owner}".encode(), 0))
+                    for what in ("images", "values", "seconds")
+                )
+                found.append(
+                    OwnerUsage(today - ago, owner, int(images), int(values), seconds)
+                )
+        return found
 
     async def drain(self, name: str, started_at: float) -> None:
         """Ask a worker to take no more jobs until `undrain`. A later worker of this

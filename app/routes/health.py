@@ -127,9 +127,11 @@ async def metrics(services: ServicesDep) -> Response:
     services.metrics.open_trainings.set(trainings)
     services.metrics.added_bytes.set(size)
     fleet = None
+    used = []
     accepts = False
     with contextlib.suppress(*STORE_TROUBLE):
         fleet = await services.fleet.now()
+        used = await services.store.usage(1)
         accepts = not await services.submission.refusal(fleet)
     services.metrics.accepts.set(accepts)
-    return Response(services.metrics.text(fleet), media_type=CONTENT_TYPE_LATEST)
+    return Response(services.metrics.text(fleet, used), media_type=CONTENT_TYPE_LATEST)

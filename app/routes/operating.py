@@ -1,4 +1,5 @@
-"""Calls of operators, who have a key with the role `operator`: /workers and /queue.
+"""Calls of operators, who have a key with the role `operator`: /workers, /queue and
+/usage.
 Each is logged."""
 
 from typing import Annotated
@@ -7,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 
 from app.dependencies import JobId, ServicesDep, expect_operator
 from app.routes.known_query import KnownQueryRoute
-from app.schema.answers import OpenJob, QueueState, Worker, WorkerList
+from app.schema.answers import OpenJob, QueueState, UsageList, Worker, WorkerList
 from app.schema.openapi import refusals
 
 router = APIRouter(
@@ -99,3 +100,10 @@ async def close_queue(services: ServicesDep) -> None:
 async def reopen_queue(services: ServicesDep) -> None:
     """Take new jobs again. Only for operators."""
     await services.operating.close(undo=True)
+
+
+@router.get("/usage", operation_id="get_usage", responses=refusals(401, 503))
+async def get_usage(services: ServicesDep) -> UsageList:
+    """Images, values and seconds of each owner's jobs, by the day of their end. Only for
+    operators."""
+    return UsageList(usage=await services.operating.usage())

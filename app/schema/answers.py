@@ -1,7 +1,7 @@
 """Bodies of the API's answers; app.schema.request_bodies has those of requests."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -383,6 +383,28 @@ class QueueState(Described):
     """Number of all open jobs."""
     jobs: list[OpenJob]
     """The oldest ones first."""
+
+
+class Usage(Described):
+    """What one owner's jobs that ended on one day have used."""
+
+    day: date
+    """The day, in UTC."""
+    owner: str
+    """Name of the key; `anyone` without keys."""
+    images: int
+    """Images of jobs that succeeded."""
+    values: Int64
+    """Values (one colour of one pixel) that were drawn, in any job."""
+    seconds: float
+    """Time from start to end, summed over jobs, also of those drawn side by side."""
+
+
+class UsageList(Described):
+    """The usage of all owners in the last 35 days."""
+
+    usage: list[Usage]
+    """Today first, then by owner."""
 
 
 def _without_defaults(schema: dict[str, Any]) -> None:

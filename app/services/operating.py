@@ -1,13 +1,22 @@
 """What operators see and do: workers, and the jobs of all owners."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from app.access.callers import ANYONE
 from app.errors import UnknownWorkerError
-from app.schema.answers import Job, JobKind, OpenJob, QueueState, Worker, WorkerModel
+from app.schema.answers import (
+    Job,
+    JobKind,
+    OpenJob,
+    QueueState,
+    Usage,
+    Worker,
+    WorkerModel,
+)
 from app.services.fleet import FleetWatch
 from app.services.jobs import Jobs
 from app.store import Store
+from worker.contract import keys
 from worker.contract.cards import ModelCard, WorkerInfo
 from worker.contract.jobs import JobRecord
 
@@ -57,6 +66,19 @@ class Operating:
         it. Raises as all methods of `Jobs` for one job."""
         job, _ = await self._jobs.cancel(job_id, ANYONE)
         return job, _open_job(await self._jobs.record(job_id))
+
+    async def usage(self) -> list[Usage]:
+        """Return what each owner has used, of all days that are kept."""
+        return [
+            Usage(
+                day=date(1970, 1, 1) + timedelta(days=one.day),
+                owner=one.owner,
+                images=one.images,
+                values=one.values,
+                seconds=one.seconds,
+            )
+            for one in await self._store.usage(keys.USAGE_DAYS)
+        ]
 
     async def close(self, undo: bool) -> None:
         """Stop new jobs, or with `undo` take them again."""

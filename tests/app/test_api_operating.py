@@ -6,7 +6,7 @@ import structlog
 from app.access.api_keys import KeyEntry, digest_of
 from tests.app.answers import is_problem
 from tests.app.hand_worker import HandWorker
-from tests.app.holders import ALICE, KEYS, SAMPLE, settings
+from tests.app.holders import ALICE, BOB, KEYS, SAMPLE, settings
 from tests.app.live import serving
 from worker.contract import keys
 
@@ -90,3 +90,25 @@ def test_new_jobs_are_stopped_and_open_ones_are_not(
     assert client.get(f"/jobs/{job}").json()["status"] == "queued"
     assert client.delete("/queue/close").status_code == 204
     assert client.post("/sample", json=SAMPLE).status_code == 202
+
+
+def test_usage_is_counted_by_owner_once(redis_url: str, worker: HandWorker) -> None:
+    """Of a canceled job the rows that were drawn count, and no image."""
+    with (
+        serving(settings(redis_url, api_keys=WITH_OPERATOR)) as (url, _),
+        httpx.Client(base_url=url, timeout=60) as client,
+    ):
+        client.post("/sample", json={**SAMPLE, "n": 2}, headers=ALICE)
+        whole = worker.draw()
+        worker.settle(whole)  # as after a lost reply
+        client.post("/sample", json=SAMPLE, headers=BOB)
+        part = worker.take()
+        worker.rows(part, (0, 0))
+        worker.settle(part, "canceled")
+        is_problem(client.get("/usage", headers=ALICE), 403)
+        used = client.get("/usage", headers=OPERATOR).json()["usage"]
+        facts = [[one[what] for what in ("owner", "images", "values")] for one in used]
+        assert facts == [["alice", 2, 24], ["bob", 0, 3]]
+        metrics = client.get("/metrics", headers=OPERATOR).text
+        assert 'pixelrnn_used_values_total{owner="alice"} 24.0' in metrics
+        assert worker.redis.ttl(worker.redis.keys(f"{keys.USAGE}*")[0]) > 0

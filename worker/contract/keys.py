@@ -112,6 +112,15 @@ average."""
 TOTALS = "px:totals"
 """Hash: `kind:status` -> number of jobs that have ended so."""
 
+USAGE = "px:usage:"
+"""Prefix of a hash; the number of a day (UTC) since 1970 follows. `images:OWNER`,
+`values:OWNER`, `seconds:OWNER`: what the owner's jobs that ended on this day have drawn,
+and the time from their starts to their ends."""
+
+USAGE_DAYS = 35
+USAGE_TTL_S = (USAGE_DAYS + 1) * 24 * 3600
+"""Seconds for which the usage of a day is kept after its last job."""
+
 TRAINED = "px:trained"
 TRAINED_FIELDS = ("updates", "images")
 """Hash: updates of all trainings, and images that they learned from."""

@@ -117,6 +117,7 @@ def arguments(
         room=room_of(spec),
         input=input_room(input_bytes),
         rows_room=rows_room(spec),
+        images=spec.images if spec.work else 0,
         line=f"{priority}:{terms.client}",
         turn=max(PRIORITY_WEIGHTS.values()) // PRIORITY_WEIGHTS[priority],
         listed_key=keys.listed_ids(terms.owner),
@@ -192,6 +193,8 @@ class _JobFacts(BaseModel):
     input: int
     """Bytes that are written with it."""
     rows_room: int
+    images: int
+    """Images that count as its owner's usage once it has succeeded."""
     line: str
     """The line in which it takes its turn (`keys.turns`)."""
     turn: int

@@ -97,6 +97,18 @@ local function unbook_rows(job)
   take_room(string.sub(job, #keys.JOB + 1), share(tonumber(room or 0), rows, rows_total))
 end
 
+-- Count for its owner what an ended job has used. A job that an API of 0.4.0 accepted has no `images`.
+local function book_usage(job, status, values, seconds, at)
+  local owner, images = unpack(redis.call('HMGET', job, 'client', 'images'))
+  if not owner then return end
+  local day = keys.USAGE .. string.format('%d', math.floor(at / 86400))
+  if status ~= 'succeeded' then images = 0 end
+  redis.call('HINCRBY', day, 'images:' .. owner, images or 0)
+  redis.call('HINCRBY', day, 'values:' .. owner, values)
+  redis.call('HINCRBYFLOAT', day, 'seconds:' .. owner, string.format('%.3f', math.max(seconds, 0)))
+  redis.call('EXPIRE', day, keys.USAGE_TTL_S)
+end
+
 -- Count a job that has just ended. Only jobs with rows count for the time that a model takes.
 local function close_books(job, status, at)
   local ticket, work, rows, rows_total, kind, model, started = unpack(redis.call(
@@ -107,6 +119,9 @@ local function close_books(job, status, at)
   settle_ticket(ticket, left)
   redis.call('HINCRBY', keys.TOTALS, kind .. ':' .. status, 1)
   redis.call('EXPIRE', keys.TOTALS, keys.ACTIVE_TTL_S)
+  if started then
+    book_usage(job, status, status == 'succeeded' and work or work - left, at - tonumber(started), at)
+  end
   if status ~= 'succeeded' then return end
   if left > 0 then drawn(left, at) end
   if rows_total == 0 or not started then return end

@@ -122,7 +122,7 @@ local function open_books(created, turn, behind)
   redis.call('EXPIRE', keys.LOAD, keys.ACTIVE_TTL_S)
   redis.call('EXPIRE', keys.ROOM, keys.ACTIVE_TTL_S)
   redis.call('HSET', KEYS[1], 'client', terms.owner, 'ticket', ticket, 'kind', facts.kind, 'model', facts.model,
-             'work', facts.work, 'rows_room', facts.rows_room, 'ahead', ahead, 'queue', terms.queue, 'turn', turn)
+             'work', facts.work, 'rows_room', facts.rows_room, 'images', facts.images, 'ahead', ahead, 'queue', terms.queue, 'turn', turn)
   hold_bytes(KEYS[1], facts.room + facts.input, at + keys.ACTIVE_TTL_S, at)
   if terms.retention ~= keys.RESULT_TTL_S then redis.call('HSET', KEYS[1], 'retention', terms.retention) end
   redis.call('ZADD', facts.listed_key, created, facts.id)
