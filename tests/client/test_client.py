@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from model_core import complete, encode, load_model, sample
+from model_core import complete, load_model, sample
 from model_core.data.pixels import values_to_pixels
 from pixelrnn.client import (
     ApiError,
@@ -218,49 +218,6 @@ def test_every_kind_of_job_ends_in_its_result(service: str, tmp_path: Path) -> N
         assert {job.id for job in jobs} <= {
             job.id for job in client.jobs(status="succeeded")
         }
-
-
-def test_pictures_become_a_file_and_come_back(
-    service: str, all_models_dir: Path, tmp_path: Path
-) -> None:
-    """The bytes that the library makes of them; from bytes and from files, blocking and with asyncio."""
-    model = load_model("tiny-rgb", models_dir=all_models_dir)
-    values = sample(model, n=3, seed=7)
-    pixels = values_to_pixels(values.numpy(), model.config.values).transpose(0, 2, 3, 1)
-    pictures = [tmp_path / f"{i}.png" for i in range(3)]
-    for picture, shown in zip(pictures, pixels, strict=True):
-        Image.fromarray(shown).save(picture)
-    file = tmp_path / "pictures.pxrn"
-    with Client(service) as client:
-        job = client.encode("tiny-rgb", pictures)
-        file.write_bytes(job.blob(timeout_s=60))
-        assert file.read_bytes() == encode(model, values)
-        result = job.result()
-        assert (result["pictures"], result["bytes"], result["type"]) == (
-            3,
-            file.stat().st_size,
-            "encoding",
-        )
-        assert {
-            (row.sample, row.y): row.pixels for row in client.decode(file).rows()
-        } == {(i, y): pixels[i, y].tobytes() for i in range(3) for y in range(5)}
-        spoilt = client.decode(file.read_bytes()[:-1])
-        with pytest.raises(JobEndedError, match="the file ends within a stripe"):
-            spoilt.wait()
-        with pytest.raises(ApiError, match="no file of coded images"):
-            client.decode(b"GIF89a")
-
-    async def asynchronously() -> bytes:
-        async with AsyncClient(service) as client:
-            job = await client.encode(
-                "tiny-rgb", [picture.read_bytes() for picture in pictures]
-            )
-            again = await client.decode(await job.blob())
-            assert len((await again.result())["images"]) == 3
-            return await again.image(sample=2)
-
-    with Image.open(io.BytesIO(asyncio.run(asynchronously()))) as picture:
-        assert picture.tobytes() == pixels[2].tobytes()
 
 
 def test_links_open_a_job_to_whoever_has_them(service: str) -> None:

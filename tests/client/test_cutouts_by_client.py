@@ -1,6 +1,5 @@
-"""Holes of a larger picture, by the client and by the command: each is filled as `complete` of its cut-out does."""
+"""Holes of a larger picture, by the command and the client."""
 
-import io
 import json
 from pathlib import Path
 
@@ -26,52 +25,9 @@ def pictures() -> tuple[Image.Image, Image.Image]:
     return Image.fromarray(noise.astype(np.uint8)).convert("RGB"), mask
 
 
-def opened(file: bytes) -> Image.Image:
-    return Image.open(io.BytesIO(file)).convert("RGB")
-
-
-def test_each_hole_is_that_of_complete_alone(service: str) -> None:
-    """With the noise of the images of the seed, cut-out after cut-out, picture after picture."""
-    picture, mask = pictures()
-    with Client(service) as client:
-        job = client.complete(
-            "tiny-cnn", picture, mask, n=2, seed=3, first=5, fit="crop"
-        )
-        result = job.result()
-        found = [opened(job.image(sample=j)) for j in range(2)]
-        assert [
-            (each["x"], each["y"]) for each in result.get("cutouts") or ()
-        ] == PLACES
-        assert [image.size for image in found] == [SIZE, SIZE]
-        for j, image in enumerate(found):
-            assert Image.composite(picture, image, mask).tobytes() == picture.tobytes()
-            for k, (x, y) in enumerate(PLACES):
-                window = (x, y, x + 5, y + 6)
-                one = client.complete(
-                    "tiny-cnn",
-                    image.crop(window),
-                    mask.crop(window),
-                    seed=3,
-                    first=5 + 3 * j + k,
-                )
-                receipt, cutout = (
-                    one.result().get("posterior"),
-                    (result.get("cutouts") or [])[k],
-                )
-                assert opened(one.image()).tobytes() == image.crop(window).tobytes()
-                assert receipt is not None
-                assert (receipt.get("nats") or [])[0] == cutout["nats"][j]
-        rows = list(job.rows())
-        assert {(row.sample, row.cutout) for row in rows} == {
-            (j, k) for j in range(2) for k in range(3)
-        }
-        assert (job.state["n"], len(rows)) == (2, job.state["rows_total"])
-        with pytest.raises(ServiceError, match="have it whole"):
-            job.images()
-
-
 def test_the_command_writes_the_whole_picture(service: str, tmp_path: Path) -> None:
-    """With a sentence on each cut-out; without a service it says what it expects."""
+    """With a sentence on each cut-out; without a service it says what it expects. In the
+    client, rows are of cut-outs, which are no images."""
     picture, mask = pictures()
     picture.save(tmp_path / "picture.png")
     mask.save(tmp_path / "mask.png")
@@ -85,12 +41,18 @@ def test_the_command_writes_the_whole_picture(service: str, tmp_path: Path) -> N
         "--json",
     ]
     done = pixelrnn(*words, "--url", service, "--out", tmp_path / "filled.png")
-    assert [
-        (each["x"], each["y"]) for each in json.loads(done.stdout)["result"]["cutouts"]
-    ] == PLACES
+    told = json.loads(done.stdout)
+    places = [(each["x"], each["y"]) for each in told["result"]["cutouts"]]
+    assert places == PLACES
     assert "cut-outs: (6, 1) " in done.stderr
     with Image.open(tmp_path / "filled.png") as filled:
         assert (filled.size, filled.mode) == (SIZE, "RGB")
+        assert Image.composite(picture, filled, mask).tobytes() == picture.tobytes()
+    with Client(service) as client:
+        job = client.job(told["id"])
+        assert {row.cutout for row in job.rows()} == {0, 1, 2}
+        with pytest.raises(ServiceError, match="have it whole"):
+            job.images()
     refused = ended(*words, "--models-dir", tmp_path)
     assert refused.returncode == 2
     assert "add --url" in refused.stderr

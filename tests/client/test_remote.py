@@ -17,8 +17,7 @@ from tests.client.by_command import LIMIT_S, command, ended, pixelrnn, pixels, r
 from tests.house.pseudo_terminal import in_terminal
 
 
-@pytest.mark.parametrize("verb", ["sample", "complete"])
-@pytest.mark.parametrize("suffix", ["png", "webp"])
+@pytest.mark.parametrize(("verb", "suffix"), [("sample", "png"), ("complete", "webp")])
 def test_pictures_are_those_that_are_drawn_here(
     service: str,
     all_models_dir: Path,
