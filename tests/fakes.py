@@ -4,6 +4,7 @@ import copy
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from model_core.image_request import ImageRequest
 from worker.contract.cards import ModelCard
 from worker.contract.events import RowDrawn, row_entry
+from worker.contract.jobs import JobSpec
 from worker.orders.claims import Outcome
 from worker.orders.images import NewRow
 from worker.orders.usage import Usage
@@ -31,6 +33,15 @@ def fake_card(name: str = "fake") -> ModelCard:
         data="none",
         digest="0" * 64,
     )
+
+
+def job_spec(card: ModelCard, **changes: Any) -> JobSpec:
+    """A job of one image by this model, with these changes."""
+    shape = "height", "width", "channels", "small_height", "small_width"
+    fields = {name: getattr(card, name) for name in shape}
+    fields |= {"id": "j", "kind": "sample", "model": card.name, "digest": card.digest}
+    fields |= {"seed": 1, "n": 1, "temperature": 1}
+    return JobSpec.model_validate(fields | changes)
 
 
 def fake_value(seed: int, sample: int, y: int, x: int) -> int:

@@ -20,9 +20,6 @@ from worker.contract.events import Stage, row_entry
 from worker.contract.jobs import VERSION, JobSpec
 from worker.contract.kind import Summary
 from worker.contract.kinds import KINDS
-from worker.contract.kinds.complete import CompletionSummary, Receipt
-from worker.contract.kinds.encode import EncodeSummary
-from worker.contract.kinds.score import ScoreSummary
 from worker.queue.scripts import TAKE
 
 _GREY_SHAPE = {"height": 4, "width": 3, "channels": 1, "values": 2}
@@ -135,55 +132,17 @@ class HandWorker:
         text = json.dumps(error) if error else ""
         return self._run(scripts.SETTLE, spec.id, self.token, status, text)
 
-    def settle_score(
-        self, spec: JobSpec, score: ScoreSummary, bits: bytes, heat: bytes
-    ) -> int:
-        text = score.model_dump_json()
-        return self._run(
-            scripts.SETTLE,
-            spec.id,
-            self.token,
-            "succeeded",
-            "",
-            text,
-            "bits",
-            bits,
-            "heat",
-            heat,
-        )
-
-    def settle_ranked(self, spec: JobSpec, *sample_nats: float) -> int:
-        text = CompletionSummary(sample_nats=sample_nats).model_dump_json()
-        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", text)
-
-    def settle_completed(self, spec: JobSpec, receipt: Receipt) -> int:
-        """Of a completion by `posterior`, without its maps."""
-        text = CompletionSummary(posterior=receipt).model_dump_json()
-        return self._run(scripts.SETTLE, spec.id, self.token, "succeeded", "", text)
-
-    def settle_told(self, spec: JobSpec, summary: Summary) -> int:
-        """Of a job that has a summary, and nothing beside it."""
-        return self._run(
-            scripts.SETTLE,
-            spec.id,
-            self.token,
-            "succeeded",
-            "",
-            summary.model_dump_json(),
-        )
-
-    def settle_encoded(self, spec: JobSpec, summary: EncodeSummary, blob: bytes) -> int:
+    def settle_told(self, spec: JobSpec, summary: Summary, **kept: bytes) -> int:
+        """Of a job that has a summary, and what is kept beside it."""
+        pairs = [part for pair in kept.items() for part in pair]
         text = summary.model_dump_json()
         return self._run(
-            scripts.SETTLE, spec.id, self.token, "succeeded", "", text, "blob", blob
+            scripts.SETTLE, spec.id, self.token, "succeeded", "", text, *pairs
         )
 
-    def settle_kept(self, spec: JobSpec, summary: str, **kept: bytes) -> int:
-        """Of any job, with what is kept beside its summary."""
-        pairs = [part for pair in kept.items() for part in pair]
-        return self._run(
-            scripts.SETTLE, spec.id, self.token, "succeeded", "", summary, *pairs
-        )
+    def progress(self, spec: JobSpec, *words: object, token: str = "") -> object:
+        """Report a share, and perhaps an estimate; return what the script says."""
+        return self._run(scripts.PROGRESS, spec.id, token or self.token, *words)
 
     def cancel(self, spec: JobSpec, word: str) -> object:
         """As the API would, in a call with this word of its own; returns what the script says."""

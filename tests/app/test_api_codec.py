@@ -75,7 +75,7 @@ def test_pictures_reach_the_worker_and_their_file_the_client(
     )
     pixels = b"".join(picture.tobytes() for picture in PICTURES)
     assert worker.redis.hget(keys.image(spec.id), "pixels") == pixels
-    worker.settle_encoded(spec, SUMMARY, FILE)
+    worker.settle_told(spec, SUMMARY, blob=FILE)
     result = client.get(job["links"]["self"]).json()["result"]
     images = [f"/jobs/{spec.id}/image?sample={i}" for i in range(3)]
     assert result == {

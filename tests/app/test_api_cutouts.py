@@ -97,7 +97,7 @@ def draw(worker: HandWorker, spec: JobSpec, count: int | None = None) -> None:
         )
         for i in range(spec.n)
     ]
-    worker.settle_kept(spec, SeveralSummary(pictures=tuple(parts)).model_dump_json())
+    worker.settle_told(spec, SeveralSummary(pictures=tuple(parts)))
 
 
 def picture(client: httpx.Client, spec: JobSpec, query: str = "") -> Image.Image:

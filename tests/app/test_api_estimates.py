@@ -11,7 +11,7 @@ from app.schema.event_data import EstimateEvent
 from tests.app.completions import POSTERIOR, announce, post
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.live import Event, events_of
-from worker.contract import keys, scripts
+from worker.contract import keys
 from worker.contract.events import estimate_entry
 from worker.contract.jobs import JobSpec
 
@@ -29,8 +29,8 @@ def posterior(worker: HandWorker) -> HandWorker:
 def tell(
     worker: HandWorker, spec: JobSpec, share: float, mean: bytes, sample: int = 0
 ) -> None:
-    words = [worker.token, share, estimate_entry(sample, share, mean)]
-    assert worker.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), *words) == b"ok"
+    entry = estimate_entry(sample, share, mean)
+    assert worker.progress(spec, share, entry) == b"ok"
 
 
 def begun(
@@ -137,16 +137,9 @@ def test_whoever_waits_or_looks_at_the_picture_is_not_told(
 def test_owner_alone_estimates(client: httpx.Client, posterior: HandWorker) -> None:
     """A worker that has lost the job to another, or whose job has ended, writes nothing."""
     spec, _ = begun(client, posterior)
-    words = ["somebody else", 0.5, estimate_entry(0, 0.5, bytes(12))]
-    assert (
-        posterior.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), *words)
-        == b"lost"
-    )
+    words = 0.5, estimate_entry(0, 0.5, bytes(12))
+    assert posterior.progress(spec, *words, token="somebody else") == b"lost"
     posterior.rows(spec, *((0, y) for y in range(4)))
     posterior.settle(spec)
-    words[0] = posterior.token
-    assert (
-        posterior.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), *words)
-        == b"lost"
-    )
+    assert posterior.progress(spec, *words) == b"lost"
     assert not posterior.redis.exists(keys.estimate(spec.id))

@@ -12,7 +12,7 @@ from app.imaging.npy import npy_file
 from tests.app.answers import is_problem
 from tests.app.hand_worker import COLOUR, GREY, SCALES, HandWorker, image_bytes
 from tests.app.pictures import png
-from worker.contract import keys, scripts
+from worker.contract import keys
 from worker.contract.kinds import KINDS
 from worker.contract.options import options_version
 from worker.contract.size import PUT_OFF
@@ -68,9 +68,7 @@ def test_a_field_says_that_it_waits_only_where_it_does(
     link = ask(client, size="7x9").json()["links"]["self"]
     spec = worker.take()
     assert client.get(link).json()["waits_for"] is None
-    worker.redis.eval(
-        scripts.PROGRESS, 4, *scripts.of(spec.id), worker.token, f"{PUT_OFF:.4f}", ""
-    )
+    worker.progress(spec, f"{PUT_OFF:.4f}", "")
     assert "two other widths" in client.get(link).json()["waits_for"]
     worker.rows(spec, (0, 0))
     assert client.get(link).json()["waits_for"] is None

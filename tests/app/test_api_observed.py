@@ -8,8 +8,9 @@ import structlog
 
 from app.settings import Settings
 from tests.app.answers import metric
-from tests.app.hand_worker import HandWorker
+from tests.app.hand_worker import GREY, HandWorker
 from tests.app.live import speaking
+from tests.fakes import job_spec
 from worker.contract.jobs import JobSpec
 
 SAMPLE = {"model": "grey"}
@@ -89,18 +90,7 @@ def test_metrics_have_no_path_of_the_clients_when_scraped(
 
 def test_spec_is_short_when_written() -> None:
     """Without what is as usual: a worker of an earlier version refuses fields that it does not know."""
-    spec = JobSpec(
-        id="a",
-        kind="sample",
-        model="m",
-        digest="d",
-        seed=1,
-        n=1,
-        temperature=1,
-        height=1,
-        width=1,
-        channels=1,
-    )
+    spec = job_spec(GREY)
     assert "rank" not in spec.entry()
     assert JobSpec.model_validate_json(spec.entry()) == spec
 

@@ -14,11 +14,11 @@ from app.services.partial_pictures import PartialPictures
 from app.services.row_feed import FeedEvent
 from tests.app.answers import metric
 from tests.app.connections import connected
-from tests.app.hand_worker import HandWorker, eventually
+from tests.app.hand_worker import GREY, HandWorker, eventually
 from tests.app.holders import settings
 from tests.app.live import serving
 from tests.app.pictures import png
-from worker.contract.jobs import JobSpec
+from tests.fakes import job_spec
 
 CALL = {"model": "grey", "prompt": "", "seed": 7}
 POST = "POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{}"
@@ -129,17 +129,7 @@ def test_stream_of_a_job_that_fails_ends_with_the_error(
 
 def test_partial_images_are_what_particles_expect_and_then_rows() -> None:
     """Each once its share is reached, by whichever tells first; what a completion keeps is there before its rows."""
-    shape = {"height": 4, "width": 1, "channels": 1}
-    spec = JobSpec(
-        id="a",
-        kind="complete",
-        model="grey",
-        digest="",
-        seed=1,
-        n=1,
-        temperature=1,
-        **shape,
-    )
+    spec = job_spec(GREY, kind="complete", width=1)
     partial = PartialPictures(3, spec, b"abcd")
 
     def estimate(share: float) -> FeedEvent:

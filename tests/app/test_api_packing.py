@@ -214,7 +214,7 @@ def test_jobs_are_packed_when_redis_is_full(
     score = client.post(
         "/score", data={"model": "scorer"}, files={"image": picture}
     ).json()
-    worker.settle_score(worker.take(), SCORE, bytes(48), bytes(36))
+    worker.settle_told(worker.take(), SCORE, bits=bytes(48), heat=bytes(36))
     drawn = client.post("/sample", json={"model": "scorer", "n": 2, "seed": 3}).json()
     worker.draw()
     worker.redis.config_set("maxmemory", 1)
@@ -314,10 +314,10 @@ def test_maps_and_given_pictures_are_the_same_when_they_are_packed(
         score = client.post(
             "/score", data={"model": "scorer"}, files={"image": picture}
         ).json()
-        worker.settle_score(worker.take(), SCORE, bits, heat)
+        worker.settle_told(worker.take(), SCORE, bits=bits, heat=heat)
         fields = {"image": png(Image.frombytes("RGB", (6, 4), bytes(72)))}
         coded = client.post("/encode", data={"model": "scales"}, files=fields).json()
-        worker.settle_encoded(worker.take(), ENCODED, os.urandom(50))
+        worker.settle_told(worker.take(), ENCODED, blob=os.urandom(50))
         links = [
             job["links"]["self"] + path for job in (score, coded) for path in paths
         ]

@@ -76,7 +76,7 @@ def accepted(answer: httpx.Response) -> dict:
 def scored(client: httpx.Client, worker: HandWorker) -> tuple[dict, JobSpec]:
     job = accepted(score(client))
     spec = worker.take()
-    worker.settle_score(spec, SCORE, BITS, HEAT)
+    worker.settle_told(spec, SCORE, bits=BITS, heat=HEAT)
     return client.get(job["links"]["self"]).json(), spec
 
 
@@ -395,7 +395,8 @@ def test_score_says_what_was_expected_when_a_pixel_is_asked_about(
         probabilities=(0.25, 0.75), value=1, bits=0.415, entropy_bits=0.811
     )
     pixel = PixelBelief(x=1, y=2, colours=(colour,))
-    worker.settle_score(spec, SCORE.model_copy(update={"pixel": pixel}), BITS, HEAT)
+    summary = SCORE.model_copy(update={"pixel": pixel})
+    worker.settle_told(spec, summary, bits=BITS, heat=HEAT)
     assert client.get(job["links"]["self"]).json()["result"][
         "pixel"
     ] == pixel.model_dump(mode="json")
@@ -420,7 +421,8 @@ def test_score_says_what_mattered_for_a_pixel_when_asked(
     )
     slopes = ((0.5, -1.25e-18, 0.0),) + ((0.0,) * 3,) * 3
     pixel = PixelBelief(x=1, y=2, colours=(colour,), influence=slopes)
-    worker.settle_score(spec, SCORE.model_copy(update={"pixel": pixel}), BITS, HEAT)
+    summary = SCORE.model_copy(update={"pixel": pixel})
+    worker.settle_told(spec, summary, bits=BITS, heat=HEAT)
     found = client.get(job["links"]["self"]).json()["result"]["pixel"]
     assert found["influence"] == [list(row) for row in slopes]
     accepted(score(client, x=1, y=2, influence=False))

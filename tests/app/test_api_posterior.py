@@ -377,31 +377,16 @@ def test_progress_counts_what_particles_have_done(
     spec = posterior.take()
     seen = []
     for share in ("0.2", "0.4", "0.3"):
-        assert (
-            posterior.redis.eval(
-                scripts.PROGRESS, 4, *scripts.of(spec.id), posterior.token, share
-            )
-            == b"ok"
-        )
+        assert posterior.progress(spec, share) == b"ok"
         job = client.get(f"/jobs/{spec.id}").json()
         seen.append(job["progress"])
         assert job["eta_s"] is not None
     assert seen == [0.2, 0.4, 0.4]
     posterior.rows(spec, *((0, y) for y in range(4)))
     assert client.get(f"/jobs/{spec.id}").json()["progress"] == 0.5
-    assert (
-        posterior.redis.eval(
-            scripts.PROGRESS, 4, *scripts.of(spec.id), "another", "0.9"
-        )
-        == b"lost"
-    )
+    assert posterior.progress(spec, "0.9", token="another") == b"lost"
     client.post(f"/jobs/{spec.id}/cancel")
-    assert (
-        posterior.redis.eval(
-            scripts.PROGRESS, 4, *scripts.of(spec.id), posterior.token, "0.9"
-        )
-        == b"canceling"
-    )
+    assert posterior.progress(spec, "0.9") == b"canceling"
 
 
 def test_receipt_and_marginals_are_served_when_the_job_has_ended(

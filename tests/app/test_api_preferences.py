@@ -14,6 +14,7 @@ from tests.app.answers import is_problem
 from tests.app.hand_worker import GREY, SCALES, SCORER, HandWorker, eventually
 from tests.app.live import events_of
 from tests.app.pictures import grey, png
+from worker.contract.kinds.complete import CompletionSummary
 
 SAMPLE = {"model": "grey", "seed": 3}
 
@@ -257,7 +258,7 @@ def test_completions_are_ranked_when_asked(
     spec = worker.take()
     assert spec.options.rank  # pyright: ignore[reportAttributeAccessIssue]
     worker.rows(spec, *((s, y) for y in range(4) for s in range(3)))
-    worker.settle_ranked(spec, 7.5, 2.25, 9.0)
+    worker.settle_told(spec, CompletionSummary(sample_nats=(7.5, 2.25, 9.0)))
     ranking = client.get(job["links"]["self"]).json()["result"]["ranking"]
     assert [(image["sample"], image["nats"]) for image in ranking] == [
         (1, 2.25),

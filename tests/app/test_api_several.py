@@ -2,15 +2,16 @@
 
 import io
 import json
-import zipfile
 from collections.abc import Sequence
 
 import httpx
+import numpy as np
 import pytest
 from PIL import Image
 
 from tests.app.hand_worker import SCORER, HandWorker
 from tests.app.pictures import png
+from tests.archives import npy, zipped
 from worker.contract import keys
 from worker.contract.jobs import JobSpec
 from worker.contract.kinds.score import ScoreSummary
@@ -21,12 +22,8 @@ def grey(pixel: int, size: tuple[int, int] = (3, 4)) -> bytes:
     return png(Image.new("L", size, pixel))
 
 
-def zipped(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in files.items():
-            archive.writestr(name, data)
-    return out.getvalue()
+def npy_of(count: int) -> bytes:
+    return npy(np.zeros((count, 1, 4, 3), np.uint8))
 
 
 def sent(
@@ -53,8 +50,6 @@ def test_pictures_lie_one_after_the_other(
     """Files, arrays of several and a zip, in order; hidden files and folders of a zip are none. The job says so, and
     that earlier workers leave it alone; a job of one picture is as it was."""
     worker.announce(SCORER)
-    array = io.BytesIO()
-    array.write(npy_of(2))
     archive = zipped(
         {
             "a/": b"",
@@ -67,7 +62,7 @@ def test_pictures_lie_one_after_the_other(
     answer = client.post(
         "/score",
         data={"model": "scorer"},
-        files=sent([grey(255), array.getvalue(), archive]),
+        files=sent([grey(255), npy_of(2), archive]),
     )
     spec, pixels, _ = accepted(worker, answer)
     assert pixels == b"".join(bytes([pixel] * 12) for pixel in (255, 0, 0, 255, 0))
@@ -77,21 +72,6 @@ def test_pictures_lie_one_after_the_other(
     )[0]
     assert (one.n, one.options.picture_count, one.version) == (1, 1, 1)
     assert spec.work == 5 * one.work
-
-
-def npy_of(count: int) -> bytes:
-    head = (
-        f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({count}, 1, 4, 3), }}".ljust(
-            117
-        )
-        + "\n"
-    )
-    return (
-        b"\x93NUMPY\x01\x00"
-        + len(head).to_bytes(2, "little")
-        + head.encode()
-        + bytes(12 * count)
-    )
 
 
 def test_a_mask_is_for_all_or_for_each(
@@ -202,9 +182,9 @@ def test_each_picture_of_a_score_is_seen(
         "quantised_pixels": 0,
     }
     each = [ScoreSummary(nats=nats, uniform_bits=1.0, **numbers) for nats in (1.0, 2.0)]
-    text = SeveralSummary(pictures=tuple(each)).model_dump_json()
+    summary = SeveralSummary(pictures=tuple(each))
     bits, heat = bytes(48) + b"\0\0\x80\x3f" * 12, bytes(36) + b"\xff" * 36
-    worker.settle_kept(spec, text, bits=bits, heat=heat)
+    worker.settle_told(spec, summary, bits=bits, heat=heat)
     job = f"/jobs/{spec.id}"
     result = client.get(job).json()["result"]
     assert result["type"] == "scores"

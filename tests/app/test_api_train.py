@@ -23,16 +23,11 @@ from tests.app.hand_worker import GREY, HandWorker
 from tests.app.holders import settings
 from tests.app.live import process_serving, serving, speaking
 from tests.app.pictures import encoded, with_preview
+from tests.archives import npz, picture
 from worker.contract import keys
 from worker.contract.added import AddedCard, JobFiles, is_trained
 from worker.contract.jobs import JobSpec
 from worker.contract.kinds.train import TrainOptions
-
-
-def picture(width: int = 4, height: int = 4, kind: str = "PNG") -> bytes:
-    file = io.BytesIO()
-    Image.new("1", (width, height)).save(file, kind)
-    return file.getvalue()
 
 
 def zipped(*files: tuple[str | zipfile.ZipInfo, bytes]) -> bytes:
@@ -119,19 +114,16 @@ def test_hostile_files_are_refused_with_a_sentence(
     )
 
 
-def arrays(count: int) -> bytes:
-    file = io.BytesIO()
-    np.savez(file, np.zeros((count, 8, 8), np.uint8))
-    return file.getvalue()
-
-
 @pytest.mark.parametrize(
     ("files", "said"),
     [
         ([picture(4), picture(5)], "there are 2: expected 3 different pictures"),
         ([picture(4), picture(5), picture(4)], "there are 2: expected 3"),
         ([zipped(("a/1.png", picture()), ("b/1.png", picture()))], "there is 1:"),
-        ([arrays(2)], "there are 2: expected 3 different pictures"),
+        (
+            [npz(x=np.zeros((2, 8, 8), np.uint8))],
+            "there are 2: expected 3 different pictures",
+        ),
     ],
     ids=["two", "a copy", "labelled copies", "arrays"],
 )
@@ -253,9 +245,7 @@ def test_arrays_and_single_pictures_are_taken(
     client: httpx.Client, tmp_path: Path
 ) -> None:
     """An .npz is written anew; of single pictures the name is made up."""
-    array = io.BytesIO()
-    np.savez_compressed(array, images=np.zeros((5, 4, 4), np.uint8))
-    job = send(client, array.getvalue()).json()
+    job = send(client, npz(images=np.zeros((5, 4, 4), np.uint8))).json()
     assert job["pictures"] is None
     with np.load(tmp_path / "uploads" / job["id"] / "pictures.npz") as arrays:
         assert (arrays["images"] == np.zeros((5, 4, 4), np.uint8)).all()

@@ -13,6 +13,7 @@ from app.services.fleet import Fleet
 from app.store import Load, ServerState
 from tests.app.answers import is_problem, metric
 from tests.app.hand_worker import GREY, HandWorker, row_bytes
+from tests.fakes import job_spec
 from worker.contract import keys
 from worker.contract.cards import RefusedModel, WorkerInfo
 from worker.contract.events import Stage, row_entry
@@ -218,20 +219,7 @@ def test_job_goes_to_the_workers_that_can_do_it_when_versions_differ() -> None:
         name="old", device="cpu", slots=1, models=(GREY,), started_at=1.0, queue="old"
     )
     newer = older.model_copy(update={"name": "new", "queue": "new", "version": 2})
-    spec = JobSpec(
-        version=2,
-        id="a",
-        kind="sample",
-        model="grey",
-        digest=GREY.digest,
-        seed=1,
-        n=1,
-        temperature=1,
-        height=4,
-        width=3,
-        channels=1,
-        options=SampleOptions(),
-    )
+    spec = job_spec(GREY, version=2, options=SampleOptions())
     assert Fleet([older, newer], load, SERVER).queue_for(spec) == "new"
     with pytest.raises(NoWorkerError, match="earlier version"):
         Fleet([older], load, SERVER).queue_for(spec)

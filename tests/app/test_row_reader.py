@@ -9,6 +9,7 @@ from app.services.row_reader import SHARDS, Pause, RowReader
 from app.store import Store
 from tests.acceptance import ACCEPT
 from tests.app.hand_worker import GREY, HandWorker
+from tests.fakes import job_spec
 from worker.contract import keys, scripts
 from worker.contract.jobs import JobSpec
 
@@ -20,10 +21,7 @@ def worker(redis_url: str) -> HandWorker:
 
 def job(worker: HandWorker, name: str, n: int = 64) -> JobSpec:
     """A running job of `n` images with 4 rows each."""
-    shape = GREY.model_dump(include={"height", "width", "channels", "digest"})
-    spec = JobSpec(
-        id=name, kind="sample", model="grey", seed=1, n=n, temperature=1, **shape
-    )
+    spec = job_spec(GREY, id=name, n=n)
     worker.redis.eval(
         ACCEPT, 4, *scripts.of(name), spec.entry(), spec.rows_total, keys.ACTIVE_TTL_S
     )

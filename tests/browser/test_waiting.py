@@ -10,7 +10,6 @@ import pytest
 from tests.app.hand_worker import GREY, HandWorker, image_bytes
 from tests.browser.by_hand import moved_by_hand
 from tests.browser.site import Site
-from worker.contract import scripts
 from worker.contract.events import estimate_entry
 from worker.contract.jobs import VERSION
 from worker.contract.kinds.complete import CompletionSummary, Receipt
@@ -249,8 +248,7 @@ def test_fog_moves_while_particles_work(site: Site, worker: HandWorker) -> None:
     site.wait_for_standing("Waiting")
     spec = worker.take()
     mean = bytes(range(0, 240, 20))
-    words = [worker.token, 0.4, estimate_entry(1, 0.4, mean)]
-    assert worker.redis.eval(scripts.PROGRESS, 4, *scripts.of(spec.id), *words) == b"ok"
+    assert worker.progress(spec, 0.4, estimate_entry(1, 0.4, mean)) == b"ok"
     site.wait_for_standing("Drawing: 40%")
     assert site.pixels(1) == list(mean)
     assert site.pixels(0) != site.pixels(1)
@@ -288,7 +286,7 @@ def test_rough_completion_says_so_and_is_tried_harder(
         evidence_nats=9,
         evidence_sd=1,
     )
-    worker.settle_completed(spec, receipt)
+    worker.settle_told(spec, CompletionSummary(posterior=receipt))
     site.wait_for_standing("rough: ")
     with site.page.expect_response("**/complete") as asked:
         site.view.get_by_role("button", name="Try harder").click()

@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 
 from tests.app.hand_worker import GREY
+from tests.fakes import job_spec
 from worker.contract.cards import ModelCard, RefusedModel, WorkerInfo
 from worker.contract.jobs import JobSpec, JobStatus
 from worker.jobs.admission import UNSUPPORTED_S, Admission
@@ -33,18 +34,7 @@ def test_worker_asks_for_the_model_that_a_job_waits_for() -> None:
         NOBODY,
         lambda *weights: asked.append(weights),
     )
-    spec = JobSpec(
-        id="j",
-        kind="sample",
-        model="grey",
-        digest=GREY.digest,
-        seed=1,
-        n=1,
-        temperature=1,
-        height=3,
-        width=4,
-        channels=1,
-    )
+    spec = job_spec(GREY)
     assert not admission.is_ours(spec.model_dump_json().encode())
     assert asked == [("grey", GREY.digest)]
     announcement.info = info.with_compiled("grey")
@@ -72,18 +62,7 @@ def test_job_waits_for_a_worker_whose_device_supports_its_kind() -> None:
         NOBODY,
         clock=lambda: now[0],
     )
-    spec = JobSpec(
-        id="j",
-        kind="decode",
-        model="grey",
-        digest=GREY.digest,
-        seed=0,
-        n=1,
-        temperature=1,
-        height=GREY.height,
-        width=GREY.width,
-        channels=1,
-    )
+    spec = job_spec(GREY, kind="decode")
     text = spec.model_dump_json().encode()
     assert not admission.is_ours(text)
     now[0] = 10 * UNSUPPORTED_S
@@ -98,18 +77,7 @@ def test_announcements_are_read_once_for_all_parked_jobs() -> None:
     ours = worker_info("w", GREY)
     looks: list[str] = []
     texts = [
-        JobSpec(
-            id=f"j{number}",
-            kind="sample",
-            model="other",
-            digest="0" * 64,
-            seed=0,
-            n=1,
-            temperature=1,
-            height=3,
-            width=4,
-            channels=1,
-        )
+        job_spec(GREY, id=f"j{number}", model="other", digest="0" * 64)
         .model_dump_json()
         .encode()
         for number in range(3)
@@ -132,20 +100,7 @@ def test_kind_that_no_device_supports_is_refused_at_once() -> None:
     card = GREY.model_copy(update={"small_height": 2, "small_width": 2})
     ours = worker_info("w", card)
     admission = Admission(NOBODY, Announcement(ours), lambda: [ours], NOBODY, NOBODY)
-    spec = JobSpec(
-        id="j",
-        kind="decode",
-        model="grey",
-        digest=GREY.digest,
-        seed=0,
-        n=1,
-        temperature=1,
-        height=GREY.height,
-        width=GREY.width,
-        channels=1,
-        small_height=2,
-        small_width=2,
-    )
+    spec = job_spec(card, kind="decode")
     assert admission.is_ours(spec.model_dump_json().encode())
 
 
@@ -153,19 +108,7 @@ def test_job_of_a_model_that_was_refused_fails_with_the_reason() -> None:
     """It was accepted while the model was still to be examined; else it would wait for a
     week. While the examination is going to be repeated it waits."""
     bad = GREY.model_copy(update={"name": "bad", "identity": "e" * 64})
-    spec = JobSpec(
-        id="j",
-        kind="sample",
-        model="bad",
-        digest=bad.digest,
-        identity=bad.identity,
-        seed=0,
-        n=1,
-        temperature=1,
-        height=GREY.height,
-        width=GREY.width,
-        channels=1,
-    )
+    spec = job_spec(bad, identity=bad.identity)
     text = spec.model_dump_json().encode()
     claim = Claim("j", "t", last_seq=0)
     opened = OpenedJob(claim, text, b"", b"")
@@ -181,21 +124,8 @@ def test_job_of_a_model_that_was_refused_fails_with_the_reason() -> None:
 
 def score_against(second: ModelCard, **options: str) -> JobSpec:
     """Return a score by `grey` that was accepted with this second model."""
-    return JobSpec.model_validate(
-        {
-            "id": "j",
-            "kind": "score",
-            "model": "grey",
-            "digest": GREY.digest,
-            "seed": 0,
-            "n": 1,
-            "temperature": 1,
-            "height": GREY.height,
-            "width": GREY.width,
-            "channels": 1,
-            "options": {"against": second.name, **options},
-        }
-    )
+    given = {"against": second.name, **options}
+    return job_spec(GREY, kind="score", options=given)
 
 
 def test_second_model_is_the_one_that_the_job_was_accepted_for() -> None:
@@ -297,19 +227,7 @@ def test_weights_are_let_go_between_two_jobs() -> None:
     assert unloaded == [("grey", 0), ("grey@2", 1)]
     assert announcement.info.kept == ()
     assert [card.unloaded for card in announcement.info.models] == [True]
-    spec = JobSpec(
-        id="j",
-        kind="sample",
-        model="grey",
-        digest=GREY.digest,
-        identity=served.identity,
-        seed=0,
-        n=1,
-        temperature=1,
-        height=GREY.height,
-        width=GREY.width,
-        channels=1,
-    )
+    spec = job_spec(GREY, identity=served.identity)
     text = spec.model_dump_json().encode()
     for proposal in (2, 3):
         assert not admission.is_ours(text)
