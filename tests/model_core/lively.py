@@ -15,6 +15,17 @@ H, W = 4, 9
 """Three rows at once, the last of them cut off."""
 
 
+def roughen(model: Model, by: float = 0.5) -> None:
+    """Add the same random numbers to the biases, so that images have structure."""
+    generator = torch.Generator().manual_seed(5)
+    for parameter in model.network.parameters():
+        if parameter.dim() == 1:
+            noise = torch.randn(
+                parameter.shape, generator=generator, dtype=parameter.dtype
+            )
+            parameter.add_(by * noise)
+
+
 def lively(
     preset: str, dtype: torch.dtype = torch.float64, **changes: int | str
 ) -> Model:
@@ -30,12 +41,7 @@ def lively(
     } | changes
     model = untrained(preset, seed=3, **size)
     model.network.to(dtype)
-    generator = torch.Generator().manual_seed(5)
-    for parameter in model.network.parameters():
-        if parameter.dim() == 1:
-            parameter.add_(
-                0.5 * torch.randn(parameter.shape, generator=generator, dtype=dtype)
-            )
+    roughen(model)
     return model
 
 

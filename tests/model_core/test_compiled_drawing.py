@@ -15,6 +15,7 @@ from model_core.sampling.engine import Engine
 from model_core.sampling.noise import image_noise
 from model_core.sampling.plain import PlainStage
 from model_core.sampling.stage import Drawing
+from tests.model_core.lively import roughen
 from tests.model_core.reference import reference_sample
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
@@ -32,10 +33,7 @@ def lively(preset: str, **size: int | bool | str) -> Model:
         "values": 5,
     }
     model = untrained(preset, seed=3, **{**defaults, **size})
-    generator = torch.Generator().manual_seed(5)
-    for parameter in model.network.parameters():
-        if parameter.dim() == 1:
-            parameter.add_(0.5 * torch.randn(parameter.shape, generator=generator))
+    roughen(model)
     return model
 
 

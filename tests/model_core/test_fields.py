@@ -22,6 +22,7 @@ from model_core.sampling.engine import Engine
 from model_core.sampling.noise import chosen_member, image_noise
 from model_core.sampling.stage import Drawing
 from model_core.windows import Window, Windows
+from tests.model_core.lively import roughen
 
 KINDS = ["pixel-cnn", "row-lstm", "diagonal-bilstm"]
 
@@ -40,10 +41,7 @@ def tiny(network: str, **overrides: int) -> Model:
     model = untrained(
         "mnist-pixelcnn", seed=3, network=network, **{**size, **overrides}
     )
-    generator = torch.Generator().manual_seed(5)
-    for parameter in model.network.parameters():
-        if parameter.dim() == 1:
-            parameter.add_(0.5 * torch.randn(parameter.shape, generator=generator))
+    roughen(model)
     return model
 
 

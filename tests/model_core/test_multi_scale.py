@@ -13,6 +13,7 @@ from model_core.layers.conditioning import Upsampler, subsample
 from model_core.models import Model
 from model_core.networks import MultiScaleNetwork
 from model_core.sampling.engine import Engine
+from tests.model_core.lively import roughen
 from tests.model_core.reference import reference_sample
 
 BASES = ["pixel-cnn", "row-lstm", "diagonal-bilstm"]
@@ -35,13 +36,7 @@ def two_scales(
         "cifar10-multi-scale", seed=2, network=base, factor=factor, **{**size, **more}
     )
     model.network.double()
-    generator = torch.Generator().manual_seed(5)
-    for parameter in model.network.parameters():
-        if parameter.dim() == 1:
-            parameter.add_(
-                0.4
-                * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-            )
+    roughen(model, 0.4)
     return model
 
 

@@ -15,6 +15,7 @@ from model_core.models import Model
 from model_core.sampling import offline
 from model_core.sampling.engine import Engine
 from model_core.sampling.noise import WORDS, image_noise
+from tests.model_core.lively import roughen
 from tests.model_core.reference import reference_sample
 
 PRESETS = ["mnist-pixelcnn", "mnist-row-lstm", "mnist-diagonal-bilstm"]
@@ -28,13 +29,7 @@ def small(preset: str, channels: int, values: int, **switches: bool) -> Model:
         preset, seed=3, channels=channels, values=values, **size, **switches
     )
     model.network.double()
-    generator = torch.Generator().manual_seed(5)
-    for parameter in model.network.parameters():
-        if parameter.dim() == 1:
-            parameter.add_(
-                0.5
-                * torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-            )
+    roughen(model)
     return model
 
 

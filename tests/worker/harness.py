@@ -22,7 +22,7 @@ from tests.acceptance import ACCEPT
 from tests.nursery import WORKER, Forked, can_fork
 from worker.contract import keys, scripts
 from worker.contract.events import EventType, RowDrawn, Stage
-from worker.contract.jobs import JobRecord, JobSpec, JobStatus
+from worker.contract.jobs import JobError, JobRecord, JobSpec, JobStatus
 
 PATIENCE_S = 60.0
 COLD_START_S = 300.0
@@ -150,6 +150,18 @@ class Client:
             True
         ]
         return self.record(job_id)
+
+    def succeeded(self, spec: JobSpec) -> JobRecord:
+        record = self.wait_end(spec.id)
+        assert record.status is JobStatus.SUCCEEDED, record.error
+        return record
+
+    def failed(self, spec: JobSpec) -> JobError:
+        """The job's error."""
+        record = self.wait_end(spec.id)
+        assert record.status is JobStatus.FAILED
+        assert record.error is not None
+        return record.error
 
     def images(
         self, spec: JobSpec, stage: Stage = Stage.FINAL

@@ -67,9 +67,9 @@ def test_pictures_become_the_librarys_file_and_come_back(
             identity=model.card.identity,
         )
         spec = decoded(served, name, data, 5)
-        assert served.wait_end(spec.id).status is JobStatus.SUCCEEDED
+        served.succeeded(spec)
         assert (served.images(spec) == pixels).all()
-    assert served.wait_end(drawn.id).status is JobStatus.SUCCEEDED
+    served.succeeded(drawn)
     served.wait_idle()
 
 
@@ -92,7 +92,7 @@ def test_decoding_goes_on_behind_the_rows_that_are_out(
         )
     client.enqueue(spec.id)
     start_worker()
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     assert (client.images(spec) == pixels).all()
     client.wait_idle()
 
@@ -132,11 +132,9 @@ def test_what_cannot_be_coded_fails_with_the_reason(served: Client, models_dir) 
             "the checksum of their values is wrong",
         ),
     ):
-        record = served.wait_end(decoded(served, "tiny-cnn", spoilt, 5).id)
-        assert record.status is JobStatus.FAILED
-        assert record.error is not None
-        assert record.error.type == "not-decodable"
-        assert words in record.error.detail
+        error = served.failed(decoded(served, "tiny-cnn", spoilt, 5))
+        assert error.type == "not-decodable"
+        assert words in error.detail
     for spec in (
         decoded(served, "tiny-cnn", data, 4),
         decoded(served, "tiny-cnn", b"PXRN", 1),
@@ -175,7 +173,7 @@ def test_canceled_file_is_left(
         encoded(client, "tiny-diagonal", pixels),
     )
     assert client.cancel(first.id) in ("canceled", "canceling")
-    assert client.wait_end(second.id).status is JobStatus.SUCCEEDED
+    client.succeeded(second)
     blob = client.redis.hget(keys.image(second.id), "blob")
     assert blob == encode(load_model("tiny-diagonal", models_dir=models_dir), values)
     assert Header.unpack(blob).images == 64

@@ -12,7 +12,7 @@ from model_core.mixing import mix
 from tests.worker.harness import Client, StartWorker, wait_for
 from tests.worker.posterior_models import FOUR, SIDE, awake
 from worker.contract.cutouts import CutoutsSummary
-from worker.contract.jobs import JobSpec, JobStatus
+from worker.contract.jobs import JobSpec
 
 PLACES = [(1, 0), (4, 2), (0, 5)]
 """Cut-outs of 6 x 6 in a picture of 11 x 11: each meets the one before."""
@@ -80,8 +80,7 @@ def test_each_cutout_is_that_of_complete_alone(
 ) -> None:
     """Given what those before it drew, with the noise of its own image of the seed, and with its receipt."""
     job = submit(served, model, channels)
-    record = served.wait_end(job.id)
-    assert record.status is JobStatus.SUCCEEDED, record.error
+    record = served.succeeded(job)
     assert isinstance(record.result, CutoutsSummary)
     images = served.images(job)
     assert (images[:COUNT] != images[COUNT:]).any()
@@ -125,7 +124,7 @@ def test_a_killed_worker_loses_nothing(
     wait_for(lambda: len(client.rows(job.id)) >= 3 * SIDE, "some cut-outs")
     doomed.kill()
     start_worker(models="tiny-four")
-    assert client.wait_end(job.id).status is JobStatus.SUCCEEDED
+    client.succeeded(job)
     assert client.attempts(job.id) == 2
     undisturbed = submit(client, "tiny-four", 1)
     client.wait_end(undisturbed.id)

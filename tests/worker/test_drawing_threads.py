@@ -12,7 +12,6 @@ from model_core.data.pixels import values_to_pixels
 from model_core.models_directory import default_models_dir
 from tests.ports import free_port
 from tests.worker.harness import Client, StartWorker
-from worker.contract.jobs import JobStatus
 from worker.jobs.announcement import live_workers
 
 pytestmark = pytest.mark.slow
@@ -41,7 +40,7 @@ def test_worker_of_three_threads_draws_the_bytes_of_one(
     jobs = [client.submit(model=MODEL, n=24, seed=seed) for seed in (1, 2, 3)]
     model = load_model(MODEL)
     for seed, spec in enumerate(jobs, start=1):
-        assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+        client.succeeded(spec)
         drawn = values_to_pixels(sample(model, 24, seed).numpy(), model.config.values)
         np.testing.assert_array_equal(client.images(spec), drawn.transpose(0, 2, 3, 1))
     (worker,) = live_workers(client.redis)

@@ -11,7 +11,6 @@ from model_core.data.pixels import values_to_pixels
 from tests.worker.harness import Client, StartWorker, WorkerProcess
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
-from worker.contract.jobs import JobStatus
 from worker.contract.kinds.verify import VerifySummary
 
 ON_GPU = "tests.worker.fake_gpu_engine"
@@ -46,7 +45,7 @@ def test_job_that_a_processor_began_is_ended_by_a_card(
     assert len(client.rows(spec.id)) < spec.rows_total
 
     on_gpu = start_worker(module=ON_GPU)
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     np.testing.assert_array_equal(client.images(spec), expected)
     assert {card.on_processors for card in announced(client, on_gpu).models} == {""}
 
@@ -57,7 +56,7 @@ def test_job_that_a_processor_began_is_ended_by_a_card(
     assert verified(client, expected[1])
     assert encoded(client, expected) == file
     decoded = client.submit(file, b"", kind="decode", model="tiny-rgb", n=2, seed=0)
-    assert client.wait_end(decoded.id).status is JobStatus.SUCCEEDED
+    client.succeeded(decoded)
     np.testing.assert_array_equal(client.images(decoded), expected)
 
 
@@ -73,7 +72,7 @@ def test_processors_draw_where_the_card_computes_otherwise(
     assert {each["model"] for each in reasons} >= {"tiny-cnn", "tiny-rgb"}
     size = {"width": 4, "height": 5, "channels": 3}
     spec = client.submit(model="tiny-rgb", n=2, seed=5, **size)
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     expected = pixels_of(models_dir, "tiny-rgb", 2, 5)
     np.testing.assert_array_equal(client.images(spec), expected)
 
@@ -82,8 +81,7 @@ def verified(client: Client, picture: np.ndarray) -> bool:
     """Whether sample 1 of seed 5 is this picture (H, W, C)."""
     how = {"model": "tiny-rgb", "sample": 1, "seed": 5, "drawn_with": "cpu-compiled"}
     spec = client.submit(picture.tobytes(), b"", kind="verify", **how)
-    record = client.wait_end(spec.id)
-    assert record.status is JobStatus.SUCCEEDED
+    record = client.succeeded(spec)
     assert isinstance(record.result, VerifySummary)
     return record.result.verified
 
@@ -92,6 +90,5 @@ def encoded(client: Client, pictures: np.ndarray) -> bytes:
     """The file of these pictures (n, H, W, C)."""
     how = {"model": "tiny-rgb", "n": len(pictures), "seed": 0}
     spec = client.submit(pictures.tobytes(), b"", kind="encode", **how)
-    record = client.wait_end(spec.id)
-    assert record.status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     return client.redis.hget(keys.image(spec.id), "blob")

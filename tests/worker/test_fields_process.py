@@ -70,7 +70,7 @@ def test_a_field_goes_on_when_the_worker_is_killed(
     before = client.rows(spec.id)
     assert len(before) < spec.rows_total
     start_worker()
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     assert client.attempts(spec.id) == 2
     assert client.rows(spec.id)[: len(before)] == before
     np.testing.assert_array_equal(client.images(spec), drawn(models_dir, 9, 13, 2, 5))
@@ -96,7 +96,7 @@ def test_a_third_width_waits_for_one_of_two(
     assert client.wait_end(gone.id).rows_done == 0
     assert client.rows(third.id) == []
     client.cancel(first.id)
-    assert client.wait_end(third.id).status is JobStatus.SUCCEEDED
+    client.succeeded(third)
     assert client.status(second.id) is JobStatus.RUNNING
     np.testing.assert_array_equal(client.images(third), drawn(models_dir, 12, 9))
     client.cancel(second.id)

@@ -13,7 +13,7 @@ from model_core.measures.picture_score import score_picture
 from model_core.models import Model
 from tests.tiny_models import save_tiny_labelled, save_tiny_labelled_scales
 from tests.worker.harness import Client, StartWorker, wait_for
-from worker.contract.jobs import JobRecord, JobSpec, JobStatus
+from worker.contract.jobs import JobSpec, JobStatus
 from worker.contract.kinds.classify import ClassifySummary
 from worker.contract.kinds.complete import CompletionSummary
 from worker.contract.kinds.sample import SampleSummary
@@ -41,20 +41,14 @@ def pixels_of(values: NDArray[np.integer]) -> bytes:
     return values_to_pixels(values, 2).transpose(1, 2, 0).tobytes()
 
 
-def ended(client: Client, spec: JobSpec) -> JobRecord:
-    record = client.wait_end(spec.id)
-    assert record.status is JobStatus.SUCCEEDED, record.error
-    return record
-
-
 def drawn(client: Client, spec: JobSpec) -> NDArray[np.integer]:
     """Images of a job that has ended well, as values (n, C, H, W)."""
-    ended(client, spec)
+    client.succeeded(spec)
     return pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), 2)
 
 
 def told_labels(client: Client, spec: JobSpec) -> tuple[str, ...]:
-    result = ended(client, spec).result
+    result = client.succeeded(spec).result
     assert isinstance(result, SampleSummary)
     return result.labels
 
@@ -137,7 +131,7 @@ def test_both_stages_know_the_label(
     start_worker(models=name)
 
     def drawn_by_it(spec: JobSpec) -> NDArray[np.integer]:
-        ended(client, spec)
+        client.succeeded(spec)
         return pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), 4)
 
     np.testing.assert_array_equal(
@@ -206,7 +200,7 @@ def test_completions_are_the_library_s(
                     n=3,
                     options=said,
                 )
-                images, result = drawn(served, spec), ended(served, spec).result
+                images, result = drawn(served, spec), served.succeeded(spec).result
                 known, kept = torch.from_numpy(VALUES), torch.from_numpy(keep).bool()
                 expected = complete(
                     model,
@@ -247,7 +241,7 @@ def test_scores_name_the_label(served: Client, models_dir: Path, name: str) -> N
             pixels_of(VALUES), b"", kind="score", model=name, options=said
         )
         result, expected = (
-            ended(served, spec).result,
+            served.succeeded(spec).result,
             score_picture(model.given(label), VALUES),
         )
         assert isinstance(result, ScoreSummary)
@@ -277,7 +271,7 @@ def test_a_picture_is_verified_by_its_label(served: Client, models_dir: Path) ->
         spec = served.submit(
             pixels_of(values[i]), b"", kind="verify", model=name, options=said
         )
-        result = ended(served, spec).result
+        result = served.succeeded(spec).result
         assert isinstance(result, VerifySummary)
         return result.verified
 
@@ -332,7 +326,7 @@ def test_classifications_are_the_library_s(
             model=name,
             options=said,
         )
-        result = check_classified(ended(served, spec).result, model, keep)
+        result = check_classified(served.succeeded(spec).result, model, keep)
         assert result.exact == (behind == 0)
     served.wait_idle()
 
@@ -360,13 +354,13 @@ def test_classifications_by_particles_give_way(
     whole = client.submit(
         pixels_of(VALUES), b"", kind="classify", model=name, options={"components": 3}
     )
-    ended(client, whole)
+    client.succeeded(whole)
     assert client.status(part.id) is JobStatus.RUNNING
     assert client.cancel(third.id) == "canceling"
     doomed.kill()
     start_worker(models=name)
     model = load_model(name, models_dir=models_dir)
     for spec in (part, other):
-        check_classified(ended(client, spec).result, model, BELOW)
+        check_classified(client.succeeded(spec).result, model, BELOW)
     assert client.wait_end(third.id).status is JobStatus.CANCELED
     client.wait_idle()

@@ -65,7 +65,7 @@ def test_two_scales_go_on_when_the_worker_is_killed(
     assert len(before) < spec.rows_total
     assert any(row.stage is Stage.FINAL for row in before) == (rows > 8)
     start_worker()
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     assert client.attempts(spec.id) == 2
     assert client.rows(spec.id)[: len(before)] == before
     assert client.images(spec, Stage.SMALL).shape == (2, 4, 2, 3)
@@ -107,7 +107,7 @@ def test_completion_fills_both_stages_when_the_model_has_two_scales(
         keep.numpy().astype(np.uint8).tobytes(),
         n=2,
     )
-    assert served.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    served.succeeded(spec)
     drawn = sample(scales, 2, seed=7, known=values, keep=keep)
     np.testing.assert_array_equal(served.images(spec), pixels_of(drawn, 4))
     kept = keep.numpy()[::2, ::2]
@@ -240,7 +240,7 @@ def test_waiting_score_ends_as_canceled_when_asked(
     assert client.cancel(specs[1].id) == "canceling"
     record = client.wait_end(specs[1].id)
     assert (record.status, record.result) == (JobStatus.CANCELED, None)
-    assert client.wait_end(specs[0].id).status is JobStatus.SUCCEEDED
+    client.succeeded(specs[0])
     client.wait_idle()
 
 
@@ -257,8 +257,6 @@ def test_job_fails_clearly_when_its_picture_or_model_does_not_fit(
         submit(served, small_height=2),
     ]
     for spec in specs:
-        record = served.wait_end(spec.id)
-        assert record.status is JobStatus.FAILED
-        assert record.error is not None
-        assert record.error.type == "malformed-spec"
+        error = served.failed(spec)
+        assert error.type == "malformed-spec"
     served.wait_idle()

@@ -114,8 +114,7 @@ class Case:
 
     def check(self, client: Client, spec: JobSpec) -> JobRecord:
         """Images, receipt and maps are the library's."""
-        record = client.wait_end(spec.id)
-        assert record.status is JobStatus.SUCCEEDED, record.error
+        record = client.succeeded(spec)
         assert record.rows_done == spec.rows_total
         known, keep = torch.from_numpy(self.values), torch.from_numpy(self.keep).bool()
         options = spec.options

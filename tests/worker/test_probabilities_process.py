@@ -8,7 +8,6 @@ import torch
 
 from model_core import load_model, log_likelihood, sample
 from tests.worker.harness import Client, StartWorker
-from worker.contract.jobs import JobStatus
 from worker.contract.kinds.sample import SampleSummary
 
 SLOW = 0.3
@@ -33,8 +32,7 @@ def test_result_says_how_probable_each_image_is(
 ) -> None:
     """In the order of the images; each is -ln p of the whole image."""
     spec = served.submit(model="tiny-rgb", n=5, seed=4, width=4, height=5, channels=3)
-    record = served.wait_end(spec.id)
-    assert record.status is JobStatus.SUCCEEDED
+    record = served.succeeded(spec)
     expect(record.result, models_dir, 5, 4)
 
 
@@ -51,8 +49,7 @@ def test_resumed_job_says_the_same(
     before = client.rows(spec.id)
     assert len(before) < spec.rows_total
     start_worker()
-    record = client.wait_end(spec.id)
-    assert record.status is JobStatus.SUCCEEDED
+    record = client.succeeded(spec)
     assert client.rows(spec.id)[: len(before)] == before
     assert len(client.rows(spec.id)) == spec.rows_total
     expect(record.result, models_dir, 3, 5)

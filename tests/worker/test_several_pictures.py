@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from tests.worker.harness import Client, StartWorker, wait_for
-from worker.contract.jobs import JobStatus
 from worker.contract.several import SeveralSummary
 
 SIZE = 6, 5
@@ -32,8 +31,7 @@ def test_completions_are_those_of_each_alone(served: Client, method: str) -> Non
         options={**options, "first": 7, "pictures": 3},
         **common,
     )
-    record = served.wait_end(job.id)
-    assert record.status is JobStatus.SUCCEEDED, record.error
+    record = served.succeeded(job)
     assert isinstance(record.result, SeveralSummary)
     images = served.images(job)
     for i, (picture, keep) in enumerate(zip(PICTURES, KEEPS, strict=True)):
@@ -59,7 +57,7 @@ def test_a_crash_loses_nothing(client: Client, start_worker: StartWorker) -> Non
     wait_for(lambda: len(client.rows(job.id)) > 14, "two images and some rows")
     doomed.kill()
     start_worker(models="tiny-cnn")
-    assert client.wait_end(job.id).status is JobStatus.SUCCEEDED
+    client.succeeded(job)
     assert client.attempts(job.id) == 2
     undisturbed = client.submit(
         b"".join(PICTURES), b"".join(KEEPS), kind="complete", n=6, options=options

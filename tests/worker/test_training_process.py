@@ -23,13 +23,10 @@ from app.access.api_keys import KeyEntry, digest_of
 from app.settings import Settings
 from model_core.card import Card
 from model_core.models import save_model, untrained
-from model_core.training.publish import publish
-from model_core.training.recipe import Recipe
-from model_core.training.run import RunRequest, train
 from model_core.training.teaching import FEWEST_UPDATES
 from tests.app.hand_worker import COLOUR, GREY, HandWorker
 from tests.app.live import events_of, serving
-from tests.corners import pictures
+from tests.corners import pictures, unbroken_digest
 from tests.house.processes import children_of, is_alive, is_stopped
 from tests.nursery import Forked
 from tests.older_state import Snapshot
@@ -309,12 +306,7 @@ def test_a_training_whose_trainer_was_killed_gives_the_same_weights(
             result["updates"]
             == recipe["training"]["epochs"] * recipe["training"]["epoch_updates"]
         )
-    recipe["data"]["path"] = str(tmp_path / "pictures")
-    train(RunRequest(Recipe.model_validate(recipe), tmp_path / "run" / "corners"))
-    unbroken = publish(
-        tmp_path / "run" / "corners" / "best.safetensors", tmp_path / "published"
-    )
-    assert Card.read(unbroken / "card.json").sha256 == result["digest"]
+    assert unbroken_digest(recipe, tmp_path) == result["digest"]
 
 
 def others_of(training: int) -> list[int]:
@@ -394,13 +386,7 @@ def test_a_training_by_several_processes_gives_the_weights_of_one(
 
         place.start(PIXELRNN_ENGINE_CPUS=str(usable[0]))
         result = place.ended(client, job_id)["result"]
-    recipe = plan["recipe"]
-    recipe["data"]["path"] = str(tmp_path / "pictures")
-    train(RunRequest(Recipe.model_validate(recipe), tmp_path / "run" / "corners"))
-    unbroken = publish(
-        tmp_path / "run" / "corners" / "best.safetensors", tmp_path / "published"
-    )
-    assert Card.read(unbroken / "card.json").sha256 == result["digest"]
+    assert unbroken_digest(plan["recipe"], tmp_path) == result["digest"]
 
 
 def test_a_training_whose_process_keeps_dying_fails_and_its_trainer_goes_on(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.fakes import fake_card
+from tests.fakes import fake_card, job_spec
 from tests.worker.harness import Client, StartWorker, wait_for
 from worker.contract import keys
 from worker.contract.cards import (
@@ -25,19 +25,7 @@ from worker.contract.traits import Method
 from worker.queue.recovery import Recovery
 
 CARD = fake_card()
-SPEC = JobSpec(
-    id="a",
-    kind="sample",
-    model="fake",
-    digest=CARD.digest,
-    seed=1,
-    n=1,
-    temperature=1,
-    height=4,
-    width=3,
-    channels=1,
-    options=SampleOptions(),
-)
+SPEC = job_spec(CARD, options=SampleOptions())
 INFO = WorkerInfo(name="w", device="cpu", slots=4, models=(CARD,), started_at=1.0)
 NEWER_WORKER = [
     sys.executable,
@@ -298,7 +286,7 @@ def test_job_is_left_when_another_worker_of_the_queue_holds_its_model(
         for model in ("tiny-cnn", "tiny-rgb")
     ]
     for spec in specs:
-        assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+        client.succeeded(spec)
     client.wait_idle()
 
 
@@ -325,7 +313,7 @@ def test_job_waits_when_no_worker_holds_its_model_any_more(
     client.wait_end(client.submit().id)
     assert parked(client) == [spec.id]
     start_worker(models="tiny-rgb")
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     client.wait_idle()
 
 

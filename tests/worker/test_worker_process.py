@@ -40,7 +40,7 @@ def undisturbed(client: Client, spec: JobSpec) -> "np.ndarray":
     again = client.submit(
         **spec.model_dump(include={"model", "seed", "n", "temperature"})
     )
-    assert client.wait_end(again.id).status is JobStatus.SUCCEEDED
+    client.succeeded(again)
     return client.images(again)
 
 
@@ -78,7 +78,7 @@ def test_a_record_is_served_only_if_it_is_named(
     assert [card.name for card in info.models] == ["new", "old"]
     of_record = Client(redis_url, models / "records")
     spec = of_record.submit(model="old")
-    assert of_record.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    of_record.succeeded(spec)
     known = values_to_pixels(sample(load_model(record), 1, seed=spec.seed).numpy(), 2)
     np.testing.assert_array_equal(
         of_record.images(spec)[0], known[0].transpose(1, 2, 0)
@@ -100,8 +100,7 @@ def test_job_succeeds_when_a_worker_is_there(served: Client) -> None:
     """Every row of every sample in order, then `done`; the record says so, and RQ has nothing left of it, where a
     heartbeat met the end no longer than for a lease."""
     spec = served.submit(model="tiny-rgb", n=3)
-    record = served.wait_end(spec.id)
-    assert record.status is JobStatus.SUCCEEDED
+    record = served.succeeded(spec)
     assert record.rows_done == spec.rows_total
     assert served.images(spec).shape == (3, 5, 4, 3)
     served.wait_idle()
@@ -123,7 +122,7 @@ def test_sample_i_is_the_same_when_drawn_alone_or_among_others(served: Client) -
         served.submit(model="tiny-diagonal", seed=11, n=4),
     ]
     for spec in many:
-        assert served.wait_end(spec.id).status is JobStatus.SUCCEEDED
+        served.succeeded(spec)
     np.testing.assert_array_equal(served.images(many[0])[0], served.images(alone)[0])
 
 
@@ -136,7 +135,7 @@ def test_two_jobs_are_drawn_together_when_there_are_slots(
     client.wait_rows(second.id, 1)
     assert client.status(first.id) is JobStatus.RUNNING
     for spec in (first, second):
-        assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+        client.succeeded(spec)
 
 
 def test_given_pixels_stay_when_an_image_is_completed(served: Client) -> None:
@@ -146,7 +145,7 @@ def test_given_pixels_stay_when_an_image_is_completed(served: Client) -> None:
     keep[:3] = 1
     keep[4, 2] = 1
     spec = served.submit(pixels.tobytes(), keep.tobytes(), kind="complete", n=2)
-    assert served.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    served.succeeded(spec)
     for image in served.images(spec):
         np.testing.assert_array_equal(image[keep == 1], pixels[keep == 1])
 
@@ -163,7 +162,7 @@ def test_running_job_stops_when_it_is_canceled(
     assert client.cancel(spec.id) == "canceling"
     assert client.wait_end(spec.id).status is JobStatus.CANCELED
     following = client.submit(n=slots)
-    assert client.wait_end(following.id).status is JobStatus.SUCCEEDED
+    client.succeeded(following)
     client.wait_idle()
 
 
@@ -202,7 +201,7 @@ def test_running_job_is_handed_back_when_the_worker_is_told_to_stop(
     assert not client.redis.exists(keys.worker(worker.name))
     assert len(client.rows(spec.id)) < spec.rows_total
     start_worker()
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     np.testing.assert_array_equal(client.images(spec), undisturbed(client, spec))
 
 
@@ -216,7 +215,7 @@ def test_running_job_is_finished_when_the_grace_is_long_enough(
     waiting = client.submit()
     worker.terminate()
     assert worker.wait() == 0
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     assert client.status(waiting.id) is JobStatus.QUEUED
     assert client.leftovers() == {"queue": 1, "intermediate": 0, "started": 0}
 
@@ -284,7 +283,7 @@ def test_another_worker_goes_on_when_one_is_killed(
     wait_for(
         lambda: len(client.rows(spec.id)) > len(before), "the first row after the kill"
     )
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     assert client.rows(spec.id)[: len(before)] == before
     assert client.attempts(spec.id) == 2
     np.testing.assert_array_equal(client.images(spec), undisturbed(client, spec))
@@ -320,7 +319,7 @@ def test_completion_goes_on_when_its_worker_is_killed(
     client.wait_rows(spec.id, 4)
     doomed.kill()
     start_worker()
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     again = client.submit(*image, kind="complete", n=2)
     client.wait_end(again.id)
     np.testing.assert_array_equal(client.images(spec), client.images(again))
@@ -336,10 +335,8 @@ def test_job_fails_as_worker_lost_when_every_worker_dies_of_it(
     wait_for(lambda: client.attempts(spec.id) == 1, "the claim")
     doomed.kill()
     start_worker()
-    record = client.wait_end(spec.id)
-    assert record.status is JobStatus.FAILED
-    assert record.error is not None
-    assert record.error.type == "worker-lost"
+    error = client.failed(spec)
+    assert error.type == "worker-lost"
     client.wait_idle()
 
 
@@ -352,7 +349,7 @@ def test_job_runs_once_when_its_queue_entry_is_doubled(
     client.redis.rpush(client.queue.key, spec.id)
     client.wait_rows(spec.id, 1)
     client.redis.rpush(client.queue.key, spec.id)
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     client.wait_idle()
     assert client.attempts(spec.id) == 1
 
@@ -372,7 +369,7 @@ def test_nothing_is_run_when_an_entry_names_another_function(
     wait_for(lambda: not client.redis.exists(*records), "both to be refused")
     assert not proof.exists()
     spec = client.submit()
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     assert worker.process.poll() is None
 
 
@@ -416,7 +413,7 @@ def test_job_fails_clearly_when_it_cannot_be_drawn(served: Client) -> None:
             error = served.redis.hget(keys.job(spec.id), "error").decode()
             assert f'"type":"{expected}"' in error
     spec = served.submit()
-    assert served.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    served.succeeded(spec)
     served.wait_idle()
 
 
@@ -433,7 +430,7 @@ def test_job_waits_when_nobody_has_its_weights(
         client.enqueue(spec.id)
     drawn = client.submit()
     start_worker()
-    assert client.wait_end(drawn.id).status is JobStatus.SUCCEEDED
+    client.succeeded(drawn)
     assert set(client.redis.zrange(keys.parked_ids(keys.QUEUE), 0, -1)) == {
         changed.id.encode(),
         unknown.id.encode(),
@@ -469,14 +466,14 @@ def test_job_is_drawn_from_its_own_weights_when_they_were_exchanged(
     client.accept(spec)
     client.enqueue(spec.id)
     start_worker(**served)
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     np.testing.assert_array_equal(client.images(spec), client.images(expected))
     digest = json.loads((tmp_path / "models" / "tiny-cnn" / "card.json").read_text())[
         "sha256"
     ]
     assert digest != spec.digest
     later = client.submit(digest=digest)
-    assert client.wait_end(later.id).status is JobStatus.SUCCEEDED
+    client.succeeded(later)
     assert client.redis.zcard(keys.parked_ids(keys.QUEUE)) == 0
 
 
@@ -513,7 +510,7 @@ def test_jobs_survive_when_redis_is_killed_and_comes_back(
         _kill_server(server)
         time.sleep(1.5)
         server = serve()
-        assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+        client.succeeded(spec)
         np.testing.assert_array_equal(client.images(spec), undisturbed(client, spec))
         client.wait_idle()
         assert worker.process.poll() is None

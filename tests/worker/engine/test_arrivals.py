@@ -28,7 +28,7 @@ from tests.worker.harness import (
 from worker.contract import keys
 from worker.contract.added import OWNER, Owner, private_owner
 from worker.contract.cards import ExaminedDraft, ModelCard, WorkerInfo
-from worker.contract.jobs import JobSpec, JobStatus
+from worker.contract.jobs import JobSpec
 from worker.engine import process
 from worker.engine.arrivals import Arrivals, Directory
 from worker.engine.examination import Examination, Repeats
@@ -205,7 +205,7 @@ def submitted(client: Client, digest: str, seed: int) -> JobSpec:
 
 def drawn(client: Client, directory: Path, spec: JobSpec) -> None:
     """The job is drawn, from these weights."""
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     model = load_model(directory)
     pixels = values_to_pixels(
         sample(model, n=spec.n, seed=spec.seed).numpy(), model.config.values

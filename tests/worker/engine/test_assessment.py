@@ -8,7 +8,7 @@ from model_core import load_model
 from model_core.data.pixels import pixels_to_values
 from model_core.measures.picture_score import score_picture
 from tests.worker.harness import Client, StartWorker
-from worker.contract.jobs import JobSpec, JobStatus
+from worker.contract.jobs import JobSpec
 from worker.contract.kinds.complete import CompletionSummary
 
 
@@ -34,8 +34,7 @@ def test_images_are_scored_when_a_job_ranks_them(
 ) -> None:
     """Each with the likelihood of the whole image, as POST /score would say."""
     spec = submit(served, model)
-    record = served.wait_end(spec.id)
-    assert record.status is JobStatus.SUCCEEDED
+    record = served.succeeded(spec)
     loaded = load_model(model, models_dir=models_dir)
     values = pixels_to_values(
         served.images(spec).transpose(0, 3, 1, 2), loaded.config.values

@@ -87,7 +87,7 @@ def test_job_waits_for_its_model_when_that_is_compiled(
     wait_for(
         lambda: "tiny-cnn" in ready(client, worker), "the other model", COLD_START_S
     )
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     assert client.attempts(spec.id) == 1
     assert "compiler_failed" in [event["event"] for event in worker.events()]
     again = client.submit(model="tiny-cnn", seed=spec.seed)

@@ -10,7 +10,6 @@ import numpy as np
 from model_core import save_model, untrained
 from model_core.posterior.plan import given_behind
 from tests.worker.harness import PROGRAM, Client, StartWorker, wait_for
-from worker.contract.jobs import JobStatus
 from worker.contract.traits import Method
 from worker.process.crash import EXIT_CRASHED
 
@@ -45,7 +44,7 @@ def test_job_goes_on_elsewhere_when_the_engine_is_killed(
         event for event in doomed.events() if event["event"] == "thread_crashed"
     ]
     assert "ended with signal 9" in crash["exception"]
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     again = client.submit(model="tiny-diagonal", n=96, seed=spec.seed)
     client.wait_end(again.id)
     np.testing.assert_array_equal(client.images(spec), client.images(again))
@@ -83,7 +82,7 @@ def test_no_job_fails_when_the_engine_lacks_memory(
     )
     assert doomed.wait() == EXIT_CRASHED
     start_worker(models_dir=tmp_path / "models")
-    assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+    client.succeeded(spec)
     assert client.attempts(spec.id) == 2
     assert "engine_out_of_memory" in [event["event"] for event in doomed.events()]
 

@@ -173,7 +173,7 @@ def test_first_row_comes_early_when_a_worker_draws_64_images(
     assert between < large.rows_total / 4
     assert client.record(large.id).status is JobStatus.RUNNING
     for spec in (small, large):
-        assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+        client.succeeded(spec)
 
 
 def test_interactive_job_ends_first_when_both_wait(
@@ -184,7 +184,7 @@ def test_interactive_job_ends_first_when_both_wait(
     interactive = client.submit(n=16, seed=8, priority=Priority.INTERACTIVE)
     start_worker(slots=2, express_slots=0, step_delay_s=0.01)
     for spec in (interactive, bulk):
-        assert client.wait_end(spec.id).status is JobStatus.SUCCEEDED
+        client.succeeded(spec)
     first, second = (
         client.redis.hget(keys.job(spec.id), "finished_at")
         for spec in (interactive, bulk)

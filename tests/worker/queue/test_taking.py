@@ -111,10 +111,8 @@ def test_entry_that_cannot_be_read_costs_the_others_nothing(
     )
     client.redis.execute_command(spoil, *words)
     assert intake.next() == good.id
-    ended = client.wait_end(bad.id)
-    assert ended.status is JobStatus.FAILED
-    assert ended.error is not None
-    assert "cannot be read" in ended.error.detail
+    error = client.failed(bad)
+    assert "cannot be read" in error.detail
     assert client.leftovers()["intermediate"] == 0
 
 
