@@ -3,8 +3,15 @@
 import io
 import random
 import zipfile
+from pathlib import Path
+from typing import Any
 
 from PIL import Image
+
+from model_core.card import Card
+from model_core.training.publish import publish
+from model_core.training.recipe import Recipe
+from model_core.training.run import RunRequest, train
 
 
 def pictures(count: int) -> bytes:
@@ -18,3 +25,11 @@ def pictures(count: int) -> bytes:
             picture.save(png, "PNG")
             archive.writestr(f"mine/secret-{i}.png", png.getvalue())
     return file.getvalue()
+
+
+def unbroken_digest(recipe: dict[str, Any], place: Path) -> str:
+    """Train without a service on place/pictures; return the digest of the weights."""
+    recipe["data"]["path"] = str(place / "pictures")
+    train(RunRequest(Recipe.model_validate(recipe), place / "run" / "corners"))
+    best = place / "run" / "corners" / "best.safetensors"
+    return Card.read(publish(best, place / "published") / "card.json").sha256

@@ -52,10 +52,10 @@ def service(
     portable = str(tmp_path_factory.mktemp("portable"))
     settings = {"PIXELRNN_STEP_DELAY_S": STEP_DELAY_S, "PIXELRNN_ORIGINS": example_page}
     settings["PIXELRNN_PORTABLE_DIR"] = portable
-    running = ForkedUp(tmp_path_factory.mktemp("data"), all_models_dir, **settings)
-    running.wait_until_ready()
-    yield running
-    running.output()
+    with ForkedUp(
+        tmp_path_factory.mktemp("data"), all_models_dir, **settings
+    ) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

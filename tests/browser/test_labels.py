@@ -36,10 +36,8 @@ def service(
     browser: Any, models_dir_labelled: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Up]:
     """A service of them."""
-    running = ForkedUp(tmp_path_factory.mktemp("data"), models_dir_labelled)
-    running.wait_until_ready()
-    yield running
-    running.output()
+    with ForkedUp(tmp_path_factory.mktemp("data"), models_dir_labelled) as running:
+        yield running
 
 
 def test_bars_under_the_pen_are_of_what_is_painted(site: Site, service: Up) -> None:

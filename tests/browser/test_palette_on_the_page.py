@@ -25,12 +25,10 @@ def tiles(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up
     """The service with `tiles` alone."""
     models = tmp_path_factory.mktemp("models")
     save_model(tiles_model(), models / "tiles")
-    running = ForkedUp(
+    with ForkedUp(
         tmp_path_factory.mktemp("data"), models, PIXELRNN_PORTABLE_DIR=""
-    )
-    running.wait_until_ready()
-    yield running
-    running.output()
+    ) as running:
+        yield running
 
 
 @pytest.fixture

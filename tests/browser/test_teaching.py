@@ -32,10 +32,8 @@ def service(
     browser: Any, models_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Up]:
     """Its own: other tests know which models there are."""
-    running = ForkedUp(tmp_path_factory.mktemp("data"), models_dir)
-    running.wait_until_ready()
-    yield running
-    running.output()
+    with ForkedUp(tmp_path_factory.mktemp("data"), models_dir) as running:
+        yield running
 
 
 @pytest.fixture

@@ -13,12 +13,10 @@ def service(
     all_models_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """Its URL, with all of its processes."""
-    running = ForkedUp(
+    with ForkedUp(
         tmp_path_factory.mktemp("data"),
         all_models_dir,
         PIXELRNN_STEP_DELAY_S="0.01",
         PIXELRNN_LINK_SECRET=32 * "s",
-    )
-    running.wait_until_ready()
-    yield running.url
-    running.output()
+    ) as running:
+        yield running.url

@@ -41,10 +41,8 @@ def service(
     models_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """Its URL, with all of its processes."""
-    running = ForkedUp(tmp_path_factory.mktemp("data"), models_dir)
-    running.wait_until_ready()
-    yield running.url
-    running.output()
+    with ForkedUp(tmp_path_factory.mktemp("data"), models_dir) as running:
+        yield running.url
 
 
 @pytest.fixture

@@ -41,10 +41,8 @@ def labelled(
     labelled_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
     """URL of the service, with all of its processes."""
-    running = ForkedUp(tmp_path_factory.mktemp("data"), labelled_dir)
-    running.wait_until_ready()
-    yield running.url
-    running.output()
+    with ForkedUp(tmp_path_factory.mktemp("data"), labelled_dir) as running:
+        yield running.url
 
 
 def test_both_clients_ask_for_labels(labelled: str, labelled_dir: Path) -> None:

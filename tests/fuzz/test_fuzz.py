@@ -38,15 +38,13 @@ def patient(
         "PIXELRNN_CLIENT_JOBS": "1000000",
         "PIXELRNN_QUEUE_JOBS": "1000000",
     }
-    running = ForkedUp(
+    with ForkedUp(
         tmp_path_factory.mktemp("data"),
         all_models_dir,
         PIXELRNN_LINK_SECRET=32 * "s",
         **open_handed,
-    )
-    running.wait_until_ready()
-    yield running
-    running.output()
+    ) as running:
+        yield running
 
 
 def test_hostile_requests_are_answered_and_leave_nothing(patient: Up) -> None:

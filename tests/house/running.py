@@ -91,6 +91,14 @@ class Up:
         )
         assert is_warm, self.output()
 
+    def __enter__(self) -> Self:
+        self.wait_until_ready()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.output()
+
     def _is_compiling(self) -> bool:
         return any(model["compiling"] for model in self.get("/models")["models"])
 

@@ -84,10 +84,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def url(tiny: Path, tmp_path_factory: pytest.TempPathFactory):
     """The service with the examples' models."""
-    running = ForkedUp(tmp_path_factory.mktemp("data"), tiny / "models")
-    running.wait_until_ready()
-    yield running.url
-    running.output()
+    with ForkedUp(tmp_path_factory.mktemp("data"), tiny / "models") as running:
+        yield running.url
 
 
 def run(

@@ -1,24 +1,17 @@
 """Trainings while everything around them dies, or their disk is full: `pixelrnn up` on a handful of pictures."""
 
 import json
-import os
 import shutil
-import signal
 from pathlib import Path
 
 import httpx
 import pytest
 
-from model_core.card import Card
-from model_core.training.publish import publish
-from model_core.training.recipe import Recipe
-from model_core.training.run import RunRequest, train
 from pixelrnn.up import TRAINER_IDLE_S
-from tests.corners import pictures
+from tests.corners import pictures, unbroken_digest
 from tests.house.disks import fill, small_disk
-from tests.house.processes import children_of, eventually
+from tests.house.processes import eventually
 from tests.house.running import READY_LIMIT_S, ForkedUp
-from worker.teaching_link import ATTEMPTS
 
 __all__ = ["small_disk"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -33,9 +26,7 @@ def test_weights_are_those_of_an_unbroken_training_whatever_was_killed(
     tmp_path: Path, models_dir: Path
 ) -> None:
     """kill -9 of Redis, of the API and of the trainer, one after the other, in its middle."""
-    running = ForkedUp(tmp_path / "data", models_dir)
-    try:
-        running.wait_until_ready()
+    with ForkedUp(tmp_path / "data", models_dir) as running:
         job_id = running.train(pictures(400))
         upload = tmp_path / "data" / "added" / "uploads" / job_id
         wait_for(upload, "run/corners/last.safetensors")
@@ -54,50 +45,7 @@ def test_weights_are_those_of_an_unbroken_training_whatever_was_killed(
             == recipe["training"]["epochs"] * recipe["training"]["epoch_updates"]
         )
         assert "after 20 passes" in result["early"]
-    finally:
-        running.output()
-    recipe["data"]["path"] = str(tmp_path / "pictures")
-    train(RunRequest(Recipe.model_validate(recipe), tmp_path / "run" / "corners"))
-    unbroken = publish(
-        tmp_path / "run" / "corners" / "best.safetensors", tmp_path / "published"
-    )
-    assert Card.read(unbroken / "card.json").sha256 == result["digest"]
-
-
-def test_a_training_whose_process_keeps_dying_ends_nothing_but_its_job(
-    tmp_path: Path, models_dir: Path
-) -> None:
-    """Five deaths within a minute, as of a process for which there is no memory: the
-    API goes on, and so does the trainer, which trains the next."""
-    running = ForkedUp(tmp_path / "data", models_dir)
-    try:
-        running.wait_until_ready()
-        before = running.children()
-        job_id = running.train(pictures(400))
-        killed: set[int] = set()
-
-        def kill_next() -> bool:
-            trainer = running.children().get("trainer", 0)
-            new = set(children_of(trainer)) - killed
-            for pid in new:
-                os.kill(pid, signal.SIGKILL)
-            killed.update(new)
-            return bool(new)
-
-        for _ in range(ATTEMPTS):
-            assert eventually(kill_next, READY_LIMIT_S), "no process"
-        ended = running.ended(job_id)
-        assert (ended["status"], ended["error"]["type"]) == (
-            "failed",
-            "training-failed",
-        )
-        assert len(killed) == ATTEMPTS
-        after = running.children()
-        assert {part: after[part] for part in before} == before
-        assert running.ended(running.train(pictures(24)))["status"] == "succeeded"
-        assert running.children()["trainer"] == after["trainer"]
-    finally:
-        running.output()
+    assert unbroken_digest(recipe, tmp_path) == result["digest"]
 
 
 def test_a_training_whose_disk_is_full_fails_with_a_sentence(
