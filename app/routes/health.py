@@ -40,8 +40,8 @@ async def readyz(services: ServicesDep) -> Ready:
 
     With `PIXELRNN_ASLEEP` it is 200 and `asleep` while jobs wait for workers to start.
 
-    It is 200, with `accepts` false, while Redis is full or accepts no writes, because
-    existing jobs can be read. Workers cannot announce themselves then.
+    It is 200, with `accepts` false, while Redis is full or accepts no writes, or an
+    operator has stopped new jobs, because existing jobs can be read.
     """
     fleet = await services.fleet.fresh()
     refusal = await services.submission.refusal(fleet)
