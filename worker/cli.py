@@ -26,7 +26,7 @@ def worker(
         int | None, typer.Option(help="Images of one model drawn at once.")
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="Threads of one tensor operation.")
+        int | None, typer.Option(help="Threads that draw the images of one model.")
     ] = None,
     redis_url: Annotated[
         str | None, typer.Option(help="The Redis server; REDIS_URL by default.")
@@ -39,14 +39,14 @@ def worker(
     """Draw images for the jobs in the queue, until SIGTERM.
 
     Every option is also PIXELRNN_<OPTION> in the environment; --name is
-    PIXELRNN_WORKER_NAME.
+    PIXELRNN_WORKER_NAME, and --threads PIXELRNN_DRAW_THREADS.
     """
     given = {
         "models_dir": models_dir,
         "models": models,
         "device": device,
         "slots": slots,
-        "threads": threads,
+        "draw_threads": threads,
     }
     given |= {"redis_url": redis_url, "worker_name": worker_name}
     os.environ.update(

@@ -198,7 +198,7 @@ def _write(
     unreadable = _printable(found.unreadable[:_NAMED_UNREADABLE])
     unsupported = _printable(found.unsupported[:_NAMED_UNSUPPORTED])
     if not found.labels:
-        raise UnusableImageError(_no_picture(unsupported))
+        raise UnusableImageError(_no_picture(unsupported, unreadable))
     _expect_enough(len(found.different), least)
     # A label may be a file's name, so there are folders only if all have labels.
     _sort(flat, found.labels, place / "pictures")
@@ -240,16 +240,16 @@ def _expect_enough(different: int, least: int) -> None:
         )
 
 
-def _no_picture(unsupported: Sequence[str]) -> str:
+def _no_picture(unsupported: Sequence[str], unreadable: Sequence[str]) -> str:
     if unsupported:
         return (
             f"no picture has a size that is supported ({', '.join(unsupported)}): they are "
             f"too small or large: {_SIZES}"
         )
-    return (
-        f"there is no picture: expected {', '.join(_FORMATS)} files, or an .npz of "
-        "arrays"
-    )
+    none = "there is no picture"
+    if unreadable:
+        none = f"none of the files can be read as a picture ({', '.join(unreadable)})"
+    return f"{none}: expected {', '.join(_FORMATS)} files, or an .npz of arrays"
 
 
 def _printable(names: Sequence[str]) -> tuple[str, ...]:

@@ -90,12 +90,15 @@ def refused(answer: httpx.Response, status: int, said: str) -> None:
             "no label",
         ),
         (lambda: zipped(("1.png", picture()))[:-30], "damaged"),
-        (lambda: zipped(("1.png", b"no picture")), "no picture"),
+        (
+            lambda: zipped(("1.txt", b"text"), ("2.png", picture()[:60])),
+            "none of the files can be read as a picture (1.txt, 2.png)",
+        ),
         (lambda: picture(10_000, 10_000), "too small or large"),
         (lambda: picture(1, 1), "too small or large"),
         (lambda: picture(5000, 2), "too small or large"),
-        (lambda: b"%!PS-Adobe-3.0 EPSF-3.0", "no picture"),
-        (lambda: b"", "no picture"),
+        (lambda: b"%!PS-Adobe-3.0 EPSF-3.0", "none of the files"),
+        (lambda: b"", "none of the files"),
     ],
 )
 def test_hostile_files_are_refused_with_a_sentence(

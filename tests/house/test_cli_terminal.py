@@ -64,16 +64,23 @@ def test_nobody_else_is_told(models_dir: Path, tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("device", ["tpu", "cuda:99"])
+@pytest.mark.parametrize(
+    ("option", "value", "named"),
+    [
+        ("--device", "tpu", "tpu"),
+        ("--device", "cuda:99", "cuda:99"),
+        ("--threads", "65", "PIXELRNN_DRAW_THREADS"),  # as of every other verb
+    ],
+)
 def test_person_who_starts_a_worker_is_told_why_it_cannot(
-    models_dir: Path, device: str
+    models_dir: Path, option: str, value: str, named: str
 ) -> None:
     """In one line, and not as a line of the log."""
-    words = command("worker", "--models-dir", models_dir, "--device", device)
+    words = command("worker", "--models-dir", models_dir, option, value)
     code, written = in_terminal(
         words, {**os.environ, "REDIS_URL": "redis://127.0.0.1:1"}
     )
     assert code == 2
     (line,) = written.splitlines()
     assert line.startswith("worker: ")
-    assert device in line
+    assert named in line
