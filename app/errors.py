@@ -341,7 +341,8 @@ class NotVerifiableError(RefusedError):
 
 
 class NotExactError(RefusedError):
-    """A decoded file would not give exactly this picture."""
+    """A picture cannot be encoded without loss: decoding its file would give other
+    pixels, such as for a transparent picture or one of 16 bits."""
 
     problem = ProblemKind(422, "not-exact", "The picture would not come back as it is")
 

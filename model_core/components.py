@@ -96,10 +96,11 @@ def components_of(
 def nats_maps(
     components: Sequence[Component], values: Tensor, windows: Windows | None = None
 ) -> Tensor:
-    """Return -ln p of every variable under each component: values (B, C, H, W) -> (N,
-    B, C, H, W), in the orientation of each component's member. The labels of a member
-    share passes of at most BATCH (64) images.
+    """Return -ln p of every variable under each component, (N, B, C, H, W), in the
+    orientation of each component's member. The labels of a member share passes of at
+    most BATCH (64) images.
 
+    values: (B, C, H, W), upright; they are turned here.
     windows: the windows of a field (a picture larger than the model's images), if the
         values are of fields.
     """

@@ -20,8 +20,8 @@ class LinkSignatures:
     have the same secret, so that each can check the signatures of the others."""
 
     def __init__(self, secret: str | None) -> None:
-        """secret: the operator's secret; None if URLs are not signed, and no signature
-        is valid."""
+        """secret: the operator's secret; None: `sign` raises NoLinksError, and `check`
+        refuses every signature."""
         self._secret = None if secret is None else secret.encode()
 
     def sign(self, job_id: str, expires: int) -> str:

@@ -97,11 +97,12 @@ def decode(data: bytes, role: Role) -> Decoded:
 
 
 def decoded_size(files: Iterable[bytes]) -> int:
-    """Return the bytes of memory for the decoded pixels of uploads, judged by their
-    headers.
+    """Return the bytes of memory for the decoded pixels of all these uploads together,
+    judged by their headers.
 
-    The result is at most that of two pictures of MAX_PIXELS, because `read_given`
-    refuses more. Arrays, and files that `decode` refuses, count with their own length.
+    For more than two pictures of MAX_PIXELS it returns the bytes of two, because
+    `read_given` refuses more. Arrays, and files that `decode` refuses, count with their
+    own length.
     """
     sizes = (_pixels_by_header(data) * PIXEL_BYTES or len(data) for data in files)
     return min(sum(sizes), 2 * MAX_PIXELS * PIXEL_BYTES)

@@ -364,8 +364,8 @@ class PackedModel:
 
 @contextmanager
 def whole_or_not(draft: Path, what: str) -> Iterator[None]:
-    """Delete the draft when the `with` block ends, whatever happens; a draft that got
-    its name is no longer there.
+    """Delete the draft when the `with` block ends, also after an error. To keep it,
+    rename it inside the block.
 
     draft: a directory.
     what: what messages call it.

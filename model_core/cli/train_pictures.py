@@ -58,14 +58,14 @@ def train_pictures(
     guessing_bits_per_dim and png_bits_per_dim.
 
     path: a folder of pictures, or a file of arrays.
-    minutes: of training, counted from the first update; None: 5, or as before for a
-        resumed run.
+    minutes: of training, counted from the first update; None: 5, or those of the run
+        that is resumed. Other minutes for a resumed run raise ConfigError.
     runs_dir: the run is RUNS_DIR/NAME.
     name: of run and model; None: one made from the name of the path.
     models_dir: where the model is published.
     changes: of the recipe, such as "training.batch=4".
-    resume: continue the run that is there, by its own recipe, which decides on pictures
-        and minutes.
+    resume: continue the run that is there, on its own pictures. `changes` apply to its
+        recipe.
     processes: number of processes; None: as many as make it faster on this machine.
     mirrors: try the model as a mixture with its mirror images.
     publish_anyway: publish the model also if it is of little use.

@@ -258,7 +258,8 @@ def rectify_top(colour, count, shared, state, places):
     """Compute one colour of what the head reads, max(last stream + skip sum, 0), into
     state.top.
 
-    colour, count: of the first `count` pixels that need logits (places.wanted).
+    colour: index of the colour channel.
+    count: number of pixels, the first of `places.wanted`.
     shared, state, places: records of arrays (records.py).
     """
     first, vectors = (

@@ -142,11 +142,12 @@ def product_tile(
     vectors of columns, a shape of _SHAPES, with negative results replaced by zero if
     `rectify` is 1.
 
-    read, taps, features: a spot (products.spot), of which `features` floats in each of
-        `taps` adjacent cells are read.
+    read: a spot (products.spot).
+    taps, features: for each pixel, `features` floats are read in each of `taps`
+        adjacent cells.
     weights: address of taps * features rows of vectors of 16.
-    vector_bytes, row_bytes: from one vector, and from one row, of the weights to the
-        next.
+    vector_bytes, row_bytes: bytes from one vector, and from one row, of the weights to
+        the next.
     bias: address of a vector.
     start, out: spots, of what is added and of the result.
     """

@@ -418,11 +418,11 @@ class AsyncClient:
         size, channels, values: those of the model (size as WIDTHxHEIGHT), instead of
             those that the pictures need.
         start: a model whose weights the training begins with.
-        crops: train on crops of the pictures.
-        shared: True for everybody, False for this key alone.
+        crops: train on crops of the pictures. Default: False.
+        shared: True for everybody, False for this key alone. Default: False.
         mirrors: try a mixture with mirror images. Default: True.
         publish_anyway: serve the model also if it is worse than PNG, or had fewer than
-            20 updates.
+            20 updates. Default: False.
         """
         return await self.start(calls.train(pictures, name, options))
 

@@ -85,8 +85,8 @@ class SubmissionAnswer(StrEnum):
     NO_MEMORY = "no-memory"
     """Nothing: the server's memory would not suffice for all accepted jobs."""
     OVER_SHARE = "over-share"
-    """Bytes that the jobs of the client's account take: with this job it would be more
-    than is left free."""
+    """Bytes that the open jobs of the client's account take. With this job they would
+    exceed the memory that no client holds yet (`fairness.may_hold`)."""
     FULL = "full"
     """Nothing: the queue has reached its limit of jobs or of work."""
 

@@ -332,12 +332,12 @@ def offer_meanwhile(
     place: Callable[[str], Path],
     identities: Mapping[str, str],
 ) -> None:
-    """Prepare models for browsers in a thread of its own, without models that only one
-    key sees. Does nothing if the settings name no folder for them.
+    """Start a thread that prepares models for browsers, and return. Do nothing if the
+    settings name no folder for them.
 
     usable: CPU cores; any if empty.
     place(name): returns a model's directory.
-    identities: name -> identity.
+    identities: of the models, by name; those that only one key sees are left out.
     """
     folder, largest_mib = settings.portable_dir, settings.portable_mib
     if folder is None:

@@ -53,6 +53,6 @@ def _label(labelling: Labelling, sample: int) -> str:
 
 
 def map_bytes(variables: NDArray[np.floating]) -> bytes:
-    """Return a map of numbers (C, H, W) as it is stored: float32, little-endian, row by
-    row and pixel by pixel."""
+    """Return a map of numbers (C, H, W) as it is stored: float32, little-endian, in
+    the order (H, W, C)."""
     return np.ascontiguousarray(variables.transpose(1, 2, 0), "<f4").tobytes()

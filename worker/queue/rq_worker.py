@@ -78,7 +78,7 @@ class Duties(Protocol):
 
     def stop(self) -> None:
         """Called when no more jobs are taken. When it returns, this process must not
-        write rows any more."""
+        write rows of images to Redis any more."""
         ...
 
 

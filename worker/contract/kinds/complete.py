@@ -213,7 +213,8 @@ class CompleteOptions(CutoutOptions, ColourOptions, LabelOptions, SeededOptions)
 
     @property
     def keeps(self) -> Sequence[str]:
-        """The maps `mean` and `entropy` if the method is `posterior`; else nothing."""
+        """Fields of `keys.image` that are kept after the job: `mean` and `entropy` if
+        the method is `posterior`, else none."""
         return ("mean", "entropy") if self.by_posterior else ()
 
     def drawing(self) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class ByParticles:
         )
 
     def orders_under(self, name: str) -> list[ParticleOrder]:
-        """The orders that are drawn under a name of `busy`."""
+        """The orders of the model in `name`, one of the names that `busy` returns."""
         return [
             job.order
             for job in self._jobs.values()

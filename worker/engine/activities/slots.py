@@ -127,9 +127,12 @@ class Slots:
         self._cohorts[name].prepare()
 
     def accept(self, order: DrawOrder) -> None:
-        """Queue a job's images. A job without an image left to draw ends at once. A job
-        of fields gets slots for its width, or waits for a place and reports a progress
-        of PUT_OFF; raises ModelError if they do not fit into memory."""
+        """Queue a job's images. A job without an image left to draw ends at once.
+
+        A job of fields (larger pictures) gets slots for its width. If none is free, it
+        waits, and its progress is reported as PUT_OFF. Raises ModelError if the slots
+        do not fit into memory.
+        """
         self._begin(order)
         if self._later and self._later[-1] is order:
             self._around.outlet.progress(order.claim.token, PUT_OFF)

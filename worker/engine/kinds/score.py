@@ -111,8 +111,8 @@ def predict_pixel(
     label: int | None,
 ) -> PixelBelief | None:
     """Return the prediction of the pixel that the job names, or None if it names none.
-    It takes another pass over the picture, and its influence map one forward and
-    backward.
+    It takes another pass over the picture, and one forward and backward if
+    `options.influence` asks for the map.
 
     values: of the picture.
     member, label: the component of the model that predicts.
