@@ -391,7 +391,7 @@ class Store:
         ):
             pipe.time()
             pipe.hgetall(keys.REMEMBERED)
-            (now, _), found = await pipe.execute()
+            (now, _), found = _but_for_trouble(await pipe.execute(raise_on_error=False))
         seen = {queue.decode(): json.loads(text) for queue, text in found.items()}
         texts = {
             queue: announcements
@@ -616,7 +616,7 @@ class Store:
         ):
             for day in range(today, today - days, -1):
                 pipe.hgetall(f"{keys.USAGE}{day}")
-            hashes = await pipe.execute()
+            hashes = _but_for_trouble(await pipe.execute(raise_on_error=False))
         found: list[OwnerUsage] = []
         for ago, counts in enumerate(hashes):
             owners = {name.decode().partition(":")[2] for name in counts}

@@ -12,7 +12,7 @@ from pydantic.json_schema import SkipJsonSchema
 from app.errors import BadParameterError
 from app.schema.answers import Problem
 from worker.contract.jobs import MAX_SEED
-from worker.contract.record import Int64
+from worker.contract.record import Described, Int64
 from worker.contract.size import PATTERN
 
 PREFIX = "/v1/"
@@ -195,51 +195,70 @@ def error_of(problem: Problem) -> tuple[int, dict[str, Any]]:
     }
 
 
-class OpenAIModel(BaseModel):
+class OpenAIModel(Described):
     """A model in OpenAI's form."""
 
     id: str
+    """Name of the model."""
     object: Literal["model"] = "model"
+    """Always `model`."""
     created: int = 0
+    """Always 0."""
     owned_by: str = "pixelrnn"
+    """Always `pixelrnn`."""
 
 
-class OpenAIModelList(BaseModel):
+class OpenAIModelList(Described):
     """Answer of GET /v1/models."""
 
     object: Literal["list"] = "list"
+    """Always `list`."""
     data: list[OpenAIModel]
+    """The models that draw pictures."""
 
 
-class OpenAIImage(BaseModel):
+class OpenAIImage(Described):
     """A picture or its address, as `response_format` asks."""
 
     b64_json: str = ""
+    """The picture's file in base64."""
     url: str = ""
+    """The picture's address."""
 
 
-class OpenAIImages(BaseModel):
+class OpenAIImages(Described):
     """Answer of the calls that draw, unless `stream` asks for events."""
 
     created: Int64
+    """Time of the job's acceptance, in whole seconds since 1970."""
     data: list[OpenAIImage]
+    """The pictures, in the order of their samples."""
     output_format: Literal["png", "webp", "jpeg"]
+    """Format of the files."""
     size: str
+    """Size of the pictures in pixels, as WIDTHxHEIGHT."""
     seed: Int64
+    """The seed, from which the same pictures are drawn again."""
     job: str
     """Id of the job that drew the pictures."""
 
 
-class OpenAIErrorBody(BaseModel):
+class OpenAIErrorBody(Described):
     """What went wrong."""
 
     message: str
+    """A sentence for people."""
     type: str
+    """`invalid_request_error`, `rate_limit_error` for 429, `server_error` from 500 on."""
     param: str | None
+    """The field that is wrong; null if it is none or several."""
     code: str
+    """The last word of the problem's type that other calls answer, such as
+    `unknown-model`."""
 
 
-class OpenAIError(BaseModel):
+class OpenAIError(Described):
     """Body of every error under /v1."""
 
     error: OpenAIErrorBody
+    """What went wrong."""

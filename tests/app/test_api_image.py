@@ -213,7 +213,7 @@ def test_schema_suits_generators_when_served(client: httpx.Client) -> None:
                     status,
                     media,
                 )
-                if status >= "400":
+                if status >= "400" and not path.startswith("/v1/"):  # OpenAI's form
                     assert media == ["application/problem+json"], (path, status)
     for name, model in schema["components"]["schemas"].items():
         unsaid = [
