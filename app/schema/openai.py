@@ -261,4 +261,4 @@ class OpenAIError(Described):
     """Body of every error under /v1."""
 
     error: OpenAIErrorBody
-    """What went wrong."""
+    """The error, as OpenAI's clients read it."""
