@@ -162,7 +162,7 @@ def test_what_is_wrong_is_said_beside_it(site: Site, tmp_path: Path) -> None:
         archive.writestr("notes.txt", "none")
     site.drop("#view-teach h1", tmp_path / "notes.zip", "application/zip")
     site.submit()
-    assert "no picture" in site.trouble("image")
+    assert "can be read as a picture (notes.txt)" in site.trouble("image")
     assert "/" not in site.page.url.split("#")[1]
 
 
