@@ -184,7 +184,7 @@ def image_bytes(spec: JobSpec, sample: int, stage: Stage = Stage.FINAL) -> bytes
     return b"".join(row_bytes(spec, sample, y, stage) for y in range(height))
 
 
-def eventually(check, seconds: float = 10.0):
+def eventually(check, seconds: float = 60.0):
     """The first true answer of `check`, or a failure."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
