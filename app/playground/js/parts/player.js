@@ -31,12 +31,14 @@ const FILM_PAUSE_MS = 2500;
 /** Milliseconds that a finished picture is shown before another one begins by itself. */
 const LOOK_MS = 4000;
 /**
- * Milliseconds that the picture before stays when the next one is drawn and nobody asked for
- * it: a film plays to its end, and the first forecast, which takes longest, is computed.
+ * Milliseconds that a picture for which nobody asked waits for its first forecast, at most,
+ * so that its fog is there from the first pixel.
  */
-const HANDOVER_MS = 1500;
-/** Milliseconds of these in which a film plays to its end. */
+const FOG_LIMIT_MS = 4000;
+/** Milliseconds in which a film plays to its end when a picture is ready. */
 const FILM_END_MS = 1200;
+/** Milliseconds between two looks at whether it has. */
+const FRAME_MS = 50;
 /** Pictures that follow each other by themselves, at most: a forgotten tab leaves the service alone. */
 const MOST_IN_A_ROW = 30;
 /** Recorded drawings. */
@@ -235,9 +237,9 @@ export class Player {
       // Forecasts of places before the change hold for the new drawing too.
       const known = model === this.model ? this.#forecasts.forecasts.filter(({ from }) => from <= at) : [];
       const forecasts = new Forecasts(drawing.picture, known, { backend: this.#backend, model });
-      if (isByItself && this.#drawing && !matchMedia(STILL).matches) {
-        await Promise.race([Promise.all([this.#hurryFilm(), forecasts.seek(at)]), pause(HANDOVER_MS)]);
-        this.#hurry = 0;
+      if (isByItself && !matchMedia(STILL).matches) {
+        await Promise.race([forecasts.seek(at), pause(FOG_LIMIT_MS)]);
+        if (!signal.aborted) await this.#hurryFilm();
         if (signal.aborted) return forecasts.stop();
       }
       this.#show(drawing, forecasts, model, at);
@@ -251,11 +253,11 @@ export class Player {
     }
   }
 
-  /** Let a film play to its end quickly. */
+  /** Let a film play to its end quickly, if one is playing. */
   async #hurryFilm() {
-    if (this.isLive || !this.#isPlaying || this.#view.hidden) return;
+    if (!this.#drawing) return;
     this.#hurry = (this.#all - this.#at) / (FILM_END_MS / 1000);
-    await pause(HANDOVER_MS);
+    while (!this.isLive && this.#isPlaying && !this.#view.hidden) await pause(FRAME_MS);
   }
 
   /**
@@ -269,6 +271,7 @@ export class Player {
   #show(drawing, forecasts, model, at) {
     this.#forecasts.stop();
     clearTimeout(this.#timer);
+    this.#hurry = 0;
     this.#drawing = drawing;
     this.#forecasts = forecasts;
     this.model = model;
