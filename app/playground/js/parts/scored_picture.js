@@ -184,7 +184,9 @@ export class ScoredPicture {
     this.#pointer.cursor = pixel;
     // The chosen pixel is described beside the picture.
     const isElsewhere = String(pixel) !== String(this.chosen);
-    find(this.element, ".looked-at").textContent = isElsewhere ? this.wordsOf(pixel) : "";
+    find(this.element, ".looked-at").textContent = isElsewhere
+      ? this.wordsOf(pixel)
+      : t("Glowing pixels surprised the network. Choose one.");
     this.#draw();
   }
 

@@ -245,7 +245,7 @@ export class BetView {
     find(form, "button").textContent = this.#isPaid ? t("Go on") : t("That is my guess");
     find(this.#element, ".theirs").hidden = !this.#isPaid;
     find(this.#element, ".afterwards").hidden = !bet || !isOver;
-    find(this.#element, ".bills").hidden = !bet;
+    find(this.#element, ".bills").hidden = !bet?.distances.length;
     this.#showMarks(bet);
     if (!bet) return;
     if (!this.#isPaid && bet.next) {

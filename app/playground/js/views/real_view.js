@@ -6,7 +6,6 @@ import { modelNamedIn, offerSets, setOf } from "../parts/sets.js";
 import { shuffle, someCharacters } from "../service/examples.js";
 import { CurrentQuestion } from "../service/current_question.js";
 import { PixelNote } from "../parts/pixel_note.js";
-import { kindOf } from "../service/kinds.js";
 import { formatFixed, t } from "../lang.js";
 import { canvasOf } from "../pixels/raster.js";
 import { costOfPixel, NO_MODEL } from "../service/words.js";
@@ -113,7 +112,6 @@ export class RealView {
     this.#cards = [];
     find(this.#element, "form").hidden = true;
     find(this.#element, ".afterwards").hidden = true;
-    find(this.#element, ".origin").textContent = model ? kindOf(model) : "";
     if (!model) return;
     if (!this.#shared.backend.isReady("sample", model)) return this.#say(t("The model is being made ready…"));
     const { seed, friend } = setOf(this.#place, model, "found");
