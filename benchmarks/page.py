@@ -166,7 +166,7 @@ def table_of_views(browser: Any, url: str) -> list[str]:
             cells = [
                 name,
                 width,
-                *measure_view(browser, f"{url}/#{name}", drawn, screen),
+                *measure_view(browser, f"{url}#{name}", drawn, screen),
             ]
             lines.append(f"| {' | '.join(map(str, cells))} |")
     return lines
