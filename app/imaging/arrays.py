@@ -9,9 +9,9 @@ from PIL import Image
 from app.errors import UnusableImageError, WrongSizeError
 from app.imaging.decode import Decoded, Role, decode
 from app.imaging.npy import Array, is_array, npy_file, read_array
-from app.imaging.palette import with_palette
 from app.schema.answers import Model
 from worker.contract.colours import levels
+from worker.contract.picture_file import with_palette
 from worker.contract.size import MAX_SIDE
 
 _PLANE, _ONE, _SEVERAL = 2, 3, 4

@@ -26,11 +26,12 @@ from app.imaging.given import (
     opaque,
     threshold,
 )
-from app.imaging.palette import has_transparent, with_palette
+from app.imaging.palette import has_transparent
 from app.imaging.render import Canvas, picture_of
 from app.schema.answers import Model
 from worker.contract.jobs import JobSpec
 from worker.contract.options import MAX_IMAGES
+from worker.contract.picture_file import with_palette
 from worker.contract.size import MAX_SIDE
 
 APART = 4

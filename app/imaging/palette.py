@@ -8,12 +8,9 @@ from functools import cache
 from PIL import Image
 
 from app.errors import UnusableImageError
+from worker.contract.picture_file import MOST, colours_of, one_transparent
 
-MOST = 256
-"""Most colours of a palette."""
 _OPAQUE = 128
-_GAP = bytes((128, 128, 128, 255))
-_CLEAR = bytes(4)
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ def palette_values(
 
     Raises UnusableImageError, which names the first missing colour, unless `nearest`.
     """
-    colours = _colours(palette)
+    colours = colours_of(palette)
     known = {colour: value for value, colour in enumerate(colours)}
     nearest_to = _search(colours)
     pixels = _pixels(image)
@@ -70,21 +67,9 @@ def palette_values(
     )
 
 
-def with_palette(values: Image.Image, palette: Sequence[str]) -> Image.Image:
-    """Return a copy of an image of values (mode L) as a picture with the palette. The
-    value after the last one becomes the grey between pictures."""
-    colours = [*_colours(palette), _GAP][:MOST]
-    picture = values.copy()
-    picture.putpalette(b"".join(colour[:3] for colour in colours))
-    opacity = bytes(colour[3] for colour in colours)
-    if min(opacity) < 255:
-        picture.info["transparency"] = opacity
-    return picture
-
-
 def chunks(palette: Sequence[str]) -> list[tuple[bytes, bytes]]:
     """Return the palette as chunks of a PNG (PLTE and tRNS): names and contents."""
-    colours = _colours(palette)
+    colours = colours_of(palette)
     opacity = bytes(colour[3] for colour in colours)
     found = [(b"PLTE", b"".join(colour[:3] for colour in colours))]
     return found + ([(b"tRNS", opacity)] if min(opacity) < 255 else [])
@@ -100,22 +85,12 @@ def gap_of(palette: Sequence[str]) -> int:
 def has_transparent(palette: Sequence[str]) -> bool:
     """Return True if one of the palette's colours is transparent; then transparent
     pixels are no hole."""
-    return any(colour[3] < _OPAQUE for colour in _colours(palette))
-
-
-def _colours(palette: Sequence[str]) -> list[bytes]:
-    """Return red, green, blue and opacity of each colour; all completely transparent
-    colours are the same."""
-    return [_one(bytes.fromhex(f"{colour[1:]:f<8}")) for colour in palette]
+    return any(colour[3] < _OPAQUE for colour in colours_of(palette))
 
 
 def _pixels(image: Image.Image) -> list[bytes]:
     raw = image.convert("RGBA").tobytes()
-    return [_one(raw[i : i + 4]) for i in range(0, len(raw), 4)]
-
-
-def _one(pixel: bytes) -> bytes:
-    return pixel if pixel[3] else _CLEAR
+    return [one_transparent(raw[i : i + 4]) for i in range(0, len(raw), 4)]
 
 
 def _search(colours: Sequence[bytes]) -> Callable[[bytes], tuple[int, float]]:

@@ -6,8 +6,8 @@ import textwrap
 
 from PIL import Image, ImageDraw, ImageFont
 
-from app.imaging.palette import with_palette
 from app.imaging.render import Canvas, picture_of
+from worker.contract.picture_file import with_palette
 
 WIDTH, HEIGHT = 1200, 630
 """Pixels, as https://ogp.me and the guides of Facebook, LinkedIn and X recommend: about

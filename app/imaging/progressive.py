@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 
 from app.imaging.palette import chunks as palette_chunks
-from app.imaging.render import PNG_KEYWORD
+from worker.contract.picture_file import PNG_KEYWORD
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _COLOUR, _INDEXED = 0, 2, 3

@@ -10,36 +10,26 @@ from enum import StrEnum
 from typing import Any
 
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from app.errors import BadParameterError, NoRowsYetError
 from app.imaging.arrays import Shape, array_file
 from app.imaging.npy import MEDIA_TYPE as NPY_TYPE
-from app.imaging.palette import gap_of, with_palette
+from app.imaging.palette import gap_of
 from app.schema.answers import MarginalMap
 from worker.contract.events import RowDrawn, Stage
 from worker.contract.jobs import JobSpec
 from worker.contract.kind import Source, Summary
 from worker.contract.kinds import ALL_KINDS
+from worker.contract.picture_file import MODES, model_text, origin_of, picture_bytes
 
 MAX_SIDE = 4096
 """Longest side of a picture in a file, in pixels."""
 MAX_SCALE = 128
 """Largest side of the square that a pixel becomes."""
-_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _GAP = 1
 _GAP_GREY = 128
 """Grey of the lines between images, the same as in the command's grids
 (model_core.data.images.tile)."""
-PNG_KEYWORD = "XML:com.adobe.xmp"
-"""Keyword of the PNG chunk (iTXt) that contains an XMP packet."""
-# The digital source type of a picture, in IPTC's vocabulary.
-_PACKET = """<?xpacket begin="﻿" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta
-    xmlns:x="adobe:ns:meta/"><rdf:RDF
-    xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description
-    rdf:about=""
-    xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"><Iptc4xmpExt:DigitalSourceType>http://cv.iptc.org/newscodes/digitalsourcetype/{term}</Iptc4xmpExt:DigitalSourceType></rdf:Description></rdf:RDF></x:xmpmeta><?xpacket
-    end="r"?>"""
 
 
 class PictureFormat(StrEnum):
@@ -195,7 +185,7 @@ class Canvas:
             spec.width,
             3,
             maps,
-            {**_named(spec), "scale": scale},
+            {**model_text(spec), "scale": scale},
             own=own,
         )
 
@@ -291,7 +281,7 @@ def grid_file(
     between = gap_of(canvas.palette) if canvas.palette else _GAP_GREY
     _expect_side(size, scale)
     grid = Image.new("L", size, between if canvas.n > 1 else 0).convert(
-        _MODES[canvas.channels]
+        MODES[canvas.channels]
     )
     for sample in sorted(canvas.samples):
         line, column = divmod(sample, columns)
@@ -338,7 +328,7 @@ def picture_of(canvas: Canvas, sample: int) -> Image.Image:
     """Return one picture; for a model of categories, an image of its values (mode L).
     Raises NoRowsYetError if it has no row yet."""
     return Image.frombytes(
-        _MODES[canvas.channels], (canvas.width, canvas.height), _drawn(canvas, sample)
+        MODES[canvas.channels], (canvas.width, canvas.height), _drawn(canvas, sample)
     )
 
 
@@ -362,29 +352,6 @@ def _array(
         canvas.height, canvas.width, canvas.channels, canvas.values, canvas.palette
     )
     return array_file(samples, count, shape)
-
-
-def origin_of(spec: JobSpec, numerics: str | None = None) -> dict[str, str]:
-    """Return the text chunks, by keyword, that say how to draw the pictures of a job
-    again; worker.contract.provenance parses them.
-
-    numerics: the arithmetic that drew them; None if it is unknown.
-    """
-    origin = {
-        "kind": spec.kind,
-        **_named(spec),
-        "seed": str(spec.seed),
-        "temperature": repr(spec.temperature),
-    }
-    origin |= spec.options.origin()
-    return origin if numerics is None else {**origin, "numerics": numerics}
-
-
-def _named(spec: JobSpec) -> dict[str, str]:
-    """Return the text chunks that name the model. Jobs of earlier versions have no
-    identity."""
-    identity = {"identity": spec.identity} if spec.identity else {}
-    return {"model": spec.model, "digest": spec.digest, **identity}
 
 
 def own_of(spec: JobSpec, result: Summary | None = None) -> Sequence[Mapping[str, str]]:
@@ -421,26 +388,12 @@ def _file(
     if kind is PictureFormat.JPEG:
         _expect_kept_by_jpeg(image, canvas)
 
-    mark = "" if canvas.source is None else packet_of(canvas.source)
-    options: dict[str, Any] = dict(_OPTIONS[kind])
-    if kind is PictureFormat.PNG:
-        options["pnginfo"] = chunks(text, mark)
-    elif mark:
-        options["xmp"] = mark.encode()
-    if canvas.palette:
-        # Some versions of Pillow write fewer bits for each pixel if there are few
-        # colours; others write 8.
-        options["bits"] = 8
+    options = dict(_OPTIONS[kind])
     if canvas.profile:
         options["icc_profile"] = canvas.profile
-
-    size = image.width * scale, image.height * scale
-    large = image.resize(size, Image.Resampling.NEAREST)
-    if canvas.palette:
-        large = with_palette(large, canvas.palette)
-    out = io.BytesIO()
-    large.save(out, kind.value, **options)
-    return out.getvalue()
+    return picture_bytes(
+        image, kind.value, scale, text, canvas.source, canvas.palette, **options
+    )
 
 
 def _expect_kept_by_jpeg(image: Image.Image, canvas: Canvas) -> None:
@@ -454,23 +407,3 @@ def _expect_kept_by_jpeg(image: Image.Image, canvas: Canvas) -> None:
         raise BadParameterError(
             f"format: JPEG does not keep {lost}; expected png or webp"
         )
-
-
-def chunks(text: Mapping[str, str], mark: str) -> PngInfo:
-    """Return the chunks of a PNG.
-
-    text: text chunks by keyword.
-    mark: XMP packet; empty for none.
-    """
-    info = PngInfo()
-    for key, value in text.items():
-        info.add_text(key, value)
-    if mark:
-        info.add_itxt(PNG_KEYWORD, mark)
-    return info
-
-
-def packet_of(source: Source) -> str:
-    """Return the XMP packet that marks a file with its digital source type, one of
-    IPTC's. It is the same in all file formats."""
-    return _PACKET.format(term=source.value)

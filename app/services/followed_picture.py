@@ -5,13 +5,14 @@ from collections.abc import AsyncIterator
 from app.entries import Entry
 from app.errors import BadParameterError
 from app.imaging.progressive import ProgressivePng
-from app.imaging.render import MAX_SIDE, origin_of, own_of, packet_of
+from app.imaging.render import MAX_SIDE, own_of
 from app.schema.answers import Job
 from app.services.row_feed import RowFeed
 from app.services.row_reader import Follower
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobRecord
 from worker.contract.kinds import ALL_KINDS
+from worker.contract.picture_file import origin_of, packet_of
 
 
 class UnfinishedPictureError(Exception):

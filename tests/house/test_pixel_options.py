@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from app import openapi_file
-from app.imaging.render import Canvas, grid_file, origin_of
+from app.imaging.render import Canvas, grid_file
 from app.routes.share import Recipe
 from app.schema.answers import OPTION_FIELDS, Job
 from model_core import load_model, shipped
@@ -21,6 +21,7 @@ from tests.tiny_models import save_tiny_models
 from worker.contract.jobs import VERSION, JobSpec
 from worker.contract.kinds import KINDS
 from worker.contract.options import FOUND, Options
+from worker.contract.picture_file import origin_of
 from worker.contract.pixel_options import pixel_options, type_of
 from worker.contract.provenance import Provenance, ProvenanceError
 

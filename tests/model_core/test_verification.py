@@ -13,7 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner, Result
 
-from app.imaging.render import Canvas, grid_file, origin_of, sample_file
+from app.imaging.render import Canvas, grid_file, sample_file
 from model_core import load_model, sample, save_model, shipped
 from model_core.card import Card, CardLabel
 from model_core.data.images import cut, tile
@@ -23,6 +23,7 @@ from tests import verification
 from tests.labelled_models import labelled
 from tests.tiny_models import save_tiny_tiles
 from worker.contract.jobs import JobSpec
+from worker.contract.picture_file import origin_of
 
 
 def run(*arguments: object) -> Result:
