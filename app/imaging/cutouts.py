@@ -248,12 +248,12 @@ def _moved(
 
 
 def filled_canvas(spec: JobSpec, upload: bytes, keep: bytes, parts: Canvas) -> Canvas:
-    """Return a canvas of the whole picture with its holes filled. It has one picture
-    for each time that the holes were filled.
+    """Return a canvas of the whole uploaded picture with the drawn cut-outs pasted into
+    its holes. Its samples are the completions of the picture.
 
     upload: the picture's file.
     keep: masks of the cut-outs, H*W bytes each, 1 = given.
-    parts: what is drawn of the cut-outs.
+    parts: the cut-outs, as far as they are drawn.
     """
     picture = decode(upload, "image").image
     count = len(spec.options.places)

@@ -70,9 +70,9 @@ class GivenPixels:
 
 
 def given_behind_hole(keep: Image.Image, members: Iterable[str]) -> int:
-    """Return the number of given pixels behind the hole's first one, in the drawing
-    order of the member for which that is largest. If it is 0, images are drawn without
-    particles.
+    """Return the number of given pixels that are drawn after the first pixel of the
+    hole. Each member has a drawing order of its own; the largest number counts. If it
+    is 0, no particles are needed.
 
     keep: mode L, 0 = fill.
     members: orientations of the model's networks; unknown ones are ignored.

@@ -48,11 +48,11 @@ def applied_header(seconds: float) -> dict[str, str]:
 async def waited_for(
     job: Job, seconds: float, services: Services, receive: Receive, account: str
 ) -> Job:
-    """Wait for the end of a job, and return its state then; or earlier if the time is
-    over, this process stops, or the client has left.
+    """Wait until a job has ended, the time is over, this process stops, or the client
+    has left. Return the job's state at that moment.
 
     receive: the ASGI function of the request, which reports that the client has left.
-    account: the client's, who takes a seat meanwhile. Call `seats.expect_free` before.
+    account: takes a seat while it waits. Call `seats.expect_free` before.
     """
     if job.status.is_terminal:
         return job

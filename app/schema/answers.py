@@ -441,8 +441,8 @@ class Model(ModelFacts):
         return self.identity or self.digest
 
     def has_changed_since(self, identity: str) -> bool:
-        """Return True if `identity` is another one than the model's. An unknown
-        identity, which is empty, counts as unchanged."""
+        """Return True if the model's identity differs from `identity`. An empty, that
+        is unknown, identity counts as unchanged."""
         return bool(identity and self.identity) and identity != self.identity
 
 

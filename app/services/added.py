@@ -223,8 +223,8 @@ class AddedModels:
         return (place / CARD).is_file() and is_seen_by(place, caller.owner)
 
     def is_there(self, card: ModelCard) -> bool:
-        """Return True unless an announced model was added and then deleted or
-        replaced."""
+        """Return True if the model of an announced card still exists: False for an
+        added model that was deleted or replaced since."""
         if not card.job:
             return True
         return self._models is not None and self.job_of(card.name) == card.job

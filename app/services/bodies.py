@@ -22,27 +22,26 @@ and a mask of 2048 x 2048. Pixels may also use the room that no body uses."""
 
 
 def unpacked_limit(file_bytes: int) -> int:
-    """Return the bytes that all zips of a request together may have, unpacked.
+    """Return the maximum unpacked size of all zips of a request together, in bytes.
 
-    file_bytes: limit of one file, and of one zip.
+    file_bytes: maximum size of one file, and of one zip.
     """
     return len(FILES) * file_bytes
 
 
 class Bodies:
-    """The bytes of requests that this process holds. Its methods may be called from any
-    thread.
+    """The memory budget of this process for request bodies. Its methods may be called
+    from any thread.
 
-    All accounts together have a fixed number of bytes. One account may have at most as
-    many as are still free, so that no client takes everything.
+    All accounts share the budget. An account may hold at most as many bytes as are
+    still free, so that no client takes everything.
     """
 
     def __init__(
         self, largest: int, refused: Callable[[], None] = lambda: None
     ) -> None:
-        """largest: bytes of the largest allowed body, with what is unpacked from it.
-        refused: called without arguments for each request that is refused for lack of
-            room."""
+        """largest: bytes of the largest allowed body, including its unpacked files.
+        refused: called for each request that does not fit into the budget."""
         size = max(MOST_BYTES, _LARGEST_BODIES * largest)
         self._shares = Shares(size)
         self._room = size + DECODED_BYTES
@@ -107,8 +106,8 @@ class Bodies:
 
 
 class Place:
-    """The bytes of one body, from its first byte until `leave`. A body whose length is
-    not declared grows."""
+    """The share of one request body in the budget, from its first byte until `leave`.
+    It grows while a body of undeclared length arrives."""
 
     def __init__(self, bodies: Bodies, account: str) -> None:
         """bodies: the limits.

@@ -36,9 +36,9 @@ class Operating:
         return [_worker(info, held.get(info.name, [])) for info in announced]
 
     async def drain(self, name: str, undo: bool) -> Worker:
-        """Ask a worker to take no more jobs, or with `undo` to take some again. Return
-        it as it is now: it follows within a second. Raises UnknownWorkerError if it is
-        not there."""
+        """Ask a worker to take no more jobs, or with `undo` to take jobs again. It
+        follows within a second; the returned state is the one before. Raises
+        UnknownWorkerError if no live worker has this name."""
         announced = {worker.name: worker for worker in await self._store.workers()}
         if name not in announced:
             raise UnknownWorkerError(

@@ -216,8 +216,8 @@ class Pictures:
         number: int,
         picture: PictureFormat,
     ) -> bytes:
-        """Return the file of an input picture, or its mask. For an encoding, it is the
-        grid of all pictures.
+        """Return an input picture or its mask, as a file. The input picture of an
+        encoding job is the grid of all its pictures.
 
         of: which of the two.
         number: index of the picture.

@@ -68,8 +68,8 @@ class PortableModels:
 
     @staticmethod
     def identity_in(path: str) -> str | None:
-        """Return the identity of the model to which a path below PREFIX belongs; None
-        if it is not one of a model."""
+        """Return the identity of the model in a path below PREFIX; None if it is not the
+        path of a model's file."""
         found = _PATH.fullmatch(path)
         return found and found[1]
 

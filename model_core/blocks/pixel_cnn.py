@@ -109,7 +109,7 @@ def compute_layer(order, block, layer, colour):
 
 @njit(inline="always")
 def end_row(order, block):
-    """Do nothing: the rows below read what is stored already."""
+    """Do nothing: in this kind, no work is left at the end of a row."""
 
 
 @njit(**PROGRAM)

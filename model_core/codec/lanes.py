@@ -107,7 +107,7 @@ class DecodingLane:
 
 
 class LaneCoder:
-    """The coder of images of one network, in at most as many lanes as its stage has
+    """Encodes and decodes images with one network. Each lane takes one of its stage's
     slots."""
 
     def __init__(self, stage: CodingStage, config: NetworkConfig) -> None:

@@ -204,13 +204,13 @@ def begin_ahead(slots, front, shared, state, places, layers, streams):
 
 @njit(**LEAN)
 def begin_given(slots, first, end, front, shared, state, places, ring_rows, streams):
-    """List in front.work the columns first..end-1 of the next row of each slot, all of
-    whose pixels are given, column by column, and begin their streams, the inputs of the
-    first layer. With several slots, each column is padded to a multiple of 4 with
-    pixels of the scratch slot.
+    """Prepare the next row of each slot, whose pixels are all given, in columns
+    first..end-1: list these pixels in front.work, column by column, and compute the
+    inputs of the first layer. If there are several slots, fill each column up to a
+    multiple of 4 with pixels of the scratch slot.
 
-    Return the length of the list, and how many of its pixels need logits because they
-    are weighed, padded to 1 or a multiple of 4.
+    Return (length of the list, number of its pixels that are weighed and so need
+    logits). The second is filled up too, to 1 or a multiple of 4.
 
     ring_rows: rows that a layer keeps of each slot. The other arguments are those of
         `begin_step`.

@@ -103,14 +103,14 @@ class Scan:
     def forward(
         self, inputs: Tensor, states: list[Tensor] | None, maps: Maps
     ) -> list[Tensor]:
-        """Scan the inputs (M, F), and return the gates, the cell states (M, h) and the
-        hidden states (M, h).
+        """Scan the inputs. Return [gates, cell states (M, h), hidden states (M, h)].
 
-        inputs: the features, then the conditioning map if there is one. Factors of
-            products, and the hidden states, have their type, float32 or bfloat16.
-        states: maps of another scan to overwrite and return; None: new ones.
-        maps: its `keeps` decides whether the gates are those of all pixels, (M, 4h),
-            for the backward pass, or of one row only; its `labels` bias the gates.
+        inputs: (M, F), the features, then the conditioning map if there is one. Their
+            type, float32 or bfloat16, is also that of the hidden states.
+        states: result of another scan, to be overwritten and returned; None for new
+            arrays.
+        maps: if `keeps` is True, the gates of all pixels are returned, (M, 4h), for the
+            backward pass; otherwise those of one row. `labels` bias the gates.
 
         Pixels outside the image, and below the rows of the walk, get the initial state.
         """

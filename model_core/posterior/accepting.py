@@ -58,8 +58,7 @@ class Candidates:
     """(N,): ln p - ln p_k of each image, where p is the mixture's, the mean over the
     members."""
     log_others: NDArray[np.float64]
-    """(N,): the same with only the part of p that comes from the members other than
-    k."""
+    """(N,): the same, but for p without the part of member k."""
 
     @property
     def ess(self) -> float:
@@ -69,8 +68,11 @@ class Candidates:
 
     @classmethod
     def of(cls, images: Images, log_p: NDArray[np.float64], k: int) -> "Candidates":
-        """Return the candidates made of draws (N, C, H, W) of member k, and ln p of
-        each under each member, (M, N)."""
+        """Return candidates with their weights.
+
+        images: draws of member k, (N, C, H, W).
+        log_p: ln p of each draw under each member, (M, N).
+        """
         return cls(
             images, log_p, mixed(log_p) - log_p[k], mixed(log_p, but=k) - log_p[k]
         )
@@ -188,8 +190,8 @@ class Accepting:
         return Weighted(self._found.images, shares(self._found.log_weights))
 
     def some(self, count: int) -> Images:
-        """Return `count` images of the pool, (count, C, H, W), upright: each occurs in
-        proportion to its weight, so some may occur several times."""
+        """Return `count` images of the pool, (count, C, H, W), upright, chosen in
+        proportion to their weights. An image may occur several times."""
         drawn = [
             chosen(self._found.log_weights, (place + 0.5) / count)
             for place in range(count)
@@ -197,9 +199,8 @@ class Accepting:
         return self._found.images[drawn]
 
     def steps(self, i: int) -> Iterator[float | Images]:
-        """Draw image i, in steps: yield after each step except the last about how much
-        is done, 0 to 1; with the last step yield the image, (C, H, W), upright. Its
-        nats are appended to `nats`."""
+        """Draw image i in steps. Yield the approximate progress, 0 to 1, after each
+        step, and at last the image, (C, H, W), upright. Append its nats to `nats`."""
         given = self._given(i)
         which, last = self._uniforms(given, CHOICES, 2)
         tried: list[Candidates] = []

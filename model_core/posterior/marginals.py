@@ -89,12 +89,8 @@ class Shares:
         keep: NDArray[np.bool_],
         temperature: float,
     ) -> None:
-        """Make empty sums.
-
-        config: of the network.
-        known, keep: values (C, H, W) and bool (H, W), True for given pixels.
-        temperature: of the predictions.
-        """
+        """known, keep: values (C, H, W) and bool (H, W), True for given pixels.
+        temperature: divides the logits of the predictions."""
         values, self._are_categories = config.values, config.categories
         self._known, self._keep, self._temperature = known, keep, temperature
         self._drawn = np.zeros((values, *known.shape))
@@ -109,18 +105,17 @@ class Shares:
     def add(
         self, draws: Weighted, where: NDArray[np.bool_], times: float = 1.0
     ) -> None:
-        """Add the shares among the final particles of a sweep.
+        """Count the values of a sweep's final particles.
 
-        where: bool (H, W), True for the pixels that the sweep drew. Others are not
-            counted.
-        times: number of sweeps as which they count.
+        where: bool (H, W), True for the pixels that the sweep drew; only these count.
+        times: the sweep counts as so many sweeps.
         """
         add_shares(self._drawn, draws, where, times)
         self._sweeps += times * where
 
     def add_outcomes(self, draws: Weighted, where: NDArray[np.bool_]) -> None:
-        """Add some of all possible fillings of the hole, with their probabilities, for
-        `of_outcomes`.
+        """Count fillings of the hole by their exact probabilities. `of_outcomes` needs
+        all possible fillings, each added once.
 
         where: bool (H, W), True for the hole.
         """

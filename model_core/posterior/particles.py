@@ -63,9 +63,8 @@ class Particles(Protocol):
         ...
 
     def advance(self, stop: Stop) -> NDArray[np.float64]:
-        """Draw every image up to a stop, not before the last one. Return for each
-        particle ln p of the weighed pixels since the last stop, given all pixels before
-        them: (N,)."""
+        """Draw every image up to a stop. Return (N,): for each particle, ln p of the
+        weighed pixels since the previous stop, each given all pixels before it."""
         ...
 
     def copy(self, parents: Parents) -> None:

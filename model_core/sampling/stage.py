@@ -249,8 +249,8 @@ class Stage(Protocol):
         ...
 
     def image(self, slot: int) -> Tensor:
-        """Return the values (C, H, W) of the image in a slot, on the CPU; pixels that
-        are not drawn yet have any value. It may be a view, which later steps change."""
+        """Return the values (C, H, W) of the image in a slot, on the CPU. Pixels that
+        are not drawn yet have arbitrary values. Later steps may change the result."""
         ...
 
     def images(self, slots: Sequence[int]) -> NDArray[np.int64]:

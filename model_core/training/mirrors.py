@@ -108,8 +108,8 @@ class Mirrors:
         return self.nats / self.dimensions / math.log(2)
 
     def to_list(self) -> list[dict[str, Any]]:
-        """Return the trials as JSON values: without `mirrored_bits_per_dim`, and with
-        `published`, whether it is the one."""
+        """Return the trials as JSON values, without `mirrored_bits_per_dim`. Their field
+        `published` is true for the mirror image that was published."""
         trials = [asdict(trial) for trial in self.trials]
         for trial in trials:
             del trial["mirrored_bits_per_dim"]

@@ -236,7 +236,7 @@ class WorkerInfo(Record):
     host: str = ""
     """Name of its machine or container; empty in announcements of 0.4.0."""
     release: str = ""
-    """Version of its software, likewise."""
+    """Version of its software; empty in announcements of 0.4.0."""
     drained: bool = False
     """True if an operator drains it: it takes no more jobs, but may still hold some."""
     kept: Annotated[tuple[ModelCard, ...], BeforeValidator(_readable_cards)] = ()

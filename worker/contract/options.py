@@ -72,9 +72,9 @@ class Options(Record):
     overrides the methods that differ for its kind. Instances are immutable.
     """
 
-    def images(self, n: int) -> int:
-        """Return the number of images of a request with this `n`. Raises BadOptionError
-        if the options contradict `n`."""
+    def images(self, n: int, /) -> int:
+        """Return the number of images of a job whose request has this `n`. Raises
+        BadOptionError if the options contradict `n`."""
         return n
 
     def with_found(self, found: Mapping[str, Any]) -> Self:
@@ -193,8 +193,8 @@ class Options(Record):
 
     @property
     def picture_count(self) -> int:
-        """How many pictures the client sent, for a kind whose jobs may take several
-        (several.py)."""
+        """Number of pictures that the client sent, for a kind whose jobs may take
+        several (several.py)."""
         return 1
 
     @property

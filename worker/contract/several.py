@@ -12,23 +12,26 @@ from worker.contract.options import FOUND, MAX_IMAGES, BadOptionError, Options, 
 
 
 class SeveralOptions(Options):
-    """Options of kinds whose jobs may take several pictures. `n` counts the images of
-    all pictures."""
+    """Options of kinds whose jobs may take several pictures. The job's `n` counts the
+    images of all pictures together."""
 
     pictures: Annotated[int, FOUND, Since(8)] = Field(default=0, ge=0, le=MAX_IMAGES)
     """Number of pictures, if there are several or they are cut-outs; 0 for a single
     picture."""
 
-    def images(self, n: int) -> int:
-        """Return the number of images of all pictures, for n images of each. Raises
-        BadOptionError if they are more than MAX_IMAGES."""
-        if n * self.picture_count > MAX_IMAGES:
+    def images(self, of_each: int, /) -> int:
+        """Return the number of images of all pictures together. Raises BadOptionError
+        if there are more than MAX_IMAGES.
+
+        of_each: number of images of each picture.
+        """
+        if of_each * self.picture_count > MAX_IMAGES:
             most = MAX_IMAGES // self.picture_count
             parts = "cut-outs" if self.places else "pictures"
             raise BadOptionError(
                 f"n: expected at most {most} for {self.picture_count} {parts}", "n"
             )
-        return n * self.picture_count
+        return of_each * self.picture_count
 
     @property
     def picture_count(self) -> int:

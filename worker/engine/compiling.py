@@ -32,22 +32,23 @@ from worker.engine.slot_plan import SlotPlan
 from worker.process import machine_memory
 
 LIMIT_S = 900.0 * CLOCK_PER_PROCESSOR
-"""Seconds by the clock for one function: as long as a model may take to load, on a busy
-machine."""
+"""Seconds of wall-clock time in which one function must be compiled: as long as a model
+may take to load, on a busy machine."""
 
 
 COMPILER_BYTES = 300 * 2**20
-"""Memory of a compiling process: 235 to 262 MiB at its peak, by kind and function (`getrusage`
-behind `compile_loop` in a process of its own, numba 0.68.1)."""
+"""Bytes planned for one compiling process."""
+# Measured peaks: 235 to 262 MiB, depending on kind and function (`getrusage` after
+# `compile_loop` in a process of its own, numba 0.68.1).
 PART_FOR_COMPILERS = 4
-"""Compilers have one in so many bytes of the machine's or the container's memory."""
+"""Compiling processes may use one in PART_FOR_COMPILERS bytes of the memory."""
 
 
 def compilers_at_once(missing: int, usable_processors: int, memory: int) -> int:
-    """Return how many processes compile at once.
+    """Return how many processes compile at the same time.
 
-    missing: kinds of network that lack their loops.
-    memory: bytes of the machine or the container.
+    missing: number of kinds of network whose loops are not compiled yet.
+    memory: bytes of memory of the machine or the container.
     """
     # At least as many as a kind has functions, so that its models wait for the longer of
     # these and not for both.
@@ -66,8 +67,8 @@ def make_ready(
 ) -> None:
     """Measure and warm up every model of the pool, and report each one.
 
-    First come models that jobs wait for, then those whose loops are on disk, FIRST,
-    those that are known good, and those with the smallest images.
+    Models that jobs wait for come first. The others are sorted: loops on disk before
+    loops to be compiled; then FIRST; then known models; then the smallest images.
 
     places: the models' directories.
     usable: CPU cores on which missing loops are compiled; any if empty.

@@ -60,18 +60,17 @@ class Runner:
         unloading: Unloading | None = None,
         begin: Callable[[], None] = lambda: None,
     ) -> None:
-        """cohorts: of each loaded model, by name.
+        """cohorts: model name -> cohort, for each loaded model.
         score: makes one pass (assessment.make_pass).
         step_delay_s: pause between steps, for tests.
-        islands, free_particles: see ByParticles.
+        islands, free_particles: see `new_run` and `free` of ByParticles.
         deadlines: set before each turn.
-        bring(name, identity): loads a model that was exchanged or unloaded, and returns
-            its card and cohort, None if there is no such model; raises FullPoolError if
-            there is no room.
+        bring(name, identity): loads a model and returns its card and cohort; None if
+            there is no such model. Raises FullPoolError if there is no room.
         coding: see Files.
         field_cohort: see Slots.
-        pool, unloading: the models in memory, and which of them are unloaded; without
-            them none is.
+        pool, unloading: the models in memory, and the rule by which idle ones are
+            unloaded. Default: nothing is unloaded.
         begin: called first, in the thread that draws."""
         self._begin = begin
         self._bring = bring

@@ -31,8 +31,10 @@ _MOST_COUNTED_S = 1.0
 
 
 class Brake:
-    """Pauses a training while jobs are drawn. A channel reports new jobs quickly;
-    reading the open work now and then finds those whose message was lost."""
+    """Pauses a training while jobs are drawn."""
+
+    # The channel reports new jobs quickly. Reading the open work every _LOOK_S finds
+    # jobs whose message was lost.
 
     def __init__(self, redis_url: str) -> None:
         self._redis: Any = connect(redis_url, HEARTBEAT_TIMEOUT_S)
@@ -41,14 +43,12 @@ class Brake:
     def hold(
         self, leader: "subprocess.Popen[bytes]", is_over: Callable[[], bool]
     ) -> None:
-        """Pause the leader's process group by SIGSTOP whenever a job has something to
-        draw, and continue it by SIGCONT afterwards. Return, or raise the error of
-        `is_over`, once the leader has ended or `is_over()` is true; the group is not
-        paused then.
+        """Pause the leader's process group whenever a job has something to draw, until
+        the leader has ended or `is_over()` is true. The group is running when this
+        returns, or raises an error of `is_over`.
 
-        A pause lasts at most nine times as long as the process ran before it, of which
-        at most a second counts: a training gets a tenth of the time even if drawing
-        never stops. If Redis fails, nothing is paused.
+        A training gets a tenth of the time even if drawing never stops. If Redis fails,
+        nothing is paused.
         """
         since = time.monotonic()
         while leader.poll() is None and not is_over():

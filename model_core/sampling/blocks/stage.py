@@ -218,9 +218,9 @@ class BlockStage(ByOneSlot):
         return self._image_of(slot).cpu().clone()
 
     def kept(self, slot: int) -> list[Floats]:
-        """Return all maps that pixels to come read of an image, a list of arrays (L,
-        cells, h): those of CompiledStage.kept without the padding of cells. On a CPU
-        they are views of the stage's memory, which the next step changes."""
+        """Return the maps of an image that later pixels read, as arrays (L, cells, h):
+        those of CompiledStage.kept without the padding of cells. On a CPU they are
+        views, which the next step changes."""
         block = BlockState(self._states[slot].cpu().numpy(), np.zeros(0, np.int64))
         return [self._layout.view(block, field) for field in _KEPT[self._layout.kind]]
 
@@ -239,12 +239,12 @@ class BlockStage(ByOneSlot):
         return []
 
     def launch(self, steps: int) -> None:
-        """Run the block programs once: advance every image by up to `steps` steps, each
-        of which computes at most one pixel of each row that is being drawn. At least
-        one slot has an image. It may return before the device is done.
+        """Advance every image by up to `steps` steps on the device. A step computes at
+        most one pixel of each row that is being drawn. At least one slot must have an
+        image. The call may return before the device has finished.
 
-        `step` calls this after writing the stops of all images to the device, and then
-        collects the rows; another caller does both itself.
+        The caller writes the stops of the images to the device before, and collects
+        the rows afterwards, as `step` does.
         """
         self._log_p = None
         layout = self._layout

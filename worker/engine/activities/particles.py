@@ -84,11 +84,11 @@ class ByParticles:
         free: Callable[[str], None] = lambda model: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """assess: takes the images of a job once they are drawn.
-        new_run: begins a job's run; several runs of a model may be open, but only one
-            is in a step.
+        """assess: called with the images of a job when all are drawn.
+        new_run: begins the drawing of a job. Several jobs of a model may have begun,
+            but one of them is drawn at a time.
         free(model): frees the memory of a model's particles.
-        clock: seconds."""
+        clock: returns the time in seconds."""
         self._around = around
         self._assess = assess
         self._new_run = new_run
