@@ -12,8 +12,6 @@ const EMBEDDED = "script[data-file]";
 /**
  * Return the paths of all files that the page contains; an empty list unless the page
  * is one file.
- *
- * @returns {string[]}
  */
 export function embeddedPaths() {
   const elements = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(EMBEDDED));
@@ -60,7 +58,6 @@ export function embeddedJson(path) {
  * URL if the page contains the file.
  *
  * @param {string} name - File name.
- * @returns {string}
  */
 export function assetUrl(name) {
   const element = elementOf(`img/${name}`);

@@ -36,7 +36,6 @@ function chooseLanguage() {
  *     it is returned itself.
  * @param {Record<string, string | number>} [values] - Values that replace {names} in
  *     the text; an unknown name stays as it is.
- * @returns {string}
  */
 export function t(english, values = {}) {
   const text = texts[english] ?? english;
@@ -48,7 +47,6 @@ export function t(english, values = {}) {
  *
  * @param {number} number
  * @param {Intl.NumberFormatOptions} [options] - Options of `toLocaleString`.
- * @returns {string}
  */
 export function formatNumber(number, options) {
   return number.toLocaleString(language, options);
@@ -60,7 +58,6 @@ export function formatNumber(number, options) {
  *
  * @param {number} number
  * @param {number} digits - Number of decimals.
- * @returns {string}
  */
 export function formatFixed(number, digits) {
   return formatNumber(number, { minimumFractionDigits: digits, maximumFractionDigits: digits, useGrouping: false });

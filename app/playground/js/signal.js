@@ -5,10 +5,8 @@
 
 /**
  * A value with listeners: one copy of a state that several parts of the page show.
- *
- * main.js makes one for the models, the limits and the connection. Setting `value`
- * calls all listeners in the order in which they were added, also if the value is the
- * same.
+ * Setting `value` calls all listeners in the order in which they were added, also if the
+ * value is the same.
  *
  * @template T
  */

@@ -41,7 +41,6 @@ class Store {
    *
    * @param {string} key
    * @param {string} text
-   * @returns {boolean}
    */
   set(key, text) {
     try {

@@ -158,7 +158,7 @@ export interface View {
   make(element: HTMLElement, shared: Shared): ViewInstance | Promise<ViewInstance>;
 }
 
-/** A view that has been opened. */
+/** A view that has been opened. It shows errors itself, as sentences. */
 export interface ViewInstance {
   /** Shows the view, with the parts of the address behind its name, and that name. */
   open(place: string, further?: string, name?: string): unknown;

@@ -37,17 +37,10 @@ const NOTHING = {
   large: -1,
 };
 
-/**
- * Completions of the ink on a pad, drawn while the person paints.
- *
- * The pad's view makes one and puts `element` and `labels` into the page. It calls
- * `suit` with the models, `begin` when other ink is laid, `rest` when the pen is lifted,
- * `look` and `leave` when the view is shown or hidden. Errors of the backend are shown
- * as sentences.
- */
+/** Completions of the ink on a pad, drawn while the person paints. */
 export class Completions {
   /**
-   * @param {Shared} shared - State and services of the page.
+   * @param {Shared} shared
    * @param {Pad} pad - Pad with the ink; completions and the fog are shown on it.
    */
   constructor(shared, pad) {

@@ -30,7 +30,7 @@ const VIEWS = /** @type {const} */ ([
  * Pressing one calls `result.onGo` and then opens the view with the picture; if the
  * picture is incomplete, it calls `result.onTrouble` with a sentence instead.
  *
- * @param {Shared} shared - State and services of the page.
+ * @param {Shared} shared
  * @param {Result} result - The picture, its model, and the two functions that are called.
  * @param {string} here - Name of the view that shows it already. Default: none.
  * @returns {Node[]} New elements.

@@ -84,7 +84,6 @@ export function announce(text) {
  * be shortcuts.
  *
  * @param {EventTarget | null} place
- * @returns {boolean}
  */
 export function isTextInput(place) {
   return place instanceof HTMLInputElement && !["range", "radio", "checkbox", "file"].includes(place.type);
@@ -97,7 +96,6 @@ let lastId = 0;
  * Return an id that no other element of the page has.
  *
  * @param {string} prefix - Beginning of the id.
- * @returns {string}
  */
 export function uniqueId(prefix) {
   lastId += 1;

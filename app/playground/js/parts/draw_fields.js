@@ -17,13 +17,7 @@ const HOTTEST = 2;
 /** Limits until the server has stated its own. */
 const LIMITS = { n: 64, seed: Number.MAX_SAFE_INTEGER, temperature_min: 0.01, temperature_max: 100 };
 
-/**
- * Form fields of everything that draws: number of images, seed, temperature.
- *
- * Views make one and put `element` into their form. `read()` returns what the fields
- * say and raises FieldTrouble if a field is invalid; `set` fills them exactly; `used()`
- * chooses a new seed after a drawing, if the person wants that.
- */
+/** Form fields of everything that draws: number of images, seed, temperature. */
 export class DrawFields {
   /**
    * @param {number} n - Number of images at first.
@@ -68,7 +62,6 @@ export class DrawFields {
   #temperature;
   #slider;
 
-  /** Return the server's limits. */
   get #limits() {
     return this.#info.value?.limits ?? LIMITS;
   }
@@ -145,7 +138,6 @@ export class DrawFields {
     this.#more.textContent = words.filter(Boolean).join(" ");
   }
 
-  /** Choose a new seed. */
   #reroll() {
     this.forget();
     this.#seed.value = String(friendlySeed());
@@ -158,14 +150,12 @@ export class DrawFields {
     return Number(this.#temperature.value.trim().replace(",", ".") || NaN);
   }
 
-  /** Move the slider to the temperature. */
   #slide() {
     const degree = this.#degree;
     if (degree > 0) this.#slider.value = String(Math.log10(Math.min(HOTTEST, Math.max(COLDEST, degree))));
     this.#slider.setAttribute("aria-valuetext", this.#temperature.value);
   }
 
-  /** Set the temperature from the slider. */
   #takeSlider() {
     this.#temperature.value = String(Math.round(100 * 10 ** Number(this.#slider.value)) / 100);
     this.#slider.setAttribute("aria-valuetext", this.#temperature.value);

@@ -15,12 +15,7 @@ const SIDE = 672;
 const GLOW = "#ff9a4d";
 const FRONT = "#7d9bff";
 
-/**
- * Paints a drawing up to a pixel on a canvas element.
- *
- * The player and the bet make one. `paint` may be called in each animation frame; it
- * sets the size of the canvas.
- */
+/** Paints a drawing up to a pixel on a canvas element, in each animation frame. */
 export class DrawingCanvas {
   /** @param {HTMLCanvasElement} canvas - Element to paint on. */
   constructor(canvas) {
@@ -68,8 +63,6 @@ export class DrawingCanvas {
   }
 
   /**
-   * Set the size of the canvas and of the fog.
-   *
    * @param {number} width
    * @param {number} height
    * @param {number} side
@@ -84,8 +77,6 @@ export class DrawingCanvas {
   }
 
   /**
-   * Copy the finished pixels.
-   *
    * @param {ImageData} picture
    * @param {number} at
    */

@@ -80,11 +80,7 @@ export function clearTrouble(place) {
   for (const control of place.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
 }
 
-/**
- * Hide an element.
- *
- * @param {Element} line
- */
+/** @param {Element} line */
 function hide(line) {
   /** @type {HTMLElement} */ (line).hidden = true;
 }

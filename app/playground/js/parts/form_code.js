@@ -21,15 +21,12 @@ const LANGUAGES = [
 const CHANGES = ["input", "change", "click", "pointerup", "keyup"];
 
 /**
- * A folded section with code that makes the call of a form.
- *
- * Views make one and put `element` into their form. While it is open it follows the
- * form; it offers the form's pictures as files. In a page without a service it is
- * hidden.
+ * A folded section with code that makes the call of a form. While it is open it follows
+ * the form, and offers the form's pictures as files. Without a service it is hidden.
  */
 export class FormCode {
   /**
-   * @param {Shared} shared - State and services of the page.
+   * @param {Shared} shared
    * @param {HTMLElement} form - Element whose events are watched.
    * @param {() => Promise<FormRequest | null>} ask - Returns the call of the form; null
    *     if no single call does what the form does. It may raise an error, which is
@@ -71,7 +68,6 @@ export class FormCode {
     if (this.element.open) this.#timer = setTimeout(() => this.#show(), REST_MS);
   }
 
-  /** Renew the code. */
   async #show() {
     const signal = this.#asking.start();
     let request = null;

@@ -21,14 +21,9 @@ const KINDS = {
   score: [t("Inspect"), "inspect"],
 };
 
-/**
- * Shows the history: open a job again, or forget it.
- *
- * The sample view makes one and puts `element` below its form. The strip follows the
- * history.
- */
+/** Shows the history and follows it: open a job again, or forget it. */
 export class HistoryStrip {
-  /** @param {Shared} shared - State and services of the page. */
+  /** @param {Shared} shared */
   constructor({ api, history }) {
     this.#api = api;
     this.#history = history;
@@ -45,7 +40,6 @@ export class HistoryStrip {
   #list = el("ul", { class: "jobs" });
   #clear = el("button", { type: "button", class: "quiet" }, t("Forget all"));
 
-  /** Show the entries of the history. */
   show() {
     const jobs = this.#history.all();
     this.#list.replaceChildren(...jobs.map((job) => this.#line(job)));

@@ -47,12 +47,7 @@ const LEGEND = {
   later: t("Drawn later: nothing is known of it yet."),
 };
 
-/**
- * Which pixels mattered for the chosen one.
- *
- * The Inspect view makes one for each picture. `choose` sets the pixel; `showBelief`
- * shows the answer of the model, `wait` a sentence until it arrives.
- */
+/** Which pixels of a picture mattered for the chosen one. */
 export class InfluencePanel {
   /**
    * @param {Model} model
@@ -140,7 +135,6 @@ export class InfluencePanel {
     return this.#chosen[1] * this.#model.width + this.#chosen[0];
   }
 
-  /** Paint the canvas. */
   #draw() {
     const brush = contextOf(this.#canvas);
     const { width, height } = this.#model;

@@ -28,13 +28,10 @@ const NOTHING_EXPECTED = { jobId: "", recipe: null, given: null };
 /**
  * Shows one job at a time: state, progress, images, links and downloads.
  *
- * Views that draw make one and put `element` into their stage. `watch(id)` shows a job
- * of the service until another one is shown; `drawHere` draws in this browser and shows
- * that; `begin` clears the board. Errors are shown as sentences and not raised. It
- * keeps the job in the history and calls `onFound`, `onExpect` and `onHarder`.
+ * Errors are shown as sentences and not raised. The board keeps its jobs in the history.
  */
 export class JobBoard {
-  /** @param {Shared} shared - State and services of the page. */
+  /** @param {Shared} shared */
   constructor(shared) {
     this.#shared = shared;
     this.#api = shared.api;
@@ -113,7 +110,7 @@ export class JobBoard {
    * Show a job of the service from its first row on, until it ends or another one is
    * shown.
    *
-   * @param {string} id - Id of the job. If it is shown already, nothing happens.
+   * @param {string} id If it is shown already, nothing happens.
    * @param {boolean} isSought - Whether to scroll the images into sight when they have
    *     their places.
    */
@@ -180,8 +177,6 @@ export class JobBoard {
   }
 
   /**
-   * Handle an event of the job.
-   *
    * @param {ServerEvent} event
    * @param {Job} job - State of the job after the event.
    */
@@ -242,11 +237,7 @@ export class JobBoard {
     this.#progress(job);
   }
 
-  /**
-   * Show the progress.
-   *
-   * @param {Job} job
-   */
+  /** @param {Job} job */
   #progress(job) {
     this.#job = job;
     this.#bar.value = job.progress;
@@ -338,7 +329,6 @@ export class JobBoard {
     this.#origin.append(" · ", isSame ? t("the service draws the same bytes") : t("the service draws other bytes"));
   }
 
-  /** Say that this browser draws. */
   #sayHere() {
     const words = t("drawn in this browser: the same bytes");
     this.#origin.append(" · ", el("strong", {}, words));
@@ -380,11 +370,7 @@ export class JobBoard {
     else this.#say(MODEL_AWAY, "waiting");
   }
 
-  /**
-   * Show the end of the job.
-   *
-   * @param {Job} job
-   */
+  /** @param {Job} job */
   #finish(job) {
     this.#job = job;
     // A canceled job must not go on here.
@@ -466,8 +452,6 @@ export class JobBoard {
   }
 
   /**
-   * Show the last sentence of a job.
-   *
    * @param {string} text
    * @param {string} state
    */
@@ -477,8 +461,6 @@ export class JobBoard {
   }
 
   /**
-   * Show a sentence.
-   *
    * @param {string} text
    * @param {string} state - State of the board, which the style sheet uses.
    */
@@ -542,7 +524,6 @@ export class JobBoard {
     return pngOf(gridOf(pictures.filter((picture) => picture !== null)));
   }
 
-  /** Cancel the job. */
   async #stop() {
     if (!this.#job) return;
     this.#cancel.disabled = true;
@@ -570,7 +551,7 @@ export class JobBoard {
  * Return the pictures that a job was given: from this browser's history, else from the
  * server.
  *
- * @param {Shared} shared - State and services of the page.
+ * @param {Shared} shared
  * @param {Job} job - Job of the service.
  * @returns {Promise<JobInput>} Data URLs; without `image` if the job has none or the
  *     server cannot return it.

@@ -7,11 +7,8 @@ import { t } from "../lang.js";
 /** @import {Model} from "../types" */
 
 /**
- * A radio button for each kind of picture that the loaded models draw; those of blobs
- * are behind "More".
- *
- * Views make one for a fieldset of theirs. `offer` sets the choices; `onChoose` is
- * called with the name of a model when the person chooses.
+ * A radio button for each kind of picture that the loaded models draw; those of blobs are
+ * behind "More".
  */
 export class KindPicker {
   /**
@@ -51,11 +48,7 @@ export class KindPicker {
     this.#place.scrollLeft = (chip?.offsetLeft ?? 0) - this.#place.offsetLeft - 4;
   }
 
-  /**
-   * Return the children of the fieldset.
-   *
-   * @param {Model[]} models
-   */
+  /** @param {Model[]} models */
   #choices(models) {
     const legend = /** @type {Element} */ (this.#place.firstElementChild);
     const chips = models.map((model) => {
@@ -66,7 +59,6 @@ export class KindPicker {
     return [legend, ...chips, ...(models.some(drawsBlobs) ? [more] : [])];
   }
 
-  /** Show all kinds. */
   #unfold() {
     for (const chip of this.#place.querySelectorAll(".chip")) chip.toggleAttribute("hidden", chip.matches("button"));
   }

@@ -20,11 +20,8 @@ export const QUALITIES = {
 };
 
 /**
- * The section "Which label?" of the Inspect view.
- *
- * The view makes one and puts `element` beside the scored picture. `show(model)` shows
- * the probabilities for the picture; when the person covers pixels, they are computed
- * again from the others. Errors are shown as sentences.
+ * The section "Which label?" of the Inspect view. When the person covers pixels, the
+ * probabilities are computed again from the others.
  */
 export class LabelBars {
   /**
@@ -92,7 +89,6 @@ export class LabelBars {
     this.#cover.setAttribute("aria-pressed", String(isCovering));
   }
 
-  /** Uncover all pixels. */
   #uncover() {
     this.#scored.uncover();
     this.#cover.focus();
@@ -114,11 +110,7 @@ export class LabelBars {
     });
   }
 
-  /**
-   * Show the probabilities.
-   *
-   * @param {Classification} found
-   */
+  /** @param {Classification} found */
   #tell({ labels, nats, quality }) {
     this.#bars.element.removeAttribute("aria-busy");
     this.#bars.show(labels);
@@ -129,12 +121,7 @@ export class LabelBars {
   }
 }
 
-/**
- * A list with a bar for each label.
- *
- * `lay(names)` sets the labels; `show(labels)` sets the length of each bar. Whoever
- * makes one puts `element` into the page.
- */
+/** A list with a bar for each label. */
 export class Bars {
   element = el("ol", { class: "label-bars" });
 

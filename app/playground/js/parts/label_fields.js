@@ -8,12 +8,7 @@ import { t } from "../lang.js";
 
 /** One label for all images, a list with one for each, or none. @typedef {string | string[] | null} LabelChoice */
 
-/**
- * Radio buttons for the label of new images, hidden for models without labels.
- *
- * Views make one and put `element` into their form. `suit(model)` offers the labels of
- * a model; `read()` returns the choice as fields of a request.
- */
+/** Radio buttons for the label of new images, hidden for models without labels. */
 export class LabelFields {
   /** @param {boolean} offersEach - Whether "One of each" is offered. */
   constructor(offersEach) {

@@ -17,15 +17,12 @@ import { ordinal } from "../service/words.js";
 /** @import {Job, RowEvent, Shared} from "../types" */
 
 /**
- * A dialog that shows one image of a job at a time.
- *
- * Boards make a new one when an image is opened: `open(sample)` shows it until it is
- * closed, and the element is removed then. Arrow keys show the other images. Rows that
- * arrive meanwhile are shown. Errors are shown as sentences.
+ * A dialog that shows one image of a job at a time, and rows that arrive meanwhile.
+ * Closing it removes its element.
  */
 export class Lightbox {
   /**
-   * @param {Shared} shared - State and services of the page.
+   * @param {Shared} shared
    * @param {Job} job - Job of the service or of this browser.
    * @param {Painting[]} paintings - Its images.
    */
@@ -68,23 +65,17 @@ export class Lightbox {
   /** True while the image is incomplete, so that its probability cannot be requested. */
   #isWaiting = false;
 
-  /**
-   * Show the dialog with an image.
-   *
-   * @param {number} sample - Index of the image.
-   */
+  /** @param {number} sample - Index of the image. */
   open(sample) {
     document.body.append(this.#dialog);
     this.#dialog.showModal();
     this.#show(this.#order.indexOf(sample));
   }
 
-  /** Return the index of the image that is shown. */
   get #sample() {
     return this.#order[this.#place];
   }
 
-  /** Return the image that is shown. */
   get #painting() {
     return this.#paintings[this.#sample];
   }
@@ -114,11 +105,7 @@ export class Lightbox {
     if (event.key === "ArrowRight") this.#show(this.#place + 1);
   }
 
-  /**
-   * Show an image.
-   *
-   * @param {number} place - Its place in the order of the board; it wraps around.
-   */
+  /** @param {number} place - Its place in the order of the board; it wraps around. */
   #show(place) {
     const { n } = this.#job;
     this.#place = (place + n) % n;
@@ -267,7 +254,6 @@ export class Lightbox {
     else this.#say(t("Drawn again in this browser: all {pixels} pixels are the same.", { pixels }));
   }
 
-  /** Copy the image. */
   async #copyPicture() {
     const scale = Number(find(this.#dialog, "select").value);
     try {
@@ -279,7 +265,6 @@ export class Lightbox {
     }
   }
 
-  /** Show buttons that send the image to other views. */
   #showDestinations() {
     const painting = this.#painting;
     const buttons = destinationButtons(this.#shared, {
@@ -291,11 +276,7 @@ export class Lightbox {
     find(this.#dialog, "[data-destinations]").replaceChildren(...buttons);
   }
 
-  /**
-   * Show a sentence.
-   *
-   * @param {string} text
-   */
+  /** @param {string} text */
   #say(text) {
     find(this.#dialog, "[data-note]").textContent = text;
   }

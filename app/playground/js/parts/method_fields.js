@@ -7,12 +7,7 @@ import { FieldTrouble } from "../service/problems.js";
 
 /** @import {Settings} from "../types" */
 
-/**
- * Fields for method, particles and sweeps; empty ones mean the server's defaults.
- *
- * The Complete view makes one and puts `element` into its form. `read()` raises
- * FieldTrouble if a field is invalid.
- */
+/** Fields for method, particles and sweeps; empty ones mean the server's defaults. */
 export class MethodFields {
   constructor() {
     const usual = new Option(t("Usual: the best that the model can"), "");
@@ -81,7 +76,6 @@ export class MethodFields {
   }
 }
 
-/** Return a text field for a whole number. */
 const numberInput = () =>
   el("input", { type: "text", inputMode: "numeric", placeholder: t("as usual"), autocomplete: "off" });
 

@@ -16,10 +16,8 @@ import { modelFacts, modelOrigin, modelScore, NO_MODEL } from "../service/words.
 const CHOSEN = "pixelrnn.model";
 
 /**
- * Cards of the models that can do a kind of job, of which one is chosen.
- *
- * Views make one and put `element` into their form. It follows the models that workers
- * load. `model` is the chosen one, null if there is none. `onChange` is called with the chosen model now and after each change.
+ * Cards of the models that workers have loaded and that can do a kind of job; one is
+ * chosen.
  */
 export class ModelPicker {
   /**
@@ -82,7 +80,6 @@ export class ModelPicker {
     this.#check(wanted.find(isAble) ?? "");
   }
 
-  /** Return the chosen model, or null. */
   get model() {
     const [box] = this.#list.querySelectorAll("input:checked");
     return this.offered.find(({ name }) => name === box?.getAttribute("value")) ?? null;
@@ -157,8 +154,6 @@ export class ModelPicker {
 }
 
 /**
- * Return the card of a model.
- *
  * @param {Model} model
  * @param {HTMLInputElement} choice
  */
@@ -199,7 +194,7 @@ function inOrder(models) {
  * it is.
  *
  * @param {HTMLElement} place - Element whose content is replaced.
- * @param {string} name - Name of the model.
+ * @param {string} name
  */
 export function showPicture(place, name) {
   if (!document.body.dataset.pictures?.split(" ").includes(name)) return;

@@ -52,11 +52,8 @@ const STILL = "(prefers-reduced-motion: reduce)";
 /**
  * A picture on which one paints, and its tools.
  *
- * The Draw view makes one and puts `element` into the page. `open` clears it for a
- * model, `edit` lays a picture below the ink, `copy` turns a picture into ink. `picture` and `unknown` are what is painted now. `onInk` is
- * called when the person paints or uses a tool, and after `copy` and `fill`; `onRest`
- * is called when the pen is lifted and after tools, `copy` and `fill`. `showMean` and
- * `show` show a forecast or a completion where the picture is unknown.
+ * `onInk` is called when the person paints or uses a tool, and after `copy` and `fill`;
+ * `onRest` when the pen is lifted and after tools, `copy` and `fill`.
  */
 export class Pad {
   constructor() {
@@ -398,8 +395,6 @@ export class Pad {
   }
 
   /**
-   * Paint along a line.
-   *
    * @param {number[]} from
    * @param {number[]} to
    */
@@ -438,7 +433,6 @@ export class Pad {
     this.#frame ||= requestAnimationFrame(() => this.#draw());
   }
 
-  /** Paint the pad: fog, known pixels, lines. */
   #draw() {
     this.#frame = 0;
     const brush = contextOf(this.#canvas);
@@ -527,11 +521,7 @@ function blank({ width, height }) {
   return new Mask({ width, height }, new Uint32Array(width * height).fill(UNKNOWN));
 }
 
-/**
- * Return a size as a key.
- *
- * @param {Size} size
- */
+/** @param {Size} size */
 function keyOf({ width, height }) {
   return `${width} × ${height}`;
 }

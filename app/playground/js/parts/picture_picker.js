@@ -32,12 +32,8 @@ const ICON_SIDE = 64;
 const OWN = t("Your picture");
 
 /**
- * A strip of example pictures and a button for a file.
- *
- * Views make one and put `element` into their form. `suit(model)` shows pictures as the
- * model sees them; `onChange` is called with each chosen picture, `onTrouble` if a file
- * is no picture. `picture` is the chosen one, null if there is none. A picture in
- * colours may choose another model of `others`.
+ * A strip of example pictures and a button for a file. A picture in colours may choose
+ * another model of `others`.
  */
 export class PicturePicker {
   /**

@@ -11,11 +11,8 @@ const READ_MS = 8000;
 const LINGER_MS = 2500;
 
 /**
- * Shows words about the pixel under a pointer or finger.
- *
- * Canvases with a picture make one; it adds the note's element behind the canvas.
- * `isRead` says whether somebody may be reading, `refresh` renews the words when the
- * picture has changed.
+ * Shows words about the pixel under a pointer or finger. Its element is added behind the
+ * canvas.
  */
 export class PixelNote {
   /**
@@ -61,11 +58,7 @@ export class PixelNote {
   /** Last event of the pointer; null if it has left the canvas. @type {PointerEvent | null} */
   #event = null;
 
-  /**
-   * Show the note for an event.
-   *
-   * @param {PointerEvent} event
-   */
+  /** @param {PointerEvent} event */
   #show(event) {
     clearTimeout(this.#timer);
     const size = this.#sizeOf();

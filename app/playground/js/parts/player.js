@@ -50,15 +50,7 @@ const EVERY = 2;
 /** A film's files count in this part of a bit. */
 const UNITS = 4096;
 
-/**
- * Shows a drawing pixel by pixel, with controls for play, step, speed and place.
- *
- * The Draw view makes one for its section. `begin(model, isAsked)` draws and shows
- * another picture, `showFilm()` a recorded one until there is a drawing; `leave()`
- * cancels what is requested. Errors of the backend go to `onTrouble`. `model` is the
- * model that drew the picture, null for a film; `drawnPart` are the pixels that are
- * shown.
- */
+/** Shows a drawing pixel by pixel, with controls for play, step, speed and place. */
 export class Player {
   /**
    * @param {HTMLElement} view - Section with the canvas and the controls.
@@ -141,12 +133,10 @@ export class Player {
     return this.model !== null;
   }
 
-  /** Return true if there is a picture. */
   get isShown() {
     return this.#drawing !== null;
   }
 
-  /** Return true if all pixels are shown. */
   get isFinished() {
     return this.#drawing !== null && this.#at >= this.#all;
   }
@@ -170,7 +160,6 @@ export class Player {
     return part;
   }
 
-  /** Return the number of pixels of the picture. */
   get #all() {
     const { width = 0, height = 0 } = this.#drawing?.picture ?? {};
     return width * height;
@@ -283,7 +272,6 @@ export class Player {
     this.#go(isStill ? this.#all : at, !isStill);
   }
 
-  /** Play or pause. */
   #toggle() {
     this.#inARow = 0;
     if (this.#goesOn) return this.#stay();
@@ -293,8 +281,6 @@ export class Player {
   }
 
   /**
-   * Go to a pixel.
-   *
    * @param {number} at - Number of pixels that are shown.
    * @param {boolean} isPlaying
    */
@@ -427,11 +413,7 @@ export class Player {
     this.onChange();
   }
 
-  /**
-   * Show everything about the present place; return true if something is still moving.
-   *
-   * @returns {boolean}
-   */
+  /** Show everything about the present place; return true if something is still moving. */
   #showNow() {
     const drawing = /** @type {Drawing} */ (this.#drawing);
     const forecast = this.#forecasts.before(this.#at);
@@ -495,11 +477,7 @@ export class Player {
     }
   }
 
-  /**
-   * Show some completions.
-   *
-   * @param {ImageData[]} completions
-   */
+  /** @param {ImageData[]} completions */
   #showCompletions(completions) {
     const place = find(this.#view, ".could");
     place.hidden = !completions.length;

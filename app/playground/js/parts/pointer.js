@@ -11,14 +11,7 @@ import { neighbour, pixelAt, placeAt, STEPS } from "../pixels/steps.js";
 
 const CURSOR = "#ff8a3d";
 
-/**
- * Turns pointer and keyboard events on a canvas into strokes in pixels of the picture.
- *
- * The pad and the score map make one for their canvas. `onBegin`, `onStroke` and
- * `onLift` are called for each stroke, `onMove` when the pointer is elsewhere, `onStep`
- * when the keyboard moves to another pixel. `line` and `drawCursor` paint on the
- * canvas.
- */
+/** Turns pointer and keyboard events on a canvas into strokes in pixels of the picture. */
 export class Pointer {
   /**
    * @param {HTMLCanvasElement} canvas - Element that shows the picture; listeners are
@@ -71,7 +64,7 @@ export class Pointer {
    * Set the size of the picture; the canvas gets a whole number of pixels for each of
    * its pixels.
    *
-   * @param {Size} size - Size of the picture in pixels.
+   * @param {Size} size
    * @param {number} side - Width of the canvas in pixels, at most; it has at least the
    *     width of the picture.
    */
@@ -110,11 +103,7 @@ export class Pointer {
     return this.#first;
   }
 
-  /**
-   * Begin a stroke.
-   *
-   * @param {PointerEvent} event
-   */
+  /** @param {PointerEvent} event */
   #down(event) {
     if (event.button !== 0 || !event.isPrimary) return;
     const isPen = event.pointerType === "pen";
@@ -150,7 +139,6 @@ export class Pointer {
     this.#last = here;
   }
 
-  /** End the stroke. */
   #lift() {
     if (!this.#last) return;
     this.#pointerId = -1;
@@ -158,11 +146,7 @@ export class Pointer {
     this.onLift();
   }
 
-  /**
-   * Note where the pointer is.
-   *
-   * @param {number[] | null} place
-   */
+  /** @param {number[] | null} place */
   #look(place) {
     this.hover = place;
     this.onMove();

@@ -24,11 +24,6 @@ const DIMMED = 0.45;
 /**
  * A scored picture: layers for picture, heat map and both, a chosen pixel, and covered
  * pixels.
- *
- * The Inspect view makes one and puts `element` and `summary` into the page. `show`
- * sets picture and score. `onPick` is called with the chosen pixel, `onCover` when
- * other pixels are covered. `cover` are the covered pixels, `heat` is a canvas with the
- * heat map.
  */
 export class ScoredPicture {
   constructor() {
@@ -76,7 +71,7 @@ export class ScoredPicture {
   /**
    * Show a score.
    *
-   * @param {string} model - Name of the model.
+   * @param {string} model
    * @param {ScoreResult} score - Result of the score.
    * @param {ScoreMap} map - Bits of each colour of each pixel.
    * @param {ImageData | null} picture - The picture; null if it is not known, so that
@@ -144,7 +139,6 @@ export class ScoredPicture {
     return [at % this.#map.width, Math.floor(at / this.#map.width)];
   }
 
-  /** Uncover all pixels. */
   uncover() {
     this.cover = new Mask(this.#map);
     this.#draw();
@@ -164,11 +158,7 @@ export class ScoredPicture {
     this.#draw();
   }
 
-  /**
-   * Choose a pixel.
-   *
-   * @param {number[]} pixel
-   */
+  /** @param {number[]} pixel */
   #choose(pixel) {
     this.chosen = pixel;
     this.#look(pixel);
@@ -190,7 +180,6 @@ export class ScoredPicture {
     this.#draw();
   }
 
-  /** Paint the layer, the covered pixels and the frames. */
   #draw() {
     const brush = contextOf(this.#canvas);
     const { width, height } = this.#canvas;
@@ -224,11 +213,7 @@ export class ScoredPicture {
   }
 }
 
-/**
- * Return the sum of numbers.
- *
- * @param {number[]} numbers
- */
+/** @param {number[]} numbers */
 function sum(numbers) {
   return numbers.reduce((total, number) => total + number, 0);
 }
@@ -267,7 +252,6 @@ function glowing(shares, picture) {
  * Return red, green and blue of a share.
  *
  * @param {number} share - Bits as a share of a uniform guess.
- * @returns {number[]}
  */
 function heatColour(share) {
   return [3 * share, 3 * share - 1, 3 * share - 2].map((part) => Math.round(255 * Math.min(1, Math.max(0, part))));

@@ -23,7 +23,7 @@ import { friendlySeed } from "../service/requests.js";
  *
  * @param {HTMLElement} element - Section with [data-act=today], [data-act=again] and
  *     [data-act=result].
- * @param {Shared} shared - State and services of the page.
+ * @param {Shared} shared
  * @param {string} place - Name of the game in addresses.
  * @param {string} daily - Further part of the address of the day's set.
  * @param {() => Result | null} resultOf - Returns the present result.

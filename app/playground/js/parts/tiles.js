@@ -32,14 +32,7 @@ const MOST_SIDE = 448;
 /** Colour of the mark on the next row. */
 const MARKER = /** @type {const} */ ([79, 124, 255]);
 
-/**
- * A tile for each image of a job.
- *
- * Boards make one and put `element` into the page. `lay(job, given)` lays empty tiles,
- * `put(row)` stores a row, `rest()` is called when no more rows come. `paintings` are
- * the images in the order of their index. `onOpen` is called with the index of the tile
- * that is pressed.
- */
+/** A tile for each image of a job. */
 export class Tiles {
   element = el("div", { class: "tiles" });
   /** @type {Painting[]} */
@@ -271,8 +264,6 @@ export class Tiles {
   }
 
   /**
-   * Return the tile of an image.
-   *
    * @param {Painting} painting
    * @param {number} sample
    */

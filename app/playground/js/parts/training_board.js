@@ -34,14 +34,9 @@ const EARLY = {
   ),
 };
 
-/**
- * Shows one training at a time.
- *
- * The Teach view makes one and puts `element` into its stage. `watch(id)` shows a
- * training until another one is shown. Errors are shown as sentences and not raised.
- */
+/** Shows one training at a time. Errors are shown as sentences and not raised. */
 export class TrainingBoard {
-  /** @param {Shared} shared - State and services of the page. */
+  /** @param {Shared} shared */
   constructor(shared) {
     this.#shared = shared;
     this.#finish.addEventListener("click", () => this.#end("finish"));
@@ -201,7 +196,6 @@ export class TrainingBoard {
     location.hash = `sample?${new URLSearchParams({ model: model.name, n: "16", seed: "1", temperature: "1" })}`;
   }
 
-  /** Save the model as one file. */
   async #saveModel() {
     const name = this.#model?.name;
     if (!name) return;
@@ -217,8 +211,6 @@ export class TrainingBoard {
   }
 
   /**
-   * Show the progress.
-   *
    * @param {any} progress
    * @param {Job} job
    */
@@ -233,7 +225,6 @@ export class TrainingBoard {
     if (progress.uniform_bits !== null) this.#plot(progress);
   }
 
-  /** Show the state. */
   #tell(isLost = false) {
     if (!this.#job) return;
     const { status, progress, waits_for: missing, finished_at: end, result } = /** @type {any} */ (this.#job);
@@ -295,11 +286,7 @@ export class TrainingBoard {
     Object.assign(this.#grid, { src: address, hidden: false });
   }
 
-  /**
-   * Finish or cancel the training.
-   *
-   * @param {"finish" | "cancel"} how
-   */
+  /** @param {"finish" | "cancel"} how */
   async #end(how) {
     this.#finish.disabled = true;
     try {

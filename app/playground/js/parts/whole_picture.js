@@ -20,13 +20,7 @@ import { canvasOf, cropTo } from "../pixels/raster.js";
  */
 const PARTS = 8;
 
-/**
- * A field for the size of the person's own picture.
- *
- * The Complete view makes one for its PicturePicker. `offer(own, model)` sets the choices;
- * `picture` is the picture at the chosen size, null if it is cropped; `onChange` is
- * called when the person chooses another size.
- */
+/** A field for the size of the person's own picture. */
 export class WholePicture {
   constructor() {
     this.#choice.addEventListener("change", () => {
@@ -129,11 +123,7 @@ function smaller({ width, height }, times) {
   return { width: Math.round(width / times), height: Math.round(height / times) };
 }
 
-/**
- * Return a size in words.
- *
- * @param {Size} size
- */
+/** @param {Size} size */
 function inWords({ width, height }) {
   return `${width} × ${height}`;
 }

@@ -25,7 +25,7 @@ const MOST_KEPT = 2 ** 24;
  */
 export class Mask {
   /**
-   * @param {Size} size - Width and height in pixels.
+   * @param {Size} size
    * @param {T} [hole] - Numbers row by row, which are not copied. Default: zeros.
    */
   constructor({ width, height }, hole = /** @type {T} */ (new Uint8Array(width * height))) {
@@ -47,12 +47,10 @@ export class Mask {
     return count;
   }
 
-  /** Return true if `undo` would change something. */
   get canUndo() {
     return this.#past.length > 0;
   }
 
-  /** Return true if `redo` would change something. */
   get canRedo() {
     return this.#undone.length > 0;
   }
@@ -64,12 +62,10 @@ export class Mask {
     if (this.#past.length > Math.min(MOST_STEPS, MOST_KEPT / this.hole.length)) this.#past.shift();
   }
 
-  /** Go one step back, if there is one. */
   undo() {
     this.#step(this.#past, this.#undone);
   }
 
-  /** Go one step forward again, if there is one. */
   redo() {
     this.#step(this.#undone, this.#past);
   }
@@ -90,7 +86,7 @@ export class Mask {
   /**
    * Return a mask of another size with the same shape in it and no undo steps.
    *
-   * @param {Size} size - Width and height in pixels.
+   * @param {Size} size
    */
   sized(size) {
     const hole = Uint32Array.from({ length: size.width * size.height }, (_, i) => {

@@ -8,7 +8,7 @@ const SPACE = "http://www.w3.org/2000/svg";
  * Return the edge of a hole as an SVG path in which a pixel is 1 unit wide.
  *
  * @param {Uint8Array} hole - Mask, row by row: 1 for a pixel of the hole.
- * @param {Size} size - Width and height in pixels.
+ * @param {Size} size
  * @returns {string} The value of a `d` attribute; "" without a hole.
  */
 export function edgeOf(hole, { width, height }) {
@@ -32,7 +32,7 @@ export function edgeOf(hole, { width, height }) {
  * which it is laid.
  *
  * @param {Uint8Array} hole - Mask, row by row: 1 for a pixel of the hole.
- * @param {Size} size - Width and height in pixels.
+ * @param {Size} size
  * @returns {SVGElement} A new element, not yet in the page, hidden from screen readers.
  */
 export function outlineOf(hole, { width, height }) {

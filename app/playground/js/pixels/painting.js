@@ -43,13 +43,8 @@ class Rows {
 }
 
 /**
- * One image of a job: its pixels, and the canvas that shows it.
- *
- * Tiles and the lightbox make one for each image. `put(row)` stores a row as the
- * service sends it; `show(marker)` paints what arrived since the last call and marks
- * the next row; `whole(stage)` returns the finished picture. `large` is the image,
- * `small` the first stage of a Multi-Scale model, else null. `score` holds the image's
- * score once it was asked for.
+ * One image of a job: its pixels, and the canvas that shows it. `large` is the image,
+ * `small` the first stage of a Multi-Scale model, else null.
  */
 export class Painting {
   /**
@@ -129,8 +124,6 @@ export class Painting {
   }
 
   /**
-   * Paint one row in a colour.
-   *
    * @param {number} y
    * @param {readonly [number, number, number]} colour
    */

@@ -124,7 +124,6 @@ export function rgbaOf(colour) {
  *     `rgbaOf` returns them.
  * @param {ArrayLike<number>} pixel - Red, green, blue and opacity. A fully transparent
  *     pixel counts as [0, 0, 0, 0].
- * @returns {number}
  */
 export function nearestColour(palette, pixel) {
   const wanted = pixel[3] ? pixel : CLEAR;
@@ -189,7 +188,6 @@ export function canvasOf(picture) {
  * Return a picture as the data URL of a PNG file.
  *
  * @param {ImageData} picture
- * @returns {string}
  */
 export function dataUrlOf(picture) {
   return canvasOf(picture).toDataURL("image/png");
@@ -272,7 +270,7 @@ export async function pixelsOf(url, size) {
  * Return a mask as a picture: white for a pixel to fill, black for one to keep.
  *
  * @param {Uint8Array} hole - Mask, row by row: 1 for a pixel to fill.
- * @param {Size} size - Width and height in pixels.
+ * @param {Size} size
  * @returns {ImageData}
  */
 export function maskPicture(hole, { width, height }) {

@@ -14,8 +14,7 @@ export const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1],
  *
  * @param {number[]} place - [x, y] of a pixel.
  * @param {number[]} step - [columns, rows] to move.
- * @param {Size} size - Size of the picture in pixels.
- * @returns {number[]}
+ * @param {Size} size
  */
 export function neighbour([x, y], [right, down], { width, height }) {
   return [within(x + right, width), within(y + down, height)];
@@ -27,8 +26,7 @@ export function neighbour([x, y], [right, down], { width, height }) {
  *
  * @param {MouseEvent} event - Event of the pointer.
  * @param {HTMLCanvasElement} canvas - Element that shows the picture, at any size.
- * @param {Size} size - Size of the picture in pixels. The place may lie outside.
- * @returns {number[]}
+ * @param {Size} size The place may lie outside.
  */
 export function placeAt(event, canvas, { width, height }) {
   const box = canvas.getBoundingClientRect();
@@ -40,8 +38,7 @@ export function placeAt(event, canvas, { width, height }) {
  *
  * @param {MouseEvent} event - Event of the pointer.
  * @param {HTMLCanvasElement} canvas - Element that shows the picture, at any size.
- * @param {Size} size - Size of the picture in pixels.
- * @returns {number[]}
+ * @param {Size} size
  */
 export function pixelAt(event, canvas, size) {
   const [x, y] = placeAt(event, canvas, size).map(Math.floor);

@@ -50,11 +50,7 @@ function record(format, numbers) {
   return new Uint8Array(view.buffer);
 }
 
-/**
- * Return the CRC-32 of some bytes.
- *
- * @param {Uint8Array} bytes
- */
+/** @param {Uint8Array} bytes */
 function crc(bytes) {
   let sum = 0xffffffff;
   for (const byte of bytes) sum = TABLE[(sum ^ byte) & 0xff] ^ (sum >>> 8);

@@ -93,8 +93,6 @@ export class Api {
   }
 
   /**
-   * Return a job.
-   *
    * @param {string} id
    * @param {number} waitS - Seconds that the server may wait for the job to end.
    * @param {AbortSignal} [signal] - Ends the wait.
@@ -205,8 +203,6 @@ export class Api {
   }
 
   /**
-   * Start a job and wait for its end.
-   *
    * @param {string} path
    * @param {Record<string, any> | FormData | Blob} body
    * @param {AbortSignal} signal
@@ -353,7 +349,7 @@ async function orUnreachable(answer, signal) {
 /**
  * Return the result of a score job.
  *
- * @param {Job} job - Any job.
+ * @param {Job} job
  * @returns {ScoreResult | null} The result; null if the job is of another kind or has
  *     no result yet.
  */
@@ -364,7 +360,7 @@ export function scoreOf({ result }) {
 /**
  * Return the images of a job in the order of their probability, the likeliest first.
  *
- * @param {Job} job - Any job.
+ * @param {Job} job
  * @returns {RankedImage[] | null} Index and nats of each image; null if the job did not
  *     rank its images.
  */
@@ -375,8 +371,7 @@ export function rankingOf({ result }) {
 /**
  * Return the label of each image of a job; an empty list if they are not known.
  *
- * @param {Job} job - Any job.
- * @returns {string[]}
+ * @param {Job} job
  */
 export function labelsOf({ result }) {
   return (result?.type === "images" && result.labels) || [];
@@ -385,7 +380,7 @@ export function labelsOf({ result }) {
 /**
  * Return the probability with which an image was drawn.
  *
- * @param {Job} job - Any job.
+ * @param {Job} job
  * @param {number} sample - Index of the image.
  * @returns {{nats: number, bits_per_dim: number} | null} `nats`: -ln p; `bits_per_dim`:
  *     the same in bits for each value. Null if the job does not state it.
@@ -398,7 +393,7 @@ export function probabilityOf({ result }, sample) {
 /**
  * Return the receipt of a completion: figures that say how good its images are.
  *
- * @param {Job} job - Any job.
+ * @param {Job} job
  * @returns {Receipt | null} The receipt; null if the job has none.
  */
 export function receiptOf({ result }) {

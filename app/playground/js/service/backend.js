@@ -15,17 +15,13 @@ import { FieldTrouble, Unreachable } from "./problems.js";
 const PATIENCE_MS = 1500;
 
 /**
- * Answers the questions of views, by the service or by this browser. main.js makes one
- * for the page.
+ * Answers the questions of views, by the service or by this browser; a view need not know
+ * which.
  *
- * `sample` and `complete` return a promise of drawn images, `score` and `scoreMap` of
- * the nats of a picture (and the bits of each pixel), `classify` of the probability of
- * each label, `pixel` of the distribution of one pixel. Each takes a model, a wish
- * (picture, seed and options) and the signal and listeners of the question; a view need
- * not know who answers. `begin` starts a job that the service keeps. The engine and a
- * model's weights are fetched when this browser first answers. Errors: Problem and
- * Unreachable as `Api` raises them, FieldTrouble with a sentence if nobody can answer
- * or the job failed, the engine's errors, and the signal's reason if the caller aborts.
+ * The engine and a model's weights are fetched when this browser first answers. Errors:
+ * Problem and Unreachable as `Api` raises them, FieldTrouble with a sentence if nobody
+ * can answer or the job failed, the engine's errors, and the signal's reason if the
+ * caller aborts.
  */
 export class Backend {
   /**
@@ -40,17 +36,17 @@ export class Backend {
 
   #shared;
 
-  /** Draw new pictures. @type {ServiceBackend["sample"]} */
+  /** @type {ServiceBackend["sample"]} */
   sample = (model, wish, how) => this.#answer("sample", model, wish, how);
-  /** Fill a hole in a picture. @type {ServiceBackend["complete"]} */
+  /** @type {ServiceBackend["complete"]} */
   complete = (model, wish, how) => this.#answer("complete", model, wish, how);
-  /** Compute the probability of a picture. @type {ServiceBackend["score"]} */
+  /** @type {ServiceBackend["score"]} */
   score = (model, wish, how) => this.#answer("score", model, wish, how);
-  /** Compute the probability of a picture and the bits of each pixel. @type {ServiceBackend["scoreMap"]} */
+  /** @type {ServiceBackend["scoreMap"]} */
   scoreMap = (model, wish, how) => this.#answer("scoreMap", model, wish, how);
-  /** Compute the probability of each label. @type {ServiceBackend["classify"]} */
+  /** @type {ServiceBackend["classify"]} */
   classify = (model, wish, how) => this.#answer(wish.hole?.includes(1) ? "covered" : "classify", model, wish, how);
-  /** Compute the distribution of one pixel. @type {ServiceBackend["pixel"]} */
+  /** @type {ServiceBackend["pixel"]} */
   pixel = (model, wish, how) => this.#answer("pixel", model, wish, how);
 
   /**

@@ -19,11 +19,8 @@ const CLOSE = 0.1;
 const EXACT = 1e-9;
 
 /**
- * One game of bets on the pixels of one drawing.
- *
- * `rounds` are the pixels, in the order of drawing; `next` is the pixel of the next
- * bet, null after the last; `settle(chance)` settles it. `distances` are those of the
- * settled bets.
+ * One game of bets on the pixels of one drawing. `rounds` are the pixels, in the order of
+ * drawing.
  */
 export class Bet {
   /**

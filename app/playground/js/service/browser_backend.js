@@ -19,14 +19,12 @@ const ARITHMETIC = "cpu-compiled";
 const CALLS = ["sample", "rows", "complete", "score", "scoreMap"];
 
 /**
- * Answers views with the engine in this browser. `Backend` makes one.
+ * Answers views with the engine in this browser, as `ServiceBackend` does by the service.
  *
- * `can(call, model)` and `canDraw(job)` say whether it can answer. `sample`,
- * `complete`, `score`, `scoreMap` and `classify` answer like those of `ServiceBackend`.
- * `redraw` draws a job's images again, `verificationOf` compares a PNG with them. All of
- * these fetch the model if necessary and raise FieldTrouble if that fails, and otherwise the engine's errors;
- * `redraw` returns null instead. Models stay loaded for the lifetime of the page, each
- * in its own Web Worker; one whose worker has ended is loaded again.
+ * All calls fetch the model if necessary and raise FieldTrouble if that fails, and
+ * otherwise the engine's errors; `redraw` returns null instead. Models stay loaded for
+ * the lifetime of the page, each in its own Web Worker; one whose worker has ended is
+ * loaded again.
  */
 export class BrowserBackend {
   /**
@@ -72,7 +70,7 @@ export class BrowserBackend {
   /**
    * Fetch the engine and the weights of a model. Return true if they are there.
    *
-   * @param {string} name - Name of the model.
+   * @param {string} name
    * @param {Weights} weights - Digests of the model.
    */
   async fetch(name, weights) {
@@ -109,8 +107,6 @@ export class BrowserBackend {
   }
 
   /**
-   * Draw new pictures.
-   *
    * @param {Model} model
    * @param {DrawOptions} wish
    * @param {AnswerOptions} how
@@ -134,8 +130,6 @@ export class BrowserBackend {
   }
 
   /**
-   * Fill a hole in a picture.
-   *
    * @param {Model} model
    * @param {DrawOptions & {picture: ImageData, hole: Uint8Array}} wish
    * @param {AnswerOptions} how
@@ -158,8 +152,6 @@ export class BrowserBackend {
   }
 
   /**
-   * Compute the probability of a picture.
-   *
    * @param {Model} model
    * @param {{picture: ImageData, label?: string}} wish
    * @param {AnswerOptions} how
@@ -173,8 +165,6 @@ export class BrowserBackend {
   }
 
   /**
-   * Compute the probability of a picture and the bits of each pixel.
-   *
    * @param {Model} model
    * @param {{picture: ImageData}} wish
    * @param {AnswerOptions} how
@@ -193,8 +183,6 @@ export class BrowserBackend {
   }
 
   /**
-   * Compute the probability of each label.
-   *
    * @param {Model} model
    * @param {{picture: ImageData}} wish
    * @param {AnswerOptions} how
@@ -212,7 +200,7 @@ export class BrowserBackend {
    * Draw a picture of samples again and compare every pixel. Return the result as a
    * sentence, "" if that is not possible here.
    *
-   * @param {string} name - Name of the model.
+   * @param {string} name
    * @param {Blob} file - PNG file as the service wrote it.
    */
   async verificationOf(name, file) {

@@ -10,7 +10,6 @@ import { kindOf, rankOf } from "./kinds.js";
  * was never measured costs more than any other.
  *
  * @param {Model} model
- * @returns {number}
  */
 export function costOf({ test_bits_per_dim: bits }) {
   return bits ?? Number.MAX_VALUE;
@@ -23,7 +22,6 @@ export function costOf({ test_bits_per_dim: bits }) {
  * scores depend on a label that is found from the whole picture.
  *
  * @param {Model} model
- * @returns {boolean}
  */
 export function isInOneOrder({ members, labels, small_width: hasStages }) {
   return members.length === 1 && members[0] === "none" && !labels.length && !hasStages;
@@ -50,7 +48,6 @@ export function modelOf(models, job) {
  * Return true if a model's pictures are black and white.
  *
  * @param {Model} model
- * @returns {boolean}
  */
 export function isPaper({ values, channels }) {
   return values === 2 && channels === 1;
@@ -61,7 +58,6 @@ export function isPaper({ values, channels }) {
  * colours of a palette.
  *
  * @param {Model} model
- * @returns {boolean}
  */
 export const hasInk = (model) => isPaper(model) || model.palette?.length > 0;
 

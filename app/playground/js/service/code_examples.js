@@ -56,7 +56,6 @@ export function callOf(path, body) {
  *
  * @param {string} field - Name of the form's field.
  * @param {File} file
- * @returns {string}
  */
 export function fileName(field, { type }) {
   const endings = /** @type {Record<string, string>} */ ({
@@ -74,7 +73,6 @@ export function fileName(field, { type }) {
  *
  * @param {Call} call
  * @param {Place} place
- * @returns {string}
  */
 export function curlOf(call, place) {
   const ask = curlArguments(call, place);
@@ -124,7 +122,6 @@ function curlArguments({ kind, fields, files }, place) {
  *
  * @param {Call} call
  * @param {Place} place
- * @returns {string}
  */
 export function pythonOf(call, place) {
   const end = returnsPictures(call) ? ["job.wait()", `job.save("images.png", grid=True)`] : ["print(job.result())"];
@@ -165,7 +162,6 @@ function clientLines({ kind, fields, files }, { origin, isGuarded }) {
  *
  * @param {Call} call
  * @param {Place} place
- * @returns {string}
  */
 export function javascriptOf(call, place) {
   const { kind, fields, files } = call;

@@ -5,12 +5,7 @@ import { LatestRequest } from "../signal.js";
 
 /** @import {Signal} from "../signal.js" */
 
-/**
- * Runs the questions of a view to the backend, one at a time.
- *
- * Views make one. `ask(question)` aborts the question before, runs the new one and
- * reports its error; `giveUp()` aborts it. `isAsking` is true while one runs.
- */
+/** Runs the questions of a view to the backend, one at a time. */
 export class CurrentQuestion {
   /**
    * @param {Signal<boolean>} isOnline - Whether the server answers.

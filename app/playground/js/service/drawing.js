@@ -130,7 +130,6 @@ async function drawingOf(backend, model, { job, images: [picture], isHere }, how
  * @param {ImageData} picture - A black and white picture.
  * @param {number[]} bits - Bits that each pixel cost.
  * @param {number} at - Index of the pixel, row by row.
- * @returns {number}
  */
 export function chanceOfWhite({ data }, bits, at) {
   const chance = 2 ** -bits[at];

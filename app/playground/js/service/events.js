@@ -30,7 +30,7 @@ const SILENCE_MS = 60_000;
  * data.
  *
  * @param {Api} api
- * @param {string} jobId - Id of the job.
+ * @param {string} jobId
  * @param {AbortSignal} signal - Ends the stream without an error.
  * @param {(connected: boolean) => void} onConnection - Called with false each time that
  *     a lost connection could not be opened again at once, and with true when events

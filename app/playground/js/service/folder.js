@@ -12,10 +12,8 @@ import { Unreachable } from "./problems.js";
 /**
  * Takes the place of `Api` in an exported page, which has no service.
  *
- * main.js makes one instead of an `Api`. `models()` returns the list of models,
- * `portable(name)` the addresses and digests of a model, `info()` states only that this
- * browser draws. `models` and `portable` raise Unreachable if the list cannot be
- * fetched; every other call raises it always.
+ * `models` and `portable` raise Unreachable if the list cannot be fetched; every call
+ * that is not replaced here raises it always.
  */
 export class Folder extends Api {
   /**
@@ -62,11 +60,7 @@ export class Folder extends Api {
     return /** @type {any} */ ({ portable: true });
   }
 
-  /**
-   * Return the addresses of a model and of the engine, and the digests of the model.
-   *
-   * @param {string} name
-   */
+  /** @param {string} name */
   async portable(name) {
     const { digest, identity = null } = (await this.models()).find((model) => model.name === name) ?? { digest: "" };
     return { digest, identity, engine: "engine/", model: `${this.#models}${encodeURIComponent(name)}/` };

@@ -21,18 +21,13 @@ const LOOK_MS = 1500;
 const STATES = ["snapshot", "done", "error", "canceled"];
 
 /**
- * Follows one job of the service while a part of the page shows it.
- *
- * Whoever shows a job makes one and iterates over `events(signal)`, which raises
- * Problem if the job is gone. `job` is the newest known state, null before the first
- * event. Beside the events, the state is requested now and then, because no event
- * reports the place in the queue; `onLook` is called with each such state,
- * `onConnection` when the connection is lost or back.
+ * Follows one job of the service. Beside its events, the state is requested now and then,
+ * because no event reports the place in the queue.
  */
 export class FollowedJob {
   /**
    * @param {Api} api
-   * @param {string} id - Id of the job.
+   * @param {string} id
    * @param {object} [options]
    * @param {boolean} [options.isKept] - Whether the job continues if nobody follows it;
    *     otherwise it is canceled. Default: true.

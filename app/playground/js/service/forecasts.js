@@ -34,14 +34,11 @@ const EVERY = 2;
 const AHEAD = 4;
 
 /**
- * The forecasts of one picture, requested while it is drawn: completions from a pixel
- * on, and their mean.
+ * The forecasts of one picture, requested while it is drawn: completions from a pixel on,
+ * and their mean.
  *
- * The player makes one for each picture. `before(at)` returns the newest forecast that
- * fits; `follow(at, rate)` requests the next one while the picture is drawn, `seek(at)`
- * one for a place at which it rests, `stop()` aborts a request. `onNews` is called when
- * a forecast arrives. The number of completions adapts to the time that an answer
- * takes. Errors are not reported: no further forecasts are requested then.
+ * The number of completions adapts to the time that an answer takes. Errors are not
+ * reported: no further forecasts are requested then.
  */
 export class Forecasts {
   /**

@@ -16,12 +16,8 @@ const MOST = 60;
 export const OPEN = new Set(["queued", "running"]);
 
 /**
- * The jobs that were drawn in this browser. main.js makes one for the page.
- *
- * They are kept in the browser's storage, which all tabs share. `all()`, `get(id)` and
- * `drawnWith(settings)` return entries; `keep(entry)`, `setStatus` and
- * `replace(entries)` change them and call the listeners of `watch`. Nothing raises an
- * error: if the storage is full, the older half is dropped.
+ * The jobs that were drawn in this browser. They are kept in its storage, which all tabs
+ * share. Nothing raises an error: if the storage is full, the older half is dropped.
  */
 export class History {
   /**

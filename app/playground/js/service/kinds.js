@@ -24,7 +24,6 @@ const FIRST_BLOB = 4;
  * Return true if a model draws photographs.
  *
  * @param {Model} model
- * @returns {boolean}
  */
 export function drawsPhotographs(model) {
   return kindOf(model) === t("Photographs");
@@ -35,7 +34,6 @@ export function drawsPhotographs(model) {
  * "Digits". Of a model with other data, such as the user's own, return its name.
  *
  * @param {Model} model
- * @returns {string}
  */
 export function kindOf({ name, data }) {
   return KINDS.find(([pattern]) => pattern.test(data))?.[1] ?? name;
@@ -46,7 +44,6 @@ export function kindOf({ name, data }) {
  * whether it has two scales, orientations or labels.
  *
  * @param {Model} model
- * @returns {string}
  */
 export function networkOf({ title, small_width: hasStages, members, labels }) {
   const scales = hasStages ? "Multi-Scale " : "";
@@ -59,7 +56,6 @@ export function networkOf({ title, small_width: hasStages, members, labels }) {
  * user's own kinds stand before those of blobs.
  *
  * @param {Model} model
- * @returns {number}
  */
 export function rankOf(model) {
   const place = KINDS.findIndex(([, word]) => word === kindOf(model));

@@ -74,11 +74,7 @@ export async function scoreForm({ name, palette, label }, picture) {
   return body;
 }
 
-/**
- * Return a random seed below 1,000,000.
- *
- * @returns {number}
- */
+/** Return a random seed below 1,000,000. */
 export function friendlySeed() {
   return crypto.getRandomValues(new Uint32Array(1))[0] % FRIENDLY_SEEDS;
 }

@@ -11,12 +11,11 @@ import { statusLine } from "./words.js";
 /** @import {Classification, DrawResult, JobInput, AnswerOptions, Job, Model, PixelBelief, ScoreAnswer, DrawOptions} from "../types" */
 
 /**
- * Answers views by jobs of the service. `Backend` makes one.
+ * Answers views by jobs of the service: each call starts one and waits for its end.
  *
- * `sample`, `complete`, `score`, `scoreMap`, `classify` and `pixel` start a job, wait
- * for its end and return a promise of its result. A job is canceled if the caller
- * aborts. Errors: Problem and Unreachable as `Api` raises them, FieldTrouble with a
- * sentence if the job failed or was canceled, and the signal's reason.
+ * A job is canceled if the caller aborts. Errors: Problem and Unreachable as `Api` raises
+ * them, FieldTrouble with a sentence if the job failed or was canceled, and the signal's
+ * reason.
  */
 export class ServiceBackend {
   /** @param {Api} api */

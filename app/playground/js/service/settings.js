@@ -82,7 +82,6 @@ function isWhole({ model, seed, temperature }) {
  * Return a list of texts in JSON; an empty list if there is none.
  *
  * @param {string | undefined} text
- * @returns {string[]}
  */
 function listIn(text) {
   try {

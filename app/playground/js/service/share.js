@@ -53,7 +53,6 @@ export async function linkTo(job, paintings, given) {
  *
  * @param {string} link - Part of an address behind #. Only links to samples have a
  *     preview page, /s; others give "#" and the link.
- * @returns {string}
  */
 export function previewAddress(link) {
   return link.startsWith(FACED) ? `s?${link.slice(FACED.length)}` : `#${link}`;

@@ -10,7 +10,6 @@ import { rgbaOf } from "../pixels/raster.js";
  * Return a number of images in words, such as "3 images".
  *
  * @param {number} count
- * @returns {string}
  */
 export function images(count) {
   return count === 1 ? t("1 image") : t("{count} images", { count: formatNumber(count) });
@@ -32,7 +31,6 @@ export function duration(seconds) {
  * Return an ordinal number in the reader's language, such as "2nd".
  *
  * @param {number} place - At least 1.
- * @returns {string}
  */
 export function ordinal(place) {
   if (language !== "en") return `${place}.`;
@@ -48,7 +46,6 @@ export function ordinal(place) {
  *
  * @param {Pick<Model, "palette" | "names">} model - Its palette and names.
  * @param {number} value - Index of the colour.
- * @returns {string}
  */
 export function colourName({ palette, names }, value) {
   if (names[value]) return names[value];
@@ -81,7 +78,6 @@ const GREYEST = 0.15;
  *
  * @param {string} colour - `#rrggbb` or `#rrggbbaa`; a fully transparent colour is
  *     called clear.
- * @returns {string}
  */
 export function colourWord(colour) {
   const [red, green, blue, opacity] = rgbaOf(colour).map((byte) => byte / 255);
@@ -115,7 +111,6 @@ function shade(colour, light) {
  * Return a model's network, size and colours in one line.
  *
  * @param {Model} model
- * @returns {string}
  */
 export function modelFacts(model) {
   const greys = model.values === 2 ? t("black and white") : t("grey");
@@ -128,7 +123,6 @@ export function modelFacts(model) {
  * instead.
  *
  * @param {Model} model
- * @returns {string}
  */
 export function modelScore(model) {
   if (model.state === "compiling") return t("compiling for this processor: its jobs wait");
@@ -143,7 +137,6 @@ export function modelScore(model) {
  * Return a model's number of weights and its training data in one line.
  *
  * @param {Model} model
- * @returns {string}
  */
 export function modelOrigin(model) {
   return t("{count} weights, trained on {data}", {
@@ -175,7 +168,6 @@ export const STATES = {
  * Return the state of a job in one line: place in the queue, progress, result or error.
  *
  * @param {Job} job
- * @returns {string}
  */
 export function statusLine(job) {
   // Less than a second is not worth an estimate.
@@ -206,7 +198,6 @@ export function statusLine(job) {
  *
  * @param {Job} job - Job of the service or of this browser.
  * @param {Model[] | null} models - Models that workers have loaded, or null.
- * @returns {string}
  */
 export function originLine({ model: name, seed, temperature, label }, models) {
   const known = models?.find((one) => one.name === name);
@@ -239,7 +230,6 @@ const LEAST_SHARE = 0.0001;
  *
  * @param {Receipt} receipt - Receipt of the completion; without a quality it counts as
  *     poor.
- * @returns {string}
  */
 export function quality(receipt) {
   const worst = QUALITIES[receipt.quality ?? "poor"];
@@ -250,7 +240,6 @@ export function quality(receipt) {
  * Return how well the holes of a larger picture are filled.
  *
  * @param {string[]} words - Quality of each hole, in reading order; at least one.
- * @returns {string}
  */
 export function holeQualities(words) {
   if (new Set(words).size === 1) return QUALITIES[words[0]];
@@ -262,7 +251,6 @@ export function holeQualities(words) {
  * unknown.
  *
  * @param {Receipt | null} receipt
- * @returns {string[]}
  */
 export function qualityWords(receipt) {
   const words = receipt?.qualities ?? [];
@@ -286,7 +274,6 @@ function durationOf(job) {
  * @param {Receipt} receipt - Receipt of a completion.
  * @param {string} word - Its quality. For "poor", and without an estimate, the result
  *     is "".
- * @returns {string}
  */
 export function chanceOfGiven({ evidence_nats: nats, evidence_sd: spread }, word) {
   if (word === "poor" || nats === null || nats === undefined) return "";
@@ -307,7 +294,6 @@ export function chanceOfGiven({ evidence_nats: nats, evidence_sd: spread }, word
  * its kind if that is known.
  *
  * @param {ScoreResult} score - Score of a whole picture.
- * @returns {string}
  */
 export function chanceOfPicture({ nats, p_value: rarer }) {
   const chance = likelihood(nats / Math.LN2);
@@ -323,7 +309,6 @@ export function chanceOfPicture({ nats, p_value: rarer }) {
  * Return a chance of 2^-bits in words, such as "1 in 1,000".
  *
  * @param {number} bits - At least 0.
- * @returns {string}
  */
 export function likelihood(bits) {
   if (bits < LEAST_BITS) return t("nearly 1");
@@ -349,7 +334,6 @@ const SURENESS = [
  * Return how likely white is in plain words.
  *
  * @param {number} white - Its chance, 0 to 1.
- * @returns {string}
  */
 export function sureness(white) {
   return SURENESS.find(([least]) => white >= least)?.[1] ?? "";
@@ -360,7 +344,6 @@ export function sureness(white) {
  *
  * @param {number} bits - Surprise of its colour.
  * @param {boolean | null} isWhite - Whether it is white; null for a picture in colours.
- * @returns {string}
  */
 export function costOfPixel(bits, isWhite) {
   const facts = { percent: percent(2 ** -bits), bits: formatFixed(bits, 1) };
@@ -375,7 +358,6 @@ export function costOfPixel(bits, isWhite) {
  * 0.01%".
  *
  * @param {number} share - From 0 to 1.
- * @returns {string}
  */
 export function percent(share) {
   const least = share > 0 && share < LEAST_SHARE;

@@ -23,17 +23,13 @@ const FAR = t("More than ten points away from the network");
 const STILL = "(prefers-reduced-motion: reduce)";
 
 /**
- * The view at #bet. `make` of rooms.js makes one when the view is first opened.
- *
- * It draws a picture with the model, asks the reader how likely white is at some of its
- * pixels, and measures the distance to what the network had said. `open(place)` shows the view with the game that the
- * address names, or a random one; `leave()` cancels what is requested. Errors are shown
- * as sentences.
+ * A game of bets on the pixels of one picture. The address names it; without a name it
+ * is a random one.
  */
 export class BetView {
   /**
-   * @param {HTMLElement} element - Section of the view.
-   * @param {Shared} shared - State and services of the page.
+   * @param {HTMLElement} element
+   * @param {Shared} shared
    */
   constructor(element, shared) {
     this.#element = element;
@@ -89,7 +85,6 @@ export class BetView {
     this.#begin(Number.isInteger(of) && of > 0 ? Math.min(ROUNDS, of) : ROUNDS);
   }
 
-  /** Cancel what is requested and stop drawing: the view is hidden. */
   leave() {
     this.#question.giveUp();
     cancelAnimationFrame(this.#frame);
@@ -216,11 +211,7 @@ export class BetView {
     this.#show();
   }
 
-  /**
-   * Show the result.
-   *
-   * @param {Bet} bet
-   */
+  /** @param {Bet} bet */
   #finish({ away, marks }) {
     const facts = { points: formatFixed(away, 1), count: marks.filter(Boolean).length, all: marks.length };
     const result = t(
@@ -283,8 +274,6 @@ export class BetView {
   }
 
   /**
-   * Set the length of a bar.
-   *
    * @param {string} which
    * @param {number} share
    */

@@ -24,15 +24,10 @@ const USUAL = 8;
 /** Number of images at first, if they are larger than the model's. */
 const FEW = 2;
 
-/**
- * The view at #complete. rooms.js makes one when it is first opened.
- *
- * Methods: those of `ViewInstance` in types.d.ts. Errors are shown beside the form.
- */
 export class CompleteView {
   /**
-   * @param {HTMLElement} element - Section of the view.
-   * @param {Shared} shared - State and services of the page.
+   * @param {HTMLElement} element
+   * @param {Shared} shared
    */
   constructor(element, shared) {
     this.#element = element;
@@ -96,11 +91,7 @@ export class CompleteView {
   /** @type {(settings: Settings | HistoryEntry | Job, given: JobInput) => unknown} */
   restore = (settings, given) => this.#drawing.restore(settings, given);
 
-  /**
-   * Show the view.
-   *
-   * @param {string} jobId - Job to show; "" for none.
-   */
+  /** @param {string} jobId - Job to show; "" for none. */
   open(jobId) {
     if (jobId) this.#drawing.open(jobId);
   }

@@ -18,18 +18,14 @@ const WAIT_MS = 30_000;
 const PATIENCE_MS = 600;
 
 /**
- * The view at #draw, the first of the page. rooms.js makes one when the view is first
- * opened.
- *
- * It draws pictures of the chosen kind one after the other with a `Player`, and shows a
- * film until a model is ready. Whoever touches the picture draws on it: an `InkView`
- * takes the player's place. Methods: those of `ViewInstance` in types.d.ts. Errors are
- * shown as sentences.
+ * Draws pictures of the chosen kind one after the other with a `Player`, and shows a film
+ * until a model is ready. When the person touches the picture, an `InkView` takes the
+ * player's place.
  */
 export class DrawView {
   /**
-   * @param {HTMLElement} element - Section of the view.
-   * @param {Shared} shared - State and services of the page.
+   * @param {HTMLElement} element
+   * @param {Shared} shared
    */
   constructor(element, shared) {
     this.#element = element;
@@ -108,7 +104,6 @@ export class DrawView {
     return Boolean(model && this.#shared.backend.isReady("sample", model));
   }
 
-  /** Cancel what is requested: the view is hidden. */
   leave() {
     this.#player.leave();
     this.#ink?.then((ink) => ink?.leave());

@@ -54,7 +54,7 @@ const HARDER = 4;
 export class DrawingView {
   /**
    * @param {HTMLElement} element - Section with the form and the stage.
-   * @param {Shared} shared - State and services of the page.
+   * @param {Shared} shared
    * @param {Parts} parts - Parts of the form.
    * @param {(model: Model) => Promise<Request>} ask - Returns the form's request; it
    *     may raise FieldTrouble or Unreachable.
@@ -118,8 +118,6 @@ export class DrawingView {
   #missingModel = "";
 
   /**
-   * Use a picture file.
-   *
    * @param {File} file
    * @returns {boolean} True if the form takes pictures.
    */
@@ -129,8 +127,6 @@ export class DrawingView {
   }
 
   /**
-   * Use a picture of the page, and choose a model if it is there.
-   *
    * @param {string} url
    * @param {string} model
    */

@@ -23,7 +23,7 @@ export class InkView {
   /**
    * @param {HTMLElement} desk - Place of the pad.
    * @param {HTMLElement} answers - Place of what the network makes of it.
-   * @param {Shared} shared - State and services of the page.
+   * @param {Shared} shared
    */
   constructor(desk, answers, shared) {
     this.#shared = shared;
@@ -85,11 +85,7 @@ export class InkView {
     this.#pad.paper.dispatchEvent(new PointerEvent("pointerdown", where));
   }
 
-  /**
-   * Use a picture file.
-   *
-   * @param {File} file
-   */
+  /** @param {File} file */
   take(file) {
     this.#pictures.take(file);
   }

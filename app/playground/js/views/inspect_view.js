@@ -33,16 +33,13 @@ const WAIT_S = 30;
 const REDRAWN = 8;
 
 /**
- * The view at #inspect. rooms.js makes one when the view is first opened.
- *
- * It scores a picture, shows the bits of each pixel, the distribution at a chosen one
- * and what it depended on, and redraws the picture from there. Methods: those of `ViewInstance` in
- * types.d.ts. Errors are shown as sentences.
+ * Scores a picture, shows the bits of each pixel, the distribution at a chosen one and
+ * what it depended on, and redraws the picture from there.
  */
 export class InspectView {
   /**
-   * @param {HTMLElement} element - Section of the view.
-   * @param {Shared} shared - State and services of the page.
+   * @param {HTMLElement} element
+   * @param {Shared} shared
    */
   constructor(element, shared) {
     this.element = element;
@@ -117,19 +114,13 @@ export class InspectView {
   /** True if the server did not answer when a score was to be shown. */
   #isCutOff = false;
 
-  /**
-   * Use a picture file; return true.
-   *
-   * @param {File} file
-   */
+  /** @param {File} file */
   take(file) {
     this.#pictures.take(file);
     return true;
   }
 
   /**
-   * Use a picture of the page, and choose a model.
-   *
    * @param {string} url
    * @param {string} model
    */
@@ -263,8 +254,6 @@ export class InspectView {
   }
 
   /**
-   * Show a score.
-   *
    * @param {Model | null} model - Model of the score; null if no worker has it now, or
    *     one of its name with other weights.
    * @param {ScoreAnswer} scored
@@ -378,11 +367,7 @@ export class InspectView {
     }
   }
 
-  /**
-   * Show a sentence about an error; "" hides it.
-   *
-   * @param {string} text
-   */
+  /** @param {string} text - Sentence about an error; "" hides it. */
   #sayTrouble(text) {
     this.#trouble.textContent = text;
     this.#trouble.hidden = !text;

@@ -27,17 +27,11 @@ import { costOfPixel, NO_MODEL } from "../service/words.js";
 /** Real characters, and invented ones. */
 const HALF = 6;
 
-/**
- * The view at #real. rooms.js makes one when the view is first opened.
- *
- * `open(place)` shows the twelve characters that the address names, or random ones, and
- * requests what is missing; `leave()` cancels what is requested. Errors are shown as
- * sentences.
- */
+/** Twelve characters. The address names the set; without a name it is a random one. */
 export class RealView {
   /**
-   * @param {HTMLElement} element - Section of the view.
-   * @param {Shared} shared - State and services of the page.
+   * @param {HTMLElement} element
+   * @param {Shared} shared
    */
   constructor(element, shared) {
     this.#element = element;
@@ -160,7 +154,6 @@ export class RealView {
     this.#count();
   }
 
-  /** Show how many are ticked. */
   #count() {
     if (this.#isTurned) return;
     const count = this.#cards.filter(({ box }) => box.checked).length;

@@ -19,16 +19,11 @@ import { DrawingView } from "./drawing_view.js";
 const IMAGES = 16;
 /** Rows with which a picture of the earlier view Panorama began. */
 const FIELD_ROWS = 96;
-/**
- * The views at #sample and #history. rooms.js makes one when one of them is
- * first opened.
- *
- * Methods: those of `ViewInstance` in types.d.ts. Errors are shown beside the form.
- */
+/** The views at #sample and #history. */
 export class SampleView {
   /**
-   * @param {HTMLElement} element - Section of the view.
-   * @param {Shared} shared - State and services of the page.
+   * @param {HTMLElement} element
+   * @param {Shared} shared
    */
   constructor(element, shared) {
     this.#shared = shared;

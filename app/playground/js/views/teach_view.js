@@ -30,16 +30,11 @@ const ICON_SIDE = 32;
 
 /** A file and its path; the folder in the path is its label. @typedef {[path: string, file: File]} Found */
 
-/**
- * The view at #teach. rooms.js makes one when the view is first opened.
- *
- * `open(id)` shows a training, `take(file)` uses a file, `leave()` stops following the
- * training, which goes on. Errors are shown beside the form.
- */
+/** `leave()` stops following the training, which goes on. */
 export class TeachView {
   /**
-   * @param {HTMLElement} element - Section of the view.
-   * @param {Shared} shared - State and services of the page.
+   * @param {HTMLElement} element
+   * @param {Shared} shared
    */
   constructor(element, shared) {
     this.#element = element;
@@ -100,7 +95,6 @@ export class TeachView {
     if (open && !this.#element.hidden) this.#shared.onJob(open.id);
   }
 
-  /** Stop following the training: the view is hidden. */
   leave() {
     this.#board.watch("");
   }
@@ -114,11 +108,7 @@ export class TeachView {
     return { path: "/train", body };
   }
 
-  /**
-   * Return the form to send.
-   *
-   * @param {Blob} images
-   */
+  /** @param {Blob} images */
   #body(images) {
     const body = new FormData();
     body.set("images", images, "pictures");
@@ -128,11 +118,7 @@ export class TeachView {
     return body;
   }
 
-  /**
-   * Use a file; return true.
-   *
-   * @param {File} file
-   */
+  /** @param {File} file */
   take(file) {
     return this.#take(withPaths([file]));
   }
@@ -141,7 +127,6 @@ export class TeachView {
    * Use files; return false if there are none.
    *
    * @param {Found[]} found
-   * @returns {boolean}
    */
   #take(found) {
     if (!found.length) return false;
@@ -191,11 +176,7 @@ export class TeachView {
     showTrouble(this.#form, new FieldTrouble("image", t("Nothing in it can be read. Choose pictures.")));
   }
 
-  /**
-   * Start the training.
-   *
-   * @param {Event} event
-   */
+  /** @param {Event} event */
   async #submit(event) {
     event.preventDefault();
     clearTrouble(this.#form);
@@ -217,8 +198,6 @@ export class TeachView {
 }
 
 /**
- * Return files with their paths.
- *
  * @param {Iterable<File>} files
  * @returns {Found[]}
  */
@@ -307,11 +286,7 @@ async function iconAsPng([path, file]) {
   }
 }
 
-/**
- * Return the size of files in megabytes.
- *
- * @param {Found[]} found
- */
+/** @param {Found[]} found */
 function megabytes(found) {
   return found.reduce((sum, [, { size }]) => sum + size, 0) / 1e6;
 }
