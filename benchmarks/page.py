@@ -5,7 +5,8 @@
 
 With `--views` it opens every view on a phone, a tablet and two desks instead, each in a browser that has cached
 nothing, waits until all models are ready, and prints a Markdown table. `scroll width` is that of the document: more
-than the screen means that the page moves sideways. `y` is the top of the drawing area. `small` counts what a finger
+than the screen means that the page moves sideways. `y` is the top of the drawing area. It is `-` if the page
+lacks the view, as exported ones lack some, and shows another one. `small` counts what a finger
 can press and is less than 44 pixels high, on screens that are touched. `CLS` is the sum of all layout shifts without
 input. `axe` counts violations of all its rules, `errors` the errors and warnings on the console.
 Requests and bytes are those of the page, its modules and its pictures until the view is at rest: as they are on the
@@ -71,9 +72,9 @@ _COUNT_SMALL = """() => [...document.querySelectorAll("a, button, input, select,
   const height = target => target.getBoundingClientRect().height;
   return pressed && Math.max(height(node), height(target)) < 43.5;
 }).length"""
-_ALL_READY = (
-    "() => /^\\d+ models?$/.test(document.querySelector('#fleet')?.textContent)"
-)
+_ALL_READY = """() =>
+  /^(\\d+ models?|In your browser)$/.test(document.querySelector('#fleet')?.textContent)
+"""
 _SCRIPT = ("FunctionCall", "FireAnimationFrame", "RunMicrotasks", "EvaluateScript")
 
 
