@@ -23,6 +23,7 @@ EXTRAS = {
     "calibrate": _DRAWS,
     "entropy": _DRAWS,
     "export": _DRAWS,
+    "address": _DRAWS,
     "bench_sampling": _DRAWS,
     "gpu_check": _DRAWS,
     "fetch": _DRAWS,

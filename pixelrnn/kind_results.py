@@ -195,6 +195,8 @@ def _verdict_sentences(facts: Facts, how: How) -> Iterator[str]:
     if facts["verified"]:
         drew = "it" if count == 1 else f"all {count} images"
         yield f"verified: {model} drew {drew} with seed {facts['seed']}, every pixel{changed}"
+        if facts.get("name"):
+            yield f"this is the picture of the name {facts['name']!r}"
         return
     places = (
         f"({place['x']}, {place['y']})" + _of_sample(place)

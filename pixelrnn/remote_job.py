@@ -117,12 +117,18 @@ def keep_picture(
         format=FORMATS.get(suffix, "png"),
         **which,
     )
-    if destination.out == STDOUT:
+    if destination.out:
+        write_file(data, destination.out)
+    return _open_picture(data) if destination.show else None
+
+
+def write_file(data: bytes, out: Path) -> None:
+    """Write a file, or to stdout if `out` is `STDOUT`."""
+    if out == STDOUT:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    elif destination.out:
-        destination.out.write_bytes(data)
-    return _open_picture(data) if destination.show else None
+    else:
+        out.write_bytes(data)
 
 
 def picture_of(client: "Client", job_id: str, **which: Any) -> bytes:

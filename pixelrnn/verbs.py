@@ -7,7 +7,7 @@ responds at once.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from typer.models import CommandInfo, TyperInfo
@@ -17,11 +17,22 @@ import model_core.cli.data_sets
 import model_core.cli.verbs
 import pixelrnn.remote
 import worker.cli
-from model_core.cli.options import ModelsDir
+from model_core.cli.options import (
+    Json,
+    ModelName,
+    ModelsDir,
+    expect_one_result,
+    print_json,
+    say,
+)
 from model_core.models_directory import default_models_dir
 from pixelrnn.doctor import main as examine_machine
 from pixelrnn.extras import check_extras_first, expect
+from pixelrnn.remote_job import STDOUT, Destination, Service, client_of, write_file
+from worker.contract.addresses import FORMATS, MAX_SCALE, seed_of
+from worker.contract.jobs import MAX_TEMPERATURE, MIN_TEMPERATURE
 from worker.contract.kinds import KINDS
+from worker.contract.size import sides
 
 root = typer.Typer(
     rich_markup_mode="markdown",
@@ -33,7 +44,7 @@ root = typer.Typer(
 
 _PANELS = {
     "Run": "up api worker trainer",
-    "Draw and ask": " ".join([*KINDS, "remote models export"]),
+    "Draw and ask": " ".join([*KINDS, "address remote models export"]),
     "Train": "train publish mix guide evaluate calibrate entropy data",
     "Operate": "workers drain key keys health doctor bench gpu",
 }
@@ -126,6 +137,79 @@ def up(
         redis_memory_mib,
     )
     run(options, StatusLines())
+
+
+@root.command()
+def address(
+    model: ModelName,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="1 to 200 characters, such as alice.")
+    ],
+    label: Annotated[
+        str | None, typer.Option(help="Name or index of the picture's label.")
+    ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(help="WIDTHxHEIGHT of a picture larger than the model's."),
+    ] = None,
+    temperature: Annotated[
+        float,
+        typer.Option(
+            min=MIN_TEMPERATURE,
+            max=MAX_TEMPERATURE,
+            help="Below 1: likelier; above 1: wilder.",
+        ),
+    ] = 1.0,
+    named: Annotated[
+        bool, typer.Option("--named", help="Write the name into the file, a PNG.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option(help="The picture to write, .png or .webp; - is stdout.")
+    ] = Path("address.png"),
+    scale: Annotated[
+        int,
+        typer.Option(min=1, max=MAX_SCALE, help="Enlarge the picture this many times."),
+    ] = 1,
+    models_dir: ModelsDir = None,
+    url: Annotated[
+        str | None,
+        typer.Option(help="Ask the service at this address, instead of drawing here."),
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Draw the picture of a name, which a service has at /p/MODEL/NAME.png."""
+    expect_one_result(out, json_)
+    Destination(out, scale, show=False).check()
+    picture_format = "png" if out == STDOUT else out.suffix[1:].lower()
+    if picture_format not in FORMATS:
+        raise typer.BadParameter("--out: expected a name that ends in .png or .webp")
+    options: dict[str, Any] = {
+        "picture_format": picture_format,
+        "scale": scale,
+        "label": label,
+        "size": size,
+        "temperature": temperature,
+        "named": named,
+    }
+    try:
+        seed = seed_of(name)
+        if size is not None:
+            sides(size)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if url:
+        with client_of(Service(url, None)) as client:
+            file = client.addressed(model, name, **options)
+    else:
+        from pixelrnn.addressed import addressed
+
+        file = addressed(model, name, **options, models_dir=models_dir)
+    write_file(file, out)
+    facts = {"model": model, "name": name, "seed": seed, "out": str(out)}
+    if json_:
+        print_json(facts)
+    else:
+        say(f"wrote {out}: {name} of {model}, seed {seed}")
 
 
 def commands() -> Iterator[CommandInfo]:

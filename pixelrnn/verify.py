@@ -33,6 +33,8 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
 
     model, card_changed, seed, samples: of the picture.
     verified: True if no pixel differs.
+    name: the name whose picture it is, if it is verified and the file has a name that
+        hashes to its seed; else None.
     changed_pixels: number of pixels that do.
     changed: the first 16 of them, with sample and place; outside the images of a sheet
         the sample is None, and the place is that in the sheet, without enlargement.
@@ -72,6 +74,7 @@ def verify_file(picture: Path, models_dir: Path | None, device: str) -> dict[str
         "card_changed": model.card.has_changed_since(provenance.identity),
         "seed": provenance.seed,
         "samples": provenance.samples,
+        "name": None if places else provenance.addressed_name,
         "changed_pixels": len(places),
         "changed": places[:_NAMED],
     }

@@ -362,6 +362,7 @@ def _facts_of_provenance(provenance: Provenance, model: Model) -> Mapping[str, A
         "sample": provenance.sample,
         "label": provenance.label_of(0),
         "drawn_with": provenance.numerics,
+        "name": provenance.addressed_name or "",
         **provenance.options.drawing(),
         "card_changed": model.has_changed_since(provenance.identity),
     }

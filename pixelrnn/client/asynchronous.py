@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, overload
 
 import httpx
 
@@ -259,6 +259,19 @@ class AsyncClient:
         return await self.start(
             calls.sample(model=model, n=n, seed=seed, label=label, size=size, **options)
         )
+
+    async def addressed(
+        self,
+        model: str,
+        name: str,
+        picture_format: Literal["png", "webp"] = "png",
+        **options: Unpack[calls.Addressing],
+    ) -> bytes:
+        """Return the picture of a name, which never changes: the file at
+        /p/MODEL/NAME.png of the service. Raises ApiError for a model without
+        addresses."""
+        call = calls.addressed(model, name, picture_format, options)
+        return (await self.send(call)).content
 
     async def complete(
         self,

@@ -115,6 +115,21 @@ class Training(Keeping, total=False):
     publish_anyway: bool
 
 
+class Addressing(TypedDict, total=False):
+    """Which picture of a name is drawn, and how; see `AsyncClient.addressed`.
+
+    scale: pixels per side of each pixel.
+    size: WIDTHxHEIGHT of a picture larger than the model's.
+    named: True to write the name into a PNG.
+    """
+
+    scale: int
+    label: Label | None
+    size: str | None
+    temperature: float
+    named: bool
+
+
 class Showing(TypedDict, total=False):
     """Which picture of a job is returned, and how; see `Job.image`."""
 
@@ -132,6 +147,7 @@ class Call:
     fields, files: a multipart form; several files may have the same field.
     body: JSON, if there are no files.
     content: the raw body, instead of both.
+    follows: True to follow redirects.
     """
 
     method: str
@@ -142,6 +158,7 @@ class Call:
     files: list[tuple[str, bytes]] | None = None
     content: bytes | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    follows: bool = False
 
     def arguments(self) -> dict[str, Any]:
         """Return the arguments of httpx's `request`, without the method and the
@@ -153,6 +170,7 @@ class Call:
             "content": self.content,
             "data": self.fields,
             "files": files,
+            "follow_redirects": self.follows or None,
         }
         return {"headers": self.headers, **_without_none(optional)}
 
@@ -314,6 +332,13 @@ def resource(collection: str, name: str, *below: str) -> str:
     if not name.strip("."):
         quoted = quoted.replace(".", "%2E")  # "/jobs/.." would be "/"
     return "/".join(["", collection, quoted, *below])
+
+
+def addressed(model: str, name: str, picture_format: str, options: Addressing) -> Call:
+    """Return the call for the picture of a name."""
+    query: dict[str, Any] = {**options, "named": 1 if options.get("named") else None}
+    path = resource("p", model, quote(f"{name}.{picture_format}", safe=""))
+    return Call("GET", path, _without_none(query), follows=True)
 
 
 def get(path: str, **query: Any) -> Call:

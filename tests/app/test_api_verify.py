@@ -102,12 +102,26 @@ def test_picture_that_we_wrote_reaches_the_worker(
         "verified": False,
         "sample": 2,
         "changed_pixels": 1,
+        "name": None,
         "changed": [{"x": 1, "y": 3}],
         "images": [f"/jobs/{spec.id}/image"],
     }
     with Image.open(io.BytesIO(client.get(result["images"][0]).content)) as shown:
         assert (shown.size, shown.tobytes()) == ((3, 4), pixels)
     is_problem(client.get(result["images"][0], params={"stage": "small"}), 422)
+
+
+def test_a_name_reaches_the_worker_if_it_hashes_to_the_seed(
+    client: httpx.Client, worker: HandWorker
+) -> None:
+    """`printf alice | sha256sum` gives the seed; a name of another seed is not taken."""
+    for seed, sample, taken in (
+        ("1542618457563584", "0", "alice"),
+        ("1542618457563585", "0", ""),
+        ("1542618457563584", "1", ""),
+    ):
+        verify(client, told(PICTURE, name="alice", seed=seed, sample=sample))
+        assert worker.take().options.model_dump()["name"] == taken
 
 
 def test_picture_of_a_card_that_has_changed_since_goes_by_the_weights(

@@ -10,11 +10,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from PIL import Image
-
 from worker.contract.jobs import JobSpec
 from worker.contract.kind import Source
-from worker.contract.picture_file import MODES, origin_of, picture_bytes
 
 MAX_NAME = 200
 """Most characters of a name after NFC."""
@@ -72,6 +69,11 @@ def picture_file(
     scale: side of the square that each pixel becomes.
     name: written into a PNG as text; empty: not written, since names may be personal.
     """
+    # Pillow is an extra, and the command reads the rules for names without it.
+    from PIL import Image
+
+    from worker.contract.picture_file import MODES, origin_of, picture_bytes
+
     image = Image.frombytes(MODES[spec.channels], (spec.width, spec.height), pixels)
     text = {
         **origin_of(spec, numerics),

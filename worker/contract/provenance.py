@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from pydantic import Field, Json, ValidationError
 
+from worker.contract.addresses import AddressNameError, seed_of
 from worker.contract.jobs import (
     MAX_SEED,
     MAX_TEMPERATURE,
@@ -55,9 +56,21 @@ class Provenance(Record):
     """Names of the labels of a grid's images if they differ; else None."""
     options: FieldOptions = FieldOptions()
     """The other options that change pixels."""
+    name: str = ""
+    """The name whose picture it is, if the address asked for it; else empty."""
     numerics: str = ""
     """The arithmetic that drew the picture, or several separated by commas; empty if
     the picture does not name it."""
+
+    @property
+    def addressed_name(self) -> str | None:
+        """The name whose picture it is, or None if the picture has none that hashes to
+        its seed."""
+        try:
+            is_address = self.samples == 1 and self.sample == 0
+            return self.name if is_address and seed_of(self.name) == self.seed else None
+        except AddressNameError:
+            return None
 
     def label_of(self, i: int) -> str | None:
         """Return the name of the label of the picture's image i, or None if the picture

@@ -7,7 +7,7 @@ from pydantic import Field
 from worker.contract.changed_card import CardChangedField, ChangedCardOptions
 from worker.contract.kind import Input, Kind, Pixel, Shows, Summary
 from worker.contract.labels import SINCE, label_name
-from worker.contract.options import FOUND, drawn_values
+from worker.contract.options import FOUND, Since, drawn_values
 from worker.contract.size import FieldOptions
 from worker.contract.traits import JobSize, ModelTraits
 
@@ -23,6 +23,9 @@ class VerifyOptions(ChangedCardOptions, FieldOptions):
     label: Annotated[str | None, FOUND, SINCE] = None
     """Name of the label that the picture names; None if it names none."""
 
+    name: Annotated[str, FOUND, Since(10)] = ""
+    """The name in the picture's text, if it hashes to the seed; else empty."""
+
     def for_model(self, model: ModelTraits, n: int) -> Self:
         """Return a copy with the label by name instead of index, and without a `size`
         that is the model's own."""
@@ -37,7 +40,7 @@ class VerifyOptions(ChangedCardOptions, FieldOptions):
 
     def room(self, job: JobSize) -> int:
         """Return an upper bound for the bytes of the summary."""
-        return 2 * 1024 + 40 * job.n
+        return 4 * 1024 + 40 * job.n
 
 
 class VerifySummary(Summary):
@@ -54,6 +57,11 @@ class VerifySummary(Summary):
         description="Number of pixels that differ. If few differ, the picture was "
         "edited there; if many do, it was drawn otherwise, for example with another "
         "seed or temperature.",
+    )
+    name: str | None = Field(
+        default=None,
+        description="The name whose picture this is at `/p/MODEL/NAME.png`, if it is "
+        "verified and its text has a name that hashes to the seed; else null.",
     )
     changed: tuple[Pixel, ...] = Field(
         default=(),

@@ -41,6 +41,7 @@ def verify(order: PictureOrder, model: Model) -> Outcome:
         verified=not places,
         sample=options.sample,
         changed_pixels=len(places),
+        name=None if places else options.name or None,
         changed=tuple(places[:NAMED_PIXELS]),
     )
     return success(summary)
