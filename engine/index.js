@@ -12,12 +12,13 @@
 
 /** @import {Description, Guide, GuideDescription, WeightsFile} from "./types" */
 
+import { drawAddressed, seedOf } from "./addressed.js";
 import { EngineError, readJson, readVerified } from "./files.js";
 import { Model } from "./model.js";
 import { isOrientation } from "./orientation.js";
 import { programOf } from "./program.js";
 
-export { EngineError, Model };
+export { drawAddressed, EngineError, Model, seedOf };
 /** Versions of portable.json that this engine reads. */
 const FORMATS = [3, 4];
 

@@ -30,6 +30,13 @@ export const draw = ({ seed, options, ...given }) =>
     return { values: valuesOf(images), rows, module: model.module, labels: model.labels };
   });
 
+/** Draw the picture of each name; of one that no address has, return the error. */
+export async function drawNames({ names, ...given }) {
+  const model = await modelOf(given);
+  const { drawAddressed } = given.parts;
+  return Promise.all(names.map((name) => drawAddressed(model, name).then(({ values }) => values, sentence)));
+}
+
 export const weigh = ({ options, ...given }) =>
   ofEach(given, async (model) =>
     (await model.sample(options)).map(({ nats, bitsPerDim, values }) => [nats, bitsPerDim, values]),

@@ -26,6 +26,7 @@ from tests import verification
 from tests.client.by_command import ended
 from tests.portable.completions import assert_same
 from tests.portable.exporting import Ask, export
+from worker.contract.addresses import AddressNameError, seed_of
 
 LABELLED = (
     "tiny-labelled",
@@ -97,6 +98,27 @@ def test_rows_come_from_the_top_down_when_drawn_in_javascript(
         told[image].append(y)
         assert np.array_equal(np.array(row), images[image, :, y].ravel())
     assert all(ys == list(range(images.shape[2])) for ys in told.values())
+
+
+def test_names_draw_the_same_picture_in_javascript(
+    ask: Ask, exported: Path, portable_models_dir: Path
+) -> None:
+    """Of any script, in either form of an accent, at most 200 characters; what is no name is refused in the
+    same words."""
+    model = load_model("tiny-cnn", models_dir=portable_models_dir)
+    names = ["alice", "Zoe\u0308", "Zo\u00eb", "李", "\U0001f600" * 200]
+    wrong = ["", "a/b", "a\\b", "a\x7f", "a" * 201, "\ud800"]
+    found = ask(
+        "drawNames",
+        folder=str(exported / "models" / "tiny-cnn"),
+        names=[*names, *wrong],
+    )
+    drawn = [sample(model, 1, seed_of(name)).ravel().tolist() for name in names]
+    assert found[: len(names)] == drawn
+    for name, told in zip(wrong, found[len(names) :], strict=True):
+        with pytest.raises(AddressNameError) as refused:
+            seed_of(name)
+        assert told == f"EngineError: {refused.value}"
 
 
 def test_shipped_models_draw_and_complete_the_same_in_javascript(
