@@ -46,15 +46,9 @@ class Categorical:
         )
         return nats.view(rows.shape[:-1]).permute(2, 3, 0, 1)
 
-    def probabilities(
-        self, logits: Tensor, temperature: float = 1.0, dim: int = 0
-    ) -> Tensor:
-        """Return the probabilities, float64, of the shape of `logits`; they sum to 1
-        along `dim`, which has size V.
-
-        temperature: divides the logits.
-        """
-        return torch.softmax(logits.double() / temperature, dim)
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Return the probabilities, float64, for logits (V, ...)."""
+        return torch.softmax(logits.double(), 0)
 
     def log_probabilities(
         self, logits: Tensor, temperature: float | Tensor = 1.0

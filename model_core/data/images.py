@@ -64,21 +64,16 @@ def read_values(
     path: Path,
     config: NetworkConfig,
     resize: bool = False,
-    palette: Palette = (),
-    nearest: bool = False,
 ) -> npt.NDArray[np.int64]:
     """Return an image file as a network's values, int64 (C, H, W), 0..V-1.
 
-    config: of the network.
+    config: of the network, which has no palette.
     resize: stretch a picture of another size to the network's.
-    palette: the colours of the values, if they are categories.
-    nearest: with a palette, accept other colours as the nearest of the palette, and
-        print to stderr how far they were.
 
-    Raises DataError if the file cannot be read as an image, has another size without
-    `resize`, or a colour outside the palette without `nearest`.
+    Raises DataError if the file cannot be read as an image, or has another size without
+    `resize`.
     """
-    return read_nearest(path, config, resize, palette, nearest)[0].astype(np.int64)
+    return read_nearest(path, config, resize)[0].astype(np.int64)
 
 
 def read_nearest(
@@ -287,22 +282,18 @@ def write_grid(
     values: npt.NDArray[np.integer],
     config: NetworkConfig,
     path: Path,
-    scale: int = 1,
-    text: Mapping[str, str] = MappingProxyType({}),
     palette: Palette = (),
 ) -> None:
     """Write images (N, C, H, W), integers 0..V-1, to a file as one picture, in a table
     as `grid` makes it.
 
-    scale: pixels per side of each pixel.
     path: the file, whose suffix names the format; STDOUT for a PNG to stdout.
-    text: text chunks of a PNG, by keyword.
     palette: the colours of the values, if they are categories.
 
     Raises DataError for an unknown suffix or a picture that is too large for the
     format, OSError if the file cannot be written.
     """
-    save_picture(grid(values, config, scale, palette), path, text)
+    save_picture(grid(values, config, palette=palette), path)
 
 
 def grid(
@@ -434,7 +425,6 @@ def cut(
     count: int,
     height: int,
     width: int,
-    line: int = 1,
     between: Sequence[int] = (LINE_GREY,),
 ) -> Sheet:
     """Undo `tile`: return the images of a table (H', W', C) whose pixels may be
@@ -442,7 +432,6 @@ def cut(
 
     count: the number of images.
     height, width: of one image.
-    line: width of the lines between them.
     between: the colour of the lines and of empty cells, one number for each of the C
         channels or one for all of them.
 
@@ -450,8 +439,8 @@ def cut(
     """
     columns = int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
-    high = rows * (height + line) - line
-    wide = columns * (width + line) - line
+    high = rows * (height + 1) - 1
+    wide = columns * (width + 1) - 1
     scale = max(1, table.shape[1] // wide)
     if table.shape[:2] != (high * scale, wide * scale):
         raise DataError(
@@ -464,8 +453,7 @@ def cut(
     broken = (squares != pixels[:, None, :, None]).any((1, 3, 4))
     foreign = broken | (pixels != np.array(between, np.uint8)).any(2)
     corners = [
-        (i // columns * (height + line), i % columns * (width + line))
-        for i in range(count)
+        (i // columns * (height + 1), i % columns * (width + 1)) for i in range(count)
     ]
     cells = [(slice(y, y + height), slice(x, x + width)) for y, x in corners]
     for cell in cells:
@@ -477,22 +465,19 @@ def cut(
     )
 
 
-def tile(pixels: Pixels, line: int = 1, between: int = LINE_GREY) -> Pixels:
+def tile(pixels: Pixels, between: int = LINE_GREY) -> Pixels:
     """Return images (N, C, H, W) side by side in a near-square table (H', W', C), row
-    by row.
+    by row, with lines of one pixel between them.
 
-    line: width of the lines between them.
     between: the value of the lines and of empty cells.
     """
     N, C, H, W = pixels.shape
     columns = int(np.ceil(np.sqrt(N)))
     rows = -(-N // columns)
-    table = np.full(
-        (rows * (H + line) - line, columns * (W + line) - line, C), between, np.uint8
-    )
+    table = np.full((rows * (H + 1) - 1, columns * (W + 1) - 1, C), between, np.uint8)
     for i in range(N):
-        y = i // columns * (H + line)
-        x = i % columns * (W + line)
+        y = i // columns * (H + 1)
+        x = i % columns * (W + 1)
         table[y : y + H, x : x + W] = pixels[i].transpose(1, 2, 0)
     return table
 

@@ -162,25 +162,6 @@ def upsample(
     )
 
 
-def draw_weighed(
-    model: Model,
-    requests: Sequence[ImageRequest],
-    on_row: OnRow | None = None,
-    size: tuple[int, int] | None = None,
-) -> tuple[Tensor, NDArray[np.float64]]:
-    """Draw as `draw` does; return the images, int64 (n, C, H, W), and ln p of each
-    whole image, given pixels included, float64 (n,). Both are in the order of the
-    requests.
-
-    ln p is that of the distribution that drew the image, at its temperature: under the
-    mixture of all members unless the request names one, and given the label and the
-    small image that the request names.
-    """
-    weighed = [replace(request, weighed=True) for request in requests]
-    log_p = np.zeros(len(requests))
-    return draw(model, weighed, on_row, size, log_p), log_p
-
-
 def draw(
     model: Model,
     requests: Sequence[ImageRequest],

@@ -66,17 +66,15 @@ def time_with(
     request: TimingRequest,
     processes: int,
     images: TrainingImages,
-    say: Callable[[str], None] = lambda _: None,
 ) -> tuple[dict[int, float], float]:
     """Time updates in `processes` processes, of which this is one. Return the seconds
     of an update by number of processes, and the seconds that the start took. When it
     returns or raises, no other process is left.
 
     images: the training images that this process has read; the others read them.
-    say: called with a line if the start takes longer than a moment.
     """
     began = time.perf_counter()
-    with _led_group(Task(timing=request), processes, say):
+    with _led_group(Task(timing=request), processes, lambda _: None):
         timing = time_updates(request, images)
     return timing.update_s, timing.joined_at - began
 

@@ -184,10 +184,7 @@ def processes_for(
     return min(wanted, shares or wanted)
 
 
-def spare_processors(processors: int | None = None) -> int:
-    """Return all CPU cores but one, at least 1: the number of processes that train on
-    this machine unless a user names another.
-
-    processors: number of cores. Default: those that this process may use.
-    """
-    return max(1, (processors or available()) - 1)
+def spare_processors() -> int:
+    """Return all CPU cores that this process may use but one, at least 1: the default
+    number of processes that train on this machine."""
+    return max(1, available() - 1)

@@ -344,14 +344,13 @@ def warning_of(
     return "; ".join(warnings)
 
 
-def png_bits_of(recipe: Recipe, run: Path, cache: Path | None = None) -> float:
+def png_bits_of(recipe: Recipe, run: Path) -> float:
     """Return the bits per variable of a run's validation images as one PNG file.
 
     run: the run's directory.
-    cache: directory of its decoded images.
     """
     categories = categories_of(recipe)
-    images = RunImages(categories.recipe, run, categories.palette, cache)
+    images = RunImages(categories.recipe, run, categories.palette)
     values, _ = images.valid()
     return file_bits(values, categories.recipe.network.config())
 

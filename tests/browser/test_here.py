@@ -19,10 +19,10 @@ from playwright.sync_api import Locator
 from model_core import load_model, sample
 from model_core.data.pixels import values_to_pixels
 from model_core.image_request import ImageRequest
-from model_core.sampling.offline import draw_weighed
 from tests.browser.site import Site
 from tests.house.processes import eventually
 from tests.house.running import Up
+from tests.weighed_draws import draw_weighed
 
 MODEL = "tiny-cnn"
 WIDTH = 5

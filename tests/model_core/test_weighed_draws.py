@@ -15,8 +15,9 @@ from model_core.image_request import ImageRequest
 from model_core.measures.likelihood import log_likelihood
 from model_core.models import Model
 from model_core.sampling.engine import DrawnRow, Engine
-from model_core.sampling.offline import draw, draw_weighed
+from model_core.sampling.offline import draw
 from tests.labelled_models import labelled
+from tests.weighed_draws import draw_weighed
 
 TOLERANCE: dict[str, Any] = {"rel": 2e-5, "abs": 2e-5}
 """Of float32 logits in another order of sums."""

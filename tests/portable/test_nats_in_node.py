@@ -8,8 +8,8 @@ import pytest
 
 from model_core import load_model, shipped
 from model_core.image_request import ImageRequest
-from model_core.sampling.offline import draw_weighed
 from tests.portable.exporting import Ask, export
+from tests.weighed_draws import draw_weighed
 
 MODELS = (
     "tiny-cnn",

@@ -300,17 +300,13 @@ def _job_of(member: bytes) -> str:
     return member.decode(errors="replace").partition(":")[0]
 
 
-def recover(
-    name: str, redis: Redis, queue: str = keys.QUEUE, patience_s: float = 2 * INTERVAL_S
-) -> None:
+def recover(name: str, redis: Redis, queue: str = keys.QUEUE) -> None:
     """Return the jobs of a dead worker to the queue now, without waiting for its leases
-    to expire. Call it only if the worker's process has ended.
-
-    patience_s: seconds to wait while another worker recovers jobs.
-    """
+    to expire. Call it only if the worker's process has ended. Wait up to two intervals
+    while another worker recovers jobs."""
     recovery = Recovery(redis, queue)
     recovery.expire_worker(name)
     stranded_after_s = keys.LEASE_S if recovery.any_worker_alive() else 0
-    deadline = time.monotonic() + patience_s
+    deadline = time.monotonic() + 2 * INTERVAL_S
     while not recovery.run_once(stranded_after_s) and time.monotonic() < deadline:
         time.sleep(0.05)
