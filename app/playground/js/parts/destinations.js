@@ -49,8 +49,6 @@ export function destinationButtons(shared, result, here = "") {
 }
 
 /**
- * Return a button with an arrow.
- *
  * @param {string} text
  * @param {() => void} click
  */

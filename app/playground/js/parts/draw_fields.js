@@ -92,8 +92,8 @@ export class DrawFields {
   /**
    * Set the number of images and the temperature.
    *
-   * @param {number} n - Number of images.
-   * @param {number} degree - Temperature.
+   * @param {number} n
+   * @param {number} degree
    */
   begin(n, degree) {
     this.#n.value = String(n);
@@ -163,8 +163,6 @@ export class DrawFields {
 }
 
 /**
- * Return a text field for a number.
- *
  * @param {string} mode
  * @param {string} value
  */

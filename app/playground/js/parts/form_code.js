@@ -11,7 +11,6 @@ import { announce, el } from "./dom.js";
 
 /** Milliseconds without a change before the code is renewed. */
 const REST_MS = 150;
-/** Languages, and the function that writes the code. */
 const LANGUAGES = [
   { name: "curl", lines: curlOf },
   { name: "Python", lines: pythonOf },
@@ -114,7 +113,7 @@ export class FormCode {
   /**
    * Return the code of one language with a button that copies it.
    *
-   * @param {string} name - Name of the language.
+   * @param {string} name
    * @param {string} text
    */
   #piece(name, text) {

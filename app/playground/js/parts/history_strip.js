@@ -56,11 +56,7 @@ export class HistoryStrip {
     });
   }
 
-  /**
-   * Return the list item of an entry.
-   *
-   * @param {HistoryEntry} job
-   */
+  /** @param {HistoryEntry} job */
   #line(job) {
     const [verb, view] = KINDS[job.kind] ?? [job.kind, "sample"];
     const picture = el("span", { class: "job-picture" });

@@ -93,7 +93,7 @@ export class InfluencePanel {
   /**
    * Show a sentence while there is no answer.
    *
-   * @param {string} text - The sentence.
+   * @param {string} text
    */
   wait(text) {
     if (!this.#slopes) this.#sentence.textContent = text;

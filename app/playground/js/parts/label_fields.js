@@ -32,21 +32,16 @@ export class LabelFields {
     const names = labels.map(({ name }) => name);
     this.element.hidden = !names.length;
     if (![this.#choice ?? []].flat().every((name) => names.includes(name))) this.#choice = null;
-    /** @type {[string, LabelChoice][]} */
-    const each = this.#offersEach ? [[t("One of each"), names]] : [];
-    /** @type {[string, LabelChoice][]} */
-    const choices = [
+    const choices = /** @type {[string, LabelChoice][]} */ ([
       [t("Any"), null],
-      ...each,
-      ...names.map((name) => /** @type {[string, LabelChoice]} */ ([name, name])),
-    ];
+      ...(this.#offersEach ? [[t("One of each"), names]] : []),
+      ...names.map((name) => [name, name]),
+    ]);
     const group = uniqueId("label");
     this.#row.replaceChildren(...choices.map(([text, labels]) => this.#radio(group, text, labels)));
   }
 
   /**
-   * Return one choice.
-   *
    * @param {string} name
    * @param {string} text
    * @param {LabelChoice} labels

@@ -121,11 +121,7 @@ export class Lightbox {
     find(this.#dialog, "[data-note]").textContent = "";
   }
 
-  /**
-   * Return the title of the image.
-   *
-   * @param {number} n
-   */
+  /** @param {number} n */
   #nameOf(n) {
     if (n === 1) return t("Image");
     if (!this.#isRanked) return t("Image {number} of {n}", { number: this.#sample + 1, n });

@@ -78,13 +78,11 @@ async function shrink(bitmap, width, height) {
   return createImageBitmap(canvas);
 }
 
-/** Return the error of a picture that is too large. */
 function tooLarge() {
   const most = MOST_PIXELS / 1e6;
   return new FieldTrouble("image", t("This picture is too large. At most {most} million pixels are read.", { most }));
 }
 
-/** Return the error of a file that is no picture. */
 function unreadable() {
   return new FieldTrouble("image", t("This file cannot be read as a picture. PNG, JPEG and WebP files work."));
 }

@@ -147,8 +147,6 @@ export class PicturePicker {
   }
 
   /**
-   * Return a button that chooses a model.
-   *
    * @param {string} text
    * @param {Model} model
    */
@@ -196,8 +194,6 @@ export class PicturePicker {
   }
 
   /**
-   * Return a picture of the strip.
-   *
    * @param {string} name
    * @param {ImageData} picture
    */

@@ -179,7 +179,6 @@ export class TrainingBoard {
     return this.#shared.models.value?.find((model) => model.name === name) ?? null;
   }
 
-  /** Show the buttons for the trained model, if it is loaded. */
   #lead() {
     for (const part of [this.#draw, this.#download]) part.hidden = !this.#model;
   }
@@ -276,11 +275,7 @@ export class TrainingBoard {
     this.#curve.hidden = false;
   }
 
-  /**
-   * Show pictures that the network draws.
-   *
-   * @param {string} address
-   */
+  /** @param {string} address */
   #show(address) {
     if (this.#grid.hidden) announce(t("Its first pictures are there."));
     Object.assign(this.#grid, { src: address, hidden: false });

@@ -40,7 +40,7 @@ export class FieldTrouble extends Error {
   /**
    * @param {string} field - Name of the field beside which the sentence is shown; "" to
    *     show it beside the button.
-   * @param {string} text - The sentence.
+   * @param {string} text
    */
   constructor(field, text) {
     super(text);

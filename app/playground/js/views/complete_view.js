@@ -116,7 +116,7 @@ export class CompleteView {
   /**
    * Put a chosen picture on the pad.
    *
-   * @param {ImageData} picture - The chosen picture.
+   * @param {ImageData} picture
    */
   #lay(picture) {
     const { model } = this.#models;

@@ -244,8 +244,6 @@ export class InspectView {
   }
 
   /**
-   * Keep a score in the history.
-   *
    * @param {Job} job
    * @param {JobInput} given
    */
@@ -275,8 +273,6 @@ export class InspectView {
   }
 
   /**
-   * Return buttons that send the picture to other views.
-   *
    * @param {Model} model
    * @param {ImageData} picture
    */

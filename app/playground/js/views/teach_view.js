@@ -147,8 +147,6 @@ export class TeachView {
   }
 
   /**
-   * Return a button that chooses files.
-   *
    * @param {string} text
    * @param {Record<string, any>} properties
    */
