@@ -2,12 +2,13 @@
 
     python docs/tools/make_screenshots.py http://127.0.0.1:8000
 
-docs/img/page-VIEW.webp: each view when there is something to see, on a laptop. page-phone.webp: all of them on a phone,
-side by side. watch.gif: a picture that is drawn; what is seen there is what the page shows. Needs Debian's chromium.
+docs/img/page-VIEW.webp: each view when there is something to see, on a laptop. page-phone.webp: all of them on a phone.
+watch.gif: a picture that is drawn; what is seen there is what the page shows. Needs Debian's chromium.
 """
 
 import contextlib
 import io
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,8 @@ FRAME_MS, LAST_FRAME_MS = 240, 4000
 FOG_MS, FOG_LIMIT_MS = 900, 5000
 """Until a new fog is seen as it is."""
 PHONE_GAP = 24
+IN_A_ROW = 4
+"""Phones: as many as can be read in the width of a page."""
 
 
 def main(
@@ -102,6 +105,10 @@ def worked_views(page: Any) -> Iterator[str]:
     page.locator("#view-sample [data-field=seed] input").first.fill(str(SEED))
     _submit(page, "sample")
     yield "sample"
+    page.goto("/#complete")
+    page.locator("#view-complete .pad:not([inert])").wait_for()
+    _submit(page, "complete")
+    yield "complete"
 
 
 def record(page: Any) -> None:
@@ -203,12 +210,14 @@ def _shot(page: Any) -> Image.Image:
 
 
 def _beside(shots: list[Image.Image]) -> Image.Image:
-    width, height = PHONE["width"], PHONE["height"]
-    sheet = Image.new(
-        "RGB", (len(shots) * (width + PHONE_GAP) - PHONE_GAP, height), (128, 128, 128)
-    )
-    for place, shot in enumerate(shots):
-        sheet.paste(shot, (place * (width + PHONE_GAP), 0))
+    """Return the shots in rows of IN_A_ROW."""
+    width, height = PHONE["width"] + PHONE_GAP, PHONE["height"] + PHONE_GAP
+    rows = math.ceil(len(shots) / IN_A_ROW)
+    size = (IN_A_ROW * width - PHONE_GAP, rows * height - PHONE_GAP)
+    sheet = Image.new("RGB", size, (128, 128, 128))
+    for at, shot in enumerate(shots):
+        row, column = divmod(at, IN_A_ROW)
+        sheet.paste(shot, (column * width, row * height))
     return sheet
 
 
