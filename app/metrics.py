@@ -3,6 +3,7 @@
 Each application has a registry of its own, so that one process can hold several.
 """
 
+import collections
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
@@ -244,6 +245,7 @@ class _FleetCollector:
             ),
         ):
             yield GaugeMetricFamily(name, text, value)
+        yield from self._queues()
         ended = CounterMetricFamily(
             "pixelrnn_jobs", "Jobs that have ended.", labels=("kind", "status")
         )
@@ -264,6 +266,30 @@ class _FleetCollector:
             )
             for one in self._used:
                 family.add_metric([one.owner], getattr(one, what))
+            yield family
+
+    def _queues(self) -> Iterator[Metric]:
+        """Report the open work of each queue, by which workers can be started."""
+        load = self._fleet.load
+        threads = collections.Counter[str]()
+        for worker in self._fleet.workers:
+            threads[worker.queue] += worker.threads
+        # Before its first job the usual queue has a series, too, for autoscalers.
+        names = sorted({keys.QUEUE, *load.queues, *threads})
+        for what, text, of_queue in (
+            (
+                "jobs",
+                "Open jobs of a queue; trainings are in none.",
+                load.jobs_by_queue(),
+            ),
+            ("values", "Values that its open jobs lack.", load.work_by_queue()),
+            ("threads", "Drawing threads of its workers.", threads),
+        ):
+            family = GaugeMetricFamily(
+                f"pixelrnn_queue_{what}", text, labels=("queue",)
+            )
+            for name in names:
+                family.add_metric([name], of_queue.get(name, 0))
             yield family
 
 

@@ -130,14 +130,27 @@ class JobRead:
 
 
 @dataclass(frozen=True)
+class QueueLoad:
+    """The open jobs of one queue."""
+
+    waiting: int
+    """Number of jobs that wait in it."""
+    held: int
+    """Number of jobs that workers have taken from it."""
+    values: int
+    """Values that both still have to draw, as far as they were counted for this queue
+    (`keys.QUEUE_WORK`)."""
+
+
+@dataclass(frozen=True)
 class Load:
     """One look at the work of the whole service, from the counters in
     worker.contract.keys. Work is counted in values, as in `JobSpec.work`."""
 
     now: float
     """Seconds since 1970 by Redis's clock."""
-    depths: dict[str, int]
-    """Number of waiting jobs, by the key of their queue; without trainings."""
+    queues: dict[str, QueueLoad]
+    """The open jobs of each queue, by its name; without trainings."""
     waiting_since: float | None
     """Time when the oldest of the queues' next jobs was accepted; None if no job
     waits."""
@@ -172,7 +185,24 @@ class Load:
     @property
     def queue(self) -> int:
         """Number of waiting jobs in all queues."""
-        return sum(self.depths.values())
+        return sum(one.waiting for one in self.queues.values())
+
+    def waiting_in(self, queue: str) -> int:
+        """Return the number of jobs that wait in the queue of this name."""
+        return self.queues[queue].waiting if queue in self.queues else 0
+
+    def jobs_by_queue(self) -> dict[str, int]:
+        """Return how many jobs wait in each queue, or are held by its workers."""
+        return {name: one.waiting + one.held for name, one in self.queues.items()}
+
+    def work_by_queue(self) -> dict[str, float]:
+        """Return the values that the open jobs of each queue still have to draw: `work`,
+        divided as the values that were counted for each queue, or else as its jobs."""
+        parts = {name: max(0, one.values) for name, one in self.queues.items()}
+        if not any(parts.values()):
+            parts = self.jobs_by_queue()
+        total = max(1, sum(parts.values()))
+        return {name: self.work * part / total for name, part in parts.items()}
 
     @property
     def mean_work(self) -> float:
@@ -695,7 +725,7 @@ class Store:
         """Read all counters at one moment."""
         (
             now,
-            depths,
+            queues,
             since,
             parked,
             open_jobs,
@@ -710,9 +740,9 @@ class Store:
         )
         return Load(
             now=float(now),
-            depths={
-                key.decode(): length
-                for key, length in zip(depths[::2], depths[1::2], strict=True)
+            queues={
+                name.decode(): QueueLoad(waiting, held, int(values))
+                for name, waiting, held, values in queues
             },
             waiting_since=float(since) if since else None,
             parked=parked,

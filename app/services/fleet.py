@@ -11,7 +11,6 @@ import structlog
 from anyio.to_thread import run_sync
 
 from app.errors import NoWorkerError
-from app.queue_entry import queue_key
 from app.store import Load, ServerState, Store
 from worker.contract import keys
 from worker.contract.cards import ModelCard, WorkerInfo
@@ -158,7 +157,7 @@ class Fleet:
         queues = dict.fromkeys(worker.queue for worker in awake or able)
         if not queues:
             raise NoWorkerError(self._nobody_for(spec))
-        return min(queues, key=lambda queue: self.load.depths.get(queue_key(queue), 0))
+        return min(queues, key=lambda queue: self.load.waiting_in(queue))
 
     def waits_for(self, record: JobRecord) -> str | None:
         """Return a phrase for what a job waits for, such as weights that are being
@@ -199,9 +198,7 @@ class Fleet:
 
     def depths_of_workers(self) -> list[int]:
         """Return the number of waiting jobs in the queue of each known worker."""
-        return [
-            self.load.depths.get(queue_key(worker.queue), 0) for worker in self.known
-        ]
+        return [self.load.waiting_in(worker.queue) for worker in self.known]
 
     def _nobody_for(self, spec: JobSpec) -> str:
         holders = [worker for worker in self.workers if worker.holds(spec)]

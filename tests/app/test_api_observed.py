@@ -11,6 +11,7 @@ from tests.app.answers import metric
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.live import speaking
 from tests.fakes import job_spec
+from worker.contract import keys
 from worker.contract.jobs import JobSpec
 
 SAMPLE = {"model": "grey"}
@@ -66,11 +67,18 @@ def test_metrics_count_requests_and_jobs_when_scraped(
     link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
     client.post("/sample", json=SAMPLE)
     assert metric(client, "pixelrnn_queue_depth") == 2
+    of_queue = {"queue": keys.QUEUE}
+    assert metric(client, "pixelrnn_queue_jobs", **of_queue) == 2
     worker.draw()
     assert client.get(f"{link}/events").status_code == 200
     assert metric(client, "pixelrnn_requests_total", **labels) == before + 2
     assert metric(client, "pixelrnn_queue_depth") == 1
     assert metric(client, "pixelrnn_open_values") == 12
+    for _ in range(2):
+        assert metric(client, "pixelrnn_queue_values", **of_queue) == 12
+        assert metric(client, "pixelrnn_queue_threads", **of_queue) == 1
+        # As if an API of 0.4.0 had accepted the job, which counted no queue's values.
+        worker.redis.delete(keys.QUEUE_WORK)
     assert metric(client, "pixelrnn_workers") == 1
     assert metric(client, "pixelrnn_jobs_total", kind="sample", status="succeeded") == 1
     assert metric(client, "pixelrnn_streamed_bytes_total") > 0

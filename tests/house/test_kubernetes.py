@@ -12,6 +12,7 @@ import yaml
 
 from app.settings import Settings
 from tests.house.kustomize import Manifest, built, containers, documents, named
+from tests.house.told_metrics import told_metrics
 from tests.house.valkey_script import started
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,7 @@ def test_there_is_an_overlay_for_each_component() -> None:
         "gpu-runtime-class",
         "ingress",
         "keda",
+        "keda-gpu",
         "monitoring",
         "sleep",
         "training",
@@ -137,14 +139,17 @@ def test_two_never_fight_over_a_number_of_pods(directory: Path) -> None:
         for each in named(manifests, kind).values()
     }
     assert scaled == (
-        {"worker"} if directory.name in ("keda", "sleep", "example") else set()
+        {"worker"}
+        if directory.name in ("keda", "keda-gpu", "sleep", "example")
+        else set()
     )
     deployments = named(manifests, "Deployment")
     assert all("replicas" not in deployments[name]["spec"] for name in scaled)
 
 
 @pytest.mark.parametrize(
-    "name", ["overlays/gpu", "overlays/gpu-runtime-class", "example"]
+    "name",
+    ["overlays/gpu", "overlays/gpu-runtime-class", "overlays/keda-gpu", "example"],
 )
 def test_gpu_workers_stand_in_place_of_the_others(name: str) -> None:
     """One GPU a pod, no worker of another kind on the same queue, and none that waits for a GPU to spare."""
@@ -170,16 +175,12 @@ def test_runtime_class_is_named_where_it_is_asked_for() -> None:
 
 
 def test_the_queue_answers_only_those_who_need_it() -> None:
-    """API, workers, and KEDA where it counts; and nobody asks a worker but who watches it."""
+    """API and workers; and nobody asks a worker but who watches it."""
     policies = named(built(K8S / "base"), "NetworkPolicy")
     assert set(policies) == {"api", "valkey", "worker"}
     assert {
         rule["ports"][0]["port"] for rule in policies["worker"]["spec"]["ingress"]
     } == {9100}
-    assert set(named(built(K8S / "overlays" / "keda"), "NetworkPolicy")) == {
-        *policies,
-        "valkey-from-keda",
-    }
 
 
 def test_no_list_of_processes_shows_the_password(tmp_path: Path) -> None:
@@ -232,16 +233,23 @@ def test_a_trainer_shares_the_directory_of_added_models() -> None:
     assert f"--from-file={name}" in said
 
 
-def test_keda_counts_the_queue_that_workers_take_from() -> None:
-    """RQ's list of that name, and the jobs that workers hold."""
-    from worker.contract import keys
-
-    scaler = named(built(K8S / "overlays" / "sleep"), "ScaledObject")["worker"]["spec"]
-    assert [trigger["metadata"]["listName"] for trigger in scaler["triggers"]] == [
-        keys.RQ_QUEUE + keys.QUEUE,
-        keys.RQ_STARTED + keys.QUEUE,
-    ]
-    assert (scaler["minReplicaCount"], scaler["maxReplicaCount"]) == (0, 20)
+@pytest.mark.parametrize(
+    ("name", "replicas"), [("overlays/sleep", (0, 20)), ("example", (1, 4))]
+)
+def test_keda_asks_the_api_for_the_work_of_the_workers_queue(
+    name: str, replicas: tuple[int, int]
+) -> None:
+    """By metrics that there are while no worker runs, and no job was ever queued."""
+    manifests = built(K8S / name)
+    scaler = named(manifests, "ScaledObject")["worker"]["spec"]
+    assert (scaler["minReplicaCount"], scaler["maxReplicaCount"]) == replicas
+    told = told_metrics()
+    service = named(manifests, "Service")["api"]
+    for trigger in scaler["triggers"]:
+        asked = trigger["metadata"]
+        assert f"\n{asked['valueLocation']} 0.0\n" in told
+        host = f"{service['metadata']['name']}.{service['metadata']['namespace']}.svc"
+        assert asked["url"] == f"http://{host}/metrics"
 
 
 @whole

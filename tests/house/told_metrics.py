@@ -21,7 +21,7 @@ def told_metrics() -> str:
     )
     none: dict[str, Any] = {
         name: {}
-        for name in ("depths", "drawn", "busy", "took", "first_rows", "trained")
+        for name in ("queues", "drawn", "busy", "took", "first_rows", "trained")
     }
     load = Load(**nothing, **none, waiting_since=None, totals={})
     fleet = Fleet([], load, ServerState(used=0, limit=0, weaknesses=()))

@@ -632,7 +632,8 @@ class World:
         pipeline.hmget(keys.LOAD, "work", "room", "of:c", "of:d")
         pipeline.hgetall(keys.ROOM)
         pipeline.lrange(queue_key(), 0, -1)
-        tickets, (work, room, *counts), rooms, queue = pipeline.execute()
+        pipeline.hgetall(keys.QUEUE_WORK)
+        tickets, (work, room, *counts), rooms, queue, of_queues = pipeline.execute()
         booked = sorted(ticket.split(b":")[1].decode() for ticket in tickets)
         count = sum(int(count or 0) for count in counts)
         promise(
@@ -643,6 +644,10 @@ class World:
             int(r[b"work"]) - _drawn(int(r[b"work"]), r) for r in open_jobs.values()
         )
         promise(int(work or 0) == left, "the books know what work is left")
+        promise(
+            sum(map(int, of_queues.values())) == left and of_queues.keys() <= {queue_key().encode()},
+            "the books know what work is left in each queue",
+        )  # fmt: skip
         promise(
             {name.decode() for name in rooms} == set(booked),
             "room is reserved for open jobs, and no others",

@@ -85,6 +85,11 @@ accepted, `of:CLIENT` = open jobs of a client, `room` = bytes that open jobs wil
 write, `written` = bytes that were ever sent with jobs, `busy_since` = time up to which
 BUSY is counted."""
 
+QUEUE_WORK = "px:queue_work"
+"""Hash: key of a queue -> values that its open jobs still have to draw. The sum may differ
+from `work` of LOAD until no job is open: jobs that an API of 0.4.0 accepted, or that
+were lost, are not counted here, and workers of 0.4.0 do not subtract what they draw."""
+
 ROOM = "px:room"
 """Hash: job id -> bytes that the open job will still write. `room` in LOAD is their
 sum; it is subtracted from the server's free memory before a job is accepted."""

@@ -53,29 +53,37 @@ local function take_room(id, bytes)
   redis.call('HINCRBY', keys.ROOM, id, bytes)
 end
 
--- Remove an open job from the statistics. left: its work that was not done.
-local function settle_ticket(ticket, left)
+-- Add to the values that open jobs still have to draw. queue: the job's, or nil for one that is counted for no queue:
+-- an API of 0.4.0 has accepted it (it has no `images`). Returns the values of all queues.
+local function count_work(values, queue, images)
+  if queue and images then redis.call('HINCRBY', keys.QUEUE_WORK, queue, values) end
+  return redis.call('HINCRBY', keys.LOAD, 'work', values)
+end
+
+-- Remove an open job from the statistics. left: its work that was not done. queue, images: as for `count_work`.
+local function settle_ticket(ticket, left, queue, images)
   if redis.call('ZREM', keys.OPEN, ticket) == 0 then return end
   local id, client = string.match(ticket, '^%d+:([^:]+):(.*)$')
   local field = 'of:' .. client
   give_room_back(id)
   if redis.call('HINCRBY', keys.LOAD, field, -1) <= 0 then redis.call('HDEL', keys.LOAD, field) end
   local is_idle = redis.call('EXISTS', keys.OPEN) == 0
-  if redis.call('HINCRBY', keys.LOAD, 'work', 0 - left) < 0 or is_idle then redis.call('HSET', keys.LOAD, 'work', 0) end
+  if count_work(0 - left, queue, images) < 0 or is_idle then redis.call('HSET', keys.LOAD, 'work', 0) end
   if is_idle then
     redis.call('HSET', keys.LOAD, 'room', 0)
-    redis.call('DEL', keys.ROOM)
+    redis.call('DEL', keys.ROOM, keys.QUEUE_WORK)
   end
 end
 
 -- Count rows that were appended.
 local function book_rows(job, rows_done, added, at)
-  local work, rows_total, room = unpack(redis.call('HMGET', job, 'work', 'rows_total', 'rows_room'))
+  local work, rows_total, room, queue, images = unpack(redis.call(
+    'HMGET', job, 'work', 'rows_total', 'rows_room', 'queue', 'images'))
   if not work then return end
   work, rows_total = tonumber(work), tonumber(rows_total)
   give_room_back(string.sub(job, #keys.JOB + 1), share(tonumber(room or 0), added, rows_total))
   local done = share(work, rows_done, rows_total) - share(work, rows_done - added, rows_total)
-  redis.call('HINCRBY', keys.LOAD, 'work', 0 - done)
+  count_work(0 - done, queue, images)
   drawn(done, at)
 end
 
@@ -90,10 +98,11 @@ end
 
 -- Take back the counts of rows that are about to be deleted and drawn again.
 local function unbook_rows(job)
-  local work, rows, rows_total, room = unpack(redis.call('HMGET', job, 'work', 'rows_done', 'rows_total', 'rows_room'))
+  local work, rows, rows_total, room, queue, images = unpack(redis.call(
+    'HMGET', job, 'work', 'rows_done', 'rows_total', 'rows_room', 'queue', 'images'))
   if not work then return end
   rows, rows_total = tonumber(rows), tonumber(rows_total)
-  redis.call('HINCRBY', keys.LOAD, 'work', share(tonumber(work), rows, rows_total))
+  count_work(share(tonumber(work), rows, rows_total), queue, images)
   take_room(string.sub(job, #keys.JOB + 1), share(tonumber(room or 0), rows, rows_total))
 end
 
@@ -111,12 +120,12 @@ end
 
 -- Count a job that has just ended. Only jobs with rows count for the time that a model takes.
 local function close_books(job, status, at)
-  local ticket, work, rows, rows_total, kind, model, started = unpack(redis.call(
-    'HMGET', job, 'ticket', 'work', 'rows_done', 'rows_total', 'kind', 'model', 'started_at'))
+  local ticket, work, rows, rows_total, kind, model, started, queue, images = unpack(redis.call(
+    'HMGET', job, 'ticket', 'work', 'rows_done', 'rows_total', 'kind', 'model', 'started_at', 'queue', 'images'))
   if not ticket then return end
   work, rows_total = tonumber(work), tonumber(rows_total)
   local left = work - share(work, tonumber(rows), rows_total)
-  settle_ticket(ticket, left)
+  settle_ticket(ticket, left, queue, images)
   redis.call('HINCRBY', keys.TOTALS, kind .. ':' .. status, 1)
   redis.call('EXPIRE', keys.TOTALS, keys.ACTIVE_TTL_S)
   if started then

@@ -110,7 +110,7 @@ local function open_books(created, turn, behind)
   local ticket = string.format('%d', facts.work) .. ':' .. facts.id .. ':' .. terms.client
   redis.call('ZADD', keys.OPEN, created, ticket)
   redis.call('HINCRBY', keys.LOAD, 'of:' .. terms.client, 1)
-  local open = redis.call('HINCRBY', keys.LOAD, 'work', facts.work)
+  local open = count_work(facts.work, terms.queue, facts.images)
   if open == facts.work then begin_busy(at) end  -- other open jobs, such as trainings, have nothing to draw
   redis.call('HINCRBY', keys.LOAD, 'room', facts.room)
   redis.call('HSET', keys.ROOM, facts.id, facts.room)
@@ -121,6 +121,7 @@ local function open_books(created, turn, behind)
   redis.call('EXPIRE', keys.OPEN, keys.ACTIVE_TTL_S)
   redis.call('EXPIRE', keys.LOAD, keys.ACTIVE_TTL_S)
   redis.call('EXPIRE', keys.ROOM, keys.ACTIVE_TTL_S)
+  redis.call('EXPIRE', keys.QUEUE_WORK, keys.ACTIVE_TTL_S)
   redis.call('HSET', KEYS[1], 'client', terms.owner, 'ticket', ticket, 'kind', facts.kind, 'model', facts.model,
              'work', facts.work, 'rows_room', facts.rows_room, 'images', facts.images, 'ahead', ahead, 'queue', terms.queue, 'turn', turn)
   hold_bytes(KEYS[1], facts.room + facts.input, at + keys.ACTIVE_TTL_S, at)
