@@ -14,6 +14,7 @@ from app.access.callers import Caller
 from app.errors import NotAllowedError, UnknownJobError
 from app.metrics import Metrics
 from app.services.added import AddedModels
+from app.services.addresses import Addresses
 from app.services.bodies import Bodies
 from app.services.exchanges import Exchanges
 from app.services.fleet import FleetWatch
@@ -59,6 +60,7 @@ class Services:
     webhooks: Webhooks
     packing: EntryPacking
     pictures: Pictures
+    addresses: Addresses
     portable: PortableModels
     added: AddedModels
     exchanges: Exchanges

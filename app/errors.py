@@ -35,6 +35,7 @@
           NoBlobYetError
       410 Gone
           ExpiredJobError
+          OldIdentityError
       412 Precondition Failed
           OtherIdentityError
       413 Content Too Large
@@ -69,6 +70,7 @@
           NoWorkerError
           TooManyStreamsError
           TooManyBytesError
+          NotDrawnYetError
           OtherVersionJobError
           StoreDownError
           StoppingError
@@ -292,6 +294,13 @@ class ExpiredJobError(RefusedError):
     problem = ProblemKind(410, "expired-job", "The job is no longer kept")
 
 
+class OldIdentityError(RefusedError):
+    """The address of a picture names weights that no worker serves, and the picture is
+    not kept."""
+
+    problem = ProblemKind(410, "old-identity", "These weights are no longer served")
+
+
 class OtherIdentityError(RefusedError):
     """The model to be replaced has another identity by now."""
 
@@ -458,6 +467,14 @@ class TooManyBytesError(RefusedError):
 
     problem = ProblemKind(
         503, "too-many-bytes", "Too many bytes in flight", retry_after_s=1
+    )
+
+
+class NotDrawnYetError(RefusedError):
+    """The picture of an address takes longer to draw than a request waits."""
+
+    problem = ProblemKind(
+        503, "not-drawn-yet", "The picture is not drawn yet", retry_after_s=5
     )
 
 

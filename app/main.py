@@ -19,6 +19,7 @@ from app.metrics import Metrics
 from app.redis_connections import STORE_TROUBLE
 from app.routes import (
     added,
+    addresses,
     events,
     health,
     jobs,
@@ -35,6 +36,7 @@ from app.routes import links as link_routes
 from app.routes.body_limits import largest_request
 from app.schema import openapi
 from app.services.added import AddedModels
+from app.services.addresses import Addresses
 from app.services.bodies import Bodies
 from app.services.exchanges import Exchanges
 from app.services.fleet import FleetWatch
@@ -129,6 +131,7 @@ def create_app(settings: Settings) -> FastAPI:
         hosts=(settings.host, *settings.hosts),
         origins=settings.origins,
         metrics_open=settings.metrics_open,
+        address_models=settings.address_models,
     )
     app.add_middleware(
         RequestMiddleware,
@@ -141,6 +144,7 @@ def create_app(settings: Settings) -> FastAPI:
     openapi.install(app)
     for module in (
         submit,
+        addresses,
         jobs,
         pictures,
         events,
@@ -205,6 +209,7 @@ def _services(
     intake = Intake(
         submission, models, webhooks, seats, imaging, settings.max_upload_bytes
     )
+    pictures = Pictures(store, imaging, settings.mark)
     return Services(
         settings=settings,
         keys_unread_s=keys_unread_s,
@@ -219,7 +224,10 @@ def _services(
         intake=intake,
         webhooks=webhooks,
         packing=EntryPacking(store, settings.pack_after_s),
-        pictures=Pictures(store, imaging, settings.mark),
+        pictures=pictures,
+        addresses=Addresses(
+            settings, store, models, submission, jobs, pictures, imaging
+        ),
         added=added,
         exchanges=exchanges,
         sleep=Sleep(store, fleet, settings.asleep_s),

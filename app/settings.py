@@ -178,6 +178,13 @@ class Settings(RedisSettings):
     added_dir: Annotated[Path | None, BeforeValidator(_none_if_empty)] = None
     """Directory of the models that are added through the API, shared with the workers
     (their PIXELRNN_ADDED_DIR). Empty: no models can be added."""
+    address_models: CommaList[str] = ()
+    """Names of the models whose pictures everybody may ask for by address,
+    `GET /p/{model}/{name}.png`, separated by commas. With keys, only models that all
+    callers see. `pixelrnn up` names the shipped ones if there are no keys."""
+    address_mib: int = Field(default=64, ge=0)
+    """Most MiB of Redis's memory for pictures by address, apart from the memory for
+    jobs. Beyond that the least recently used are deleted; 0 = none is kept."""
     added_mib: int = Field(default=2048, ge=1)
     """Most MiB of all added models, the pictures and checkpoints of trainings, and the
     files in `portable_dir` together."""

@@ -58,6 +58,9 @@ _PACKING_DUE = load("app", "packing_due")
 _PACK = load("app", "pack")
 _WEBHOOKS_DUE = load("app", "webhooks_due")
 _WEBHOOK_OVER = load("app", "webhook_over")
+_KEPT_ADDRESS = load("app", "kept_address")
+_KEEP_ADDRESS = load("app", "keep_address")
+_FORGET_ADDRESSES = load("app", "forget_addresses")
 
 
 @dataclass(frozen=True)
@@ -543,6 +546,20 @@ class Store:
             keys.image(job_id),
         ]
         await self._eval(_PACK, names, [job_id, seq, entries, pictures, PICTURES])
+
+    async def kept_address(self, name: str) -> bytes | None:
+        """Return the file of a picture by address, and note its use; None if it is not
+        kept. `name` is one of `keys.ADDRESSES`."""
+        return await self._eval(_KEPT_ADDRESS, [], [name])
+
+    async def keep_address(self, name: str, file: bytes, budget: int) -> None:
+        """Keep the file of a picture by address, in place of the least recently used
+        ones, unless it alone exceeds the budget, in bytes."""
+        await self._eval(_KEEP_ADDRESS, [], [name, file, budget])
+
+    async def forget_addresses(self, model: str) -> None:
+        """Delete all pictures by address of a model."""
+        await self._eval(_FORGET_ADDRESSES, [], [model])
 
     async def not_open(self, job_ids: Sequence[str]) -> list[str]:
         """Return those of the jobs that have ended or are gone."""

@@ -22,7 +22,7 @@ from pixelrnn.errors import StartError
 from pixelrnn.progress import Readiness, StatusLines
 from pixelrnn.supervisor import Child, StopRequested, Supervisor
 from worker.contract import keys
-from worker.contract.added import uploads_in
+from worker.contract.added import names_in, uploads_in
 from worker.contract.environment import checked_url, with_password
 from worker.process import processors
 
@@ -231,6 +231,11 @@ def api(options: UpOptions, redis_url: str, logs: Path) -> Child:
     environment = _environment(redis_url, options) | {
         "PIXELRNN_DRAIN_S": str(API_DRAIN_S)
     }
+    if not os.environ.get("PIXELRNN_API_KEYS") and not os.environ.get(
+        "PIXELRNN_KEYS_FILE"
+    ):
+        shipped = ",".join(names_in(options.models_dir))
+        environment.setdefault("PIXELRNN_ADDRESS_MODELS", shipped)
     return Child(
         "API", partial(processes.spawn, command, path, environment), path, API_GRACE_S
     )

@@ -27,7 +27,7 @@ from app.access.api_keys import (
 )
 from app.access.callers import ANYONE, Caller, account_of
 from app.access.link_signatures import LinkSignatures
-from app.access.origins import ANY, is_preflight
+from app.access.origins import ANY, address_prefixes, is_preflight
 from app.errors import (
     ForeignHostError,
     ForeignOriginError,
@@ -69,6 +69,7 @@ class Gatekeeper:
         hosts: Iterable[str],
         origins: Iterable[str],
         metrics_open: bool,
+        address_models: Iterable[str] = (),
     ) -> None:
         """keys: the keys that callers need; if it is false, callers need none.
         links: checks signatures of URLs.
@@ -77,7 +78,9 @@ class Gatekeeper:
             only without keys.
         metrics_open: True if /metrics needs no key, unless a proxy has forwarded the
             request.
+        address_models: names of models whose pictures by address need no key.
         """
+        self._open_prefixes = (*_OPEN_PREFIXES, *address_prefixes(address_models))
         self._links = links
         self._keys = keys
         self._origins = frozenset(origins)
@@ -128,7 +131,7 @@ class Gatekeeper:
         path = scope["path"]
         if path == "/metrics":
             return self._metrics_open and not _is_forwarded(headers)
-        if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIXES):
+        if path in _OPEN_PATHS or path.startswith(self._open_prefixes):
             return True
         return is_preflight(scope["method"], headers)
 

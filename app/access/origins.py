@@ -1,7 +1,8 @@
-"""Origins of web pages, and preflight requests of browsers."""
+"""Origins of web pages, preflight requests of browsers, and the paths that pages of all
+origins may show."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 ANY = "*"
 """Entry that stands for every origin."""
@@ -29,3 +30,8 @@ def is_preflight(method: str, headers: Mapping[str, str]) -> bool:
     headers: by lower-case name, or a mapping that ignores case.
     """
     return method == "OPTIONS" and "access-control-request-method" in headers
+
+
+def address_prefixes(models: Iterable[str]) -> tuple[str, ...]:
+    """Return the beginnings of the paths of these models' pictures by address."""
+    return tuple(f"/p/{model}{end}" for model in models for end in "@/")

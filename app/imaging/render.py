@@ -258,7 +258,7 @@ def sample_file(
     if sample >= canvas.n:
         raise BadParameterError(f"sample: the job has the samples 0 to {canvas.n - 1}")
     if kind is PictureFormat.NPY:
-        return _array({0: _drawn(canvas, sample)}, 1, canvas, scale)
+        return _array({0: drawn_pixels(canvas, sample)}, 1, canvas, scale)
     own = canvas.own[sample] if canvas.own else {}
     text = {**canvas.origin, "sample": str(canvas.first + sample), **own}
     return _file(picture_of(canvas, sample), scale, text, kind, canvas)
@@ -328,11 +328,15 @@ def picture_of(canvas: Canvas, sample: int) -> Image.Image:
     """Return one picture; for a model of categories, an image of its values (mode L).
     Raises NoRowsYetError if it has no row yet."""
     return Image.frombytes(
-        MODES[canvas.channels], (canvas.width, canvas.height), _drawn(canvas, sample)
+        MODES[canvas.channels],
+        (canvas.width, canvas.height),
+        drawn_pixels(canvas, sample),
     )
 
 
-def _drawn(canvas: Canvas, sample: int) -> bytes:
+def drawn_pixels(canvas: Canvas, sample: int) -> bytes:
+    """Return the pixels of one picture, H*W*C bytes. Raises NoRowsYetError if it has no
+    row yet."""
     if sample not in canvas.samples:
         raise NoRowsYetError("this sample has no row yet")
     return canvas.samples[sample]

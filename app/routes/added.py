@@ -125,10 +125,11 @@ async def put_model(
     responses=refusals(401, 403, 404, 503),
 )
 async def delete_model(name: str, services: ServicesDep, caller: CallerDep) -> Response:
-    """Delete your model. Its queued and running jobs end; workers forget its weights an
-    hour later."""
+    """Delete your model, and its pictures by address. Its queued and running jobs end;
+    workers forget its weights an hour later."""
     services.added.expect_allowed(caller)
     await run_sync(services.added.delete, name, caller)
+    await services.store.forget_addresses(name)
     return Response(status_code=204)
 
 

@@ -155,7 +155,7 @@ class Intake:
             found = {**found, "cutouts": places, "pictures": len(places)}
 
         said = {**fields, **found}
-        n, options = _options_of(kind, said, model)
+        n, options = options_of(kind, said, model)
         second = options.second_model
         if second:
             second_identity = await self._models.second_identity(
@@ -183,7 +183,7 @@ class Intake:
             )
         if given is not None:
             options = options.with_found(given.found)
-        spec = _spec(request, model, n, said, options)
+        spec = spec_of(request, kind, model, n, said, options)
         return await self._submission.submit(request, spec, given)
 
     async def _model_and_facts(
@@ -368,7 +368,7 @@ def _facts_of_provenance(provenance: Provenance, model: Model) -> Mapping[str, A
     }
 
 
-def _options_of(
+def options_of(
     kind: Kind, said: Mapping[str, Any], model: Model
 ) -> tuple[int, Options]:
     """Return a job's number of images, and the options of its kind.
@@ -387,18 +387,23 @@ def _options_of(
         raise BadParameterError(str(error), field=error.field) from None
 
 
-def _spec(
-    request: DrawRequest,
+def spec_of(
+    request: JobRequest,
+    kind: Kind,
     model: Model,
     n: int,
     said: Mapping[str, Any],
     options: Options,
 ) -> JobSpec:
+    """Return the description of a job with a new id.
+
+    said: all options by name, as for `options_of`.
+    """
     seed = said.get("seed", 0)
     return JobSpec(
         version=options.version,
         id=secrets.token_urlsafe(ID_BYTES),
-        kind=request.kind.word,
+        kind=kind.word,
         model=model.name,
         digest=model.digest,
         identity=model.identity or "",

@@ -8,7 +8,12 @@ from collections.abc import Callable
 from anyio.to_thread import run_sync
 
 from app.access.callers import ANYONE, Caller
-from app.errors import BadParameterError, NoWorkerError, UnknownModelError
+from app.errors import (
+    BadParameterError,
+    NoWorkerError,
+    OldIdentityError,
+    UnknownModelError,
+)
 from app.schema.answers import Model, RefusedModel, WorkerPlace
 from app.services.fleet import FleetWatch
 from app.store import Store
@@ -86,6 +91,29 @@ class Models:
         if model is None or not all(_sees(caller, owner) for owner in owners):
             raise UnknownModelError(_unknown(field, name, workers, caller))
         return model
+
+    async def find_version(self, name: str, identity: str, caller: Caller) -> Model:
+        """Return the model of this name whose identity begins with `identity`, which
+        need not be the newest.
+
+        Raises NoWorkerError if there is no worker, and OldIdentityError if none serves
+        such a model that the caller sees.
+        """
+        workers = (await self._fleet.now()).known
+        if not workers:
+            raise _nobody()
+        cards = [
+            card
+            for worker in workers
+            for card in worker.models
+            if card.name == name and card.identity.startswith(identity)
+        ]
+        if not cards or name not in _names(workers, caller):
+            raise OldIdentityError(
+                "no worker serves these weights any more: leave out @IDENTITY for a "
+                "picture by those of today"
+            )
+        return _model(cards, [])
 
     async def served_identity(
         self, name: str, caller: Caller

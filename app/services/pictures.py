@@ -24,7 +24,13 @@ from app.errors import (
 from app.imaging.archive import Archive
 from app.imaging.cutouts import filled_canvas
 from app.imaging.preview import half_preview_of
-from app.imaging.render import Canvas, PictureFormat, grid_file, sample_file
+from app.imaging.render import (
+    Canvas,
+    PictureFormat,
+    drawn_pixels,
+    grid_file,
+    sample_file,
+)
 from app.schema.answers import MarginalMap, ScoreMap
 from app.store import Store
 from worker.contract.events import EventType, RowDrawn, Stage
@@ -84,6 +90,11 @@ class Pictures:
             # One turn for all of it: a request that waits holds no large picture.
             async with self._imaging:
                 return await run_sync(file_of, await self._canvas(record, stage))
+
+    async def first_pixels(self, record: JobRecord) -> bytes:
+        """Return the pixels of the first image of a sample that has succeeded, H*W*C
+        bytes."""
+        return drawn_pixels(await self._canvas(record, Stage.FINAL), 0)
 
     async def half_preview(self, record: JobRecord, *words: str) -> bytes:
         """Return the preview of a sample's first image, half covered.

@@ -24,6 +24,11 @@ EXPOSED = (
     "X-Seed",
 )
 """Headers of this service that a page of another origin could not read otherwise."""
+FOR_ALL_ORIGINS = {
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+}
+"""Headers of pictures by address, which pages of every origin may show and read."""
 _METHODS = "GET, HEAD, POST, PUT, DELETE"
 _MAX_AGE_S = 600
 """Seconds for which a browser may remember the response to a preflight."""

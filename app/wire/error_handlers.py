@@ -74,10 +74,11 @@ def response_to_bug(error: Exception, path: str) -> JSONResponse:
 def _response(
     problem: Problem, path: str, headers: dict[str, str] | None = None
 ) -> JSONResponse:
-    """Return a problem as a response.
+    """Return a problem as a response. It is not cached, since its reason may pass.
 
     path: as for `response_to`.
     """
+    headers = {"Cache-Control": "no-store", **(headers or {})}
     if path.startswith(openai.PREFIX):
         status, body = openai.error_of(problem)
         return JSONResponse(body, status, headers=headers)

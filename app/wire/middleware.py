@@ -15,12 +15,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access.gatekeeper import Gatekeeper
-from app.access.origins import is_preflight
+from app.access.origins import address_prefixes, is_preflight
 from app.errors import RefusedError, StoppingError
 from app.imaging.turns import set_account
 from app.metrics import Metrics
 from app.settings import Settings
-from app.wire.cross_origin import CrossOrigin
+from app.wire.cross_origin import FOR_ALL_ORIGINS, CrossOrigin
 from app.wire.error_handlers import response_to, response_to_bug
 from app.wire.stopping import Stopping
 from worker.contract.tracing import Span, Spans, trace_id
@@ -48,6 +48,7 @@ class RequestMiddleware:
         self._app = app
         self._gatekeeper = gatekeeper
         self._cross_origin = CrossOrigin(settings.origins)
+        self._addresses = address_prefixes(settings.address_models)
         self._metrics = metrics
         self._stopping = stopping
         self._has_access_log = settings.access_log
@@ -57,7 +58,11 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = self._cross_origin.headers(Headers(scope=scope).get("origin"))
+        headers = (
+            FOR_ALL_ORIGINS
+            if scope["path"].startswith(self._addresses)
+            else self._cross_origin.headers(Headers(scope=scope).get("origin"))
+        )
         exchange = _Exchange(scope, send, self._metrics, headers)
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
         span = self._spans.begin("SERVER", Headers(scope=scope).get("traceparent", ""))

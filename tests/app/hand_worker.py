@@ -47,6 +47,7 @@ class HandWorker:
         self.name = name
         self.queue = queue
         self.token = f"{name}-token"
+        self.numerics = "by-hand"
 
     def announce(
         self,
@@ -97,7 +98,7 @@ class HandWorker:
         # It outlasts a test: nobody renews it.
         self.redis.zadd(places[2], {f"{job_id}:{self.token}": time.time() + 3600})
         self.redis.expire(places[2], 3600)
-        answer = self._run(scripts.CLAIM, job_id, self.token, "by-hand")
+        answer = self._run(scripts.CLAIM, job_id, self.token, self.numerics)
         assert answer[0] == b"claimed"
         return JobSpec.model_validate(
             json.loads(self.redis.hget(keys.job(job_id), "spec"))

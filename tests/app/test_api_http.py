@@ -51,7 +51,10 @@ def test_head_is_get_without_a_body(
         for encoding in ["gzip", "identity"]:
             with subtests.test(path=path, encoding=encoding):
                 there = path.format(
-                    job_id=drawn(client, worker).rpartition("/")[2], name="grey"
+                    job_id=drawn(client, worker).rpartition("/")[2],
+                    name="grey",
+                    model="grey",
+                    file="me.png",
                 )
                 headers = {"Accept-Encoding": encoding}
                 got = client.get(there, headers=headers)

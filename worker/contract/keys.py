@@ -188,6 +188,26 @@ ASLEEP = "px:asleep"
 by the time at which they fail for that. Jobs that were accepted while workers of their
 queue were alive are not in it."""
 
+ADDRESSES = "px:addresses"
+"""Hash: `MODEL@IDENTITY/DIGEST` of an address -> the file of its picture."""
+
+ADDRESSES_USED = "px:addresses:used"
+"""Sorted set of the same names, by the time of their last use."""
+
+ADDRESSES_BYTES = "px:addresses:bytes"
+"""Bytes of memory that the pictures take, with names and order of use."""
+
+ADDRESS_BYTES = 320
+"""Bytes counted for a picture beside its file: its name, twice, and its place in the
+order. Measured: 222 for a name of 67 characters; there may be 110."""
+
+ADDRESS_USE_S = 3600
+"""Seconds within which further uses of a picture are not noted: each write is flushed
+to disk."""
+
+ADDRESS_TTL_S = 30 * 24 * 3600
+"""Seconds after the last noted use of any picture until all are deleted."""
+
 WAS_OF = "of:"
 """Prefix of a tombstone that names its job's owner; earlier versions write the job's
 last status."""
