@@ -114,6 +114,7 @@ def test_examples_that_were_lost_come_back(site: Site) -> None:
     [
         (503, "no-worker", "No worker is running"),
         (503, "queue-full", "The queue is full"),
+        (503, "closed", "stopped new jobs"),
         (429, "too-many-open-jobs", "as many open jobs"),
         (503, "store-down", "job store"),
     ],

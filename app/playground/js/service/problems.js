@@ -70,6 +70,7 @@ const FIELD_OF = {
 const WORDS = {
   "no-worker": t("No worker is running, so nothing can be drawn. Start one with “pixelrnn worker”, then try again."),
   "queue-full": t("The queue is full: too many images wait already."),
+  closed: t("An operator has stopped new jobs for a while. Jobs that were accepted go on."),
   "store-full": t("There is no memory left for your jobs on this server. Finished ones make room as they expire."),
   "store-down": t("The server cannot reach its job store at the moment."),
   "too-many-requests": t("Those were too many requests, or too many wrong keys, in a short time."),
