@@ -68,9 +68,8 @@ BOUNDLESS = {
 
 
 @dataclass(frozen=True)
-class Api:
+class Process:
     pid: int
-    port: int
 
     def cpu_s(self) -> float:
         """Processor time used so far, by its own and the kernel's code."""
@@ -80,6 +79,11 @@ class Api:
     def memory_kib(self) -> int:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
+
+
+@dataclass(frozen=True)
+class Api(Process):
+    port: int
 
 
 def main() -> None:
@@ -241,16 +245,21 @@ def connected(url: str) -> Iterator[redis.Redis]:
         yield client
 
 
-@contextlib.contextmanager
-def serving(url: str, settings: dict[str, str]) -> Iterator[Api]:
-    """A server process before this Redis, and a worker's announcement that does not expire."""
+def announce(client: redis.Redis) -> None:
+    """Announce a worker that does not expire."""
     info = WorkerInfo(
         name="bench", device="none", slots=1, models=(CARD,), started_at=1.0
     )
+    client.sadd(keys.WORKERS, info.name)
+    client.set(keys.worker(info.name), info.model_dump_json())
+
+
+@contextlib.contextmanager
+def serving(url: str, settings: dict[str, str]) -> Iterator[Api]:
+    """A server process before this Redis, and a worker's announcement that does not expire."""
     with connected(url) as client:
         client.flushall()
-        client.sadd(keys.WORKERS, info.name)
-        client.set(keys.worker(info.name), info.model_dump_json())
+        announce(client)
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     environment = {

@@ -85,6 +85,7 @@ class EventReader(asyncio.Protocol):
         self.rows = 0
         self.in_order = True
         self.opened = asyncio.get_running_loop().create_future()
+        self.ended = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -101,6 +102,8 @@ class EventReader(asyncio.Protocol):
             self._event = line[7:].strip()
             if self._event == b"snapshot" and not self.opened.done():
                 self.opened.set_result(None)
+            if self._event == b"done":
+                self.ended.set_result(None)
         elif self._event == b"row" and line.startswith(b"data: "):
             sent = struct.unpack(
                 "<d", base64.b64decode(json.loads(line[6:])["pixels"])[:8]
