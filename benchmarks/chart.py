@@ -124,13 +124,16 @@ def _grid(x: _Axis, y: _Axis, left: float) -> list[str]:
             f'<text text-anchor="end" x="{left - 6}" y="{at + 4:.1f}">{tick:g}</text>'
         )
     below = TOP + HEIGHT + 16
-    return [
-        *out,
-        *(
-            f'<text text-anchor="middle" x="{x(tick):.1f}" y="{below}">{tick:g}</text>'
-            for tick in x.ticks
-        ),
-    ]
+    free = -math.inf
+    for tick in x.ticks:
+        at = x(tick)
+        if at < free:  # it would overlap the label before it
+            continue
+        free = at + 8 * len(f"{tick:g}")
+        out.append(
+            f'<text text-anchor="middle" x="{at:.1f}" y="{below}">{tick:g}</text>'
+        )
+    return out
 
 
 def _legend(colours: Mapping[str, str], left: float) -> str:
