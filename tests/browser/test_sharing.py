@@ -97,3 +97,23 @@ def test_all_images_are_saved_as_files_in_one(site: Site) -> None:
         last = Image.open(io.BytesIO(archive.read("02.png")))
         assert last.text["seed"] == "5"  # pyright: ignore[reportAttributeAccessIssue]
         assert list(last.tobytes()) == site.pixels(2)
+
+
+def test_picture_of_a_name_is_shown_with_the_line_that_embeds_it(site: Site) -> None:
+    """Its address is the service's; a name that has none is said to have none."""
+    site.open("draw")
+    site.page.wait_for_selector("[data-act=another]:enabled")
+    form = site.page.locator(".named")
+    form.get_by_label("Your name").fill("Zoë")
+    form.get_by_role("button").click()
+    image = form.locator("img[alt=Zoë]")
+    image.wait_for()
+    address = image.get_attribute("src") or ""
+    assert re.fullmatch(
+        rf"{site.service.url}/p/[a-z-]+/Zo%C3%AB\.png\?scale=8", address
+    )
+    assert form.locator("code").inner_text() == f'<img src="{address}">'
+    form.get_by_label("Your name").fill("a/b")
+    form.get_by_role("button").click()
+    form.get_by_text("There is no address for this name").wait_for()
+    assert site.complaints == []

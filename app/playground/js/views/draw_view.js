@@ -1,7 +1,7 @@
 /** The room "Draw": a picture is drawn before the reader's eyes, until they draw on it. */
 
 import { modelsFor, hasInk } from "../service/choice.js";
-import { find } from "../parts/dom.js";
+import { el, find } from "../parts/dom.js";
 import { firstOfEach, KindPicker } from "../parts/kind_picker.js";
 import { drawsBlobs, kindOf } from "../service/kinds.js";
 import { formatNumber, t } from "../lang.js";
@@ -39,6 +39,10 @@ export class DrawView {
     find(element, "[data-act=another]").addEventListener("click", () => this.#drawAnother());
     find(element, "[data-act=mine]").addEventListener("click", () => this.#drawOn());
     find(element, "[data-act=watch]").addEventListener("click", () => this.#watch());
+    find(element, ".named").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+      event.preventDefault();
+      this.#drawName();
+    });
     this.#screen = find(element, ".screen");
     const canvas = find(this.#screen, "canvas");
     canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
@@ -171,6 +175,17 @@ export class DrawView {
     const able = modelsFor("draw", this.#shared.models.value ?? []);
     const kind = this.#model && kindOf(this.#model);
     return able.find((one) => kindOf(one) === kind) ?? able[0] ?? null;
+  }
+
+  /** Show the picture that the chosen model draws for a name, and the line that embeds it. */
+  #drawName() {
+    const form = find(this.#element, ".named");
+    const status = find(form, "[role=status]");
+    const name = encodeURIComponent(form.elements.name.value);
+    const src = new URL(`p/${this.#model?.name}/${name}.png?scale=8`, document.baseURI).href;
+    const image = el("img", { alt: form.elements.name.value, src });
+    image.onload = () => status.replaceChildren(image, el("code", {}, `<img src="${src}">`));
+    image.onerror = () => status.replaceChildren(t("There is no address for this name and these pictures here."));
   }
 
   /** Show a film if there is nothing else. */
