@@ -8,7 +8,6 @@
 Holes of eighteen kinds take so many turns; each is completed once by the default settings, and without guides, too,
 where one takes part. The nats of the completion are set beside the mean of 32 other draws where these are exact, else
 beside those of the image, which of a model's own is a draw from the posterior, too.
-benchmarks/marginals.py measures how right the marginals are.
 
 One thread. --log FILE keeps what was measured of each completion, a line of JSON each, and goes on from there when it
 is given again; limits of the words are chosen by such files. --quick writes nothing else; completion.json has the

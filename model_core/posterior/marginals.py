@@ -157,32 +157,14 @@ class Shares:
             self._predictions += len(part)
             yield
 
-    def parts(self) -> dict[str, NDArray[np.float64]]:
-        """Return the parts of the marginals by name: `drawn`, the sums of the sweeps'
-        shares (V, C, H, W); `sweeps` (H, W), the number of sweeps that drew each pixel;
-        `predicted`, the mean predicted share (V, C, H, W), NaN without a prediction;
-        `passed`, the mean share of first particles that had just drawn a pixel (V, C,
-        H, W); and `passes` (H, W), how often `pass_by` was called for a pixel. `drawn`,
-        `sweeps` and `passes` are the sums themselves, not copies."""
-        return {
-            "drawn": self._drawn,
-            "sweeps": self._sweeps,
-            "predicted": self._predicted / self._predictions,
-            "passed": self._passed / np.maximum(self._passes, 1),
-            "passes": self._passes,
-        }
-
     def result(self) -> Marginals:
         """Return the marginals of everything that was added, which must include a
         prediction."""
-        parts = self.parts()
+        predicted = self._predicted / self._predictions
+        passed = self._passed / np.maximum(self._passes, 1)
         of_predicted = PREDICTED * self._of_ignorant
         of_passed = PASSED * self._of_ignorant
-        shares = (
-            self._drawn
-            + of_predicted * parts["predicted"]
-            + of_passed * parts["passed"]
-        )
+        shares = self._drawn + of_predicted * predicted + of_passed * passed
         shares /= self._sweeps + of_predicted + of_passed * (self._passes > 0)
         return self._marginals((1 - FLOOR) * shares + FLOOR / len(shares))
 

@@ -215,7 +215,7 @@ def main(usable: Collection[int], neighbours: Neighbours | None) -> None:
         )
         arguments = pool, settings, usable, inbox, examination, kept, places
         threading.Thread(
-            target=_make_ready_or_report,
+            target=_make_ready,
             args=arguments,
             name="compiling",
             daemon=True,
@@ -268,23 +268,6 @@ def _threads(settings: Settings, usable: Collection[int], workers: int) -> int:
     return threads or default_threads(there, 1 if has_quota else workers)
 
 
-def _make_ready_or_report(
-    pool: ModelPool,
-    settings: Settings,
-    usable: Collection[int],
-    inbox: Inbox,
-    examination: Examination,
-    kept: KeptWeights,
-    places: Mapping[str, Path],
-) -> None:
-    try:
-        _make_ready(pool, settings, usable, inbox, examination, kept, places)
-    except Exception as error:
-        if not is_gpu_error(error):
-            raise
-        inbox.put("card_failed", str(error))
-
-
 def _make_ready(
     pool: ModelPool,
     settings: Settings,
@@ -320,7 +303,13 @@ def _make_ready(
     if is_cold:
         offer_all()
     known = [name for name in cards if examination.knows(places[name])]
-    make_ready(pool, places, usable, report, refuse, measure, known)
+    try:
+        make_ready(pool, places, usable, report, refuse, measure, known)
+    except Exception as error:
+        if not is_gpu_error(error):
+            raise
+        inbox.put("card_failed", str(error))
+        return
     examination.end()
     if not is_cold:
         offer_all()

@@ -19,7 +19,6 @@ from model_core.blocks import record as r
 from model_core.blocks.program import KINDS
 from model_core.compiled.range_coder import BYTES_A_VALUE, REGISTERS
 from model_core.kinds import part
-from model_core.layers.diagonal_bilstm import DiagonalBiLSTM, DiagonalLSTM
 from model_core.layers.pixel_cnn import PixelCNNLayer
 from model_core.layers.row_lstm import RowLSTM
 from model_core.networks.pixel_network import PixelNetwork, layer_of
@@ -424,13 +423,8 @@ def _diagonal_state(arena: Arena, L: int, maps: Maps, sizes: Sizes) -> None:
     arena.add(r.RIGHT_GATES, L, W, gates)
 
 
-def _directions(network: PixelNetwork) -> tuple[list[DiagonalLSTM], list[DiagonalLSTM]]:
-    layers = [layer_of(block, DiagonalBiLSTM) for block in network.blocks]
-    return [layer.left for layer in layers], [layer.right for layer in layers]
-
-
 def _diagonal_weights(network: PixelNetwork, maps: Maps) -> dict[int, Tensor]:
-    left, right = _directions(network)
+    left, right = diagonal_bilstm.directions(network)
     above = diagonal_bilstm.above
     return {
         r.ABOVE_W: _stacked([above(lstm, maps) for lstm in left]),
@@ -441,7 +435,7 @@ def _diagonal_weights(network: PixelNetwork, maps: Maps) -> dict[int, Tensor]:
 
 
 def _diagonal_outside(network: PixelNetwork) -> Iterator[tuple[int, Any]]:
-    left, right = _directions(network)
+    left, right = diagonal_bilstm.directions(network)
     yield r.MAPS, _per_layer([lstm.initial_hidden for lstm in left])
     yield r.CELLS, _per_layer([lstm.initial_cell for lstm in left])
     yield r.RIGHT_MAPS, _per_layer([lstm.initial_hidden for lstm in right])
