@@ -110,22 +110,6 @@ def test_grid_is_near_square_when_asked_for(
     assert image.getpixel((3, 0)) == 128
 
 
-def test_answer_is_304_when_the_reader_has_the_picture(
-    client: httpx.Client, worker: HandWorker
-) -> None:
-    """A finished picture never changes; other scales are other pictures."""
-    link = submit(client)
-    worker.draw()
-    tag = client.get(link).headers["etag"]
-    assert client.get(link, headers={"If-None-Match": tag}).status_code == 304
-    assert (
-        client.get(
-            link, params={"scale": 2}, headers={"If-None-Match": tag}
-        ).status_code
-        == 200
-    )
-
-
 def test_answer_is_422_when_there_is_no_such_sample_or_size(
     client: httpx.Client, worker: HandWorker
 ) -> None:

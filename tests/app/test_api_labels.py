@@ -8,10 +8,9 @@ import pytest
 from PIL import Image
 
 from tests.app.answers import is_problem
-from tests.app.hand_worker import COLOUR, GREY, SCALES, HandWorker
+from tests.app.hand_worker import GREY, SCALES, HandWorker
 from tests.app.pictures import grey, png
 from worker.contract import keys
-from worker.contract.cards import ModelCard
 from worker.contract.kinds import KINDS
 from worker.contract.kinds.sample import SampleSummary
 from worker.contract.traits import Label, Method
@@ -256,14 +255,6 @@ def test_classification_is_refused(client: httpx.Client) -> None:
     assert "at most 64" in is_problem(classify(client, particles=65), 422)["detail"]
     is_problem(classify(client, mask=png(grey([0, 255]))), 422)
     is_problem(classify(client, label="0"), 422)
-
-
-def test_an_earlier_api_passes_over_what_it_does_not_know() -> None:
-    """Labels and the new kind, in a card."""
-    text = json.loads(LABELLED.model_dump_json())
-    assert {"labels", "can"} <= set(text)
-    assert ModelCard.model_validate({**text, "labels": ()}).labels == ()
-    assert COLOUR.labels == ()
 
 
 def test_link_carries_the_labels(client: httpx.Client) -> None:

@@ -269,17 +269,6 @@ def test_first_stage_is_seen_when_the_second_has_no_row_yet(
     assert small.tobytes() == image_bytes(spec, 0, Stage.SMALL)[:9] + bytes(9)
 
 
-def test_stages_are_different_pictures_when_cached(
-    client: httpx.Client, worker: HandWorker
-) -> None:
-    """Their tags differ."""
-    link = client.post("/sample", json={"model": "scales"}).json()["links"]["image"]
-    worker.draw()
-    tag = client.get(link).headers["etag"]
-    answer = client.get(link, params={"stage": "small"}, headers={"If-None-Match": tag})
-    assert answer.status_code == 200
-
-
 def test_answer_is_422_when_the_job_has_no_small_image(
     client: httpx.Client, worker: HandWorker
 ) -> None:

@@ -268,21 +268,6 @@ def test_completions_are_ranked_when_asked(
     assert ranking[0]["image"] == f"{job['links']['self']}/image?sample=1"
 
 
-def test_seed_model_and_digest_are_in_the_picture_when_fetched(
-    client: httpx.Client, worker: HandWorker
-) -> None:
-    """So that a picture tells where it is from, followed or not."""
-    link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
-    worker.draw()
-    text = Image.open(io.BytesIO(client.get(f"{link}/image").content)).info
-    assert (text["seed"], text["model"], text["digest"], text["sample"]) == (
-        "3",
-        "grey",
-        GREY.digest,
-        "0",
-    )
-
-
 def test_picture_comes_row_by_row_when_followed(
     client: httpx.Client, worker: HandWorker
 ) -> None:

@@ -65,34 +65,6 @@ def test_service_goes_on_when_an_announcement_cannot_be_read(
         assert client.get(path).status_code == 200
 
 
-def test_later_worker_is_read_when_its_words_are_new(
-    client: httpx.Client, worker: HandWorker
-) -> None:
-    """A field more in the announcement and in a card, and one more kind of job that a model can do."""
-    card = json.loads(GREY.model_dump_json()) | {
-        "name": "new",
-        "invented_later": 2,
-        "can": ["sample", "dream"],
-    }
-    announce_text(
-        worker,
-        "new",
-        json.dumps(
-            {
-                "name": "new",
-                "device": "cpu",
-                "slots": 4,
-                "models": [card, {"name": "other"}],
-                "started_at": 2.0,
-                "x": 1,
-            }
-        ),
-    )
-    assert client.get("/models/new").json()["can"] == ["sample"]
-    assert client.post("/sample", json={"model": "new"}).status_code == 202
-    is_problem(client.get("/models/other"), 404)
-
-
 def test_model_can_what_any_holder_does_when_versions_differ(
     client: httpx.Client, worker: HandWorker
 ) -> None:
@@ -153,18 +125,6 @@ def test_list_leaves_out_a_job_when_its_record_is_none(
     assert [job["id"] for job in client.get("/jobs").json()["jobs"]] == [job_id]
     assert client.get("/readyz").status_code == 200
     assert metric(client, "pixelrnn_queue_depth") == 4
-
-
-def test_job_is_drawn_when_its_description_has_a_field_more(
-    client: httpx.Client, worker: HandWorker
-) -> None:
-    """A later API may say more than this version wants to know."""
-    job_id = submit(client)
-    rewrite_spec(worker, job_id, invented_later=1)
-    worker.draw()
-    assert client.get(f"/jobs/{job_id}").json()["status"] == "succeeded"
-    assert client.get("/jobs").json()["jobs"][0]["id"] == job_id
-    assert client.get(f"/jobs/{job_id}/image").status_code == 200
 
 
 def test_parked_job_has_no_place_and_no_estimate_when_asked(

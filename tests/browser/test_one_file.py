@@ -134,17 +134,6 @@ def test_language_is_chosen_in_the_file(browser: Any, file: Path) -> None:
         page.get_by_role("link", name="Zeichnen").wait_for()
 
 
-def test_palette_is_watched_and_drawn_with(browser: Any, file: Path) -> None:
-    """Its fog is there: endings from where the picture is; and the pad has its colours."""
-    with opened(browser, file) as (page, url):
-        page.goto(f"{url}#watch")
-        page.locator("#view-draw .chip", has_text="tiles").click()
-        page.locator("[data-live=true] .could:visible .futures canvas").first.wait_for()
-        page.get_by_role("button", name="Draw on it yourself").click()
-        page.get_by_role("button", name="brick").wait_for()
-        page.get_by_text("Four endings. Choose one").wait_for()
-
-
 def test_hole_is_filled(browser: Any, file: Path) -> None:
     """A completion by the engine's worker, whose parts all stand in its script."""
     with opened(browser, file) as (page, url):

@@ -9,9 +9,10 @@ from unittest import mock
 
 import numpy as np
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from pixelrnn.cli import main
+from pixelrnn.verbs import root
 
 LIMIT_S = 170
 """On a busy machine that compiles for the first time."""
@@ -19,6 +20,11 @@ LIMIT_S = 170
 
 def command(*words: object) -> Sequence[str]:
     return [sys.executable, "-P", "-m", "pixelrnn", *map(str, words)]
+
+
+def run(*words: object) -> Result:
+    """The command in this process, as typer's runner reports it."""
+    return CliRunner().invoke(root, [str(word) for word in words])
 
 
 def ended(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -8,19 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from model_core.card import Card, CardMember
 from model_core.codec.container import pack, unpack
 from model_core.config import preset
 from model_core.data.images import read_exact_values
 from model_core.errors import DataError, ModelError
-from pixelrnn.verbs import root
 from tests.app.pictures import deep_png
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(root, [str(argument) for argument in arguments])
+from tests.client.by_command import run
 
 
 def pixels_of(path: Path) -> np.ndarray:

@@ -8,6 +8,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+from tests.app.pictures import chunk
+
 BOUNDARY = "xXx"
 MODELS = ("tiny-cnn", "tiny-rgb", "tiny-diagonal", "tiny-scales")
 ODD_VALUES: tuple[Any, ...] = (
@@ -254,16 +256,7 @@ def _png(rng: random.Random, width: int, height: int, declared_only: bool) -> by
     if colour == 3:
         chunks.append((b"PLTE", rng.randbytes(rng.choice((3, 768, 5)))))
     chunks += [(b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(*chunk) for chunk in chunks)
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return (
-        struct.pack(">I", len(data))
-        + kind
-        + data
-        + struct.pack(">I", zlib.crc32(kind + data))
-    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*each) for each in chunks)
 
 
 def _path_request(rng: random.Random) -> bytes:

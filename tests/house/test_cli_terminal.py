@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.client.by_command import command
 from tests.house.pseudo_terminal import in_terminal
 from tests.nursery import ended
 
@@ -14,10 +15,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 TERMINAL = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
-
-
-def command(*words: str | Path) -> list[str]:
-    return [sys.executable, "-P", "-m", "pixelrnn", *map(str, words)]
 
 
 @pytest.mark.parametrize(

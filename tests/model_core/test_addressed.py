@@ -7,19 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from model_core import load_model, sample
 from model_core.data.pixels import values_to_pixels
 from pixelrnn.addressed import addressed
-from pixelrnn.verbs import root
+from tests.client.by_command import run
 from worker.contract.addresses import AddressNameError
 
 ALICE = 1542618457563584
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(root, [str(argument) for argument in arguments])
 
 
 def test_the_picture_of_a_name_is_sample_0_of_its_seed(models_dir: Path) -> None:

@@ -10,16 +10,12 @@ import pytest
 import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from model_core import load_model, log_likelihood, sample
 from model_core.data.pixels import values_to_pixels
 from model_core.errors import DataError
-from pixelrnn.verbs import root
-
-
-def run(*arguments: str | Path | int) -> Result:
-    return CliRunner().invoke(root, [str(argument) for argument in arguments])
+from tests.client.by_command import run
 
 
 def facts_of(result: Result) -> dict[str, object]:

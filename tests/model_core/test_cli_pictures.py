@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from typer.testing import CliRunner, Result
 
 from model_core import load_model, log_likelihood, save_model, untrained, upsample
 from model_core.data.images import cut
 from model_core.data.pixels import nearest_values, values_to_pixels
 from model_core.errors import DataError
 from model_core.measures.picture_score import PictureScore, score_picture
-from pixelrnn.verbs import root
+from tests.client.by_command import run
 
 
 @pytest.fixture(scope="module")
@@ -34,10 +33,6 @@ def scales(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     save_model(untrained("cifar10-multi-scale", seed=4, **size), directory)
     return directory
-
-
-def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(root, [str(argument) for argument in arguments])
 
 
 def write(values: torch.Tensor, path: Path) -> Path:

@@ -11,23 +11,18 @@ import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
-from typer.testing import CliRunner, Result
 
 from app.imaging.render import Canvas, grid_file, sample_file
 from model_core import load_model, sample, save_model, shipped
 from model_core.card import Card, CardLabel
 from model_core.data.images import cut, tile
 from model_core.data.pixels import values_to_pixels
-from pixelrnn.verbs import root
 from tests import verification
+from tests.client.by_command import run
 from tests.labelled_models import labelled
 from tests.tiny_models import save_tiny_tiles
 from worker.contract.jobs import JobSpec
 from worker.contract.picture_file import origin_of
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(root, [str(argument) for argument in arguments])
 
 
 def drawn(models_dir: Path, path: Path, *arguments: object) -> Path:

@@ -10,17 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from model_core.card import Card
 from model_core.errors import PixelRNNError
 from model_core.models import load_model
-from pixelrnn.verbs import root
+from tests.client.by_command import run as invoke
 from tests.nursery import Forked
-
-
-def invoke(*arguments: object) -> Result:
-    return CliRunner().invoke(root, [str(argument) for argument in arguments])
 
 
 def last_json(result: Result) -> dict[str, object]:

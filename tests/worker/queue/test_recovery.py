@@ -8,7 +8,7 @@ from rq.executions import Execution
 
 from tests.app.hand_worker import GREY
 from tests.worker.harness import Client
-from tests.worker.queue.intake import Intake
+from tests.worker.queue.intake import Intake, waiting
 from worker.contract import keys
 from worker.contract.cards import WorkerInfo
 from worker.contract.jobs import JobStatus
@@ -44,10 +44,6 @@ def begin(client: Client, job_id: str, lease_s: float, worker: str = "dead") -> 
         pipeline.execute()
     Ledger(client.redis).claim(job_id, execution.id)
     return execution.id
-
-
-def waiting(client: Client) -> list[str]:
-    return [job_id.decode() for job_id in client.redis.lrange(client.queue.key, 0, -1)]
 
 
 def test_job_goes_to_the_front_when_its_lease_has_lapsed(client: Client) -> None:
