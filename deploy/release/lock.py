@@ -1,8 +1,7 @@
-"""Make builds repeat: the libraries of the images with their hashes, their base images by digest, and what is in them.
+"""Make builds repeat: the libraries of the images with their hashes, and their base images by digest.
 
     python deploy/release/lock.py libraries    write docker/*.lock anew, by pyproject.toml (pip install uv)
     python deploy/release/lock.py images       pin the base images in docker/*.Dockerfile (docker, and their registry)
-    python deploy/release/lock.py parts        write build/parts-*.json in CycloneDX (pip install cyclonedx-bom)
     python deploy/release/lock.py audit        ask for known holes of the locked versions (pip install pip-audit)
 
 PyTorch is not in the locks: each of its builds, for processors and for CUDA, has other files under one version. The
@@ -121,26 +120,6 @@ def digest_of(name: str) -> str | None:
         return json.loads(ended.stdout)["digest"]
     except (OSError, subprocess.SubprocessError, ValueError, KeyError):
         return None
-
-
-@app.command()
-def parts(root: Root = ROOT) -> None:
-    """Write a list of parts of each image's libraries, in CycloneDX."""
-    (root / "build").mkdir(exist_ok=True)
-    for name in LOCKS:
-        path = root / "build" / f"parts-{name}.json"
-        list_parts = [
-            sys.executable,
-            "-m",
-            "cyclonedx_py",
-            "requirements",
-            f"docker/{name}.lock",
-            "-o",
-            str(path),
-        ]
-        if subprocess.run(list_parts, cwd=root, check=False).returncode:
-            raise typer.Exit(_failed(f"no list of {name}: is cyclonedx-bom installed?"))
-        typer.echo(path)
 
 
 @app.command()

@@ -74,9 +74,23 @@ def test_a_release_writes_its_version_everywhere(checkout: Path) -> None:
     assert run(checkout, "write", "99.0.0").returncode == 0
     after = (checkout / "CHANGELOG.md").read_text(encoding="utf-8")
     assert RELEASE["present_version"](checkout) == "99.0.0"
-    assert not RELEASE["unreleased"](after).strip()
-    assert RELEASE["unreleased"](before) in after
+    assert not RELEASE["section"](after)
+    assert RELEASE["section"](after, "99.0.0") == RELEASE["section"](before)
     assert "## [99.0.0] - " in after
     manifest = (checkout / "deploy/k8s/base/api.yaml").read_text(encoding="utf-8")
     assert "pixelrnn-api:99.0.0" in manifest
     assert present not in manifest
+
+
+def test_without_its_tools_a_release_leaves_dist_as_it_is(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = checkout / "dist" / "kept"
+    kept.parent.mkdir()
+    kept.touch()
+    monkeypatch.setenv("PATH", "")
+    script = str(ROOT / "deploy" / "release" / "release.py")
+    command = [sys.executable, script, "pack", "--root", str(checkout)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, "pip install cyclonedx-bom" in done.stderr) == (2, True)
+    assert kept.exists()
