@@ -1,6 +1,6 @@
 """`pixelrnn api`. The web framework is imported when the command runs, so that `--help` is quick."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,7 +47,7 @@ def key(
     name: Annotated[
         str, typer.Argument(help="Who will hold it: letters, digits, . _ -")
     ],
-) -> None:
+) -> dict[str, Any]:
     """Make an API key: the first line is for its holder, the second for PIXELRNN_API_KEYS."""
     from app.access.api_keys import new_key, parse_keys
 
@@ -59,6 +59,7 @@ def key(
             "expected letters, digits, dots, dashes and underscores"
         ) from None
     typer.echo(f"{secret}\n{name}:{digest}")
+    return {"name": name, "key": secret, "sha256": digest}
 
 
 def register(root: typer.Typer) -> None:

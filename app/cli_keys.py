@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -70,7 +70,7 @@ def add(
         list[str] | None,
         typer.Option(help="A right beside drawing: train, which adds models."),
     ] = None,
-) -> None:
+) -> dict[str, Any]:
     """Add a key, and print it: it is kept nowhere. A name that has one gets another in its place."""
     from app.access.api_keys import KeyEntry, new_key
     from app.access.key_file import edit_keys
@@ -90,10 +90,11 @@ def add(
         with edit_keys(file) as entries:
             entries[:] = [*(other for other in entries if other.name != name), entry]
     typer.echo(secret)
+    return {"key": secret, **entry.model_dump(mode="json")}
 
 
 @keys.command("revoke")
-def revoke(name: Holder, file: KeysFile) -> None:
+def revoke(name: Holder, file: KeysFile) -> dict[str, Any]:
     """Take a key away: within a second it opens nothing. Its jobs stay, and end."""
     from app.access.key_file import edit_keys
 
@@ -102,10 +103,11 @@ def revoke(name: Holder, file: KeysFile) -> None:
         if len(left) == len(entries):
             raise typer.BadParameter(f"{file} has no key of {name}")
         entries[:] = left
+    return {"name": name, "revoked": True}
 
 
 @keys.command("list")
-def list_keys(file: KeysFile) -> None:
+def list_keys(file: KeysFile) -> dict[str, Any]:
     """Who holds keys, until when, and how much they may hand in."""
     from app.access.key_file import read_keys
 
@@ -126,3 +128,4 @@ def list_keys(file: KeysFile) -> None:
         may = f"; may {', '.join(entry.may)}" if entry.may else ""
         role = f"; {entry.role}" if entry.role else ""
         typer.echo(f"{entry.name}: {end}; {rate}, {jobs}{may}{role}")
+    return {"keys": [entry.model_dump(mode="json") for entry in entries]}

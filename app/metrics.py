@@ -269,7 +269,7 @@ class _FleetCollector:
             yield family
 
     def _queues(self) -> Iterator[Metric]:
-        """Report the open work of each queue, by which workers can be started."""
+        """Report the open work of each queue, for an autoscaler."""
         load = self._fleet.load
         threads = collections.Counter[str]()
         for worker in self._fleet.workers:

@@ -141,7 +141,7 @@ class QueueLoad:
     held: int
     """Number of jobs that workers have taken from it."""
     values: int
-    """Values that both still have to draw, as far as they were counted for this queue
+    """Values that these jobs still have to draw. Some may be missing
     (`keys.QUEUE_WORK`)."""
 
 
@@ -195,12 +195,13 @@ class Load:
         return self.queues[queue].waiting if queue in self.queues else 0
 
     def jobs_by_queue(self) -> dict[str, int]:
-        """Return how many jobs wait in each queue, or are held by its workers."""
+        """Return the number of open jobs of each queue: waiting and held ones."""
         return {name: one.waiting + one.held for name, one in self.queues.items()}
 
     def work_by_queue(self) -> dict[str, float]:
-        """Return the values that the open jobs of each queue still have to draw: `work`,
-        divided as the values that were counted for each queue, or else as its jobs."""
+        """Estimate the values that the open jobs of each queue still have to draw:
+        `work`, shared in proportion to the values that were counted for each queue, or
+        to their jobs if none were counted."""
         parts = {name: max(0, one.values) for name, one in self.queues.items()}
         if not any(parts.values()):
             parts = self.jobs_by_queue()
@@ -553,8 +554,8 @@ class Store:
         return await self._eval(_KEPT_ADDRESS, [], [name])
 
     async def keep_address(self, name: str, file: bytes, budget: int) -> None:
-        """Keep the file of a picture by address, in place of the least recently used
-        ones, unless it alone exceeds the budget, in bytes."""
+        """Keep the file of a picture by address, and drop the least recently used ones
+        while all of them exceed `budget` bytes. A larger file is not kept."""
         await self._eval(_KEEP_ADDRESS, [], [name, file, budget])
 
     async def forget_addresses(self, model: str) -> None:

@@ -208,7 +208,9 @@ def _verb(kind: Kind, url: tuple[Any, Any]) -> Callable[..., None]:
     verb.__name__ = kind.word
     verb.__doc__ = kind.options.__doc__
     verb.__annotations__ = {each.name: each.annotation for each in parameters}
-    verb.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    verb.__signature__ = Signature(  # type: ignore[attr-defined]
+        parameters, return_annotation=None
+    )
     return verb
 
 

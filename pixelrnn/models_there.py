@@ -52,7 +52,7 @@ def remote_add(
     ] = False,
     url: Url = HERE,
     key: Key = None,
-) -> None:
+) -> dict[str, Any]:
     """Add a model to a running service, and wait until it is served there."""
     from pixelrnn.client import JobEndedError
 
@@ -82,6 +82,7 @@ def remote_add(
                 ) from None
             raise RemoteError(f"{name} is not served: {why}") from None
     say(f"{name} is served by {url}")
+    return {"model": name, "url": url}
 
 
 def remote_train(
@@ -115,7 +116,7 @@ def remote_train(
     ] = False,
     url: Url = HERE,
     key: Key = None,
-) -> None:
+) -> dict[str, Any]:
     """Train a model on pictures in a running service, which serves it then. Ctrl-C leaves it to go on there."""
     with client_of(Service(url, key)) as client, working() as work:
         work.begin(f"{name}: sending")
@@ -154,6 +155,7 @@ def remote_train(
                 f"it is the even mixture with its mirror image, {trial['orientation']}, "
                 f"which is better by {trial['gain']:.4f} +- {trial['gain_error']:.4f}"
             )
+    return dict(result)
 
 
 @contextmanager
@@ -199,11 +201,12 @@ def _score(result: Mapping[str, Any]) -> str:
     return f"{result['bits_per_dim']:.3f}{plus_minus} bits/dim of {pictures}"
 
 
-def remote_remove(name: Name, url: Url = HERE, key: Key = None) -> None:
+def remote_remove(name: Name, url: Url = HERE, key: Key = None) -> dict[str, Any]:
     """Take your model away from a running service."""
     with client_of(Service(url, key)) as client:
         client.remove_model(name)
     say(f"{name}: removed")
+    return {"model": name, "removed": True}
 
 
 def remote_download(
@@ -213,7 +216,7 @@ def remote_download(
     ] = Path("my-models"),
     url: Url = HERE,
     key: Key = None,
-) -> None:
+) -> dict[str, Any]:
     """Fetch a model that was added to a running service."""
     check_name(name)
     directory = models_dir / name
@@ -222,6 +225,7 @@ def remote_download(
     with client_of(Service(url, key)) as client:
         _unpack(client.download_model(name), name, directory)
     say(f"wrote {directory}")
+    return {"model": name, "directory": str(directory)}
 
 
 def _model_name(directory: Path) -> str:

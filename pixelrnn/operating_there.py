@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from model_core.cli.options import Json, print_json, say
+from model_core.cli.options import say
 from model_core.cli.tables import print_table
 from pixelrnn.kind_verbs import HERE, Key, Url
 from pixelrnn.remote_job import Service, client_of
@@ -24,12 +24,9 @@ def _answer(method: str, path: str, place: Service) -> Any:
         return client.run(client.flows.answer(Call(method, path))).json()
 
 
-def remote_workers(url: Url = HERE, key: Key = None, json_: Json = False) -> None:
+def remote_workers(url: Url = HERE, key: Key = None) -> dict[str, Any]:
     """List the workers of a running service, as its operator."""
     found = _answer("GET", "/workers", Service(url, key))
-    if json_:
-        print_json(found)
-        return
     columns = "name", "host", "version", "device", "state", "jobs", "load"
     rows = (
         (*(str(one[column]) for column in columns), str(len(one["models"])))
@@ -39,6 +36,7 @@ def remote_workers(url: Url = HERE, key: Key = None, json_: Json = False) -> Non
         ("worker", "host", "version", "device", "state", "jobs", "values", "models"),
         rows,
     )
+    return found
 
 
 def remote_drain(
@@ -48,7 +46,7 @@ def remote_drain(
     ] = False,
     url: Url = HERE,
     key: Key = None,
-) -> None:
+) -> dict[str, Any]:
     """Let a worker take no more jobs, as the service's operator. It ends those that it holds, or gives them back."""
     from pixelrnn.client.calls import resource
 
@@ -58,3 +56,4 @@ def remote_drain(
         say(f"{name}: takes jobs again")
     else:
         say(f"{name}: takes no more jobs; `pixelrnn workers` says when it holds none")
+    return {"name": name, "draining": not undo}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from model_core.cli.options import Json, Out, Scale, Show, print_json, say
+from model_core.cli.options import Out, Scale, Show, say
 from model_core.cli.progress import working
 from model_core.cli.tables import print_table
 from pixelrnn import kind_verbs, models_there, operating_there
@@ -30,13 +30,10 @@ def register(app: typer.Typer) -> None:
 
 
 @remote.command("models")
-def remote_models(url: Url = HERE, key: Key = None, json_: Json = False) -> None:
+def remote_models(url: Url = HERE, key: Key = None) -> dict[str, Any]:
     """List the models that the service's workers hold."""
     with client_of(Service(url, key)) as client:
         cards = client.models()
-    if json_:
-        print_json({"models": cards})
-        return
     rows = (
         (
             card["name"],
@@ -47,6 +44,7 @@ def remote_models(url: Url = HERE, key: Key = None, json_: Json = False) -> None
         for card in cards
     )
     print_table(("model", "network", "shape", "can"), rows)
+    return {"models": cards}
 
 
 @remote.command("jobs")
@@ -60,14 +58,10 @@ def remote_jobs(
     ] = 20,
     url: Url = HERE,
     key: Key = None,
-    json_: Json = False,
-) -> None:
+) -> dict[str, Any]:
     """List your jobs, newest first."""
     with client_of(Service(url, key)) as client:
         states = [job.state for job in islice(client.jobs(status), limit)]
-    if json_:
-        print_json({"jobs": states})
-        return
     facts = "id", "kind", "model", "n", "status"
     rows = (
         (
@@ -78,6 +72,7 @@ def remote_jobs(
         for job in states
     )
     print_table(("job", "kind", "model", "n", "status", "done", "accepted"), rows)
+    return {"jobs": states}
 
 
 @remote.command("job")
@@ -88,15 +83,14 @@ def remote_job(
     ] = False,
     url: Url = HERE,
     key: Key = None,
-    json_: Json = False,
-) -> None:
+) -> dict[str, Any]:
     """Print the state of a job."""
     with client_of(Service(url, key)) as client, working() as work:
         job = client.job(job_id)
         if wait:
             work.begin(f"{job.state['model']}: {job.state['status']}")
             job.wait()
-    _say_state(job.state, json_)
+    return _say_state(job.state)
 
 
 @remote.command("image")
@@ -111,7 +105,7 @@ def remote_image(
     url: Url = HERE,
     key: Key = None,
     show: Show = False,
-) -> None:
+) -> dict[str, Any]:
     """Write the picture that a job has drawn, or the heat map of a score."""
     destination = Destination(out, scale, show)
     destination.check()
@@ -126,30 +120,30 @@ def remote_image(
     if picture is not None:
         show_picture(picture)
     say(f"wrote {out}")
+    return {"id": job_id, "out": str(out)}
 
 
 @remote.command("cancel")
-def remote_cancel(
-    job_id: JobId, url: Url = HERE, key: Key = None, json_: Json = False
-) -> None:
+def remote_cancel(job_id: JobId, url: Url = HERE, key: Key = None) -> dict[str, Any]:
     """Ask a job to stop. One that has ended stays as it is; nothing is deleted."""
     with client_of(Service(url, key)) as client:
         state = client.job(job_id).cancel()
-    _say_state(state, json_)
+    return _say_state(state)
 
 
 @remote.command("delete")
-def remote_delete(job_id: JobId, url: Url = HERE, key: Key = None) -> None:
+def remote_delete(job_id: JobId, url: Url = HERE, key: Key = None) -> dict[str, Any]:
     """Delete what a job left. A job that has not ended must be canceled first."""
     with client_of(Service(url, key)) as client:
         client.job(job_id).delete()
     say(f"{job_id}: deleted")
+    return {"id": job_id, "deleted": True}
 
 
-def _say_state(state: Any, json_: bool) -> None:
+def _say_state(state: Any) -> dict[str, Any]:
+    """Print a job's state as a sentence, and return it."""
     why = f": {state['error']['detail']}" if state["error"] else ""
     say(
         f"{state['id']}: {state['kind']} by {state['model']}, {state['status']}, {state['progress']:.0%} done{why}"
     )
-    if json_:
-        print_json(dict(state))
+    return dict(state)

@@ -5,7 +5,11 @@ Nothing that takes long to import is imported before a verb needs it, so that `-
 responds at once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from functools import wraps
+from inspect import Parameter, signature
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -175,10 +179,8 @@ def address(
         str | None,
         typer.Option(help="Ask the service at this address, instead of drawing here."),
     ] = None,
-    json_: Json = False,
-) -> None:
+) -> dict[str, Any]:
     """Draw the picture of a name, which a service has at /p/MODEL/NAME.png."""
-    expect_one_result(out, json_)
     Destination(out, scale, show=False).check()
     picture_format = "png" if out == STDOUT else out.suffix[1:].lower()
     if picture_format not in FORMATS:
@@ -205,11 +207,33 @@ def address(
 
         file = addressed(model, name, **options, models_dir=models_dir)
     write_file(file, out)
-    facts = {"model": model, "name": name, "seed": seed, "out": str(out)}
-    if json_:
-        print_json(facts)
-    else:
-        say(f"wrote {out}: {name} of {model}, seed {seed}")
+    say(f"wrote {out}: {name} of {model}, seed {seed}")
+    return {"model": model, "name": name, "seed": seed, "out": str(out)}
+
+
+def _with_json(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a verb that returns facts with the option --json, which prints them in
+    place of what the verb prints to stdout. Return other verbs as they are."""
+    own = signature(verb)
+    if own.return_annotation is None:
+        return verb
+
+    @wraps(verb)
+    def run(*arguments: Any, json_: bool, **options: Any) -> None:
+        if not json_:
+            verb(*arguments, **options)
+            return
+        expect_one_result(options.get("out"), json_)
+        with redirect_stdout(StringIO()):
+            facts = verb(*arguments, **options)
+        if facts is not None:
+            print_json(facts)
+
+    option = Parameter("json_", Parameter.KEYWORD_ONLY, default=False, annotation=Json)
+    run.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[*own.parameters.values(), option]
+    )
+    return run
 
 
 def commands() -> Iterator[CommandInfo]:
@@ -245,7 +269,7 @@ for part in (
     part.register(root)
 for command in commands():
     command.callback = (
-        check_extras_first(command.callback) if command.callback else None
+        check_extras_first(_with_json(command.callback)) if command.callback else None
     )
 _PANEL = {name: panel for panel, names in _PANELS.items() for name in names.split()}
 for name, verb in verbs():

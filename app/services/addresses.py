@@ -125,8 +125,8 @@ class Addresses:
         self._imaging = imaging
 
     async def kept(self, address: Address) -> bytes | None:
-        """Return the file of an address if it is kept, whether its model is served or
-        not. Raises UnknownModelError if the operator offers no addresses of the
+        """Return the kept file of an address, or None. No worker needs to serve its
+        model. Raises UnknownModelError if the operator offers no addresses of the
         model."""
         if address.model not in self._offered:
             raise _no_addresses("PIXELRNN_ADDRESS_MODELS names the models that have")
@@ -137,11 +137,13 @@ class Addresses:
     async def canonical(
         self, address: Address, caller: Caller
     ) -> tuple[Address, Model]:
-        """Return the only address of this picture, and the model that draws it.
+        """Return the canonical form of an address, and the model that draws its
+        picture.
 
-        Raises UnknownModelError, OldIdentityError or NoWorkerError if there is no such
-        model, and BadParameterError for options that the model or an address does not
-        have.
+        Raises UnknownModelError if the caller sees no model of this name,
+        OldIdentityError if none has the identity, NoWorkerError if there is no worker,
+        and BadParameterError for an option that the model does not have or no address
+        may have.
         """
         if address.identity:
             found = self._models.find_version(address.model, address.identity, caller)
@@ -186,9 +188,9 @@ class Addresses:
     async def drawn(self, address: Address) -> bytes:
         """Return the file of an address whose job was begun, and keep it.
 
-        Raises NotDrawnYetError if the job is open, UnfinishedJobError if it failed, and
-        UnknownModelError if the picture was drawn by an arithmetic that differs between
-        machines.
+        Raises NotDrawnYetError if the job is open, and UnfinishedJobError if it failed.
+        Raises UnknownModelError if the arithmetic that drew it differs between machines:
+        the model then has no addresses.
         """
         record = await self._jobs.record(address.digest)
         if not record.status.is_terminal:

@@ -93,10 +93,10 @@ class Models:
         return model
 
     async def find_version(self, name: str, identity: str, caller: Caller) -> Model:
-        """Return the model of this name whose identity begins with `identity`, which
-        need not be the newest.
+        """Return the model of this name whose identity begins with `identity`, the
+        newest or not.
 
-        Raises NoWorkerError if there is no worker, and OldIdentityError if none serves
+        Raises NoWorkerError if no worker runs, and OldIdentityError if no worker serves
         such a model that the caller sees.
         """
         workers = (await self._fleet.now()).known

@@ -2,7 +2,7 @@
 packages are imported inside the verbs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,7 +34,7 @@ def fetch(
         Path | None, typer.Option(help="The directory to make. \\[default: data/NAME]")
     ] = None,
     sources: Listed = None,
-) -> None:
+) -> dict[str, Any]:
     """Download a data set from where it is published, and check every byte.
 
     It is written into a new directory; nothing is overwritten.
@@ -48,15 +48,23 @@ def fetch(
     say(
         f"{'fetched' if is_new else 'already there:'} {directory}: {known[name].title}; licence: {known[name].licence}"
     )
+    return {"name": name, "directory": str(directory), "fetched": is_new}
 
 
 @data.command("list")
-def list_(sources: Listed = None) -> None:
+def list_(sources: Listed = None) -> dict[str, Any]:
     """List the data sets that can be downloaded, with their size, page and licence."""
     from model_core.data.sources import read_sources
 
-    for name, source in read_sources(sources).items():
+    known = read_sources(sources)
+    for name, source in known.items():
         typer.echo(f"{name}: {source.title}")
         typer.echo(
             f"    {source.bytes / 1e6:.0f} MB from {source.page}; licence: {source.licence}"
         )
+    return {
+        "data_sets": [
+            {"name": name, "bytes": source.bytes, **source.model_dump(mode="json")}
+            for name, source in known.items()
+        ]
+    }

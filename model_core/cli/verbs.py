@@ -11,8 +11,9 @@ import json
 import os
 import re
 import shlex
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -131,8 +132,7 @@ def train(
             "fewer than 20 updates.",
         ),
     ] = False,
-    json_: Json = False,
-) -> None:
+) -> dict[str, Any] | None:
     """Train a network from pictures for some minutes, or from a recipe. Ctrl-C stops it
     without loss, and --resume continues it."""
     _expect_pictures_or_recipe(config)
@@ -152,7 +152,7 @@ def train(
     if are_pictures(config):
         if data is not None:
             raise typer.BadParameter(f"{config} is not a recipe: --data is for recipes")
-        facts = train_pictures(
+        return train_pictures(
             config,
             minutes,
             runs_dir,
@@ -164,9 +164,6 @@ def train(
             mirrors,
             publish_anyway,
         )
-        if json_:
-            print_json(facts)
-        return
     if minutes is not None:
         raise typer.BadParameter(
             f"{config} is a recipe: --minutes is for pictures; a recipe has "
@@ -191,7 +188,7 @@ def train(
             )
         result = train_with(request, count, say=_say_once)
     if not result.leads:
-        return
+        return None
     if result.finished:
         best = (
             f"best: epoch {result.best_epoch}"
@@ -210,8 +207,7 @@ def train(
             f"stopped at iteration {result.iteration}, saved; the same command with --resume goes on",
             err=True,
         )
-    if json_:
-        print_json(result.to_dict())
+    return result.to_dict()
 
 
 def _expect_pictures_or_recipe(path: Path) -> None:
@@ -244,7 +240,7 @@ def publish(
         ),
     ],
     models_dir: ModelsDir = None,
-) -> None:
+) -> dict[str, Any]:
     """Make a model that can be served of a run's best checkpoint. `evaluate
     --write-card` then adds its test score."""
     from model_core.models_directory import own_models_dir
@@ -253,6 +249,7 @@ def publish(
 
     directory = write(best_checkpoint(run), models_dir or own_models_dir(), say=say)
     say(f"wrote {directory}")
+    return {"directory": str(directory)}
 
 
 def mix(
@@ -269,7 +266,7 @@ def mix(
         ),
     ] = None,
     models_dir: ModelsDir = None,
-) -> None:
+) -> dict[str, Any]:
     """Make one model of several: a mixture, with equal shares, of networks that were
     trained on images turned in different ways.
 
@@ -285,10 +282,9 @@ def mix(
     directory = (models_dir or own_models_dir()) / name
     models = [load_model(member, models_dir=models_dir) for member in members]
     card = write([*models, *turned_copies(models[0], also or [])], directory)
-    typer.echo(
-        f"wrote {directory}: {', '.join(member.orientation for member in card.members)}",
-        err=True,
-    )
+    members_turned = [member.orientation for member in card.members]
+    say(f"wrote {directory}: {', '.join(members_turned)}")
+    return {"directory": str(directory), "members": members_turned}
 
 
 def guide(
@@ -310,7 +306,7 @@ def guide(
         ),
     ],
     models_dir: ModelsDir = None,
-) -> None:
+) -> dict[str, Any]:
     """Let networks of a model propose draws for holes of another one, or of itself.
     They do not change its probabilities."""
     from model_core.mixing import guide as write
@@ -319,8 +315,10 @@ def guide(
     card = write(
         directory_of(name, models_dir), directory_of(lender, models_dir), orientations
     )
-    turned = ", ".join(each.orientation for each in card.guides) or "none"
-    say(f"guides of {name}: {turned}; its identity is {card.identity[:12]}... now")
+    turned = [each.orientation for each in card.guides]
+    words = ", ".join(turned) or "none"
+    say(f"guides of {name}: {words}; its identity is {card.identity[:12]}... now")
+    return {"model": name, "guides": turned, "identity": card.identity}
 
 
 def export(
@@ -346,7 +344,7 @@ def export(
         ),
     ] = False,
     models_dir: ModelsDir = None,
-) -> None:
+) -> dict[str, Any]:
     """Write a page that draws in any browser, with the engine and models: a folder for
     any web server, or one file."""
     os.environ.update(
@@ -362,17 +360,19 @@ def export(
         named = [load_model(name, models_dir=models_dir) for name in models or ()]
         export_one_file(named, target, say)
         say(f"wrote {target}: open it in a browser, offline too")
-        return
+        return {"out": str(target), "models": models or []}
 
     names = models or models_in(models_dir)[1]
     loaded = {name: load_model(name, models_dir=models_dir) for name in names}
     reasons = {} if models else left_out(loaded, models_dir or default_models_dir())
-    write([loaded[name] for name in loaded if name not in reasons], target, say)
+    taken = [name for name in loaded if name not in reasons]
+    write([loaded[name] for name in taken], target, say)
     for reason in reasons.values():
         say(f"left out: {reason}")
     say(
         f"wrote {target}; try it: python -m http.server --directory {shlex.quote(str(target))}"
     )
+    return {"out": str(target), "models": taken, "left_out": reasons}
 
 
 def evaluate(
@@ -396,8 +396,7 @@ def evaluate(
     models_dir: ModelsDir = None,
     device: Device = "cpu",
     yes: Convert = False,
-    json_: Json = False,
-) -> None:
+) -> dict[str, Any]:
     """Print the negative log-likelihood of a data set: nats per image, and bits per
     colour variable."""
     from model_core import load_model
@@ -425,8 +424,7 @@ def evaluate(
     )
     if score.label_nats is not None and score.label_errors is not None:
         say(f"labels: {score.label_nats:.4f} nats, {score.label_errors:.2%} wrong")
-    if json_:
-        print_json({"model": loaded.card.name, "split": split, **score.to_dict()})
+    return {"model": loaded.card.name, "split": split, **score.to_dict()}
 
 
 def calibrate(
@@ -438,7 +436,7 @@ def calibrate(
     models_dir: ModelsDir = None,
     device: Device = "cpu",
     yes: Convert = False,
-) -> None:
+) -> dict[str, Any]:
     """Store in the model's card how improbable its validation images are, so that a
     score comes with a p-value."""
     from model_core import load_model
@@ -463,6 +461,7 @@ def calibrate(
         f"{model}: nine in ten of {validation.images} validation images have {low:.2f} to {high:.2f} nats, "
         f"half of them less than {middle:.2f}"
     )
+    return {"model": model, **asdict(validation)}
 
 
 def entropy(
@@ -475,16 +474,13 @@ def entropy(
     models_dir: ModelsDir = None,
     device: Device = "cpu",
     yes: Convert = False,
-    json_: Json = False,
-) -> None:
+) -> dict[str, Any]:
     """Estimate how many bits an image of a data set contains: an upper bound on its
     entropy, with a 95% interval.
 
     The better the model knows the data, the closer the bound; for images that the model
     drew it is the entropy itself.
     """
-    from dataclasses import asdict
-
     from model_core import load_model
     from model_core.measures.entropy import entropies
     from model_core.training.scoring import expect_as_they_are, log_p_of_split
@@ -501,23 +497,22 @@ def entropy(
         f"{every.images} {split} images: an upper bound on their entropy",
         err=True,
     )
-    if json_:
-        facts = {
-            "bits_per_dim": every.bits / dimensions,
-            "convergence": [asdict(each) for each in found],
-        }
-        print_json({"model": name, "split": split, **asdict(every), **facts})
+    return {
+        "model": name,
+        "split": split,
+        **asdict(every),
+        "bits_per_dim": every.bits / dimensions,
+        "convergence": [asdict(each) for each in found],
+    }
 
 
-def models(models_dir: ModelsDir = None, json_: Json = False) -> None:
+def models(models_dir: ModelsDir = None) -> dict[str, Any]:
     """List the models."""
     from model_core.cli.list_models import describe_models, print_models
 
     cards = describe_models(models_dir)
-    if json_:
-        print_json({"models": cards})
-    else:
-        print_models(cards)
+    print_models(cards)
+    return {"models": cards}
 
 
 @bench.command("sampling")
@@ -536,8 +531,7 @@ def bench_sampling(
         ),
     ] = 1,
     device: Device = "cpu",
-    json_: Json = False,
-) -> None:
+) -> dict[str, Any]:
     """Measure the time of drawing, and compare it with the time of one teacher-forced
     pass."""
     from model_core.measures.speed import measure
@@ -549,8 +543,7 @@ def bench_sampling(
         f"{1000 * facts['first_row_p50_s']:.1f} ms; naive {facts['naive_s']:.1f} s (one step, multiplied)",
         err=True,
     )
-    if json_:
-        print_json(facts)
+    return facts
 
 
 @gpu.command("check")

@@ -8,15 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import typer
 from typer.testing import CliRunner
 
-import model_core.cli.verbs
 from model_core import sample, untrained
 from model_core.errors import DataError
 from model_core.measures.entropy import entropies
 from model_core.measures.likelihood import log_likelihood
 from model_core.models import Model, save_model
+from pixelrnn.verbs import root
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +71,6 @@ def test_the_command_tells_the_interval(source: Model, tmp_path: Path) -> None:
         tmp_path / "images.npz",
         test=sample(source, 300, seed=2)[:, 0].numpy().astype(np.uint8),
     )
-    app = typer.Typer()
-    model_core.cli.verbs.register(app)
     words = [
         "entropy",
         "source",
@@ -82,7 +79,7 @@ def test_the_command_tells_the_interval(source: Model, tmp_path: Path) -> None:
         "--data",
         tmp_path / "images.npz",
     ]
-    result = CliRunner().invoke(app, [*map(str, words), "--json"])
+    result = CliRunner().invoke(root, [*map(str, words), "--json"])
     assert result.exit_code == 0, result.output
     facts = json.loads(result.stdout.splitlines()[-1])
     assert facts["images"] == 300

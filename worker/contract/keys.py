@@ -86,9 +86,10 @@ write, `written` = bytes that were ever sent with jobs, `busy_since` = time up t
 BUSY is counted."""
 
 QUEUE_WORK = "px:queue_work"
-"""Hash: key of a queue -> values that its open jobs still have to draw. The sum may differ
-from `work` of LOAD until no job is open: jobs that an API of 0.4.0 accepted, or that
-were lost, are not counted here, and workers of 0.4.0 do not subtract what they draw."""
+"""Hash: key of a queue -> values that its open jobs still have to draw. All values
+together may differ from `work` of LOAD: jobs that an API of 0.4.0 accepted are missing
+here, and values that workers of 0.4.0 drew, or of jobs that were lost, are still here.
+It is deleted when no job is open."""
 
 ROOM = "px:room"
 """Hash: job id -> bytes that the open job will still write. `room` in LOAD is their
