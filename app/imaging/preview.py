@@ -32,14 +32,14 @@ _TONES = {"o": 1.0, "-": 0.75, ".": 0.28}
 as its middle."""
 
 
-def preview_of(picture: bytes) -> bytes:
+def preview_of(picture: bytes, words: str = _WORDS) -> bytes:
     """Return a PNG of WIDTH x HEIGHT with the picture, enlarged as far as it fits, beside
-    _WORDS. Of a picture that does not fit only the middle is shown.
+    the words. Of a picture that does not fit only the middle is shown.
 
     picture: a complete image file.
     """
     with Image.open(io.BytesIO(picture)) as small:
-        return _on_paper(_cropped(small))
+        return _on_paper(_cropped(small), words)
 
 
 def half_preview_of(canvas: Canvas, words: str = _WORDS) -> bytes:
@@ -53,7 +53,7 @@ def half_preview_of(canvas: Canvas, words: str = _WORDS) -> bytes:
     return _on_paper(half, words)
 
 
-def plain_preview() -> bytes:
+def plain_preview(words: str = _WORDS) -> bytes:
     """Return the preview of a model without a picture: the project's logo."""
     sign = Image.new("RGB", (len(_GLYPH[0]) + 2, len(_GLYPH) + 2), _BLUE)
     for y, row in enumerate(_GLYPH):
@@ -61,7 +61,7 @@ def plain_preview() -> bytes:
             share = _TONES[letter]
             tone = tuple(round(255 * share + part * (1 - share)) for part in _BLUE)
             sign.putpixel((x + 1, y + 1), tone)
-    return _on_paper(sign)
+    return _on_paper(sign, words)
 
 
 def _cropped(picture: Image.Image) -> Image.Image:
@@ -73,7 +73,7 @@ def _cropped(picture: Image.Image) -> Image.Image:
     return picture.crop((left, top, left + width, top + height)).convert("RGB")
 
 
-def _on_paper(small: Image.Image, words: str = _WORDS) -> bytes:
+def _on_paper(small: Image.Image, words: str) -> bytes:
     scale = _SIDE // max(small.size)
     large = small.resize(
         (scale * small.width, scale * small.height), Image.Resampling.NEAREST

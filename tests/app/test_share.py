@@ -42,6 +42,15 @@ class Faces(HTMLParser):
             self.said[name] = found.get("content") or ""
 
 
+def preview(client: httpx.Client, address: str) -> bytes:
+    """The preview at this address, which is a picture."""
+    answer = client.get(address)
+    assert answer.status_code == 200, answer.text
+    with Image.open(io.BytesIO(answer.content)) as picture:
+        assert picture.size == (1200, 630)
+    return answer.content
+
+
 def test_link_says_what_it_is_and_leads_to_the_page(client: httpx.Client) -> None:
     """Every word of the recipe goes on to the page, which draws it again."""
     answer = client.get("/s", params=RECIPE)
@@ -98,9 +107,9 @@ def test_link_to_bets_shows_their_picture_half_drawn(
     assert [picture.getpixel((300, y)) == fog for y in (200, 450)] == [False, True]
     client.delete(f"/jobs/{job}")
     plain = "/s/preview.png?model=grey"
-    said_so = client.get(said["og:image"]).content
-    assert said_so == client.get(f"{plain}&away=12.5").content
-    assert said_so != client.get(plain).content
+    said_so = preview(client, said["og:image"])
+    assert said_so == preview(client, f"{plain}&away=12.5")
+    assert said_so != preview(client, plain)
     assert client.get("/s/bet", params={**bets, "job": "../x"}).status_code == 422
 
 
@@ -112,8 +121,10 @@ def test_link_to_invented_characters_says_how_many_were_found(
     said = Faces(client.get("/s/real", params=finds).text).said
     assert said["refresh"] == "0; url=/#real/model=grey&seed=20260119&found=5"
     assert "I found 5 of 6. You?" in said["og:description"]
-    plain = client.get("/s/preview.png?model=grey").content
-    assert client.get(said["og:image"]).content != plain
+    plain = preview(client, "/s/preview.png?model=grey")
+    assert preview(client, said["og:image"]) != plain
+    drawn = preview(client, "/s/preview.png?model=characters")
+    assert preview(client, "/s/preview.png?model=characters&found=5") != drawn
     assert client.get("/s/real", params={**finds, "found": 7}).status_code == 422
 
 
