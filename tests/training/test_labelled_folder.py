@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-import model_core.cli.verbs
 from model_core.errors import ConfigError, DataError
 from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, train
+from pixelrnn.verbs import root
 
 KINDS = ("apples", "bears", "cats")
 
@@ -58,8 +57,6 @@ def colours(kinds: Path, tmp_path: Path) -> Path:
 
 
 def invoke(*words: object) -> Result:
-    root = typer.Typer()
-    model_core.cli.verbs.register(root)
     return CliRunner().invoke(root, [str(word) for word in words])
 
 
