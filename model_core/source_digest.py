@@ -10,7 +10,7 @@ does.
 import ast
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 _IGNORED_FIELDS = {"kind", "type_comment"}
@@ -50,21 +50,24 @@ def files_imported_by(module: str, directory: Path, package: str) -> list[Path]:
     return sorted(found)
 
 
-def _imports(file: Path, directory: Path, package: str) -> Iterator[str]:
-    """Yield the modules of the package that this file names in its imports."""
+@functools.cache
+def _imports(file: Path, directory: Path, package: str) -> list[str]:
+    """Return the modules of the package that this file names in its imports."""
+    names: list[str] = []
     for node in ast.walk(_tree(file)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.startswith(f"{package}."):
-                    yield alias.name.removeprefix(f"{package}.")
+                    names.append(alias.name.removeprefix(f"{package}."))
         elif isinstance(node, ast.ImportFrom) and node.module == package:
             for alias in node.names:
                 is_module = (directory / f"{alias.name}.py").exists()
-                yield alias.name if is_module else "__init__"
+                names.append(alias.name if is_module else "__init__")
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
             f"{package}."
         ):
-            yield (node.module or "").removeprefix(f"{package}.")
+            names.append((node.module or "").removeprefix(f"{package}."))
+    return names
 
 
 @functools.cache
