@@ -94,13 +94,6 @@ class Stack:
         while not self.first_rows([job_id], block_ms=1000):
             pass
 
-    def worker_logs(self) -> dict[str, str]:
-        """The log of each worker, by its name."""
-        return {
-            log.stem: log.read_text()
-            for log in (self._data / "logs").glob("worker-*.log")
-        }
-
     def occupancy(self) -> float:
         """Images in a step, as the worker said last. RuntimeError, with the end of its log, when it did not."""
         lines = (self._data / "logs" / "worker-0.log").read_text().splitlines()

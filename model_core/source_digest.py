@@ -10,7 +10,7 @@ does.
 import ast
 import functools
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _IGNORED_FIELDS = {"kind", "type_comment"}
@@ -50,24 +50,25 @@ def files_imported_by(module: str, directory: Path, package: str) -> list[Path]:
     return sorted(found)
 
 
-@functools.cache
-def _imports(file: Path, directory: Path, package: str) -> list[str]:
-    """Return the modules of the package that this file names in its imports."""
-    names: list[str] = []
-    for node in ast.walk(_tree(file)):
+def _imports(file: Path, directory: Path, package: str) -> Iterator[str]:
+    """Yield the modules of the package that this file names in its imports."""
+    for node in _import_statements(file):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if alias.name.startswith(f"{package}."):
-                    names.append(alias.name.removeprefix(f"{package}."))
-        elif isinstance(node, ast.ImportFrom) and node.module == package:
+                    yield alias.name.removeprefix(f"{package}.")
+        elif node.module == package:
             for alias in node.names:
                 is_module = (directory / f"{alias.name}.py").exists()
-                names.append(alias.name if is_module else "__init__")
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
-            f"{package}."
-        ):
-            names.append((node.module or "").removeprefix(f"{package}."))
-    return names
+                yield alias.name if is_module else "__init__"
+        elif (node.module or "").startswith(f"{package}."):
+            yield (node.module or "").removeprefix(f"{package}.")
+
+
+@functools.cache
+def _import_statements(file: Path) -> list[ast.Import | ast.ImportFrom]:
+    nodes = ast.walk(_tree(file))
+    return [node for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 @functools.cache

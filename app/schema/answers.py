@@ -221,8 +221,7 @@ def _example_without_defaults(schema: dict[str, Any]) -> None:
 
 
 class Job(_JobFields):
-    """A request and its state. Fields that show an option are there if jobs of its kind
-    have that option."""
+    """A request and its state. Jobs of a kind have the fields of that kind's options."""
 
     model_config = ConfigDict(json_schema_extra=_example_without_defaults)
     created_at: datetime

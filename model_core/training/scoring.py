@@ -170,13 +170,16 @@ def writable_directory(name_or_path: str, models_dir: Path | None) -> Path:
 
 def keep_score(directory: Path, split: str, score: Score) -> None:
     """Write a score into the card of the model in `directory`, without the speed, which
-    is that of this machine. A score of the test split becomes the members' own, too.
+    is that of this machine. A score of the test split becomes the members' own, too. How
+    probable the model finds its own draws (`draws`) stays.
 
     Raises ModelError, and leaves the card as it was, if it cannot be read or written.
     """
     card = Card.read(directory / CARD)
     scores = {"split": split, **score.to_dict()}
     del scores["images_per_s"]
+    if "draws" in card.scores:
+        scores["draws"] = card.scores["draws"]
     members = tuple(_with_score(member, split, score) for member in card.members)
     replace(card, scores=scores, members=members).keep(directory)
 

@@ -125,16 +125,21 @@ def test_only_the_best_weights_have_the_best_score(
 def test_a_score_is_kept_in_the_card_and_the_weights_stay(
     recipe: Recipe, tmp_path: Path, stripes: Path
 ) -> None:
-    """The card gains its scores; the model still loads, with the same digest."""
+    """The card gains its scores, and keeps the one of the model's own draws; the model still
+    loads, with the same digest."""
     train(RunRequest(recipe, tmp_path / "stripes"))
     directory = publish(tmp_path / "stripes" / "best.safetensors", tmp_path / "models")
     before = Card.read(directory / "card.json")
     score = score_model(load_model(directory), stripes, "test", limit=5)
     keep_score(directory, "test", score)
+    scores = Card.read(directory / "card.json").scores
+    replace(before, scores={**scores, "draws": {"nats": 9.5}}).keep(directory)
+    keep_score(directory, "test", score)
     after = load_model(directory).card
     assert after.sha256 == before.sha256
     assert after.scores["images"] == 5
     assert after.scores["nats"] == score.nats
+    assert after.scores["draws"] == {"nats": 9.5}
     assert (
         json.loads((directory / "card.json").read_text())["scores"]["split"] == "test"
     )
