@@ -89,7 +89,9 @@ class Models:
             self._merged[name] = _merged(name, workers), _owners(name, workers)
         model, owners = self._merged.get(name, (None, set()))
         if model is None or not all(_sees(caller, owner) for owner in owners):
-            raise UnknownModelError(_unknown(field, name, workers, caller))
+            is_shipped = await self.is_shipped(name, "")
+            unknown = _unknown(name, is_shipped, workers, caller)
+            raise UnknownModelError(f"{field}: {unknown}")
         return model
 
     async def find_version(self, name: str, identity: str, caller: Caller) -> Model:
@@ -286,14 +288,13 @@ def _names(workers: list[WorkerInfo], caller: Caller | None) -> list[str]:
     ]
 
 
-def _unknown(field: str, name: str, workers: list[WorkerInfo], caller: Caller) -> str:
-    """Return the message for an unknown model, with the reason if a worker has refused
-    it."""
+def _unknown(
+    name: str, is_shipped: bool, workers: list[WorkerInfo], caller: Caller
+) -> str:
+    """Return the message for a model that no worker serves, with the reason if it is
+    known."""
     names = _names(workers, caller)
-    # The nearest name comes first, because there may be dozens.
-    near = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    expected = f"{hint}expected one of: {', '.join(names)}"
+    expected = f"expected one of: {', '.join(names)}"
     reasons = (
         one.reason
         for worker in workers
@@ -301,8 +302,16 @@ def _unknown(field: str, name: str, workers: list[WorkerInfo], caller: Caller) -
         if one.name == name and _sees(caller, one.owner)
     )
     reason = next(reasons, None)
-    why = "" if reason is None else f"refused: {reason}; "
-    return f"{field}: {why}{expected}"
+    if reason is not None:
+        return f"refused: {reason}; {expected}"
+    if is_shipped:
+        return (
+            f"{name} is in the models directory, but no worker loads it "
+            f"(PIXELRNN_MODELS); {expected}"
+        )
+    # The nearest name comes first, because there may be dozens.
+    near = difflib.get_close_matches(name, names, 1)
+    return f"did you mean {near[0]}? {expected}" if near else expected
 
 
 def _nobody() -> NoWorkerError:

@@ -202,6 +202,12 @@ def test_answer_is_404_with_the_names_when_no_worker_holds_the_model(
         assert is_problem(answer, 404)["detail"] == expected
     problem = is_problem(client.post("/sample", json={"model": "zzz"}), 404)
     assert problem["detail"] == "model: expected one of: colour, grey"
+    worker.reserve(zzz="9" * 64)
+    problem = is_problem(client.post("/sample", json={"model": "zzz"}), 404)
+    assert problem["detail"] == (
+        "model: zzz is in the models directory, but no worker loads it "
+        "(PIXELRNN_MODELS); expected one of: colour, grey"
+    )
 
 
 @pytest.mark.parametrize(
