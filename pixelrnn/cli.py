@@ -31,6 +31,9 @@ def main() -> None:
     make_importable()
     from pixelrnn.verbs import root
 
+    options = [word.partition("=")[0] for word in sys.argv[2:]]
+    if sys.argv[1:2] == ["train"] and "--url" in options:
+        sys.argv.insert(1, "remote")
     try:
         code = root(standalone_mode=False)
     except TyperException as error:

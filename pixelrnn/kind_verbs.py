@@ -48,7 +48,14 @@ EXIT_NOT_ALL_WELL = 1
 MOST = 1024
 """The most images that one command draws; a service may allow fewer."""
 
-Url = Annotated[str, typer.Option(envvar="PIXELRNN_URL", help="Where the service is.")]
+Url = Annotated[
+    str,
+    typer.Option(
+        envvar="PIXELRNN_URL",
+        help="Where the service is. \\[default: port 8000 of this machine]",
+        show_default=False,
+    ),
+]
 Key = Annotated[
     str | None,
     typer.Option(envvar="PIXELRNN_KEY", help="Your key, where keys are asked for."),

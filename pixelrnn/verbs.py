@@ -119,8 +119,12 @@ def up(
         int | None,
         typer.Option(
             min=16,
+            metavar="MIB",
             envvar="PIXELRNN_REDIS_MEMORY_MIB",
-            help="What the embedded server may use. \\[default: a quarter of this machine's memory]",
+            # With brackets the name is too long for a terminal of 80 columns.
+            show_envvar=False,
+            help="Memory of the embedded server, as PIXELRNN_REDIS_MEMORY_MIB sets it. "
+            "\\[default: a quarter of this machine's memory]",
         ),
     ] = None,
 ) -> None:

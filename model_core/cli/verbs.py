@@ -114,7 +114,7 @@ def train(
             min=1,
             metavar="UPDATES",
             help="With --resume: let the learning rate fall to 0 over this many updates, "
-            "and end. For training.schedule=stable.",
+            "and end. For the schedule stable.",
         ),
     ] = None,
     mirrors: Annotated[
@@ -134,7 +134,10 @@ def train(
     ] = False,
 ) -> dict[str, Any] | None:
     """Train a network from pictures for some minutes, or from a recipe. Ctrl-C stops it
-    without loss, and --resume continues it."""
+    without loss, and --resume continues it.
+
+    With --url a service trains, by the options of `pixelrnn remote train`.
+    """
     _expect_pictures_or_recipe(config)
     with if_slow(_say_once, f"preparing to train by {config}"):
         from model_core.cli.train_pictures import are_pictures, train_pictures
@@ -219,9 +222,11 @@ def _expect_pictures_or_recipe(path: Path) -> None:
     recipes = sorted(recipe.stem for recipe in shipped.RECIPES.glob("*.toml"))
     if path.exists() or str(path) in recipes:
         return
-    # Names alone are compared: two long paths of one folder are always similar.
+    # Names alone are compared: two long paths of one folder are always similar. No
+    # folder is a guess at a file.
     beside = path.parent.iterdir() if path.parent.is_dir() else ()
-    known = {one.name: str(one) for one in beside} | {name: name for name in recipes}
+    known = {one.name: str(one) for one in beside if one.suffix == path.suffix}
+    known |= {name: name for name in recipes}
     near = [known[name] for name in difflib.get_close_matches(path.name, known, 1)]
     hint = (
         f"did you mean {near[0]}?"

@@ -272,7 +272,6 @@ def test_pictures_are_trained_on_by_the_command_and_by_the_client(
     """The service serves what came of them as soon as the training has ended; one that
     is canceled leaves its name free; both clients can."""
     done = pixelrnn(
-        "remote",
         "train",
         pictures,
         "--name",

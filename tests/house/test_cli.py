@@ -40,12 +40,13 @@ VERBS += (
 )
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [*VERBS, "remote train"])
 def test_verb_has_help(verb: str) -> None:
-    """`pixelrnn VERB --help` explains itself."""
-    result = ended(verb, "--help")
+    """`pixelrnn VERB --help` explains itself, and cuts no word in 80 columns."""
+    result = ended(*verb.split(), "--help", COLUMNS="80")
     assert result.returncode == 0
     assert "Usage:" in result.stdout
+    assert "…" not in result.stdout
 
 
 def test_help_lists_every_verb() -> None:
@@ -83,6 +84,7 @@ def test_bad_input_is_one_line(arguments: list[str], complaint: str) -> None:
     [
         ("photoz", "did you mean photos?"),
         ("photos/nowhere", "expected a folder of pictures"),
+        ("photos/three.npz", "expected a folder of pictures"),
         ("mnist-pixelcn", "did you mean mnist-pixelcnn?"),
         ("nothing-like-it", "expected a folder of pictures, an .npz file or a recipe"),
     ],
