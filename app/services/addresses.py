@@ -149,7 +149,11 @@ class Addresses:
             found = self._models.find_version(address.model, address.identity, caller)
         else:
             found = self._models.find_for(_SAMPLE.word, address.model, caller)
-        model = await found
+        try:
+            model = await found
+        except UnknownModelError:
+            # Its message names other models, which a caller without a key may not see.
+            raise _no_addresses("no worker serves it to everybody") from None
         if not model.identity:
             raise NoWorkerError("a worker of an earlier version serves this model")
 

@@ -99,7 +99,7 @@ class Models:
         newest or not.
 
         Raises NoWorkerError if no worker runs, and OldIdentityError if no worker serves
-        such a model that the caller sees.
+        such a model that the caller sees, or if it was deleted.
         """
         workers = (await self._fleet.now()).known
         if not workers:
@@ -108,7 +108,9 @@ class Models:
             card
             for worker in workers
             for card in worker.models
-            if card.name == name and card.identity.startswith(identity)
+            if card.name == name
+            and card.identity.startswith(identity)
+            and await self._is_there(card, caller)
         ]
         if not cards or name not in _names(workers, caller):
             raise OldIdentityError(

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -160,7 +161,7 @@ def test_refusals_say_what_was_expected(
         ("faces/a.png?temperature=nan", 422, "finite"),
         ("faces/a.png?label=cow", 422, "label"),
         ("faces/a.png?colour=1", 422, "expected one of"),
-        ("gone/a.png", 404, "expected one of"),
+        ("gone/a.png", 404, "no worker serves"),
         (f"gone@{IDENTITY}/a.png", 410, "no worker serves"),
         ("faces@ffffffffffff/a.png", 410, "no worker serves"),
     ):
@@ -247,6 +248,37 @@ def test_drawing_that_takes_long_goes_on(
     assert client.get(f"{PINNED}/slow.png").status_code == 200
 
 
+def test_failed_drawing_says_why_and_is_not_kept(
+    client: httpx.Client, faces: HandWorker
+) -> None:
+    """The next request after its job has expired draws it."""
+    path = f"{PINNED}/a.png"
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(client.get, path)
+        eventually(lambda: faces.redis.llen(keys.RQ_QUEUE + keys.QUEUE))
+        spec = faces.take()
+        faces.settle(spec, "failed", {"type": "t", "title": "t", "detail": "it broke"})
+        assert answer.result().status_code == 424
+    refusal(client, path, 424, "could not be drawn: it broke")
+    faces.redis.delete(keys.job(spec.id), keys.events(spec.id))
+    assert drawn(faces, client, path).status_code == 200
+
+
+def test_deleted_model_has_no_pictures(
+    redis_url: str, faces: HandWorker, tmp_path: Path
+) -> None:
+    """Nor do workers that have not noticed it yet draw them again."""
+    added = tmp_path / "models" / "faces"
+    added.mkdir(parents=True)
+    (added / "card.json").write_text("{}")
+    faces.announce(FACES.model_copy(update={"job": "job"}), GREY)
+    with speaking(offering(redis_url, added_dir=tmp_path)) as client:
+        assert drawn(faces, client, f"{PINNED}/a.png").status_code == 200
+        assert client.delete("/models/faces").status_code == 204
+        assert faces.redis.hlen(keys.ADDRESSES) == 0
+        refusal(client, f"{PINNED}/a.png", 410, "no worker serves")
+
+
 @pytest.mark.parametrize("mib", [0, 1])
 def test_budget_is_kept(redis_url: str, faces: HandWorker, mib: int) -> None:
     """The least recently used go first; with 0 pictures are drawn and not kept."""
@@ -274,8 +306,8 @@ def test_with_keys_only_shared_models_are_open(
     with speaking(given) as client:
         assert client.get("/p/faces/a.png").status_code == 302
         assert drawn(faces, client, f"{PINNED}/a.png").status_code == 200
-        refusal(client, "/p/mine/a.png", 404, "expected one of")
-        assert "mine" not in client.get("/p/mine/a.png").text
+        refusal(client, "/p/mine/a.png", 404, "no worker serves it to everybody")
+        assert "grey" not in client.get("/p/mine/a.png").text
         refusal(client, f"/p/mine@{IDENTITY}/a.png", 410, "no worker serves")
         for path in ("/p/grey/a.png", "/p/faces", "/p/facesx/a.png", "/models"):
             closed = client.get(path)
