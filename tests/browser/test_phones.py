@@ -43,12 +43,12 @@ def test_what_is_drawn_comes_first(
         base_url=site.service.url, viewport=viewport, has_touch=True, is_mobile=True
     )
     phone = Site(context, site.service)
-    for view in ("watch", "bet", "ink"):
+    for view, drawn in (("watch", ".easel"), ("bet", ".easel"), ("ink", ".sheet")):
         phone.page.goto("about:blank")
         phone.page.goto(f"/#{view}")
         phone.page.locator("#fleet[data-state=ready]").wait_for()
         phone.page.locator("section.view:visible:not(.pending)").wait_for()
-        canvas = phone.view.locator(":is(.easel, .sheet) > canvas:visible")
+        canvas = phone.view.locator(f"{drawn} > canvas:visible")
         assert canvas.bounding_box()["y"] <= 150, view
         for tab in phone.page.locator(".tabs a").all():
             box = tab.bounding_box()

@@ -217,13 +217,14 @@ async function route() {
     other.hidden = other !== section(wanted);
     if (isLeft) instances.get(other)?.then((left) => left?.leave?.());
   }
-  delete document.documentElement.dataset.elsewhere;
   if (jobId) lastPlaces.set(wanted, address);
   showRoom(wanted);
   const view = await instanceOf(wanted);
   // The reader may have gone elsewhere while the code was fetched.
   if (location.hash !== address) return;
-  view?.open(jobId, further, name);
+  // The pad is fetched too: until it is there, nothing is shown that it would replace.
+  await view?.open(jobId, further, name);
+  delete document.documentElement.dataset.elsewhere;
   if (EARLIER[name]) {
     note(t("This page no longer has that view; the API does it: {call}.", { call: EARLIER[name] }));
     noticeHangsOn = "address";

@@ -92,7 +92,7 @@ export class DrawView {
   open(_place, _further, name) {
     if (this.#element.hidden) return;
     if (name === "watch" && this.#isInk) return this.#watch();
-    if (name === "ink" && !this.#isInk) return void this.#lay(null);
+    if (name === "ink" && !this.#isInk) return this.#lay(null);
     if (this.#isInk) return void this.#ink?.then((ink) => ink?.look());
     const isReady = this.#isReady(this.#model);
     if (isReady && !this.#player.isLive && !this.#player.isAsking) this.#drawAnother(false);
