@@ -97,8 +97,8 @@ async def get_addressed(
     except RefusedError as error:
         if not query.placeholder or error.problem.status != 503:
             raise
-        kept = {"Cache-Control": "no-store"}
-        return Response(_PLACEHOLDER, headers=kept, media_type=_SVG)
+        headers = {"Cache-Control": "no-store"}
+        return Response(_PLACEHOLDER, headers=headers, media_type=_SVG)
 
 
 async def _answer(
@@ -113,18 +113,17 @@ async def _answer(
     address, sent_name = _address(request, query)
     sent_query = parse_qsl(request.url.query, keep_blank_values=True)
     is_canonical = sent_name == address.name and sent_query == address.query
+    only = address
     picture = await addresses.kept(address)
-    if picture is not None and is_canonical:
-        return _picture(picture, address, if_none_match)
-
-    only, model = await addresses.canonical(address, caller)
-    if is_canonical and only == address:
-        picture = await _drawn(only, model, services, request)
+    if picture is None:
+        only, model = await addresses.canonical(address, caller)
+        is_canonical = is_canonical and only == address
+        # A redirect is no placeholder: what it leads to has to be there.
+        if is_canonical or (query.placeholder and await addresses.kept(only) is None):
+            picture = await _drawn(only, model, services, request)
+    if is_canonical and picture is not None:
         return _picture(picture, only, if_none_match)
 
-    # A redirect is no placeholder: what it leads to has to be there.
-    if query.placeholder and await addresses.kept(only) is None:
-        await _drawn(only, model, services, request)
     headers = {
         "Location": f"{services.settings.root_path}{only.path}",
         "Cache-Control": "public, max-age=300",

@@ -226,6 +226,8 @@ def test_kept_pictures_outlive_their_weights_and_not_their_model(
     assert (grey.status_code, grey.headers["content-type"]) == (200, "image/svg+xml")
     assert grey.headers["cache-control"] == "no-store"
     assert client.get(f"{PINNED}/old.png").status_code == 200
+    kept = client.get(f"{PINNED}/old.png?placeholder=1")
+    assert kept.headers["location"] == f"{PINNED}/old.png"
 
 
 def test_placeholder_is_no_second_address(
