@@ -22,7 +22,8 @@ def addressed(
     models_dir: Path | None = None,
 ) -> bytes:
     """Return the file of the picture of a name, with the bytes that a service answers
-    at `/p/MODEL/NAME.png` with the same versions of Pillow, zlib and libwebp.
+    at `/p/MODEL/NAME.png` with the same versions of Pillow, zlib and libwebp. Larger
+    pictures than a service draws are drawn, too.
 
     model: a loaded model, its name, or its directory.
     picture_format: png or webp.
@@ -32,8 +33,8 @@ def addressed(
     named: write the name into a PNG.
     models_dir: where models are found by name. Default: those that ship with it.
 
-    Raises ValueError for a name, format, scale, size or temperature that no address
-    has; PixelRNNError (model_core/errors.py) for a model that cannot be loaded, lacks
+    Raises ValueError for an invalid name, format, scale, size or temperature;
+    PixelRNNError (model_core/errors.py) for a model that cannot be loaded, lacks
     the label or the size, or is drawn by another arithmetic than `cpu-compiled`.
     """
     make_importable()
