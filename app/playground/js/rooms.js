@@ -65,7 +65,7 @@ export const ROOMS = [
       title: t("Teach"),
       lead: t("From pictures of yours a network learns, in minutes, to draw more like them; then it is served here."),
       empty: t(
-        "What the network draws appears here, better from minute to minute. Above, eight digits after one minute, after six and after an hour.",
+        "What the network draws appears here, better from minute to minute. Above, digits like those that a network learned from; then what it drew after one minute, after six and after an hour.",
       ),
       make: (element, shared) =>
         whenLoaded(import("./views/teach_view.js"), (view) => new view.TeachView(element, shared)),

@@ -62,7 +62,8 @@ export class TeachView {
     element.addEventListener("drop", (event) => this.#drop(event));
     this.#board = new TrainingBoard(shared);
     find(element, ".stage").append(this.#board.element);
-    find(element, ".empty > span").append(el("img", { alt: "", src: assetUrl("learning.webp") }));
+    const example = ["digits.png", "learning.webp"].map((name) => el("img", { alt: "", src: assetUrl(name) }));
+    find(element, ".empty > span").append(...example);
     shared.info.watch((info) => {
       off.hidden = !info || Boolean(info.training && info.training_minutes);
       for (const part of parts) part.hidden = !off.hidden;
