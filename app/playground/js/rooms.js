@@ -63,7 +63,7 @@ export const ROOMS = [
       place: "teach",
       needsService: true,
       title: t("Teach"),
-      lead: t("From pictures of yours a network learns, in minutes, to draw more like them; then it is served here."),
+      lead: t("A network learns from your pictures, in minutes, to draw more like them; then it is served here."),
       empty: t(
         "What the network draws appears here, better from minute to minute. Above, digits like those that a network learned from; then what it drew after one minute, after six and after an hour.",
       ),

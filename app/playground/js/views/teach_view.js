@@ -13,7 +13,7 @@ import { FieldTrouble, Unreachable } from "../service/problems.js";
 
 /** @import {Job, Shared} from "../types" */
 
-const PRIVACY = t("A model can draw pictures again that it learned from. The pictures are deleted after the training.");
+const PRIVACY = t("A model may reproduce pictures that it learned from. The pictures are deleted after the training.");
 const CREDIT = t("The emoji are Noto Emoji, by Google (Apache-2.0), made small and of 16 colours.");
 const OFF = t("Nothing is trained on this server: PIXELRNN_ADDED_DIR and PIXELRNN_TRAINING=1 switch it on.");
 
