@@ -1,6 +1,11 @@
 """What tests expect of answers, and read from them."""
 
+import io
+from collections.abc import Mapping
+from typing import Any
+
 import httpx
+from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 
@@ -17,6 +22,21 @@ def is_problem(answer: httpx.Response, status: int) -> dict:
     assert body["status"] == status
     assert body["type"].startswith("urn:pixelrnn:problem:")
     return body
+
+
+def picture_of(answer: httpx.Response) -> Image.Image:
+    return Image.open(io.BytesIO(answer.content))
+
+
+def submit_sample(
+    client: httpx.Client,
+    model: str = "grey",
+    headers: Mapping[str, str] | None = None,
+    **fields: object,
+) -> Any:
+    """The job that POST /sample answers with."""
+    answer = client.post("/sample", json={"model": model, **fields}, headers=headers)
+    return answer.raise_for_status().json()
 
 
 def metric(client: httpx.Client, name: str, **labels: str) -> float:

@@ -7,10 +7,7 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from tests.app.hand_worker import GREY, HandWorker
-from worker.contract import keys
-from worker.contract.cards import ModelCard, WorkerInfo
-from worker.contract.jobs import VERSION
+from tests.app.hand_worker import GREY
 from worker.contract.traits import Method
 
 FOUR = ("none", "flip_top_bottom", "flip_left_right", "rotate_180")
@@ -45,15 +42,3 @@ def post(
         **{name: str(value) for name, value in fields.items()},
     }
     return client.post("/complete", files=files, data=data, headers=headers)
-
-
-def announce(worker: HandWorker, *cards: ModelCard, version: int = VERSION) -> None:
-    info = WorkerInfo(
-        name=worker.name,
-        device="cpu",
-        slots=4,
-        models=cards,
-        started_at=1.0,
-        version=version,
-    )
-    worker.redis.set(keys.worker(worker.name), info.entry())

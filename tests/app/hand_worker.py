@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -38,6 +38,7 @@ SCALES = ModelCard(
     values=256,
     **_TOY,
 ).model_copy(update={"can": tuple(KINDS)})
+ERROR = {"type": "t", "title": "t", "detail": "d"}
 SCORER = GREY.model_copy(update={"name": "scorer", "can": ("sample", "score")})
 
 
@@ -128,9 +129,10 @@ class HandWorker:
         self,
         spec: JobSpec,
         status: str = "succeeded",
-        error: dict[str, str] | None = None,
+        error: Mapping[str, str] = ERROR,
     ) -> int:
-        text = json.dumps(error) if error else ""
+        """End a job; `error` is of one that failed."""
+        text = json.dumps(error) if status == "failed" else ""
         return self._run(scripts.SETTLE, spec.id, self.token, status, text)
 
     def settle_told(self, spec: JobSpec, summary: Summary, **kept: bytes) -> int:

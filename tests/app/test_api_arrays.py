@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from app.errors import RefusedError
 from app.imaging.npy import read_array
 from model_core.data.pixels import pixels_to_values, values_to_pixels
-from tests.app.answers import is_problem
+from tests.app.answers import is_problem, submit_sample
 from tests.app.hand_worker import GREY, SCALES, HandWorker, image_bytes
 from worker.contract import keys
 from worker.contract.kinds import KINDS
@@ -55,9 +55,7 @@ def test_drawn_images_come_as_values(client: httpx.Client, worker: HandWorker) -
     """All of a job by GET and by POST, or one; of the small stage too. Whole numbers below the model's, as the library
     has them."""
     key = {"Idempotency-Key": "arrays"}
-    job = client.post(
-        "/sample", json={"model": "four", "n": 3, "seed": 1}, headers=key
-    ).json()
+    job = submit_sample(client, model="four", n=3, seed=1, headers=key)
     spec = worker.draw()
     rows = np.stack(
         [
@@ -90,7 +88,7 @@ def test_drawn_images_come_as_values(client: httpx.Client, worker: HandWorker) -
             "detail"
         ]
     )
-    scales = client.post("/sample", json={"model": "scales"}).json()["links"]["image"]
+    scales = submit_sample(client, model="scales")["links"]["image"]
     worker.draw()
     assert array_of(
         client.get(scales, params={"format": "npy", "stage": "small"})
@@ -192,7 +190,7 @@ def test_a_hole_is_given_by_negative_numbers_or_by_a_mask(
 def test_several_pictures_are_one_array(
     client: httpx.Client, worker: HandWorker
 ) -> None:
-    """POST /encode takes as many as a job has images, in one array or in several; a grey picture may be flat."""
+    """The body may be an array of several; a grey picture may be flat."""
     several = np.stack([VALUES, (VALUES + 1) % 4, (VALUES + 2) % 4])
     job = client.post(
         "/encode", params={"model": "four"}, content=npy(several), headers=TYPED
@@ -201,15 +199,6 @@ def test_several_pictures_are_one_array(
     assert worker.redis.hget(keys.image(worker.take().id), "pixels") == b"".join(
         map(pixels_of, several)
     )
-    files = [("image", ("i", npy(several))), ("image", ("i", npy(VALUES)))]
-    assert client.post("/encode", data={"model": "four"}, files=files).json()["n"] == 4
-    many = client.post(
-        "/encode",
-        params={"model": "four"},
-        content=npy(np.zeros((65, 3, 3, 2), int)),
-        headers=TYPED,
-    )
-    assert "at most 64" in is_problem(many, 422)["detail"]
     worker.announce(GREY.model_copy(update={"can": tuple(KINDS)}))
     flat = client.post(
         "/score",

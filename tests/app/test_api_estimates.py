@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from app.schema.event_data import EstimateEvent
-from tests.app.completions import POSTERIOR, announce, post
+from tests.app.completions import POSTERIOR, post
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.live import Event, events_of
 from worker.contract import keys
@@ -22,7 +22,7 @@ LARGE = POSTERIOR.model_copy(
 
 @pytest.fixture
 def posterior(worker: HandWorker) -> HandWorker:
-    announce(worker, GREY, POSTERIOR, LARGE)
+    worker.announce(GREY, POSTERIOR, LARGE)
     return worker
 
 

@@ -4,7 +4,6 @@ import contextlib
 import http.client
 import signal
 import socket
-import threading
 import time
 from collections.abc import AsyncIterator
 from unittest.mock import Mock
@@ -15,7 +14,8 @@ from fastapi import Response
 
 from app.routes.streams import StreamedResponse
 from app.settings import Settings
-from tests.app.hand_worker import HandWorker, eventually, row_bytes
+from tests.app.answers import submit_sample
+from tests.app.hand_worker import HandWorker, row_bytes
 from tests.app.live import Event, events_of, process_serving, serving, speaking
 from worker.contract import scripts
 from worker.contract.events import RowDrawn, row_entry
@@ -24,9 +24,7 @@ TERMINAL = ("done", "error", "canceled")
 
 
 def submit(client: httpx.Client, n: int = 1) -> str:
-    return client.post("/sample", json={"model": "grey", "n": n, "seed": 3}).json()[
-        "links"
-    ]["self"]
+    return submit_sample(client, n=n, seed=3)["links"]["self"]
 
 
 def read_all(client: httpx.Client, link: str, **options: dict) -> list[Event]:
@@ -143,11 +141,7 @@ def test_stream_ends_once_when_the_job_does_not_succeed(
     link = submit(client)
     spec = worker.take()
     worker.rows(spec, (0, 0))
-    worker.settle(
-        spec,
-        status,
-        {"type": "t", "title": "t", "detail": "d"} if status == "failed" else None,
-    )
+    worker.settle(spec, status)
     events = read_all(client, link)
     assert [e.name for e in events if e.name in TERMINAL] == [name]
     assert (events[-1].name, events[-1].data["status"]) == (name, status)
@@ -196,25 +190,6 @@ def test_comments_keep_the_stream_open_when_nothing_happens(
         assert [next(events).name for _ in range(2)] == ["comment", "comment"]
 
 
-def test_seats_come_back_when_readers_leave(redis_url: str, worker: HandWorker) -> None:
-    """Streams are bounded: one too many gets 503, and a reader that leaves frees its seat."""
-    settings = Settings(redis_url=redis_url, port=0, max_streams=1)
-    with (
-        serving(settings) as (url, running),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
-        link = submit(client)
-        with client.stream("GET", f"{link}/events") as response:
-            events = events_of(response)
-            next(events)
-            refused = client.get(f"{link}/events")
-            assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
-        seats = running.config.app.state.services.seats
-        eventually(lambda: seats.in_use == 0)
-        worker.draw()
-        assert read_all(client, link)[-1].name == "done"
-
-
 def test_reader_is_kept_while_it_takes_a_little(redis_url: str) -> None:
     """Only one that takes nothing is let go, whatever the size of a chunk."""
     body = bytes(range(256)) * 1600
@@ -253,52 +228,11 @@ def test_reader_is_kept_while_it_takes_a_little(redis_url: str) -> None:
     assert taken == body
 
 
-def test_stream_outlives_redis_trouble_when_it_is_short(
-    client: httpx.Client, worker: HandWorker
-) -> None:
-    """Killed connections are made again, and nothing is missed."""
-    link = submit(client)
-    with client.stream("GET", f"{link}/events") as response:
-        events = events_of(response)
-        next(events)
-        worker.redis.execute_command(
-            "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"
-        )
-        drawing = threading.Timer(0.1, worker.draw)
-        drawing.start()
-        names = [event.name for event in events]
-        drawing.join()
-    assert names.count("row") == 4
-    assert names[-1] == "done"
-
-
-def test_server_exits_and_says_so_when_a_stream_is_open(
-    redis_url: str, worker: HandWorker
-) -> None:
-    """SIGTERM ends a real server within seconds; its reader is told to come back, without an id."""
-    with (
-        process_serving(redis_url) as (process, address),
-        httpx.Client(base_url=address, timeout=60) as client,
-    ):
-        with client.stream("GET", f"{submit(client)}/events") as response:
-            events = events_of(response)
-            next(events)
-            process.send_signal(signal.SIGTERM)
-            closing = next(events)
-            assert (closing.name, closing.id, closing.retry) == (
-                "server-stopping",
-                None,
-                "1000",
-            )
-            assert closing.data == {"type": "server-stopping"}
-            assert next(events, None) is None
-        assert process.wait(60) in (0, -signal.SIGTERM)
-
-
 def test_all_streams_end_well_when_there_are_many(
     redis_url: str, worker: HandWorker
 ) -> None:
-    """Two hundred readers, also of rows that are coming: each gets the hint and a whole body, and the server exits."""
+    """SIGTERM ends a real server within seconds. Two hundred readers, also of rows that are coming, are told to come
+    back, without an id, and get a whole body."""
     with (
         process_serving(redis_url) as (process, address),
         httpx.Client(base_url=address, timeout=60) as client,
@@ -315,7 +249,12 @@ def test_all_streams_end_well_when_there_are_many(
             )
         for reader in readers:
             assert reader.recv(100).startswith(b"HTTP/1.1 200")
-        process.send_signal(signal.SIGTERM)
+        with client.stream("GET", f"{link}/events") as response:
+            process.send_signal(signal.SIGTERM)
+            *_, closing = events_of(response)
+        assert closing == Event(
+            "server-stopping", {"type": "server-stopping"}, None, "1000"
+        )
         for reader in readers:
             with reader, reader.makefile("rb") as body:
                 text = body.read()

@@ -12,7 +12,7 @@ from PIL import Image
 from app.imaging import archive, render
 from app.imaging.render import MAX_SIDE
 from app.routes.pictures import ImageQuery
-from tests.app.answers import is_problem
+from tests.app.answers import is_problem, picture_of, submit_sample
 from tests.app.hand_worker import GREY, SCALES, HandWorker, eventually, image_bytes
 from tests.app.pictures import grey, png
 from worker.contract.jobs import JobSpec
@@ -24,9 +24,7 @@ SAFARI = "image/webp,image/avif,image/jxl,video/*;q=0.8,image/png,image/svg+xml,
 def drawn(
     client: httpx.Client, worker: HandWorker, model: str = "colour", n: int = 1
 ) -> tuple[str, JobSpec]:
-    link = client.post("/sample", json={"model": model, "n": n, "seed": 3}).json()[
-        "links"
-    ]["image"]
+    link = submit_sample(client, model=model, n=n, seed=3)["links"]["image"]
     return link, worker.draw()
 
 
@@ -42,7 +40,7 @@ def test_webp_has_the_pixels_of_the_png(
             200,
             "image/webp",
         )
-        picture = Image.open(io.BytesIO(answer.content))
+        picture = picture_of(answer)
         assert picture.format == "WEBP"
         assert picture.convert(
             "L" if model == "grey" else "RGB"
@@ -56,7 +54,7 @@ def test_jpeg_is_near_and_not_the_same(
     link, spec = drawn(client, worker)
     answer = client.get(link, params={"format": "jpeg", "scale": 8})
     assert answer.headers["content-type"] == "image/jpeg"
-    picture = Image.open(io.BytesIO(answer.content))
+    picture = picture_of(answer)
     assert (picture.format, picture.size) == ("JPEG", (8 * spec.width, 8 * spec.height))
     pixels = picture.resize((spec.width, spec.height), Image.Resampling.BOX).tobytes()
     assert (
@@ -157,26 +155,6 @@ def test_given_picture_has_a_name_too(client: httpx.Client, worker: HandWorker) 
     assert said == f'inline; filename="{link.rpartition("/")[2]}-given-mask.png"'
 
 
-def test_picture_is_answered_in_the_format_that_a_post_accepts(
-    client: httpx.Client, worker: HandWorker
-) -> None:
-    """As GET would."""
-    key = {"Idempotency-Key": "k-format"}
-    client.post("/sample", json={"model": "grey"}, headers=key)
-    worker.draw()
-    answer = client.post(
-        "/sample",
-        json={"model": "grey"},
-        headers={**key, "Accept": "image/webp", "Prefer": "wait"},
-    )
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
-    link = answer.headers["location"]
-    assert (
-        answer.content == client.get(f"{link}/image", params={"format": "webp"}).content
-    )
-    assert answer.headers["content-disposition"].endswith('-0.webp"')
-
-
 def test_archive_has_every_picture_byte_for_byte(
     client: httpx.Client, worker: HandWorker
 ) -> None:
@@ -204,9 +182,7 @@ def test_archive_has_what_is_drawn_so_far(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """Samples without a row are left out; 409 while there is none. Such an archive is not kept."""
-    link = client.post("/sample", json={"model": "grey", "n": 3}).json()["links"][
-        "image"
-    ]
+    link = submit_sample(client, n=3)["links"]["image"]
     is_problem(client.get(link, params={"format": "zip"}), 409)
     worker.rows(worker.take(), (1, 0))
     answer = client.get(link, params={"format": "zip"})
@@ -254,9 +230,7 @@ def test_archive_is_refused_when_it_would_be_too_large(
     """The largest scale is named: that of all pictures together, or that of one."""
     worker.announce(GREY.model_copy(update={"height": 200, "width": 100}))
     for n, most in ((64, 7), (1, 20)):
-        link = client.post("/sample", json={"model": "grey", "n": n}).json()["links"][
-            "image"
-        ]
+        link = submit_sample(client, n=n)["links"]["image"]
         spec = worker.take()
         worker.rows(spec, *((sample, 0) for sample in range(n)))
         problem = is_problem(
@@ -281,7 +255,7 @@ def test_answer_is_422_when_there_is_no_such_format(
     client: httpx.Client, worker: HandWorker, query: str
 ) -> None:
     """Also of two ways that exclude each other, whether the job has ended or not."""
-    link = client.post("/sample", json={"model": "grey"}).json()["links"]["image"]
+    link = submit_sample(client)["links"]["image"]
     is_problem(client.get(f"{link}?{query}"), 422)
     worker.draw()
     is_problem(client.get(f"{link}?{query}"), 422)

@@ -8,17 +8,11 @@ import pytest
 from app.queue_entry import queue_key, rq_job_key
 from app.schema import examples
 from app.schema.answers import Job
-from tests.app.answers import is_problem
+from tests.app.answers import is_problem, submit_sample
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.holders import settings
 from tests.app.live import speaking
 from worker.contract import keys
-
-
-def submit(client: httpx.Client, **fields: object) -> dict:
-    answer = client.post("/sample", json={"model": "grey", **fields})
-    assert answer.status_code == 202, answer.text
-    return answer.json()
 
 
 def test_job_is_complete_and_queued_when_submitted(
@@ -70,7 +64,7 @@ def test_jobs_have_the_options_of_all_kinds_if_the_operator_says_so(
     """As 0.4.0's, in every answer, in lists and in events."""
     full = settings(redis_url, api_keys=(), full_jobs=True)
     with speaking(full) as client:
-        job = submit(client)
+        job = submit_sample(client)
         assert job.keys() == Job.model_fields.keys()
         assert (job["minutes"], job["cutouts"]) == (None, None)
         (listed,) = client.get("/jobs").json()["jobs"]
@@ -84,7 +78,7 @@ def test_seed_is_drawn_and_echoed_when_absent(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """Two requests without a seed get two, both within what JSON readers keep exact."""
-    seeds = {submit(client)["seed"] for _ in range(5)}
+    seeds = {submit_sample(client)["seed"] for _ in range(5)}
     assert len(seeds) == 5
     assert all(0 <= seed < 2**53 for seed in seeds)
 
@@ -95,7 +89,7 @@ def test_rq_entry_names_the_one_function_when_queued(
     """RQ itself can read the entry: our function, the job id, JSON, retries, lifetimes."""
     from rq.job import Job
 
-    job = submit(client)
+    job = submit_sample(client)
     entry = Job.fetch(job["id"], connection=worker.redis, serializer="json")
     assert (entry.func_name, list(entry.args), entry.origin) == (
         keys.JOB_FUNCTION,
@@ -111,7 +105,7 @@ def test_position_counts_from_one_when_jobs_wait(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """The next one is 1; a job that a worker took has none."""
-    first, second = submit(client), submit(client)
+    first, second = submit_sample(client), submit_sample(client)
     assert second["position"] == 2
     worker.take()
     assert client.get(first["links"]["self"]).json()["position"] is None
@@ -122,7 +116,7 @@ def test_job_shows_progress_and_result_when_drawn(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """Rows count up, an estimate appears with the first, and the end has results and a date of expiry."""
-    link = submit(client, n=2)["links"]["self"]
+    link = submit_sample(client, n=2)["links"]["self"]
     spec = worker.take()
     worker.rows(spec, (0, 0), (1, 0))
     running = client.get(link).json()
@@ -153,7 +147,7 @@ def test_error_is_shown_when_the_job_failed(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """The worker's own words reach the client."""
-    link = submit(client)["links"]["self"]
+    link = submit_sample(client)["links"]["self"]
     error = {"type": "urn:x", "title": "Broken", "detail": "the weights are others"}
     worker.settle(worker.take(), "failed", error)
     job = client.get(link).json()
@@ -164,7 +158,7 @@ def test_wait_answers_when_the_job_ends(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """A long poll sleeps through rows and returns the finished job."""
-    link = submit(client)["links"]["self"]
+    link = submit_sample(client)["links"]["self"]
     drawing = threading.Timer(0.2, worker.draw)
     drawing.start()
     job = client.get(link, params={"wait": 15}).json()
@@ -172,19 +166,11 @@ def test_wait_answers_when_the_job_ends(
     assert job["status"] == "succeeded"
 
 
-def test_wait_answers_unfinished_when_the_time_is_up(
-    client: httpx.Client, worker: HandWorker
-) -> None:
-    """The job as it is then, not an error."""
-    link = submit(client)["links"]["self"]
-    assert client.get(link, params={"wait": 0.1}).json()["status"] == "queued"
-
-
 def test_queued_job_ends_and_leaves_the_queue_when_canceled(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """Nothing is left for a worker to find, and the job says so at once."""
-    job = submit(client)
+    job = submit_sample(client)
     answer = client.post(f"{job['links']['self']}/cancel")
     assert (answer.status_code, answer.json()["status"]) == (202, "canceled")
     assert worker.redis.llen(queue_key()) == 0
@@ -195,7 +181,7 @@ def test_worker_is_told_when_a_running_job_is_canceled(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """The next write says so, and the worker ends the job."""
-    link = submit(client)["links"]["self"]
+    link = submit_sample(client)["links"]["self"]
     spec = worker.take()
     for _ in range(2):
         answer = client.post(f"{link}/cancel")
@@ -210,7 +196,7 @@ def test_job_of_a_dead_worker_ends_at_once_when_it_is_canceled(
 ) -> None:
     """No other worker has to come for that, and the job can be deleted. What the dead
     one had drawn is kept until then."""
-    link = submit(client)["links"]["self"]
+    link = submit_sample(client)["links"]["self"]
     spec = worker.take()
     worker.rows(spec, (0, 0))
     worker.die()
@@ -226,14 +212,10 @@ def test_job_stays_as_it_is_when_it_is_canceled_too_late(
     client: httpx.Client, worker: HandWorker, status: str
 ) -> None:
     """200 with the job, however it ended; what was drawn is still there."""
-    link = submit(client)["links"]["self"]
+    link = submit_sample(client)["links"]["self"]
     spec = worker.take()
     worker.rows(spec, *((0, y) for y in range(4)))
-    worker.settle(
-        spec,
-        status,
-        {"type": "t", "title": "t", "detail": "d"} if status == "failed" else None,
-    )
+    worker.settle(spec, status)
     ended = client.get(link).json()
     for _ in range(2):
         answer = client.post(f"{link}/cancel")
@@ -244,7 +226,7 @@ def test_job_stays_as_it_is_when_it_is_canceled_too_late(
 
 def test_active_job_is_not_deleted(client: httpx.Client, worker: HandWorker) -> None:
     """409 while it waits and while it is drawn, and nothing happens to it; 204 once it was canceled."""
-    link = submit(client)["links"]["self"]
+    link = submit_sample(client)["links"]["self"]
     assert (
         is_problem(client.delete(link), 409)["type"]
         == "urn:pixelrnn:problem:active-job"
@@ -262,7 +244,7 @@ def test_results_are_gone_when_a_finished_job_is_deleted(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """204, then 410 for everything about it."""
-    link = submit(client)["links"]["self"]
+    link = submit_sample(client)["links"]["self"]
     spec = worker.draw()
     assert client.delete(link).status_code == 204
     assert not worker.redis.exists(keys.job(spec.id), keys.events(spec.id))
@@ -276,7 +258,7 @@ def test_answer_is_410_when_the_results_have_expired(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """The tombstone outlives the job and tells expired from unknown."""
-    link = submit(client)["links"]["self"]
+    link = submit_sample(client)["links"]["self"]
     spec = worker.draw()
     assert 0 < worker.redis.ttl(keys.job(spec.id)) <= keys.RESULT_TTL_S
     worker.redis.delete(keys.job(spec.id), keys.events(spec.id))
@@ -291,26 +273,18 @@ def test_every_key_has_a_lifetime_when_jobs_come_and_go(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """Nothing of ours stays in Redis for ever."""
-    submit(client)
+    submit_sample(client)
     worker.draw()
-    submit(client)
+    submit_sample(client)
     for key in worker.redis.scan_iter("px:*"):
         assert key == keys.WORKERS.encode() or worker.redis.ttl(key) > 0, key
-
-
-@pytest.mark.parametrize("n", [1, 64])
-def test_rows_total_is_n_times_height_when_submitted(
-    client: httpx.Client, worker: HandWorker, n: int
-) -> None:
-    """Progress is over all samples."""
-    assert submit(client, n=n)["rows_total"] == 4 * n
 
 
 def test_deleted_job_leaves_its_tombstone_alone(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """No other key of the service's has its id, in its name or among what it holds."""
-    job = submit(client)
+    job = submit_sample(client)
     worker.draw()
     assert client.delete(job["links"]["self"]).status_code == 204
     assert [key.decode() for key in worker.redis.keys(f"px:*{job['id']}*")] == [

@@ -19,7 +19,7 @@ from app.access.api_keys import (
 from app.access.callers import account_of
 from app.cli_keys import keys as keys_verbs
 from app.settings import Settings
-from tests.app.answers import is_problem
+from tests.app.answers import is_problem, submit_sample
 from tests.app.hand_worker import HandWorker
 from tests.app.holders import ALICE, BOB, KEYS, SAMPLE, settings
 from tests.app.live import serving, speaking
@@ -118,9 +118,7 @@ def test_jobs_are_their_owners_when_there_are_keys(
 ) -> None:
     """Others cannot see, list, follow, cancel or delete them, nor tell that they are there."""
     with speaking(settings(redis_url)) as client:
-        link = client.post("/sample", json=SAMPLE, headers=ALICE).json()["links"][
-            "self"
-        ]
+        link = submit_sample(client, headers=ALICE)["links"]["self"]
         for path in (link, f"{link}/events", f"{link}/image"):
             is_problem(client.get(path, headers=BOB), 404)
         is_problem(client.delete(link, headers=BOB), 404)
@@ -136,8 +134,7 @@ def test_jobs_stay_their_owners_when_they_are_gone(
     """Others hear of one that was deleted, or has expired, what they hear of none."""
     with speaking(settings(redis_url)) as client:
         deleted, expired = (
-            client.post("/sample", json=SAMPLE, headers=ALICE).json()["links"]["self"]
-            for _ in "12"
+            submit_sample(client, headers=ALICE)["links"]["self"] for _ in "12"
         )
         specs = [worker.draw() for _ in "12"]
         client.delete(deleted, headers=ALICE).raise_for_status()
@@ -227,36 +224,6 @@ def test_answer_is_403_when_a_foreign_page_asks_without_a_key(
         "access-control-allow-origin"
         not in client.get("/models", headers=headers).headers
     )
-
-
-def test_own_page_may_ask_when_there_is_no_key(
-    api_url: str, client: httpx.Client, worker: HandWorker
-) -> None:
-    """The playground is such a page."""
-    assert (
-        client.post("/sample", json=SAMPLE, headers={"Origin": api_url}).status_code
-        == 202
-    )
-
-
-def test_listed_page_may_ask_when_it_is_listed(
-    redis_url: str, worker: HandWorker
-) -> None:
-    """The browser's question before, and the answer."""
-    origin = "https://pixels.example"
-    given = settings(redis_url, api_keys=(), origins=(origin,))
-    with speaking(given, headers={"Origin": origin}) as client:
-        asked = client.options(
-            "/sample", headers={"Access-Control-Request-Method": "POST"}
-        )
-        assert asked.headers["access-control-allow-origin"] == origin
-        answer = client.post("/sample", json=SAMPLE)
-        assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (
-            202,
-            origin,
-        )
-        other = client.get("/models", headers={"Origin": "https://evil.example"})
-        assert "access-control-allow-origin" not in other.headers
 
 
 def test_settings_are_refused_when_open_to_all_by_accident(

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.app.answers import is_problem
+from tests.app.answers import is_problem, picture_of
 from tests.app.hand_worker import GREY, SCALES, HandWorker
 from tests.app.pictures import grey, png
 from worker.contract import keys
@@ -193,9 +193,7 @@ def test_picture_says_the_label_that_was_asked_for(
 
 
 def text_of(client: httpx.Client, job: dict, **which: int) -> dict:
-    return Image.open(
-        io.BytesIO(client.get(job["links"]["image"], params=which).content)
-    ).info
+    return picture_of(client.get(job["links"]["image"], params=which)).info
 
 
 def classify(

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from app.routes import preferences
-from tests.app.answers import is_problem
+from tests.app.answers import is_problem, submit_sample
 from tests.app.hand_worker import GREY, SCALES, HandWorker, eventually
 
 SAMPLE = {"model": "grey", "seed": 3}
@@ -65,7 +65,7 @@ def test_job_says_that_its_model_is_being_compiled(
 ) -> None:
     """And how far that is, while no worker can draw from it; so does the answer to whoever waits for a picture."""
     worker.announce(GREY.model_copy(update={"compiling": True, "cold": True}), SCALES)
-    link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
+    link = submit_sample(client, seed=3)["links"]["self"]
     said = "grey to be compiled (1 of 2 models are ready)"
     assert eventually(lambda: client.get(link).json()["waits_for"] == said)
     late = client.post(

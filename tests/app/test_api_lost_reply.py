@@ -11,7 +11,7 @@ import httpx
 
 from app.queue_entry import queue_key, rq_job_key
 from app.settings import Settings
-from tests.app.answers import is_problem
+from tests.app.answers import is_problem, submit_sample
 from tests.app.hand_worker import GREY, HandWorker, eventually
 from tests.app.live import speaking
 from tests.proxy import losing_replies_to
@@ -75,7 +75,7 @@ def test_cancel_is_sent_again_when_the_reply_is_lost(
     """The second run finds the job canceled, and takes that for its own work: 202, the job is out of the queue, and
     nothing is deleted. A cancel that comes later is told that the job had ended."""
     with losing_replies_to_script(scripts.CANCEL, 1, worker, tmp_path) as client:
-        job = client.post("/sample", json={"model": "grey"}).json()
+        job = submit_sample(client)
         link = job["links"]["self"]
         answer = client.post(f"{link}/cancel")
         assert (answer.status_code, answer.json()["status"]) == (202, "canceled")

@@ -7,7 +7,7 @@ import httpx
 import structlog
 
 from app.settings import Settings
-from tests.app.answers import metric
+from tests.app.answers import metric, submit_sample
 from tests.app.hand_worker import GREY, HandWorker
 from tests.app.live import speaking
 from tests.fakes import job_spec
@@ -64,7 +64,7 @@ def test_metrics_count_requests_and_jobs_when_scraped(
     """Those of this process, and the fleet's."""
     labels = {"method": "POST", "route": "/sample", "status": "202"}
     before = metric(client, "pixelrnn_requests_total", **labels)
-    link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
+    link = submit_sample(client)["links"]["self"]
     client.post("/sample", json=SAMPLE)
     assert metric(client, "pixelrnn_queue_depth") == 2
     of_queue = {"queue": keys.QUEUE}

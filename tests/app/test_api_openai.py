@@ -12,7 +12,7 @@ from app.errors import BadParameterError
 from app.schema.openai import GenerationRequest
 from app.services.partial_pictures import PartialPictures
 from app.services.row_feed import FeedEvent
-from tests.app.answers import metric
+from tests.app.answers import metric, submit_sample
 from tests.app.connections import connected
 from tests.app.hand_worker import GREY, HandWorker, eventually
 from tests.app.holders import settings
@@ -179,7 +179,7 @@ def test_seat_is_free_when_its_client_has_left(
         httpx.Client(base_url=url, timeout=60) as client,
     ):
         if "{}" in path:
-            job = client.post("/sample", json={"model": "grey"}).json()["id"]
+            job = submit_sample(client)["id"]
             words = f"GET {path.format(job)} HTTP/1.1\r\nHost: x\r\n\r\n"
         else:
             body = json.dumps({"model": "grey", **more})

@@ -4,10 +4,10 @@ import httpx
 import structlog
 
 from app.access.api_keys import KeyEntry, digest_of
-from tests.app.answers import is_problem
+from tests.app.answers import is_problem, submit_sample
 from tests.app.hand_worker import HandWorker
 from tests.app.holders import ALICE, BOB, KEYS, SAMPLE, settings
-from tests.app.live import serving
+from tests.app.live import speaking
 from worker.contract import keys
 
 OPERATOR = {"X-API-Key": "op-key"}
@@ -20,8 +20,7 @@ WITH_OPERATOR = (
 def test_only_operators_see_the_workers(redis_url: str, worker: HandWorker) -> None:
     """Each call is logged with its key's name, a refused one too."""
     with (
-        serving(settings(redis_url, api_keys=WITH_OPERATOR)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
+        speaking(settings(redis_url, api_keys=WITH_OPERATOR)) as client,
         structlog.testing.capture_logs() as logged,
     ):
         is_problem(client.get("/workers"), 401)
@@ -60,11 +59,8 @@ def test_drained_worker_stays_and_gets_no_jobs(
 def test_operator_cancels_jobs_of_others_and_sees_no_input(
     redis_url: str, worker: HandWorker
 ) -> None:
-    with (
-        serving(settings(redis_url, api_keys=WITH_OPERATOR)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
-        job = client.post("/sample", json=SAMPLE, headers=ALICE).json()["id"]
+    with speaking(settings(redis_url, api_keys=WITH_OPERATOR)) as client:
+        job = submit_sample(client, headers=ALICE)["id"]
         is_problem(client.get("/queue", headers=ALICE), 403)
         is_problem(client.post(f"/queue/{job}/cancel", headers=ALICE), 403)
         is_problem(client.get(f"/jobs/{job}/image", headers=OPERATOR), 404)
@@ -80,7 +76,7 @@ def test_operator_cancels_jobs_of_others_and_sees_no_input(
 def test_new_jobs_are_stopped_and_open_ones_are_not(
     client: httpx.Client, worker: HandWorker
 ) -> None:
-    job = client.post("/sample", json=SAMPLE).json()["id"]
+    job = submit_sample(client)["id"]
     assert client.post("/queue/close").status_code == 204
     refused = client.post("/sample", json=SAMPLE)
     is_problem(refused, 503)
@@ -94,10 +90,7 @@ def test_new_jobs_are_stopped_and_open_ones_are_not(
 
 def test_usage_is_counted_by_owner_once(redis_url: str, worker: HandWorker) -> None:
     """Of a canceled job the rows that were drawn count, and no image."""
-    with (
-        serving(settings(redis_url, api_keys=WITH_OPERATOR)) as (url, _),
-        httpx.Client(base_url=url, timeout=60) as client,
-    ):
+    with speaking(settings(redis_url, api_keys=WITH_OPERATOR)) as client:
         client.post("/sample", json={**SAMPLE, "n": 2}, headers=ALICE)
         whole = worker.draw()
         worker.settle(whole)  # as after a lost reply

@@ -10,7 +10,7 @@ from app.access.link_signatures import LinkSignatures
 from app.errors import ForeignHostError
 from app.settings import Settings
 from app.wire.cross_origin import EXPOSED
-from tests.app.answers import is_problem
+from tests.app.answers import is_problem, submit_sample
 from tests.app.connections import HALF_JSON, all_of, connected
 from tests.app.hand_worker import HandWorker
 from tests.app.holders import ALICE, settings
@@ -114,7 +114,7 @@ def test_page_sees_every_header_of_ours(redis_url: str, worker: HandWorker) -> N
     sent: set[str] = set()
     with speaking(given, headers={"Origin": PAGE}) as client:
         key = {"Idempotency-Key": "k"}
-        link = client.post("/sample", json=SAMPLE, headers=key).json()["links"]["self"]
+        link = submit_sample(client, headers=key)["links"]["self"]
         worker.draw()
         answers = [
             client.post(

@@ -16,7 +16,7 @@ from app.entries import Entry
 from app.packed import UnpackableError, packed, unpacked
 from app.packed_pictures import packed_pictures, unpacked_picture
 from app.settings import Settings
-from tests.app.answers import is_problem
+from tests.app.answers import is_problem, submit_sample
 from tests.app.hand_worker import SCALES, SCORER, HandWorker, eventually
 from tests.app.live import events_of, speaking
 from tests.app.pictures import png
@@ -168,9 +168,9 @@ def test_answers_are_the_same_when_entries_are_packed(
 ) -> None:
     """Of a job that succeeded and one that was canceled with some rows; and their streams are gone."""
     with api(redis_url, 0) as client:
-        done = client.post("/sample", json={"model": "grey", "n": 2, "seed": 3}).json()
+        done = submit_sample(client, n=2, seed=3)
         worker.draw()
-        part = client.post("/sample", json={"model": "grey", "n": 2, "seed": 4}).json()
+        part = submit_sample(client, n=2, seed=4)
         spec = worker.take()
         worker.rows(spec, (0, 0), (1, 0), (1, 1))
         client.post(f"{part['links']['self']}/cancel")
@@ -192,10 +192,10 @@ def test_only_ended_jobs_are_packed_and_damage_is_told(
     redis_url: str, worker: HandWorker, client: httpx.Client
 ) -> None:
     """A running job keeps its stream, whatever the set says; rows that make no sense stay as they are."""
-    running = client.post("/sample", json={"model": "grey", "seed": 3}).json()
+    running = submit_sample(client, seed=3)
     spec = worker.take()
     worker.rows(spec, (0, 0))
-    odd = client.post("/sample", json={"model": "grey", "seed": 4}).json()
+    odd = submit_sample(client, seed=4)
     worker.draw()
     worker.redis.xtrim(keys.events(odd["id"]), maxlen=1, approximate=False)
     worker.redis.zadd(keys.UNPACKED, {running["id"]: 1, odd["id"]: 1, "nobody": 1})
@@ -215,7 +215,7 @@ def test_jobs_are_packed_when_redis_is_full(
         "/score", data={"model": "scorer"}, files={"image": picture}
     ).json()
     worker.settle_told(worker.take(), SCORE, bits=bytes(48), heat=bytes(36))
-    drawn = client.post("/sample", json={"model": "scorer", "n": 2, "seed": 3}).json()
+    drawn = submit_sample(client, model="scorer", n=2, seed=3)
     worker.draw()
     worker.redis.config_set("maxmemory", 1)
     try:
@@ -232,7 +232,7 @@ def test_entries_are_replaced_by_what_was_read_of_them_only(
     worker: HandWorker, client: httpx.Client
 ) -> None:
     """One that came since stays, and so does a stream of which the server has dropped a part."""
-    job = client.post("/sample", json={"model": "grey", "seed": 3}).json()["id"]
+    job = submit_sample(client, seed=3)["id"]
     worker.draw()
     names = [keys.job(job), keys.events(job), keys.packed_entries(job), keys.image(job)]
     newest = int(worker.redis.hget(keys.job(job), "last_seq") or 0)
@@ -271,7 +271,7 @@ def test_rows_that_a_later_version_packed_are_not_shown_as_none(
 ) -> None:
     """Another API may show them: ask again."""
     with api(redis_url, 0) as client:
-        job = client.post("/sample", json={"model": "grey", "seed": 3}).json()
+        job = submit_sample(client, seed=3)
         worker.draw()
         worker.redis.delete(keys.events(job["id"]))
         worker.redis.set(keys.packed_entries(job["id"]), b"\x09" + bytes(50))
@@ -285,9 +285,7 @@ def test_reader_goes_on_when_entries_are_packed_under_it(
 ) -> None:
     """One that came back just before, with an id in the middle."""
     with api(redis_url, 0.01) as client:
-        link = client.post("/sample", json={"model": "grey", "n": 2, "seed": 3}).json()[
-            "links"
-        ]["self"]
+        link = submit_sample(client, n=2, seed=3)["links"]["self"]
         with client.stream("GET", f"{link}/events") as response:
             events = events_of(response)
             assert next(events).name == "snapshot"

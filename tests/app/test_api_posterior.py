@@ -1,7 +1,6 @@
 """POST /complete by `posterior`, and GET /jobs/{id}/marginals."""
 
 import io
-import json
 import struct
 
 import httpx
@@ -15,13 +14,12 @@ from model_core.orientation import ORIENTATIONS, turn
 from model_core.posterior import completion, targets
 from model_core.posterior.plan import given_behind, window_size
 from model_core.shipped import MODELS
-from tests.app.answers import is_problem
-from tests.app.completions import FOUR, POSTERIOR, announce, png, post
+from tests.app.answers import is_problem, picture_of
+from tests.app.completions import FOUR, POSTERIOR, png, post
 from tests.app.hand_worker import GREY, SCALES, HandWorker
 from tests.app.live import events_of
-from worker.contract import keys, scripts
-from worker.contract.cards import WorkerInfo
-from worker.contract.jobs import VERSION, JobSpec
+from worker.contract import scripts
+from worker.contract.jobs import JobSpec
 from worker.contract.kinds import complete
 from worker.contract.kinds.complete import CompletionSummary, Receipt
 from worker.contract.traits import Method
@@ -30,7 +28,7 @@ from worker.contract.traits import Method
 @pytest.fixture
 def posterior(worker: HandWorker) -> HandWorker:
     """A worker of this version with three models, of which one offers `posterior`."""
-    announce(worker, GREY, SCALES, POSTERIOR)
+    worker.announce(GREY, SCALES, POSTERIOR)
     return worker
 
 
@@ -137,7 +135,7 @@ def test_a_job_says_if_its_hole_is_drawn_exactly_in_a_way_of_a_later_version(
     form and no Job has the options."""
     # 1e11 operations score 416 images of one such network.
     changed = {"members": members, "values": values, "parameters": 10**7}
-    announce(posterior, POSTERIOR.model_copy(update=changed))
+    posterior.announce(POSTERIOR.model_copy(update=changed))
     job = post(client, keep_without(*missing), **fields).json()
     assert "enumerate" not in job
     spec = posterior.take()
@@ -152,7 +150,7 @@ def test_a_job_of_several_pictures_says_so_for_the_smallest_hole(
     """One within the limit is enough: the worker decides for each picture. They share the
     limit, of 1,666 scores here."""
     changed = {"members": ("none",), "values": 2, "parameters": 2_500_000}
-    announce(posterior, POSTERIOR.model_copy(update=changed))
+    posterior.announce(POSTERIOR.model_copy(update=changed))
     keeps = [keep_without(*range(1, 11)), keep_without(4)]
     picture = png(np.zeros((4, 3), np.uint8))
     files = [("image", picture) for _ in keeps]
@@ -167,7 +165,7 @@ def test_particles_are_as_many_as_there_is_room_for_when_not_asked(
     client: httpx.Client, posterior: HandWorker
 ) -> None:
     """Never more than the card says."""
-    announce(posterior, POSTERIOR.model_copy(update={"max_particles": 7}))
+    posterior.announce(POSTERIOR.model_copy(update={"max_particles": 7}))
     assert post(client).json()["particles"] == 7
 
 
@@ -263,7 +261,7 @@ def test_earlier_workers_do_not_get_it_when_they_hold_the_model(
 ) -> None:
     """They cannot read what is said of a completion: nobody is there, and the client is told so. Where nothing is said
     that only one kind says, they are as good as any."""
-    announce(posterior, POSTERIOR, version=3)
+    posterior.announce(POSTERIOR, version=3)
     for method in Method:
         assert (
             "earlier version"
@@ -291,7 +289,7 @@ def test_job_without_images_has_what_is_expected_alone(
     for given in ("image", "mask"):
         shown = client.get(f"{link}/given", params={"of": given})
         assert shown.status_code == 200, shown.text
-        assert Image.open(io.BytesIO(shown.content)).size == (3, 4)
+        assert picture_of(shown).size == (3, 4)
     receipt = Receipt(
         exact=False,
         member="none",
@@ -353,7 +351,7 @@ def test_job_without_images_is_for_posterior_and_for_workers_that_know_it(
         assert error["pointer"] == f"#/{field}"
     is_problem(client.post("/sample", json={"model": "grey", "n": 0}), 422)
     large = POSTERIOR.model_copy(update={"parameters": 10**9})
-    announce(posterior, large, version=6)
+    posterior.announce(large, version=6)
     many = keep_without(*range(1, 10))
     assert "earlier version" in is_problem(post(client, many, n=0), 503)["detail"]
     assert post(client, many).status_code == 202
@@ -419,7 +417,7 @@ def test_receipt_and_marginals_are_served_when_the_job_has_ended(
         answer = client.get(address, params={"of": of})
         assert answer.headers["content-type"] == "image/png"
         assert "immutable" in answer.headers["cache-control"]
-        image = Image.open(io.BytesIO(answer.content))
+        image = picture_of(answer)
         assert (image.size, image.getpixel((1, 1)), image.getpixel((0, 0))) == (
             (3, 4),
             pixel,
@@ -431,9 +429,7 @@ def test_receipt_and_marginals_are_served_when_the_job_has_ended(
             headers={"If-None-Match": answer.headers["etag"]},
         )
         assert (again.status_code, again.content) == (304, b"")
-    assert Image.open(
-        io.BytesIO(client.get(address, params={"scale": 4}).content)
-    ).size == (12, 16)
+    assert picture_of(client.get(address, params={"scale": 4})).size == (12, 16)
     answer = client.get(
         address, params={"of": "entropy"}, headers={"Accept": "application/json"}
     )
@@ -468,56 +464,23 @@ def test_there_are_no_marginals_when_the_job_is_another(
     posterior.draw()
     is_problem(client.get(f"/jobs/{clamped}/marginals"), 404)
     failed = post(client).json()["id"]
-    posterior.settle(
-        posterior.take(), "failed", {"type": "x", "title": "x", "detail": "x"}
-    )
+    posterior.settle(posterior.take(), "failed")
     is_problem(client.get(f"/jobs/{failed}/marginals"), 404)
     client.delete(f"/jobs/{failed}")
     is_problem(client.get(f"/jobs/{failed}/marginals"), 410)
     is_problem(client.get("/jobs/unheard-of/marginals"), 404)
 
 
-def test_picture_says_by_what_it_was_drawn(
-    client: httpx.Client, posterior: HandWorker
-) -> None:
-    """Method, particles and sweeps are part of the recipe."""
-    post(client, particles=8, sweeps=2)
-    spec = posterior.draw()
-    text = Image.open(io.BytesIO(client.get(f"/jobs/{spec.id}/image").content)).info
-    assert (text["method"], text["particles"], text["sweeps"]) == (
-        "posterior",
-        "8",
-        "2",
-    )
-    assert json.loads(spec.entry())["options"]["sweeps"] == 2
-
-
 def test_card_says_what_all_holders_have_room_for_when_workers_differ(
-    client: httpx.Client, posterior: HandWorker
+    client: httpx.Client, posterior: HandWorker, redis_url: str
 ) -> None:
     """The method is offered when anyone has it, with as many particles as every such worker takes."""
-    others = [
-        WorkerInfo(
-            name=f"other-{room}",
-            device="cpu",
-            slots=4,
-            models=(card,),
-            started_at=2.0,
-            version=VERSION,
-        )
-        for room in (0, 20)
-        for card in [
-            POSTERIOR.model_copy(
-                update={
-                    "max_particles": room,
-                    "methods": POSTERIOR.methods[room == 0 :],
-                }
-            )
-        ]
-    ]
-    for info in others:
-        posterior.redis.sadd(keys.WORKERS, info.name)
-        posterior.redis.set(keys.worker(info.name), info.entry())
+    offers = (("none", 0, (Method.CLAMP,)), ("few", 20, tuple(Method)))
+    for name, room, methods in offers:
+        able = {"max_particles": room, "methods": methods}
+        other = HandWorker(redis_url, name)
+        other.announce(POSTERIOR.model_copy(update=able), started_at=2.0)
+        other.redis.close()
     card = client.get("/models/posterior").json()
     assert (card["methods"], card["max_particles"]) == (["posterior", "clamp"], 20)
     assert post(client).json()["particles"] == 20

@@ -11,7 +11,7 @@ from PIL import Image
 
 from app.queue_entry import queue_key
 from app.settings import Settings
-from tests.app.answers import is_problem, metric
+from tests.app.answers import is_problem, metric, submit_sample
 from tests.app.hand_worker import COLOUR, GREY, HandWorker
 from tests.app.live import speaking
 from tests.app.pictures import png
@@ -90,10 +90,7 @@ def test_answer_is_429_when_a_client_has_its_jobs(
 ) -> None:
     """Open ones count; those that have ended do not."""
     with server(redis_url, client_jobs=2) as client:
-        links = [
-            client.post("/sample", json=SAMPLE).json()["links"]["self"]
-            for _ in range(2)
-        ]
+        links = [submit_sample(client)["links"]["self"] for _ in range(2)]
         refused(client.post("/sample", json=SAMPLE), 429, "too-many-open-jobs")
         client.post(f"{links[0]}/cancel")
         assert client.post("/sample", json=SAMPLE).status_code == 202
@@ -135,19 +132,6 @@ def test_client_is_told_what_it_may_still_hand_in(
     assert all(
         '"jobs";q=8;w=2' in answer.headers["ratelimit-policy"] for answer in answers
     )
-
-
-def test_answer_is_503_when_redis_is_nearly_full(
-    redis_url: str, worker: HandWorker
-) -> None:
-    """Before it refuses by itself: what is accepted must also be drawn, and rows need room."""
-    used = worker.redis.info("memory")["used_memory"]
-    worker.redis.config_set("maxmemory", int(used * 1.1))
-    try:
-        with server(redis_url) as client:
-            refused(client.post("/sample", json=SAMPLE), 503, "store-full")
-    finally:
-        worker.redis.config_set("maxmemory", 0)
 
 
 def test_memory_is_guarded_when_redis_has_no_limit(
@@ -195,10 +179,7 @@ def test_job_waits_for_those_who_hold_its_model_when_there_are_several_queues(
     worker.announce(GREY)
     painter = HandWorker(redis_url, "w2", queue="painters")
     painter.announce(GREY, COLOUR, started_at=2.0)
-    jobs = [
-        client.post("/sample", json={"model": name}).json()
-        for name in ("colour", "colour", "grey")
-    ]
+    jobs = [submit_sample(client, model=name) for name in ("colour", "colour", "grey")]
     assert [job["position"] for job in jobs] == [1, 2, 1]
     assert "pixelrnn_queue_depth 3.0" in client.get("/metrics").text
     assert client.get(jobs[1]["links"]["self"]).json()["position"] == 2

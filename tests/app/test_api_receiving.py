@@ -10,6 +10,7 @@ import pytest
 
 from app.settings import Settings
 from app.wire import receiving
+from tests.app.answers import submit_sample
 from tests.app.connections import HALF_JSON, all_of, connected
 from tests.app.hand_worker import HandWorker, eventually
 from tests.app.live import process_serving, serving
@@ -205,7 +206,7 @@ def test_open_requests_are_answered_when_the_server_stops(
         process_serving(redis_url) as (process, address),
         httpx.Client(base_url=address, timeout=60) as client,
     ):
-        link = client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
+        link = submit_sample(client)["links"]["self"]
         (server,) = {int(worker.redis.info("server")["process_id"])}
         os.kill(server, signal.SIGSTOP)
         try:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from app.settings import Settings
-from tests.app.answers import is_problem
+from tests.app.answers import is_problem, submit_sample
 from tests.app.hand_worker import GREY, SCORER, HandWorker
 from tests.app.live import speaking
 from tests.app.pictures import png
@@ -45,9 +45,7 @@ def test_job_is_kept_as_long_as_it_was_asked_for(
     for end in ("failed", "canceled"):
         job = client.post(f"/{word}", **ASKED[word]).json()
         if end == "failed":
-            worker.settle(
-                worker.take(), "failed", {"type": "x", "title": "x", "detail": "x"}
-            )
+            worker.settle(worker.take(), "failed")
         else:
             client.post(f"{job['links']['self']}/cancel")
         assert all(110 < left <= 120 for left in kept_s(worker, job))
@@ -63,7 +61,7 @@ def test_operator_says_how_long_a_job_is_kept_at_most(
     """That is what a request gets that says nothing, and what it may not exceed."""
     with speaking(Settings(redis_url=redis_url, port=0, retention_s=90)) as client:
         assert client.get("/info").json()["limits"]["result_ttl_s"] == 90
-        job = client.post("/sample", json={"model": "grey"}).json()
+        job = submit_sample(client)
         worker.draw()
         assert all(80 < left <= 90 for left in kept_s(worker, job))
         for seconds in (91, 59, "90"):

@@ -16,6 +16,7 @@ from app.schema import examples
 from app.schema.answers import Job
 from app.schema.event_data import GoneEvent
 from app.settings import Settings
+from tests.app.answers import submit_sample
 from tests.app.hand_worker import HandWorker
 from tests.app.live import events_of
 from worker.contract.kind import Input
@@ -186,14 +187,10 @@ def test_data_of_every_event_is_as_described(
     client: httpx.Client, worker: HandWorker, status: str
 ) -> None:
     """Each is one of the documents, and its type is the event's name."""
-    link = client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
+    link = submit_sample(client)["links"]["self"]
     spec = worker.take()
     worker.rows(spec, *((0, y) for y in range(4)))
-    worker.settle(
-        spec,
-        status,
-        {"type": "t", "title": "t", "detail": "d"} if status == "failed" else None,
-    )
+    worker.settle(spec, status)
     described = validator({"$ref": "#/components/schemas/EventData"})
     events = list(events_of(client.get(f"{link}/events")))
     assert [event.name for event in events][-2] == "progress"

@@ -1,6 +1,5 @@
 """Several pictures in one call: what is taken, what is refused and how that is said, and where each is seen."""
 
-import io
 import json
 from collections.abc import Sequence
 
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.app.answers import picture_of
 from tests.app.hand_worker import SCORER, HandWorker
 from tests.app.pictures import png
 from tests.archives import npy, zipped
@@ -122,7 +122,6 @@ def test_one_that_cannot_be_taken_refuses_all(
         ([grey(0)] * 65, [], 422, "#/image", "64"),
         ([LARGE, LARGE], [grey(255)], 413, "#/image/1", "together"),
         ([grey(0)] * 2, [LARGE, LARGE], 413, None, "together"),
-        ([zipped({"a": bytes(3 * 2**20)})], [grey(255)], 413, None, "too many bytes"),
         ([zipped({"a": bytes(2**21)})] * 3, [grey(255)], 413, None, "too many bytes"),
         (
             [zipped({str(i): b"" for i in range(200)})] * 2,
@@ -132,13 +131,6 @@ def test_one_that_cannot_be_taken_refuses_all(
             "entries",
         ),
         ([zipped({"../a": grey(0)})], [grey(255)], 422, None, "leads out"),
-        (
-            [zipped({str(i): b"" for i in range(257)})],
-            [grey(255)],
-            413,
-            None,
-            "entries",
-        ),
         ([zipped({"a/": b""})], [grey(255)], 422, "#/image", "no picture"),
         (
             [zipped({"a": grey(0)})[:-30]],
@@ -199,7 +191,7 @@ def test_each_picture_of_a_score_is_seen(
         (f"{job}/given?picture=1", 255),
         (f"{job}/given", 0),
     ):
-        with Image.open(io.BytesIO(client.get(path).content)) as picture:
+        with picture_of(client.get(path)) as picture:
             assert set(picture.convert("L").tobytes()) == {pixel}
     for path in (
         f"{job}/score-map?picture=2",

@@ -29,7 +29,7 @@ from app.services.added import PackedModel
 from app.services.pictures import MOST_ARCHIVE_BYTES, Pictures
 from app.settings import Settings
 from app.store import Store
-from tests.app.answers import is_problem, metric
+from tests.app.answers import is_problem, metric, submit_sample
 from tests.app.connections import connected
 from tests.app.hand_worker import GREY, HandWorker, eventually
 from tests.app.holders import ALICE, BOB, SAMPLE, settings
@@ -81,7 +81,7 @@ def test_a_client_leaves_seats_for_the_others(
     ):
 
         def submit(who: dict[str, str]) -> str:
-            job = client.post("/sample", json=SAMPLE, headers=who).json()
+            job = submit_sample(client, headers=who)
             return job["links"]["events"]
 
         def read(link: str, who: dict[str, str]) -> httpx.Response:
@@ -201,7 +201,7 @@ def test_zips_that_are_not_read_take_limited_memory(
     ):
         app: Any = running.config.app
         held = app.state.services.pictures._archives
-        job = client.post("/sample", json=SAMPLE, headers=ALICE).json()["id"]
+        job = submit_sample(client, headers=ALICE)["id"]
         worker.draw()
         ask = {"url": f"/jobs/{job}/image?format=zip", "headers": ALICE}
         held.add("alice", MOST_ARCHIVE_BYTES // 2)
@@ -277,7 +277,7 @@ def test_many_requests_at_once_take_no_more_seats_than_one_after_the_other(
         httpx.Client(base_url=url, timeout=60) as client,
         ExitStack() as readers,
     ):
-        job = client.post("/sample", json=SAMPLE, headers=ALICE).json()["id"]
+        job = submit_sample(client, headers=ALICE)["id"]
         request = f"GET /jobs/{job}/{read} HTTP/1.1\r\nHost: x\r\nX-API-Key: alice-key"
         connections = [readers.enter_context(connected(url)) for _ in range(40)]
         for connection in connections:
@@ -285,7 +285,7 @@ def test_many_requests_at_once_take_no_more_seats_than_one_after_the_other(
         statuses = [connection.recv(4096).split()[1] for connection in connections]
         assert statuses.count(b"200") == 2
         assert statuses.count(b"503") == 38
-        of_bob = client.post("/sample", json=SAMPLE, headers=BOB).json()["links"]
+        of_bob = submit_sample(client, headers=BOB)["links"]
         with client.stream("GET", of_bob["events"], headers=BOB) as stream:
             assert stream.status_code == 200
 
@@ -338,7 +338,7 @@ def test_pictures_of_one_client_are_not_all_made_before_those_of_others(
     ):
         links = []
         for who in (ALICE, BOB):
-            job = client.post("/sample", json=SAMPLE, headers=who).json()
+            job = submit_sample(client, headers=who)
             worker.draw()
             links.append(job["links"]["image"])
         of_alice = [

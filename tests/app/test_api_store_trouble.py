@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from app.settings import Settings
-from tests.app.answers import is_problem, metric
+from tests.app.answers import is_problem, metric, submit_sample
 from tests.app.hand_worker import HandWorker, eventually
 from tests.app.live import serving, speaking
 
@@ -124,7 +124,7 @@ def test_answer_is_503_when_redis_will_not_write(
     worker = HandWorker(own_server)
     worker.announce()
     with speaking(Settings(redis_url=own_server, port=0)) as client:
-        link = client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
+        link = submit_sample(client)["links"]["self"]
         with TROUBLES[trouble](troubled):
             seen = 0.0 if trouble == "BUSY" else 1.0  # which holds up reads too
             eventually(lambda: metric(client, "pixelrnn_redis_answers") == seen)

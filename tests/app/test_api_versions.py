@@ -11,7 +11,7 @@ from app.errors import NoWorkerError
 from app.schema.answers import OPTION_FIELDS
 from app.services.fleet import Fleet
 from app.store import Load, ServerState
-from tests.app.answers import is_problem, metric
+from tests.app.answers import is_problem, metric, submit_sample
 from tests.app.hand_worker import GREY, HandWorker, row_bytes
 from tests.fakes import job_spec
 from worker.contract import keys
@@ -20,7 +20,6 @@ from worker.contract.events import Stage, row_entry
 from worker.contract.jobs import VERSION, JobSpec
 from worker.contract.kinds.sample import SampleOptions
 
-SAMPLE = {"model": "grey"}
 SERVER = ServerState(used=0, limit=0, weaknesses=())
 
 
@@ -42,9 +41,7 @@ def rewrite_spec(worker: HandWorker, job_id: str, **fields: object) -> None:
 
 
 def submit(client: httpx.Client) -> str:
-    answer = client.post("/sample", json=SAMPLE)
-    assert answer.status_code == 202, answer.text
-    return answer.json()["id"]
+    return submit_sample(client)["id"]
 
 
 def test_service_goes_on_when_an_announcement_cannot_be_read(
@@ -150,7 +147,7 @@ def test_job_waits_for_a_worker_that_supports_its_kind(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """Those that hold the model do not: it is no question of versions."""
-    link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
+    link = submit_sample(client)["links"]["self"]
     worker.announce(GREY.model_copy(update={"can": ("score",)}))
     waits_for = client.get(link).json()["waits_for"]
     assert waits_for == "a worker that can sample: those that hold grey cannot"
@@ -160,7 +157,7 @@ def test_job_says_what_it_waits_for_when_no_worker_can_do_it(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """New weights under an old job, or no worker at all; nothing where it only waits for its turn."""
-    link = client.post("/sample", json=SAMPLE).json()["links"]["self"]
+    link = submit_sample(client)["links"]["self"]
     assert client.get(link).json()["waits_for"] is None
     worker.announce(GREY.model_copy(update={"digest": "d" * 64}))
     assert "the weights and labels of grey" in client.get(link).json()["waits_for"]

@@ -14,6 +14,7 @@ from app.services.jobs import Jobs
 from app.services.row_feed import FeedEvent, RowFeed
 from app.services.row_reader import RowReader
 from app.store import Store
+from tests.app.answers import submit_sample
 from tests.app.hand_worker import HandWorker
 from tests.app.live import events_of
 
@@ -32,7 +33,7 @@ class FlakyStore(Store):
 
 
 def submit(client: httpx.Client) -> str:
-    return client.post("/sample", json={"model": "grey"}).json()["links"]["self"]
+    return submit_sample(client)["links"]["self"]
 
 
 def run(

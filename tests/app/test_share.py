@@ -1,6 +1,5 @@
 """Links with a face: a page that says what is behind it, for those who paste links, and the way to the playground."""
 
-import io
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +13,9 @@ from PIL import Image
 from pydantic import create_model
 
 from app.routes.share import Recipe
+from tests.app.answers import picture_of, submit_sample
 from tests.app.hand_worker import GREY, HandWorker
-from tests.app.holders import ALICE, BOB, SAMPLE, settings
+from tests.app.holders import ALICE, BOB, settings
 from tests.app.live import process_serving, speaking
 
 PICTURES = Path(__file__).parents[2] / "app" / "playground" / "img"
@@ -46,7 +46,7 @@ def preview(client: httpx.Client, address: str) -> bytes:
     """The preview at this address, which is a picture."""
     answer = client.get(address)
     assert answer.status_code == 200, answer.text
-    with Image.open(io.BytesIO(answer.content)) as picture:
+    with picture_of(answer) as picture:
         assert picture.size == (1200, 630)
     return answer.content
 
@@ -73,7 +73,7 @@ def test_link_has_a_preview_as_large_as_messengers_ask_for(
         assert said["og:image"].startswith(str(client.base_url).rstrip("/"))
         answer = client.get(said["og:image"])
         assert answer.headers["content-type"] == "image/png"
-        picture = Image.open(io.BytesIO(answer.content))
+        picture = picture_of(answer)
         size = int(said["og:image:width"]), int(said["og:image:height"])
         assert picture.size == size == (1200, 630)
         found[model] = picture
@@ -92,7 +92,7 @@ def test_link_to_bets_shows_their_picture_half_drawn(
     client: httpx.Client, worker: HandWorker
 ) -> None:
     """Made of stored rows; when they are gone, of what the model has."""
-    job = client.post("/sample", json={"model": "grey", "seed": 7}).json()["id"]
+    job = submit_sample(client, seed=7)["id"]
     worker.draw()
     earlier = {"model": "grey", "seed": 7, "of": 10, "bits": 9.1, "job": job}
     said = Faces(client.get("/s/bet", params=earlier).text).said
@@ -101,7 +101,7 @@ def test_link_to_bets_shows_their_picture_half_drawn(
     said = Faces(client.get("/s/bet", params=bets).text).said
     assert said["refresh"] == "0; url=/#bet/model=grey&seed=7&of=10&away=12.5"
     assert "12.5 points away" in said["og:description"]
-    picture = Image.open(io.BytesIO(client.get(said["og:image"]).content))
+    picture = picture_of(client.get(said["og:image"]))
     assert picture.size == (1200, 630)
     fog = (51, 64, 95)
     assert [picture.getpixel((300, y)) == fog for y in (200, 450)] == [False, True]
@@ -150,7 +150,7 @@ def test_preview_of_a_long_field_takes_little_memory(
                 lambda _: client.get("/s/preview.png", params=query), range(8)
             )
             for answer in answers:
-                with Image.open(io.BytesIO(answer.content)) as picture:
+                with picture_of(answer) as picture:
                     assert picture.size == (1200, 630)
                 assert answer.content != plain
         status = Path(f"/proc/{process.pid}/status").read_text()
@@ -165,7 +165,7 @@ def test_preview_of_a_key_holders_picture_is_kept_by_no_cache(
     """Without keys everybody may see it, and messengers keep it for a day."""
     preview = "/s/preview.png"
     with speaking(settings(redis_url)) as client:
-        job = client.post("/sample", json=SAMPLE, headers=ALICE).json()["id"]
+        job = submit_sample(client, headers=ALICE)["id"]
         worker.draw()
         query = {"model": "grey", "job": job}
         own = client.get(preview, params=query, headers=ALICE)
