@@ -15,17 +15,11 @@ from PIL import Image
 from model_core import load_model, sample
 from model_core.data.pixels import values_to_pixels
 from pixelrnn.client import AsyncClient, Client
-from tests.client.by_command import ended, pixelrnn, pixels, png_of, remote
+from tests.client.by_command import ended, pixelrnn, pixels, remote
 from tests.house.running import ForkedUp
 from tests.tiny_models import save_tiny_labelled, save_tiny_labelled_scales
 
 MODEL, SCALES = "tiny-labelled", "tiny-labelled-scales"
-SIZE = 4, 3
-PICTURE = np.array([[0, 1, 1], [1, 0, 1], [0, 0, 1], [1, 1, 0]], np.uint8)
-ABOVE = np.array([[1, 1, 1], [1, 0, 0], [0, 0, 0], [0, 0, 0]], bool)
-BELOW = np.array([[0, 0, 0], [0, 0, 1], [1, 1, 1], [1, 1, 1]], bool)
-ALL = np.ones(SIZE, bool)
-"""True = given."""
 
 
 @pytest.fixture(scope="module")
@@ -104,22 +98,3 @@ def test_openais_prompt_is_the_name_of_a_label(
         "expected one of its labels, 1, 0, cat, or an empty prompt"
         in refused.json()["error"]["message"]
     )
-
-
-def test_several_pictures_are_classified_as_each_alone(labelled: str) -> None:
-    """Wholes and parts, each by its own mask; of `MODEL`."""
-    pictures, masks = (
-        [255 * PICTURE[..., None], 255 * (1 - PICTURE)[..., None]],
-        [png_of(~ALL), png_of(~ABOVE | BELOW)],
-    )
-    with Client(labelled) as client:
-        found = client.classify(MODEL, pictures, masks, particles=8).result()[
-            "pictures"
-        ]
-        alone = [
-            client.classify(MODEL, *given, particles=8).result()
-            for given in zip(pictures, masks, strict=True)
-        ]
-    for several, one in zip(found, alone, strict=True):
-        assert several["labels"] == one["labels"]
-        assert several["particles"] == one["particles"]

@@ -288,13 +288,8 @@ def test_key_goes_along_and_is_asked_for(redis_url: str) -> None:
             ["sample", "m", "--out", "-", "--json"],
             "--json and a picture cannot both go to stdout",
         ),
-        (["complete", "m", "/nowhere.png"], "/nowhere.png: No such file or directory"),
         (["jobs", "--status", "done"], "--status"),
         (["encode", "m", "/nowhere.png"], "/nowhere.png: No such file or directory"),
-        (
-            ["decode", "/nowhere.pxrn", "--out", "a"],
-            "/nowhere.pxrn: No such file or directory",
-        ),
     ],
 )
 def test_bad_input_is_one_line(words: list[str], complaint: str) -> None:

@@ -98,13 +98,6 @@ def test_scores_by_a_second_model_are_its_own(
     )
 
 
-def test_a_refusal_names_the_picture(service: str) -> None:
-    """Nothing of the others is done."""
-    with Client(service) as client, pytest.raises(ApiError) as refused:
-        client.score("tiny-cnn", [PICTURES[0], b"?"])
-    assert refused.value.problem["errors"][0]["pointer"] == "#/image/1"
-
-
 def test_a_picture_that_is_too_large_by_itself_is_left_out(tmp_path: Path) -> None:
     """The service does not say which of several is: they are halved, and then it is
     known. The others are scored."""

@@ -98,21 +98,6 @@ def test_completions_of_a_folder_are_the_same_here_and_there(
         )
 
 
-def test_pictures_that_are_too_much_for_one_call_go_in_several(
-    service: str, tmp_path: Path
-) -> None:
-    """The service says what is too much, and the command halves it."""
-    files = [tmp_path / f"{i}.png" for i in range(3)]
-    for file in files:
-        Image.new("L", (1500, 1500)).save(file)
-    told = pixelrnn(
-        "score", "tiny-cnn", *files, "--fit", "resize", "--json", "--url", service
-    )
-    found = json.loads(told.stdout)["pictures"]
-    assert [each["file"] for each in found] == [str(file) for file in files]
-    assert len({each["job"] for each in found}) == 3
-
-
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
