@@ -126,16 +126,6 @@ def test_late_cancel_leaves_the_images(site: Site, worker: HandWorker) -> None:
     )
 
 
-def test_worker_that_left_is_missed_beside_the_button(
-    site: Site, worker: HandWorker
-) -> None:
-    """The page still shows its models; the server says that nobody is there."""
-    site.open("sample")
-    worker.leave()
-    site.submit()
-    assert "No worker is running, so nothing can be drawn" in site.trouble("form")
-
-
 def test_page_without_a_worker_says_what_is_missing(
     site: Site, worker: HandWorker
 ) -> None:
@@ -173,16 +163,6 @@ def test_hidden_page_asks_nothing(site: Site, worker: HandWorker) -> None:
         site.page.evaluate(
             "window.isHidden = false; document.dispatchEvent(new Event('visibilitychange'))"
         )
-
-
-def test_full_queue_is_said_beside_the_button(browser: Any, redis_url: str) -> None:
-    """And when to try again."""
-    with moved_by_hand(browser, redis_url, queue_jobs=1) as site:
-        _post(site)
-        _ask(site)
-        said = site.trouble("form")
-        assert "The queue is full" in said
-        assert "Try again in" in said
 
 
 def test_deleted_job_says_that_it_is_gone(site: Site, worker: HandWorker) -> None:

@@ -175,40 +175,6 @@ def test_dropped_completion_restores_picture_and_hole(
     assert site.pixels(0) == shown
 
 
-def test_dropped_field_restores_its_size_and_number(site: Site, tmp_path: Path) -> None:
-    """A picture that is larger than the model's, of a job that begins at image 64: the
-    link names both, and so does the job drawn from the picture."""
-    asked = {"model": "tiny-rgb", "n": 2, "seed": 7, "first": 64, "size": "8x9"}
-    job = site.service.post("/sample", asked)
-    found = site.service.get(f"/jobs/{job['id']}?wait=20")
-    assert (found["first"], found["size"]) == (64, "8x9")
-    address = f"{site.service.url}/jobs/{job['id']}/image?sample=1"
-    picture = tmp_path / "kept.png"
-    picture.write_bytes(httpx.get(address, timeout=60).content)
-
-    site.open(f"sample/{job['id']}")
-    site.wait_for_standing("Done")
-    link = site.copied_link()
-    assert "first=64" in link
-    assert "size=8x9" in link
-
-    site.page.goto("about:blank")
-    site.open("sample")
-    site.drop("main", picture)
-    site.view.get_by_text("has the number 65 among those of the seed").wait_for()
-    with site.page.expect_response("**/sample") as made:
-        site.submit()
-    told = made.value.json()
-    assert (told["first"], told["n"], told["size"]) == (65, 1, "8x9")
-    site.wait_for_standing("Done")
-    again = f"{site.service.url}/jobs/{told['id']}/image?sample=0"
-    with (
-        Image.open(picture) as before,
-        Image.open(io.BytesIO(httpx.get(again, timeout=60).content)) as after,
-    ):
-        assert before.tobytes() == after.tobytes()
-
-
 @pytest.mark.parametrize("temperature", [0.333, 5])
 def test_opened_picture_restores_its_settings(
     site: Site, tmp_path: Path, temperature: float
@@ -368,14 +334,6 @@ def test_sampling_in_two_stages_shows_both(site: Site) -> None:
         f"{site.service.url}/jobs/{site.job_id}/image?stage=small", timeout=60
     ).content
     assert list(Image.open(io.BytesIO(picture)).getchannel("R").tobytes()) == small
-
-
-def test_cancel_ends_the_job(site: Site) -> None:
-    """A long job stops when it is told to, and the page says so."""
-    with site.long_job():
-        site.view.get_by_role("button", name="Cancel").click()
-    site.wait_for_standing("Canceled at")
-    assert site.service.get(f"/jobs/{site.job_id}")["status"] == "canceled"
 
 
 def test_examples_are_what_the_model_knows(site: Site) -> None:

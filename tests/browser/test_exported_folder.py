@@ -104,35 +104,12 @@ def test_page_draws_the_bytes_of_python(
     ]
 
 
-def test_rooms_live_without_a_service(
-    browser: Any, models_dir: Path, tmp_path: Path
-) -> None:
-    """In German, too: what needs a service is not offered, and all else is drawn, scored and completed here."""
-    done = export(tmp_path / "site", "tiny-cnn", "--models-dir", models_dir)
-    assert done.returncode == 0, done.stderr
-    with opened(browser, tmp_path / "site", locale="de-DE") as (page, url):
-        shown = {
-            "watch": "[data-live=true] .next",
-            "bet": "form:visible",
-            "inspect": ".belief",
-        }
-        shown |= {"sample": ".board button.tile"}
-        shown |= {
-            "ink": ".standing:text('Vier Fortsetzungen')",
-        }
-        for place, selector in shown.items():
-            page.goto("about:blank")
-            page.goto(f"{url}/#{place}")
-            page.locator(selector).first.wait_for()
-        assert page.locator(".tabs a:visible").count() == 3
-        assert page.locator("#fleet").inner_text() == "In deinem Browser"
-
-
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_words_outside_folds_are_plain(
     browser: Any, shipped_models: Path, language: str
 ) -> None:
-    """No name that a program has for a model, no nats and no particles, neither at rest nor when something is done."""
+    """No name that a program has for a model, no nats and no particles, neither at rest nor when something is done.
+    What needs a service is not offered."""
     with opened(browser, shipped_models, locale=language) as (page, url):
         shown = {
             "watch": ".next:not(:empty)",
@@ -156,6 +133,7 @@ def test_words_outside_folds_are_plain(
                 r"mnist-\w+|(?i:\bnats?\b|partic|partikel|bits/dim)", text
             )
             assert not found, (place, text)
+        assert page.locator(".tabs a:visible").count() == 3
         page.locator("button.tile").first.click()
         page.get_by_role("dialog").get_by_text(
             re.compile(r"\d Bits?|\d bits")

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.browser.by_hand import moved_by_hand
 from tests.browser.site import Site
 
 NODE = shutil.which("node")
@@ -169,11 +168,3 @@ def test_lines_for_a_server_with_keys_take_the_key_from_the_environment(
             capture_output=True,
         )
         assert checked.returncode == 0, checked.stderr
-
-
-def test_place_without_a_service_has_no_lines(browser: Any, redis_url: str) -> None:
-    """Of a training neither, where nothing is trained."""
-    with moved_by_hand(browser, redis_url) as site:
-        site.open("teach")
-        site.view.get_by_text("PIXELRNN_TRAINING=1").wait_for()
-        assert not site.view.locator(".form-code").is_visible()

@@ -1,10 +1,8 @@
 """Labels on the page: a row of them under the model, and bars that move as pixels are painted over."""
 
 import io
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -13,9 +11,7 @@ from PIL import Image
 
 from tests.browser.axe import findings
 from tests.browser.site import COLOURS, Site
-from tests.data.serving import serving
 from tests.house.running import ForkedUp, Up
-from tests.portable.exporting import export
 from tests.tiny_models import save_tiny_labelled, save_tiny_labelled_scales
 
 
@@ -141,42 +137,6 @@ def test_label_is_chosen_under_the_model(site: Site, service: Up) -> None:
     with site.elsewhere(site.copied_link()) as other:
         other.view.get_by_text("drawn again here: the same bytes").wait_for()
         assert [other.pixels(i) for i in range(3)] == drawn
-
-
-def test_links_open_at_a_service_and_in_an_exported_folder(
-    site: Site, browser: Any, service: Up, models_dir_labelled: Path, tmp_path: Path
-) -> None:
-    """What is behind ? in the service's link, and behind # in the folder's: the same pictures, of the same labels."""
-    site.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    site.open("sample")
-    site.choose_model("tiny-labelled")
-    site.view.locator("[data-field=label]").get_by_label("One of each").check()
-    site.submit()
-    site.wait_for_standing("Done")
-    there = [site.pixels(i) for i in range(3)]
-    site.view.get_by_role("button", name="Copy link").click()
-    site.view.get_by_role("button", name="Copied.").wait_for()
-    _, _, recipe = site.page.evaluate("navigator.clipboard.readText()").partition("?")
-    assert (
-        export(
-            tmp_path / "site", "tiny-labelled", "--models-dir", models_dir_labelled
-        ).returncode
-        == 0
-    )
-    with serving(tmp_path / "site") as url:
-        page = browser.new_page()
-        page.goto(f"{url}/#sample?{recipe}")
-        page.get_by_text("Done: 3 images").wait_for()
-        assert [Site.pixels(SimpleNamespace(page=page), i) for i in range(3)] == there
-        page.locator("#view-sample").get_by_label("cat").check()
-        page.locator("#view-sample button.primary").click()
-        page.wait_for_url(re.compile("^(?!.*label=0).*label=cat"))
-        here = [Site.pixels(SimpleNamespace(page=page), i) for i in range(3)]
-        site.page.goto(f"{service.url}/{page.evaluate('() => location.hash')}")
-        page.close()
-    site.wait_for_standing("Done")
-    assert service.get(f"/jobs/{site.job_id}")["label"] == "cat"
-    assert here == [site.pixels(i) for i in range(3)]
 
 
 def test_hole_is_filled_as_a_label(site: Site, service: Up) -> None:

@@ -258,23 +258,6 @@ def test_chance_is_told_with_its_spread_where_it_has_one(site: Site) -> None:
     assert poor == ""
 
 
-def test_lines_for_a_server_with_keys_take_the_key_from_the_environment(
-    site: Site,
-) -> None:
-    """Lines that are shown to others must not show it."""
-    site.open("history")
-    curl, python = site.page.evaluate(
-        """async () => {
-          const {curlOf, pythonOf} = await import("/playground/js/service/code_examples.js");
-          const call = {kind: "sample", fields: {model: "m", seed: 1}, files: {}};
-          return [curlOf, pythonOf].map(code => code(call, {origin: "http://there", isGuarded: true}));
-        }"""
-    )
-    assert '-H "Authorization: Bearer $PIXELRNN_KEY"' in curl
-    compile(python, "lines", "exec")
-    assert 'key=os.environ["PIXELRNN_KEY"]' in python
-
-
 def test_python_code_has_the_constants_of_python(site: Site) -> None:
     """A field that is true, false or null in a form is True, False or None in the code beside it."""
     site.open("history")

@@ -172,3 +172,4 @@ def test_where_nothing_is_trained_it_is_said(browser: Any, redis_url: str) -> No
         site.open("teach")
         site.view.get_by_text("PIXELRNN_TRAINING=1").wait_for()
         assert not site.view.get_by_role("button", name="Train").is_visible()
+        assert not site.view.locator(".form-code").is_visible()

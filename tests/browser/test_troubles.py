@@ -46,17 +46,6 @@ def test_too_many_images_are_said_beside_the_number(site: Site) -> None:
     assert "1 to 64" in site.trouble("n")
 
 
-def test_file_that_is_no_picture_is_said_beside_the_picture(
-    site: Site, tmp_path: Path
-) -> None:
-    """A text file is not taken, and the picture before it stays."""
-    wrong = tmp_path / "notes.png"
-    wrong.write_text("this is no picture")
-    site.open("complete")
-    site.view.locator("input[type=file]").set_input_files(wrong)
-    assert "cannot be read as a picture" in site.trouble("image")
-
-
 def test_dropped_picture_from_elsewhere_is_no_riddle(site: Site) -> None:
     """Where no picture is asked for, one without settings is there to be completed; the words go when it is."""
     site.open("sample")
@@ -131,30 +120,11 @@ def test_server_that_cannot_take_a_job_says_so_plainly(
     assert "7 seconds" in said
 
 
-def test_expired_job_is_said_where_its_images_would_be(site: Site) -> None:
-    """An old address of the page explains itself."""
-    _refuse_with(site, "**/jobs/gone/events", 410, "expired-job")
-    site.open("sample/gone".partition("/")[0])
-    site.page.goto("/#sample/gone")
-    assert "no longer kept" in site.wait_for_standing("no longer kept")
-
-
 def test_unknown_job_is_said_where_its_images_would_be(site: Site) -> None:
     """The real server's answer to an id that it never gave out."""
     site.open("sample")
     site.page.goto("/#sample/AAAAAAAAAAAAAAAAAAAAAA")
     assert "no such job" in site.wait_for_standing("no such job")
-
-
-def test_server_out_of_reach_is_said_beside_the_button(site: Site) -> None:
-    """When nothing answers, and this browser cannot draw, the page says that and keeps what was typed."""
-    site.open("sample")
-    site.choose_model("tiny-scales")
-    site.page.route("**/*", lambda route: route.abort())
-    site.fill("seed", "5")
-    site.submit()
-    assert "does not answer" in site.trouble("form")
-    assert site.view.locator("[data-field=seed] input").first.input_value() == "5"
 
 
 def test_answer_that_is_cut_off_is_no_answer(site: Site) -> None:

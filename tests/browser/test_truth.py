@@ -207,7 +207,7 @@ def test_picture_of_colours_names_the_model_that_keeps_them(
 
 
 def test_words_of_trouble_go_when_their_cause_goes(site: Site, tmp_path: Path) -> None:
-    """A good file after a bad one, and a server that is back."""
+    """A good file after a bad one, and a server that is back; what was typed is kept."""
     wrong, right = tmp_path / "wrong.png", tmp_path / "right.png"
     wrong.write_text("this is no picture")
     Image.new("L", (9, 9)).save(right)
@@ -218,10 +218,12 @@ def test_words_of_trouble_go_when_their_cause_goes(site: Site, tmp_path: Path) -
     site.view.locator("[data-field=image] .trouble").wait_for(state="hidden")
     site.open("sample")
     site.choose_model("tiny-scales")  # which this browser cannot do instead
+    site.fill("seed", "5")
     for path in ("**/sample", "**/models"):
         site.page.route(path, lambda route: route.abort())
     site.submit()
     assert "does not answer" in site.trouble("form")
+    assert site.view.locator("[data-field=seed] input").first.input_value() == "5"
     site.page.locator("#fleet", has_text="Not connected").wait_for()
     site.page.unroute("**/models")
     site.view.locator("[data-field=form] .trouble").wait_for(
@@ -355,25 +357,6 @@ def test_original_has_its_place_among_the_answers(site: Site) -> None:
         "Original",
     ]
     assert site.view.locator("button.tile .outline").count() == 3
-
-
-def test_image_goes_on_to_another_view(site: Site) -> None:
-    """What was drawn is the picture to be completed, or to be inspected."""
-    _draw(site, n=1)
-    drawn = site.pixels(0)
-    for view in ("Complete", "Inspect"):
-        site.page.goto("/#sample")
-        dialog = site.open_large(0)
-        dialog.get_by_role("button", name=f"{view} it").click()
-        site.page.locator(
-            "#view-complete" if view == "Complete" else "#view-inspect"
-        ).wait_for()
-        site.choose_model("tiny-cnn")
-        site.view.locator(".example:has(:checked)[title='Your picture']").wait_for()
-        seen = site.view.locator(".example:has(:checked) canvas").evaluate(
-            "node => [...node.getContext('2d').getImageData(0, 0, 5, 6).data].filter((_, i) => i % 4 === 0)"
-        )
-        assert seen == drawn
 
 
 def test_all_jobs_are_forgotten_by_those_who_mean_it(site: Site) -> None:
