@@ -193,10 +193,7 @@ def test_signature_is_looked_at_as_the_page_says() -> None:
         assert page["is_theirs"](SECRET, headers, received) is good
 
 
-def test_every_link_leads_somewhere() -> None:
-    """Links to files of the repository exist; and README leads here."""
-    for target in re.findall(r"\]\(((?!http)[^)#]+)", PAGE):
-        assert (ROOT / "docs" / target).exists(), target
+def test_readme_leads_here() -> None:
     assert "docs/api.md" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -26,41 +26,23 @@ time.sleep(600)
 
 
 def test_settings_are_durable_and_local(tmp_path: Path) -> None:
-    """It syncs every write, refuses to evict, and listens on no port."""
+    """It syncs every write, refuses to evict, and listens on no port. It has a limit to its memory: the API refuses
+    jobs before a server is full, and can only tell where it knows when that is."""
     with EmbeddedRedis(tmp_path) as server, connect(server.url) as client:
         expected = {
             "appendonly": "yes",
             "appendfsync": "always",
             "maxmemory-policy": "noeviction",
             "port": "0",
+            "maxmemory": str(server_limit()),
         }
         assert {name: client.config_get(name)[name] for name in expected} == expected  # pyright: ignore
         assert server.socket.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize(
-    ("given", "limit"), [(None, server_limit()), (64 << 20, 64 << 20)]
-)
-def test_it_has_a_limit_to_its_memory(
-    tmp_path: Path, given: int | None, limit: int
-) -> None:
-    """By default, too: the API refuses jobs before a server is full, and can only tell where it knows when that is."""
-    with EmbeddedRedis(tmp_path, given) as server, connect(server.url) as client:
-        assert client.info("memory")["maxmemory"] == limit  # pyright: ignore
-
-
-def test_acknowledged_write_survives_when_the_server_is_killed(tmp_path: Path) -> None:
-    """kill -9 of the server loses nothing that it answered."""
-    server = EmbeddedRedis(tmp_path)
-    server.start()
-    with connect(server.url) as client:
-        client.set("kept", "1")
-    assert server.process is not None
-    server.process.kill()
-    server.process.wait()
-    server.stop()
-    with EmbeddedRedis(tmp_path) as again, connect(again.url) as client:
-        assert client.get("kept") == b"1"
+def test_limit_to_its_memory_may_be_given(tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path, 64 << 20) as server, connect(server.url) as client:
+        assert client.info("memory")["maxmemory"] == 64 << 20  # pyright: ignore
 
 
 @pytest.mark.skipif(

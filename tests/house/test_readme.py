@@ -141,12 +141,6 @@ def test_command_is_understood(subtests: pytest.Subtests) -> None:
             command.make_context(verb, arguments)
 
 
-def test_every_link_leads_somewhere() -> None:
-    """Links and pictures to files of the repository exist."""
-    for target in re.findall(r"\]\(((?!http)[^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
-
-
 def test_the_tree_in_contributing_names_what_exists() -> None:
     """Every file and folder of the annotated tree, so that a move cannot leave it behind."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
