@@ -336,17 +336,12 @@ def test_users_own_modules_are_theirs(installation: Installation) -> None:
         (("up",), "api,worker,embedded"),
         (("up", "--redis-url", "redis://127.0.0.1:1/0"), "api,worker"),
         (("api",), "api"),
-        (("worker",), "worker"),
-        (("train", MODEL), "worker"),
         (("sample", MODEL), "worker"),
-        (("complete", MODEL, DIGIT, MASK), "worker"),
-        (("verify", DIGIT), "worker"),
-        (("bench", "sampling", "--preset", MODEL), "worker"),
         (("remote", "models"), "client"),
     ],
 )
 def test_missing_extra_is_named(
-    bare: Installation, arguments: tuple[str | Path, ...], extra: str
+    bare: Installation, arguments: tuple[str, ...], extra: str
 ) -> None:
     """One line that says what to install, and exit code 2, whatever the verb."""
     result = bare.pixelrnn(*arguments)
