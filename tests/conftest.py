@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
+
+from worker.contract.logs import lines
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault(
@@ -17,6 +20,9 @@ os.environ.setdefault(
 os.environ.setdefault(
     "PIXELRNN_BUILT_DIR", os.devnull
 )  # tested is the code of this checkout, not what was built of it
+
+# Servers in threads write log lines also while pytest replaces sys.stdout for a subtest.
+structlog.configure(logger_factory=lambda *_: structlog.WriteLogger(lines))
 
 SHARED_BY_A_FOLDER = ("browser", "client")
 """Folders whose tests have one service, or one browser, for all of them."""

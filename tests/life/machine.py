@@ -142,6 +142,7 @@ class Life(RuleBasedStateMachine):
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
     """Without the log, which speaks of every fault."""
+    before = structlog.get_config()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
     )
@@ -149,7 +150,7 @@ def silent() -> Iterator[None]:
     try:
         yield
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**before)
         logging.disable(logging.NOTSET)
 
 
