@@ -213,10 +213,10 @@ def test_archive_is_made_picture_by_picture(monkeypatch: pytest.MonkeyPatch) -> 
     assert asyncio.run(read()) == [[0], [0, 1], [0, 1, 2]]
 
 
-def test_archive_holds_a_seat_while_it_is_sent(
+def test_archive_gives_back_its_seat_when_it_was_sent(
     client: httpx.Client, worker: HandWorker
 ) -> None:
-    """And gives it back; a HEAD makes one picture at most and is over."""
+    """A HEAD makes one picture at most."""
     link, _ = drawn(client, worker, n=64)
     head = client.head(link, params={"format": "zip"})
     assert (head.status_code, head.content) == (200, b"")

@@ -23,7 +23,6 @@ SHIFT = """shifts.reduce((window, {value, startTime}) => {
 """As https://web.dev/articles/cls defines it: the largest sum of shifts with less than a
 second between them, within five seconds. A sum of all would grow with the time that a
 busy machine takes, because words that change while a picture is drawn wrap otherwise."""
-PHONE = {"viewport": {"width": 390, "height": 844}}
 
 
 def _cold(route: Any) -> None:

@@ -13,7 +13,6 @@ from tests.browser.site import Site
 from worker.contract.events import estimate_entry
 from worker.contract.jobs import VERSION
 from worker.contract.kinds.complete import CompletionSummary, Receipt
-from worker.contract.kinds.score import ColourBelief, PixelBelief, ScoreSummary
 from worker.contract.traits import Method
 
 ABLE = ("sample", "complete", "score")
@@ -31,25 +30,6 @@ ROW = CNN.model_copy(
 COMPILING = [
     card.model_copy(update={"compiling": True, "cold": True}) for card in (CNN, ROW)
 ]
-BELIEF = PixelBelief(
-    x=1,
-    y=2,
-    colours=(
-        ColourBelief(probabilities=(0.25, 0.75), value=1, bits=0.4, entropy_bits=0.8),
-    ),
-    influence=((0.5, 0.0, 0.25),) * 4,
-)
-SCORE = ScoreSummary(
-    nats=8.3,
-    bits_per_dim=1.0,
-    per_colour_bits=(1.0,),
-    height=4,
-    width=3,
-    quantised_pixels=0,
-    uniform_bits=1.0,
-    pixel=BELIEF,
-)
-BITS = bytes(4 * 4 * 3)
 
 
 @pytest.fixture
