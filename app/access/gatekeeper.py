@@ -123,7 +123,7 @@ class Gatekeeper:
         # A path that needs no key does not check one either, so that a page with an old
         # key can still load.
         if self._is_open(scope, headers):
-            return Caller("nobody", account)
+            return Caller("-", account)  # no key has this name
         return self._holder(headers, account)
 
     def _is_open(self, scope: Scope, headers: Headers) -> bool:
