@@ -556,15 +556,17 @@ def test_a_training_begins_with_a_model_that_its_owner_sees(
         assert "which the model has" in client.post("/train", **wrong).json()["detail"]
         job_id = client.post("/train", **sent).raise_for_status().json()["id"]
         place.start()
+        made = place.added / "models" / "second" / "card.json"
+        wait_for(made.exists, "the model", LONG_S)
+        card = Card.read(made)
+        # The job waits until a worker that draws has the model.
+        second = {"name": "second", "identity": card.identity, "job": job_id}
+        hand.announce(first, first.model_copy(update=second))
         job = place.ended(client, job_id)
         assert job["status"] == "succeeded", job
         assert other.get("/models/second/download").status_code == 404
-    card = Card.read(place.added / "models" / "second" / "card.json")
     assert (card.config.layers, card.config.channels, card.config.width) == (1, 3, 8)
-    assert (
-        str(place.added)
-        not in (place.added / "models" / "second" / "card.json").read_text()
-    )
+    assert str(place.added) not in made.read_text()
 
 
 @pytest.mark.parametrize("stage", ["queued", "taken", "trained"])
