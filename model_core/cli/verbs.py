@@ -178,7 +178,7 @@ def train(
         changes.append(f"data.path={json.dumps(str(data), ensure_ascii=False)}")
     recipe = Recipe.load(config, changes)
     directory = runs_dir / (name or config.stem)
-    command = _train_command(config, set_ or [], processes)
+    command = _train_command(config, set_ or [], processes, decay_from_here)
     request = RunRequest(
         recipe, directory, resume, publish, command, decay_updates=decay_from_here
     )
@@ -605,7 +605,9 @@ def _say_once(line: str) -> None:
         say(line)
 
 
-def _train_command(config: Path, changes: list[str], processes: int | None) -> str:
+def _train_command(
+    config: Path, changes: list[str], processes: int | None, decay_updates: int | None
+) -> str:
     """Return the command that repeats the training, for the model's card."""
     # The place of the data and what was printed do not matter to others.
     kept = [
@@ -623,4 +625,6 @@ def _train_command(config: Path, changes: list[str], processes: int | None) -> s
     )
     if processes is not None and processes > 1:
         options += ["--processes", str(processes)]
+    if decay_updates is not None:
+        options += ["--resume", "--decay-from-here", str(decay_updates)]
     return shlex.join(["pixelrnn", "train", recipe, *options])

@@ -24,6 +24,7 @@ from model_core.training.recipe import Recipe
 from model_core.training.run import RunRequest, prepare, train
 from model_core.training.state import TrainState
 from model_core.training.step import DivergedError
+from tests.client.by_command import run as invoke
 from tests.nursery import ended
 
 CLOCK = {"seconds", "images_per_s"}
@@ -128,6 +129,20 @@ def test_a_stable_run_is_the_same_when_resumed_and_can_be_longer_before_its_deca
         ConfigError, match=r"since update 9: expected training\.epochs = 2"
     ):
         run(RunRequest(longer, late, resume=True), never)
+
+
+def test_the_card_says_when_the_decay_began(recipe_file: Path, tmp_path: Path) -> None:
+    """Its command repeats the end of a run that was stopped at a constant rate."""
+    stable = "training.schedule=stable"
+    recipe = Recipe.load(recipe_file, [stable])
+    assert not run(RunRequest(recipe, tmp_path / "stripes"), stop_at_question(9))
+    places = ("--runs-dir", tmp_path, "--publish", tmp_path / "models")
+    end = ("--resume", "--decay-from-here", 3)
+    assert invoke("train", recipe_file, "--set", stable, *places, *end).exit_code == 0
+    command = Card.read(tmp_path / "models" / "stripes" / "card.json").training[
+        "command"
+    ]
+    assert command.endswith(f"--set {stable} --resume --decay-from-here 3")
 
 
 def test_the_decay_of_a_stopped_run_can_begin_at_once(
