@@ -7,18 +7,15 @@ from pathlib import Path
 import pytest
 
 from model_core import save_model, untrained
-from pixelrnn.embedded import EmbeddedRedis
 from tests.nursery import WORKER
 from tests.worker.harness import (
-    COLD_START_S,
     Client,
     StartWorker,
     WorkerProcess,
     launch,
-    wait_for,
+    one_worker,
+    wait_ready,
 )
-from worker.contract import keys
-from worker.contract.cards import WorkerInfo
 
 
 @pytest.fixture(scope="session")
@@ -49,14 +46,6 @@ def client(redis_url: str, models_dir: Path) -> Iterator[Client]:
     client.redis.close()
 
 
-def is_ready(client: Client, name: str) -> bool:
-    """Whether a worker can draw from all its models."""
-    text = client.redis.get(keys.worker(name))
-    return text is not None and not any(
-        card.compiling for card in WorkerInfo.model_validate_json(text).models
-    )
-
-
 @pytest.fixture
 def start_worker(
     client: Client, redis_url: str, models_dir: Path, tmp_path: Path
@@ -75,12 +64,7 @@ def start_worker(
         worker = launch(name, redis_url, models_dir, log, settings, command, module)
         workers.append(worker)
         if ready:
-            wait_for(
-                lambda: is_ready(client, name) or worker.process.poll() is not None,
-                "readiness",
-                COLD_START_S,
-            )
-            assert worker.process.poll() is None, worker.log.read_text()
+            wait_ready(client, worker)
         return worker
 
     yield start
@@ -88,23 +72,10 @@ def start_worker(
         worker.kill()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(
     models_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Client]:
-    """Asks a worker with three slots, on a server of its own: for all tests of a file that disturb nothing."""
-    place = tmp_path_factory.mktemp("served")
-    with EmbeddedRedis(place / "data") as server:
-        client = Client(server.url, models_dir)
-        worker = launch("w1", server.url, models_dir, place / "log", {"slots": 3})
-        try:
-            wait_for(
-                lambda: is_ready(client, "w1") or worker.process.poll() is not None,
-                "readiness",
-                COLD_START_S,
-            )
-            assert worker.process.poll() is None, worker.log.read_text()
-            yield client
-        finally:
-            worker.kill()
-            client.redis.close()
+    """Asks a worker with three slots, on a server of its own: for all tests that disturb nothing."""
+    with one_worker(models_dir, tmp_path_factory.mktemp("served")) as client:
+        yield client

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,9 +19,11 @@ from redis import Redis
 from rq import Queue, Retry
 
 from app.entries import entries_of
+from pixelrnn.embedded import EmbeddedRedis
 from tests.acceptance import ACCEPT
 from tests.nursery import WORKER, Forked, can_fork
 from worker.contract import keys, scripts
+from worker.contract.cards import WorkerInfo
 from worker.contract.events import EventType, RowDrawn, Stage
 from worker.contract.jobs import JobError, JobRecord, JobSpec, JobStatus
 
@@ -281,3 +284,35 @@ def launch(
             name,
             log,
         )
+
+
+def is_ready(client: Client, worker: WorkerProcess) -> bool:
+    """Whether a worker can draw from all its models."""
+    text = client.redis.get(keys.worker(worker.name))
+    return text is not None and not any(
+        card.compiling for card in WorkerInfo.model_validate_json(text).models
+    )
+
+
+def wait_ready(client: Client, worker: WorkerProcess) -> None:
+    wait_for(
+        lambda: is_ready(client, worker) or worker.process.poll() is not None,
+        "readiness",
+        COLD_START_S,
+    )
+    assert worker.process.poll() is None, worker.log.read_text()
+
+
+@contextmanager
+def one_worker(models: Path, place: Path, **settings: object) -> Iterator[Client]:
+    """A worker `w1` with three slots, on a server of its own. settings: as of `launch`."""
+    with EmbeddedRedis(place / "data") as server:
+        client = Client(server.url, models)
+        given = {"slots": 3, **settings}
+        worker = launch("w1", server.url, models, place / "log", given)
+        try:
+            wait_ready(client, worker)
+            yield client
+        finally:
+            worker.kill()
+            client.redis.close()

@@ -1,5 +1,6 @@
 """Holes of a larger picture in real worker processes: each cut-out is what it would be alone, one after the other."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from model_core import save_model
 from model_core.mixing import mix
-from tests.worker.harness import Client, StartWorker, wait_for
+from tests.worker.harness import Client, StartWorker, one_worker, wait_for
 from tests.worker.posterior_models import FOUR, SIDE, awake
 from worker.contract.cutouts import CutoutsSummary
 from worker.contract.jobs import JobSpec
@@ -39,6 +40,14 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     save_model(awake(5, "none", channels=3, values=4), directory / "tiny-colour")
     return directory
+
+
+@pytest.fixture(scope="module")
+def served(
+    models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    with one_worker(models_dir, tmp_path_factory.mktemp("served")) as client:
+        yield client
 
 
 def picture(channels: int) -> NDArray[np.uint8]:

@@ -89,6 +89,7 @@ def service(
     portable = tmp_path / "portable"
     given = settings(redis_url, api_keys=(), added_dir=added, portable_dir=portable)
     how: dict[str, Any] = {
+        "models": "tiny-cnn",
         "models_look_s": "0.2",
         "kept_dir": str(tmp_path / "kept"),
         "portable_dir": str(portable),

@@ -14,8 +14,6 @@ from worker.contract.kinds.verify import VerifySummary
 from worker.contract.maps import unpack_map
 from worker.contract.size import PUT_OFF
 
-SLOW = 0.3
-
 
 def submit(
     client: Client, size: str, *image: bytes, kind: str = "sample", **changes: object
@@ -56,24 +54,6 @@ def test_fields_of_several_widths_are_drawn_row_by_row(
             served.images(spec), drawn(models_dir, width, height, 4)
         )
     served.wait_idle()
-
-
-@pytest.mark.parametrize("rows", [3, 9, 14])
-def test_a_field_goes_on_when_the_worker_is_killed(
-    client: Client, start_worker: StartWorker, models_dir, rows: int
-) -> None:
-    """In any window: every row once, and the bytes of an undisturbed run."""
-    doomed = start_worker(step_delay_s=SLOW)
-    spec = submit(client, "9x13", n=2, seed=5)
-    client.wait_rows(spec.id, rows)
-    doomed.kill()
-    before = client.rows(spec.id)
-    assert len(before) < spec.rows_total
-    start_worker()
-    client.succeeded(spec)
-    assert client.attempts(spec.id) == 2
-    assert client.rows(spec.id)[: len(before)] == before
-    np.testing.assert_array_equal(client.images(spec), drawn(models_dir, 9, 13, 2, 5))
 
 
 def test_a_third_width_waits_for_one_of_two(

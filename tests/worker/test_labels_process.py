@@ -1,5 +1,6 @@
 """Labels in real worker processes: what the library draws, scores and says, in any company and after a crash."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from model_core.data.pixels import pixels_to_values, values_to_pixels
 from model_core.measures.picture_score import score_picture
 from model_core.models import Model
 from tests.tiny_models import save_tiny_labelled, save_tiny_labelled_scales
-from tests.worker.harness import Client, StartWorker, wait_for
+from tests.worker.harness import Client, StartWorker, one_worker, wait_for
 from worker.contract.jobs import JobSpec, JobStatus
 from worker.contract.kinds.classify import ClassifySummary
 from worker.contract.kinds.complete import CompletionSummary
@@ -37,14 +38,22 @@ def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture(scope="module")
+def served(
+    models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    with one_worker(models_dir, tmp_path_factory.mktemp("served")) as client:
+        yield client
+
+
 def pixels_of(values: NDArray[np.integer]) -> bytes:
     return values_to_pixels(values, 2).transpose(1, 2, 0).tobytes()
 
 
-def drawn(client: Client, spec: JobSpec) -> NDArray[np.integer]:
+def drawn(client: Client, spec: JobSpec, levels: int = 2) -> NDArray[np.integer]:
     """Images of a job that has ended well, as values (n, C, H, W)."""
     client.succeeded(spec)
-    return pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), 2)
+    return pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), levels)
 
 
 def told_labels(client: Client, spec: JobSpec) -> tuple[str, ...]:
@@ -90,83 +99,64 @@ def test_images_are_the_library_s_beside_whatever_labels(
     served.wait_idle()
 
 
-def test_labels_are_the_same_after_a_crash(
-    client: Client, start_worker: StartWorker, models_dir: Path
-) -> None:
-    """Of images that are resumed, and of those that were whole before: bytes and names."""
-    name = "tiny-labelled"
-    model = load_model(name, models_dir=models_dir)
-    doomed = start_worker(step_delay_s=0.05, slots=2, express_slots=0, models=name)
-    free, asked = ask(client, name, 8), ask(client, name, 8, label=["cat", "0"] * 4)
-    wait_for(lambda: len(client.rows(free.id)) > 9, "some rows")
-    doomed.kill()
-    start_worker(models=name)
-    np.testing.assert_array_equal(
-        drawn(client, free), sample(model, 8, free.seed).numpy()
-    )
-    np.testing.assert_array_equal(
-        drawn(client, asked),
-        sample(model, 8, asked.seed, label=["cat", "0"] * 4).numpy(),
-    )
-    assert client.attempts(free.id) == 2
-    assert told_labels(client, asked) == ("cat", "0") * 4
-    undisturbed = ask(client, name, 8)
-    assert told_labels(client, undisturbed) == told_labels(client, free)
-    client.wait_idle()
-
-
+@pytest.mark.parametrize("label", [None, "cat"])
 def test_both_stages_know_the_label(
-    client: Client, start_worker: StartWorker, models_dir: Path
+    served: Client, models_dir: Path, label: str | None
 ) -> None:
-    """Drawn, enlarged and completed by a Multi-Scale model: the library's bytes, with a label and without, and after a
-    crash between the stages; it tells no labels of pictures."""
+    """Enlarged and completed by a Multi-Scale model: the library's bytes, with a label and without."""
     name = "tiny-labelled-scales"
     model, size = load_model(name, models_dir=models_dir), (6, 4, 3)
     known = np.random.default_rng(1).integers(0, 4, (3, *size[:2]))
     small, keep = known[:, ::2, ::2], np.arange(24).reshape(6, 4) < 10
-    doomed = start_worker(step_delay_s=0.05, slots=2, express_slots=0, models=name)
-    free, asked = ask(client, name, 8), ask(client, name, 8, label=["cat", "0"] * 4)
-    wait_for(lambda: len(client.rows(free.id)) > 12, "some rows")
+    said = {} if label is None else {"label": label}
+    of_small = values_to_pixels(small, 4).transpose(1, 2, 0).tobytes()
+    spec = served.submit(of_small, b"", kind="upsample", model=name, n=5, options=said)
+    expected = upsample(model, torch.from_numpy(small), 5, spec.seed, label=label)
+    np.testing.assert_array_equal(drawn(served, spec, 4), expected.numpy())
+    whole = values_to_pixels(known, 4).transpose(1, 2, 0).tobytes()
+    spec = served.submit(
+        whole,
+        keep.astype(np.uint8).tobytes(),
+        kind="complete",
+        model=name,
+        n=5,
+        options={"method": "clamp", "filled_pixels": 14, **said},
+    )
+    given = torch.from_numpy(known), torch.from_numpy(keep)
+    expected = complete(model, *given, 5, spec.seed, method="clamp", label=label).values
+    np.testing.assert_array_equal(drawn(served, spec, 4), expected.numpy())
+    served.wait_idle()
+
+
+def test_labels_are_the_same_after_a_crash(
+    client: Client, start_worker: StartWorker, models_dir: Path
+) -> None:
+    """Of images that are resumed, in either stage, and of those that were whole before: bytes and names."""
+    names = "tiny-labelled", "tiny-labelled-scales"
+    doomed = start_worker(
+        step_delay_s=0.05, slots=2, express_slots=0, models=",".join(names)
+    )
+    each = ["cat", "0"] * 4
+    jobs = [
+        (name, ask(client, name, 8), ask(client, name, 8, label=each)) for name in names
+    ]
+    wait_for(
+        lambda: all(len(client.rows(free.id)) > 12 for _, free, _ in jobs), "some rows"
+    )
     doomed.kill()
-    start_worker(models=name)
-
-    def drawn_by_it(spec: JobSpec) -> NDArray[np.integer]:
-        client.succeeded(spec)
-        return pixels_to_values(client.images(spec).transpose(0, 3, 1, 2), 4)
-
-    np.testing.assert_array_equal(
-        drawn_by_it(free), sample(model, 8, free.seed).numpy()
-    )
-    np.testing.assert_array_equal(
-        drawn_by_it(asked), sample(model, 8, asked.seed, label=["cat", "0"] * 4).numpy()
-    )
-    np.testing.assert_array_equal(
-        drawn_by_it(free),
-        sample(model, 8, free.seed, label=list(told_labels(client, free))).numpy(),
-    )
-    for label in (None, "cat"):
-        said = {} if label is None else {"label": label}
-        of_small = values_to_pixels(small, 4).transpose(1, 2, 0).tobytes()
-        spec = client.submit(
-            of_small, b"", kind="upsample", model=name, n=5, options=said
-        )
-        expected = upsample(model, torch.from_numpy(small), 5, spec.seed, label=label)
-        np.testing.assert_array_equal(drawn_by_it(spec), expected.numpy())
-        whole = values_to_pixels(known, 4).transpose(1, 2, 0).tobytes()
-        how = {"method": "clamp", "filled_pixels": 14, **said}
-        spec = client.submit(
-            whole,
-            keep.astype(np.uint8).tobytes(),
-            kind="complete",
-            model=name,
-            n=5,
-            options=how,
-        )
-        given = torch.from_numpy(known), torch.from_numpy(keep)
-        expected = complete(
-            model, *given, 5, spec.seed, method="clamp", label=label
-        ).values
-        np.testing.assert_array_equal(drawn_by_it(spec), expected.numpy())
+    start_worker(models=",".join(names))
+    for name, free, asked in jobs:
+        model = load_model(name, models_dir=models_dir)
+        levels = model.config.values
+        by_chance = sample(model, 8, free.seed).numpy()
+        np.testing.assert_array_equal(drawn(client, free, levels), by_chance)
+        by_label = sample(model, 8, asked.seed, label=each).numpy()
+        np.testing.assert_array_equal(drawn(client, asked, levels), by_label)
+        assert client.attempts(free.id) == 2
+        assert told_labels(client, asked) == tuple(each)
+        told = list(told_labels(client, free))
+        again = sample(model, 8, free.seed, label=told).numpy()
+        np.testing.assert_array_equal(by_chance, again)
     client.wait_idle()
 
 
@@ -247,6 +237,8 @@ def test_scores_name_the_label(served: Client, models_dir: Path, name: str) -> N
         assert isinstance(result, ScoreSummary)
         assert expected.label is not None
         assert result.nats == pytest.approx(expected.nats, rel=1e-5)
+        is_mixture = name.endswith("two")
+        assert result.member == (expected.member if is_mixture else None)
         assert result.label == NAMES[expected.label] == (label or result.label)
         is_sum = label is None or name.endswith("two")
         assert result.member_nats == (

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,16 +14,15 @@ from numpy.typing import NDArray
 from model_core import complete, load_model, save_model
 from model_core.data.pixels import pixels_to_values, values_to_pixels
 from model_core.measures.picture_score import score_picture
-from model_core.mixing import mix, turned_copies
+from model_core.mixing import mix
 from model_core.models import Model
 from model_core.orientation import turn
 from model_core.posterior.plan import given_behind
-from tests.worker.harness import Client, StartWorker, wait_for
+from tests.worker.harness import Client, StartWorker, one_worker, wait_for
 from tests.worker.posterior_models import FOUR, SIDE, awake
 from worker.contract import keys
 from worker.contract.jobs import JobRecord, JobSpec, JobStatus
 from worker.contract.kinds.complete import CompletionSummary
-from worker.contract.kinds.score import ScoreSummary
 from worker.contract.maps import unpack_map
 from worker.contract.traits import Method
 
@@ -39,20 +39,22 @@ HOLES = {
 
 @pytest.fixture(scope="session")
 def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`tiny-four` (a mixture of four members), `tiny-mirrored` (of a network and its mirror
-    image) and `tiny-colour` (3 colours, 4 values), all 6 x 6."""
+    """`tiny-four` (a mixture of four members) and `tiny-colour` (3 colours, 4 values), 6 x 6."""
     directory = tmp_path_factory.mktemp("posterior")
     mix(
         [awake(seed, orientation) for seed, orientation in enumerate(FOUR)],
         directory / "tiny-four",
     )
-    upright = awake(7, "none")
-    mix(
-        [upright, *turned_copies(upright, ["flip_left_right"])],
-        directory / "tiny-mirrored",
-    )
     save_model(awake(5, "none", channels=3, values=4), directory / "tiny-colour")
     return directory
+
+
+@pytest.fixture(scope="module")
+def served(
+    models_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Client]:
+    with one_worker(models_dir, tmp_path_factory.mktemp("served")) as client:
+        yield client
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,10 @@ class Case:
         )
 
     def check(self, client: Client, spec: JobSpec) -> JobRecord:
-        """Images, receipt and maps are the library's."""
+        """Images, receipt and maps are the library's; of a job without images, receipt and maps."""
         record = client.succeeded(spec)
-        assert record.rows_done == spec.rows_total
+        assert record.rows_done == spec.rows_total == len(client.rows(spec.id))
+        assert record.progress == 1
         known, keep = torch.from_numpy(self.values), torch.from_numpy(self.keep).bool()
         options = spec.options
         expected = complete(
@@ -126,6 +129,7 @@ class Case:
             spec.seed,
             particles=options.particles,
             sweeps=options.sweeps,
+            first=options.first,
             most_scores=options.limit_of_scores,
         )
         levels = self.model.config.values
@@ -235,31 +239,12 @@ def test_small_holes_are_enumerated_where_the_job_says_so(
     served.wait_idle()
 
 
-def test_a_network_and_its_mirror_image_complete_lower_rows_exactly(
-    served: Client, models_dir: Path
-) -> None:
-    """The library's bytes, receipt and maps; a job that an earlier API accepted is drawn by
-    particles as before."""
-    mirrored = load_model("tiny-mirrored", models_dir=models_dir)
-    lower = Case(mirrored, "lower")
-    earlier = lower.submit(served, n=2)
-    told = earlier.options.model_dump() | {"enumerate": True}
-    now = lower.submit(served, n=3, version=8, options=told)
-    words = []
-    for spec in (now, earlier):
-        result = lower.check(served, spec).result
-        assert isinstance(result, CompletionSummary)
-        assert result.posterior is not None
-        words.append((result.posterior.exact, result.posterior.quality == "exact"))
-    assert words == [(True, True), (False, False)]
-    served.wait_idle()
-
-
 def test_completions_go_on_when_the_worker_is_killed(
-    client: Client, start_worker: StartWorker, four: Model
+    client: Client, start_worker: StartWorker, four: Model, colour: Model
 ) -> None:
     """An image comes whole; what is published stays and is not published again; receipt and maps are those of an
-    undisturbed run, and progress never goes back."""
+    undisturbed run, and progress never goes back. A job without images, by particles, by the member that comes last
+    or exactly, begins anew."""
     doomed = start_worker(step_delay_s=SLOW, slots=1, express_slots=0)
     cases = [Case(four, "centre"), Case(four, "left")]
     specs = [case.submit(client, n=n) for case, n in zip(cases, (3, 8), strict=True)]
@@ -271,6 +256,9 @@ def test_completions_go_on_when_the_worker_is_killed(
         return all(len(client.rows(spec.id)) >= rows for spec in specs)
 
     wait_for(lambda: look(SIDE), "an image of each job")
+    without = [Case(four, "centre"), Case(four, "lower"), Case(colour, "lower")]
+    alone = [case.submit_alone(client, first=2) for case in without]
+    wait_for(lambda: client.attempts(alone[0].id) == 1, "the claim of another")
     doomed.kill()
     before = [client.rows(spec.id) for spec in specs]
     assert all(
@@ -285,37 +273,19 @@ def test_completions_go_on_when_the_worker_is_killed(
         assert client.rows(spec.id)[: len(rows)] == rows
     assert seen == sorted(seen)
     assert any(0 < share < 1 / 3 for share in seen)
-    assert client.record(by_particles.id).progress == 1
+    for case, spec in zip(without, alone, strict=True):
+        case.check(client, spec)
 
 
 def test_particles_stop_when_the_job_is_canceled_or_the_worker_is_told_to(
-    client: Client, start_worker: StartWorker, four: Model
-) -> None:
-    """Within a step; a job that is handed back goes on elsewhere with the same bytes."""
-    first = start_worker(step_delay_s=SLOW, drain_grace_s=0)
-    case = Case(four, "centre")
-    canceled, other = case.submit(client, n=40), case.submit(client, n=16, seed=4)
-    wait_for(lambda: client.record(canceled.id).progress > 0, "the first steps")
-    assert client.cancel(canceled.id) == "canceling"
-    record = client.wait_end(canceled.id)
-    assert record.status is JobStatus.CANCELED
-    assert record.progress < 0.5
-    wait_for(lambda: client.record(other.id).progress > 0, "the other's first steps")
-    first.terminate()
-    assert first.wait() == 0
-    assert client.status(other.id) is JobStatus.QUEUED
-    start_worker()
-    case.check(client, other)
-
-
-def test_estimates_are_the_newest_only_and_gone_with_the_end(
     client: Client, start_worker: StartWorker, four: Model, colour: Model
 ) -> None:
-    """While it is drawn there is one, of bounded size, with a lifetime; behind success and cancel there is none. Images
-    and maps are the library's, which tells nobody."""
-    start_worker(step_delay_s=SLOW)
-    case, canceled = Case(colour, "left"), Case(four, "centre").submit(client, n=40)
-    spec = case.submit(client, n=2)
+    """Within a step; a job that is handed back goes on elsewhere with the same bytes. Of estimates there is the newest
+    alone, of bounded size, with a lifetime; behind success and cancel there is none."""
+    first = start_worker(step_delay_s=SLOW, drain_grace_s=0)
+    case, estimated = Case(four, "centre"), Case(colour, "left")
+    spec = estimated.submit(client, n=2)
+    canceled, other = case.submit(client, n=40), case.submit(client, n=16, seed=4)
     seen: set[bytes] = set()
 
     def look() -> bool:
@@ -326,13 +296,19 @@ def test_estimates_are_the_newest_only_and_gone_with_the_end(
         return client.status(spec.id) is JobStatus.SUCCEEDED
 
     wait_for(look, "the end of the first")
-    wait_for(
-        lambda: client.redis.exists(keys.estimate(canceled.id)),
-        "an estimate of the other",
-    )
-    client.cancel(canceled.id)
-    client.wait_end(canceled.id)
-    case.check(client, spec)
+    wait_for(lambda: client.redis.exists(keys.estimate(canceled.id)), "an estimate")
+    assert client.cancel(canceled.id) == "canceling"
+    record = client.wait_end(canceled.id)
+    assert record.status is JobStatus.CANCELED
+    assert record.progress < 0.5
+    assert not client.redis.exists(keys.estimate(canceled.id))
+    wait_for(lambda: client.record(other.id).progress > 0, "the other's first steps")
+    first.terminate()
+    assert first.wait() == 0
+    assert client.status(other.id) is JobStatus.QUEUED
+    start_worker()
+    case.check(client, other)
+    estimated.check(client, spec)
     assert len(seen) > 1  # a newer one has taken the place of an older one
     for told in map(json.loads, seen):
         mean = (
@@ -340,63 +316,13 @@ def test_estimates_are_the_newest_only_and_gone_with_the_end(
             .reshape(SIDE, SIDE, 3)
             .transpose(2, 0, 1)
         )
-        keep = case.keep.astype(bool)
+        keep = estimated.keep.astype(bool)
         np.testing.assert_array_equal(
-            mean[:, keep], values_to_pixels(case.values, 4)[:, keep]
+            mean[:, keep], values_to_pixels(estimated.values, 4)[:, keep]
         )
         assert told["sample"] in (0, 1)
         assert 0 < told["share"] <= 1
     assert not client.redis.keys(keys.estimate("*"))
-
-
-def test_a_job_without_images_ends_with_what_is_expected(
-    client: Client, start_worker: StartWorker, four: Model, colour: Model
-) -> None:
-    """By particles, by the member that comes last, exactly: no row is written, receipt and maps are the library's; a
-    worker that is killed leaves nothing to go on from."""
-    doomed = start_worker(step_delay_s=SLOW)
-    cases = [Case(four, "centre"), Case(four, "lower"), Case(colour, "lower")]
-    specs = [case.submit_alone(client, first=2) for case in cases]
-    wait_for(lambda: client.record(specs[0].id).progress > 0, "the first steps")
-    doomed.kill()
-    start_worker()
-    for case, spec in zip(cases, specs, strict=True):
-        record = client.wait_end(spec.id)
-        assert (record.status, record.rows_done, record.progress) == (
-            JobStatus.SUCCEEDED,
-            0,
-            1,
-        )
-        assert client.rows(spec.id) == []
-        known, keep = torch.from_numpy(case.values), torch.from_numpy(case.keep).bool()
-        expected = complete(
-            case.model,
-            known,
-            keep,
-            0,
-            spec.seed,
-            particles=5,
-            first=2,
-            most_scores=spec.options.limit_of_scores,
-        )
-        assert isinstance(record.result, CompletionSummary)
-        assert record.result.posterior is not None
-        receipt, true = record.result.posterior.model_dump(), expected.receipt.to_dict()
-        for list_of_images in ("nats", "qualities"):
-            assert (receipt.pop(list_of_images), true.pop(list_of_images)) == ((), ())
-        assert receipt == pytest.approx({"label": None, **true})
-        assert expected.mean is not None
-        stored = np.array(
-            unpack_map(
-                client.redis.hget(keys.image(spec.id), "mean"),
-                SIDE,
-                SIDE,
-                spec.channels,
-            )
-        )
-        np.testing.assert_allclose(
-            stored, expected.mean.numpy().transpose(1, 2, 0), atol=1e-6
-        )
 
 
 def test_a_description_without_a_method_is_clamped(served: Client, four: Model) -> None:
@@ -417,24 +343,3 @@ def test_a_description_without_a_method_is_clamped(served: Client, four: Model) 
     np.testing.assert_array_equal(
         pixels_to_values(served.images(old).transpose(0, 3, 1, 2), 2), drawn
     )
-
-
-def test_a_score_of_a_mixture_says_whose_map_it_is(served: Client, four: Model) -> None:
-    """The mixture's nats, and those of the member that finds the picture likeliest, whose bits the map shows."""
-    values = Case(four, "all").values
-    pixels = values_to_pixels(values, 2).transpose(1, 2, 0).tobytes()
-    spec = served.submit(
-        pixels, b"", kind="score", model="tiny-four", options={"x": 2, "y": 1}
-    )
-    result = served.wait_end(spec.id).result
-    expected = score_picture(four, values)
-    assert isinstance(result, ScoreSummary)
-    assert (result.nats, result.member_nats) == pytest.approx(
-        (expected.nats, expected.member_nats), rel=1e-6
-    )
-    assert result.member == expected.member
-    raw = served.redis.hget(keys.image(spec.id), "bits")
-    bits = np.array(unpack_map(raw, SIDE, SIDE, 1))
-    assert bits.sum() * np.log(2) == pytest.approx(expected.member_nats, rel=1e-5)
-    assert result.pixel is not None
-    assert result.pixel.colours[0].bits == pytest.approx(bits[1, 2, 0], rel=1e-4)

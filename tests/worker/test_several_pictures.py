@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.worker.harness import Client, StartWorker, wait_for
+from tests.worker.harness import Client
 from worker.contract.several import SeveralSummary
 
 SIZE = 6, 5
@@ -43,25 +43,3 @@ def test_completions_are_those_of_each_alone(served: Client, method: str) -> Non
         assert record.result.pictures[i] == (
             result or type(record.result.pictures[i])()
         )
-
-
-def test_a_crash_loses_nothing(client: Client, start_worker: StartWorker) -> None:
-    """Images that are whole, those that have begun and those that have not: each goes on as it would alone."""
-    doomed = start_worker(
-        step_delay_s=0.05, slots=2, express_slots=0, models="tiny-cnn"
-    )
-    options = {"method": "clamp", "pictures": 3}
-    job = client.submit(
-        b"".join(PICTURES), b"".join(KEEPS), kind="complete", n=6, options=options
-    )
-    wait_for(lambda: len(client.rows(job.id)) > 14, "two images and some rows")
-    doomed.kill()
-    start_worker(models="tiny-cnn")
-    client.succeeded(job)
-    assert client.attempts(job.id) == 2
-    undisturbed = client.submit(
-        b"".join(PICTURES), b"".join(KEEPS), kind="complete", n=6, options=options
-    )
-    client.wait_end(undisturbed.id)
-    np.testing.assert_array_equal(client.images(job), client.images(undisturbed))
-    client.wait_idle()

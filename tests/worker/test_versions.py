@@ -228,82 +228,54 @@ def test_completion_is_clamped_when_its_description_says_no_method() -> None:
     ) == (Method.CLAMP, 1)
 
 
-def test_job_of_a_later_version_is_left_when_the_worker_cannot_do_it(
+def test_job_of_a_later_version_waits_for_a_worker_that_can_do_it(
     client: Client, start_worker: StartWorker
 ) -> None:
-    """It stays queued and untried, is taken once and not again and again, and holds up no other job."""
-    worker = start_worker()
-    later, unheard_of = (
+    """It stays queued and untried, is taken once and not again and again, and holds up no other job. If it is canceled
+    it is cleared away. A worker of its version draws it while the earlier one goes on."""
+    worker = start_worker(models="tiny-cnn")
+    later, unheard_of, canceled = (
         later_job(client, version=VERSION + 1),
         later_job(client, kind="dream"),
+        later_job(client, version=VERSION + 1),
     )
     for seed in range(3):
-        assert (
-            client.wait_end(client.submit(seed=seed).id).status is JobStatus.SUCCEEDED
-        )
-    wait_for(lambda: len(parked(client)) == 2, "both to be parked")
+        client.succeeded(client.submit(seed=seed))
+    wait_for(lambda: len(parked(client)) == 3, "all to be parked")
+    assert client.cancel(canceled.id) == "canceled"
+    wait_for(lambda: len(parked(client)) == 2, "it to be cleared away")
     recovery = Recovery(client.redis)
     client.redis.hset(keys.job(later.id), "queue", client.queue.key)
     client.redis.zadd(keys.OPEN, {f"1:{later.id}:me": 1})
     recovery.sweep_strays(older_than_s=0)
     recovery.run_once(stranded_after_s=0)
-    assert client.wait_end(client.submit(seed=4).id).status is JobStatus.SUCCEEDED
+    client.succeeded(client.submit(seed=4))
     assert parked(client) == [later.id, unheard_of.id]
-    for spec in (later, unheard_of):
-        assert client.status(spec.id) is JobStatus.QUEUED
+    for spec in (later, unheard_of, canceled):
         assert client.attempts(spec.id) == 0
-    assert [line["event"] for line in worker.events()].count("job_parked") == 2
-    client.wait_idle()
+    assert client.status(later.id) is JobStatus.QUEUED
+    assert [line["event"] for line in worker.events()].count("job_parked") == 3
 
-
-def test_parked_job_is_done_when_a_worker_comes_that_can(
-    client: Client, start_worker: StartWorker
-) -> None:
-    """A later version, while the earlier one goes on."""
-    start_worker()
-    spec = later_job(client, version=VERSION + 1)
-    wait_for(lambda: parked(client) == [spec.id], "the job to be parked")
-    start_worker(command=NEWER_WORKER)
+    start_worker(command=NEWER_WORKER, models="tiny-cnn")
     wait_for(
-        lambda: client.status(spec.id) is JobStatus.SUCCEEDED, "the job to be drawn"
+        lambda: client.status(later.id) is JobStatus.SUCCEEDED, "the job to be drawn"
     )
-    assert client.attempts(spec.id) == 1
-    assert client.images(spec).shape == (1, 6, 5, 1)
-    assert parked(client) == []
-    assert not client.redis.hexists(keys.job(spec.id), "parked")
+    assert client.attempts(later.id) == 1
+    assert client.images(later).shape == (1, 6, 5, 1)
+    assert parked(client) == [unheard_of.id]
+    assert not client.redis.hexists(keys.job(later.id), "parked")
     client.wait_idle()
 
 
-def test_job_is_left_when_another_worker_of_the_queue_holds_its_model(
+def test_job_is_left_for_a_worker_that_holds_its_model(
     client: Client, start_worker: StartWorker
 ) -> None:
-    """As where only the new workers have a new model: none of its jobs is failed by an old one."""
-    start_worker(models="tiny-cnn")
-    start_worker(models="tiny-rgb")
-    specs = [
-        client.submit(model=model, seed=seed)
-        for seed in range(4)
-        for model in ("tiny-cnn", "tiny-rgb")
-    ]
-    for spec in specs:
-        client.succeeded(spec)
-    client.wait_idle()
-
-
-def test_job_waits_when_no_worker_holds_its_model_any_more(
-    client: Client, start_worker: StartWorker
-) -> None:
-    """It was left for another, which has gone: it is drawn as soon as one comes that holds the model."""
+    """As where only the new workers have a new model: none of its jobs is failed by an old one, also when the other
+    has gone. It is drawn as soon as one comes that holds the model."""
     start_worker(models="tiny-cnn")
     spec = client.spec("tiny-rgb")
-    other = INFO.model_copy(
-        update={
-            "name": "other",
-            "models": (
-                CARD.model_copy(update={"name": "tiny-rgb", "digest": spec.digest}),
-            ),
-        }
-    )
+    card = CARD.model_copy(update={"name": "tiny-rgb", "digest": spec.digest})
+    other = INFO.model_copy(update={"name": "other", "models": (card,)})
     client.redis.set(keys.worker("other"), other.entry())
     client.redis.sadd(keys.WORKERS, "other")
     client.accept(spec)
@@ -314,17 +286,11 @@ def test_job_waits_when_no_worker_holds_its_model_any_more(
     assert parked(client) == [spec.id]
     start_worker(models="tiny-rgb")
     client.succeeded(spec)
+    specs = [
+        client.submit(model=model, seed=seed)
+        for seed in range(4)
+        for model in ("tiny-cnn", "tiny-rgb")
+    ]
+    for spec in specs:
+        client.succeeded(spec)
     client.wait_idle()
-
-
-def test_parked_job_is_cleared_away_when_it_was_canceled(
-    client: Client, start_worker: StartWorker
-) -> None:
-    """No worker has to know its version for that."""
-    start_worker()
-    spec = later_job(client, version=VERSION + 1)
-    wait_for(lambda: parked(client) == [spec.id], "the job to be parked")
-    assert client.cancel(spec.id) == "canceled"
-    wait_for(lambda: not parked(client), "it to be cleared away")
-    client.wait_idle()
-    assert client.attempts(spec.id) == 0

@@ -7,6 +7,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -34,42 +35,21 @@ from worker.engine.slot_plan import SlotPlan
 
 
 @pytest.mark.timeout(COLD_START_S)
-@pytest.mark.parametrize("live", [False, True], ids=["at a start", "live"])
 def test_each_bad_model_is_refused_and_the_others_are_served(
-    client: Client,
-    start_worker: StartWorker,
-    models_dir: Path,
-    tmp_path: Path,
-    live: bool,
+    client: Client, start_worker: StartWorker, models_dir: Path, tmp_path: Path
 ) -> None:
-    """With its reason, whether it lay there before the worker or came later; the worker goes on, and starts again."""
-    served, aside = tmp_path / "served", tmp_path / "aside"
-    aside.mkdir()
-    for name, (make, _) in BAD.items():
-        make(aside / name)
+    """With its reason; the worker goes on."""
+    served = tmp_path / "served"
     shutil.copytree(models_dir / "tiny-cnn", served / "tiny-cnn")
-    settings: dict[str, Any] = {"models_dir": str(served), "models_look_s": "0.2"}
-
-    def put_there() -> None:
-        for name in BAD:
-            shutil.move(aside / name, served / name)
+    for name, (make, _) in BAD.items():
+        make(served / name)
+    worker = start_worker(models_dir=str(served))
 
     def refused() -> dict[str, str]:
         text = client.redis.get(keys.worker(worker.name))
-        return (
-            {
-                one.name: one.reason
-                for one in WorkerInfo.model_validate_json(text).refused
-            }
-            if text
-            else {}
-        )
+        info = WorkerInfo.model_validate_json(text)
+        return {one.name: one.reason for one in info.refused}
 
-    if not live:
-        put_there()
-    worker = start_worker(**settings)
-    if live:
-        put_there()
     reasons = wait_for(
         lambda: len(found := refused()) == len(BAD) and found,
         "all reasons",
@@ -83,7 +63,14 @@ def test_each_bad_model_is_refused_and_the_others_are_served(
     client.wait_idle()
 
 
-@pytest.mark.timeout(120)
+@pytest.fixture
+def quick_examiners(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examiners that have imported what they need, as the programs of tests.nursery."""
+    forking = get_context("forkserver")
+    monkeypatch.setattr(examiner_module, "get_context", lambda method: forking)
+
+
+@pytest.mark.usefixtures("quick_examiners")
 def test_examiner_is_ended_when_its_work_has_no_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -123,12 +110,12 @@ def unreadable(number: int) -> None:
         raise ModelError("cannot read it") from None
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("quick_examiners")
 def test_an_examination_is_limited_in_seconds_of_a_processor() -> None:
     """On a busy machine it takes far longer by the clock, and that is no fault of the
     model. Whoever waits for it says meanwhile that all is well."""
     examiner, waits = Examiner(), list[str]()
-    examiner.call(time.sleep, 3, limit_s=1, waiting=lambda: waits.append("still"))
+    examiner.call(time.sleep, 1.5, limit_s=1, waiting=lambda: waits.append("still"))
     assert waits
     with pytest.raises(
         InconclusiveError, match="more than 1 s of a processor"

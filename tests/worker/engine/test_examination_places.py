@@ -11,7 +11,6 @@ import pytest
 from model_core import load_model, save_model, untrained
 from tests.worker.harness import wait_for
 from worker.contract.added import OWNER, Owner
-from worker.contract.fairness import Shares
 from worker.engine import arrivals
 from worker.engine.arrivals import Arrivals, Directory
 from worker.engine.examination import Examination
@@ -30,7 +29,7 @@ class GatedExaminer(Examiner):
     def __init__(self) -> None:
         super().__init__()
         self.begun: list[str] = []
-        self.gates = {name: threading.Event() for name in ("slow", "slower")}
+        self.gates = {name: threading.Event() for name in ("slow",)}
         self.examiners: list[Examiner] = [self]
 
     def another(self) -> Examiner:
@@ -147,18 +146,6 @@ def test_a_thread_that_cannot_start_is_tried_again(
     scene.wait_until_served("one", "other")
 
 
-def test_a_third_owner_waits_for_the_first_of_two_that_ends(scene: Scene) -> None:
-    """Two are examined at once, and no more."""
-    scene.add("slow", "alice")
-    scene.add("slower", "bob")
-    scene.add("third", "carol")
-    scene.look()
-    wait_for(lambda: len(scene.examiner.begun) == 2, "two to be begun")
-    assert sorted(scene.examiner.begun) == ["slow", "slower"]
-    scene.examiner.gates["slower"].set()
-    scene.wait_until_served("slower", "third")
-
-
 def test_a_model_that_goes_while_it_is_examined_is_dropped_after_it(
     scene: Scene,
 ) -> None:
@@ -177,17 +164,3 @@ def test_a_model_that_goes_while_it_is_examined_is_dropped_after_it(
     of_slow = [word for word, name in scene.said if name == "slow"]
     assert of_slow[-1] == "dropped"
     assert "waits" not in scene.examiner.begun
-
-
-def test_with_one_place_owners_take_turns(scene: Scene) -> None:
-    """Many models of one owner do not keep the others waiting."""
-    scene.arrivals._places = Shares(1)
-    scene.add("slow", "alice")
-    scene.look()
-    wait_for(lambda: scene.examiner.begun == ["slow"], "the slow one to be begun")
-    for name in ("a", "b", "c"):
-        scene.add(name, "alice")
-    scene.add("d", "bob")
-    scene.look()
-    scene.examiner.gates["slow"].set()
-    scene.wait_until_served("slow", "d", "a", "b", "c")
