@@ -281,34 +281,6 @@ def test_the_sweep_deletes_a_model_only_if_its_job_did_not_succeed(
     assert place.models() == (["corners"] if is_kept else [])
 
 
-def test_a_training_whose_trainer_was_killed_gives_the_same_weights(
-    place: Place, tmp_path: Path
-) -> None:
-    """It makes the updates that were fixed in its first seconds, from its last checkpoint on, though it died while it
-    was stopped because others drew."""
-    with place.client() as client:
-        job_id = place.train(client, "corners", MANY)
-        trainer = place.start()
-        place.wait_for_file(job_id, "run/corners/last.safetensors")
-        (training,) = children_of(trainer.process.pid)
-        place.redis.hset(keys.LOAD, "work", 1)
-        wait_for(lambda: is_stopped(training), "its stop")
-        trainer.kill()
-        wait_for(lambda: not is_alive(training), "its end: nobody would let it go on")
-        place.redis.hdel(keys.LOAD, "work")
-        upload = place.added / "uploads" / job_id
-        shutil.copytree(upload / "pictures", tmp_path / "pictures")
-        recipe = json.loads((upload / "plan.json").read_bytes())["recipe"]
-        assert place.models() == []
-        place.start()
-        result = place.ended(client, job_id)["result"]
-        assert (
-            result["updates"]
-            == recipe["training"]["epochs"] * recipe["training"]["epoch_updates"]
-        )
-    assert unbroken_digest(recipe, tmp_path) == result["digest"]
-
-
 def others_of(training: int) -> list[int]:
     """The other processes of a training's group."""
     found = children_of(training)
@@ -490,6 +462,8 @@ def test_a_process_that_is_told_to_stop_goes_on_and_has_not_failed(
             lambda: set(children_of(trainer.process.pid)) - {first}, "the next one"
         )
         assert not [*(place.added / "uploads" / job_id).glob("deaths")]
+        place.wait_for_file(job_id, "run/corners/best.safetensors")
+        client.post(f"/jobs/{job_id}/finish").raise_for_status()
         assert place.ended(client, job_id)["status"] == "succeeded"
 
 
